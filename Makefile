@@ -1,0 +1,48 @@
+# clx: `make run` and `make test` do all set-up on a machine that has Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS ?= dev
+STAMP := $(VENV)/.installed-$(EXTRAS)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help install run test quick check format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+install: $(STAMP) ## make the environment in .venv, with pinned dependencies
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clx needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q clx core emulator link store themes tui $(VENV)/lib || true
+	touch $@
+
+run: install ## open clx on the simulated market, offline, nothing to configure
+	$(BIN)/clx
+
+test: install ## run the whole test suite
+	$(BIN)/python -m pytest -n 2
+
+quick: install ## run the tests that are not marked slow
+	$(BIN)/python -m pytest -n 2 -m 'not slow'
+
+check: install ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## format the source
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: ## measure against the peers, in one run
+	$(MAKE) install EXTRAS=dev,bench
+	$(BIN)/python -m bench
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The trading core: everything between the wire and the doorway."""

@@ -1,0 +1,1 @@
+"""Features, ONNX sessions, the model registry."""

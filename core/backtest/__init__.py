@@ -1,0 +1,1 @@
+"""The engine driven by history and a simulated clock."""

@@ -1,0 +1,1 @@
+"""The one loop: books, bars, clock, subscriptions, digest for clients."""

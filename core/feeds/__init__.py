@@ -1,0 +1,1 @@
+"""Wire message to market event; a folder per venue."""

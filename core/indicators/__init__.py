@@ -1,0 +1,1 @@
+"""Numba kernels: one definition gives the batch and the streaming form."""

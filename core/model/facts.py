@@ -1,0 +1,120 @@
+"""Facts about the account and the engine that the journal keeps beside order events."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from core.model.accounts import Balance, RiskState
+from core.model.ids import OriginKind, StrategyId, VenueName
+from core.model.orders import (
+    CancelRejected,
+    CancelSubmitted,
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+)
+
+
+class SessionStarted(msgspec.Struct, frozen=True, kw_only=True, tag="session"):
+    """An engine run began."""
+
+    session: str
+    """8 characters, unique per run."""
+    version: str
+    mode: str
+    settings_sha256: str
+    ts_ns: int
+
+
+class BalanceSet(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
+    """A venue's balance was adopted: the opening one, or a difference found in reconciliation."""
+
+    venue: VenueName
+    asset: str
+    total: Decimal
+    reason: str
+    ts_ns: int
+
+
+class RiskStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="risk"):
+    """The gate opened or closed."""
+
+    state: RiskState
+    reason: str
+    origin: OriginKind
+    ts_ns: int
+
+
+class StrategyToggled(msgspec.Struct, frozen=True, kw_only=True, tag="strategy"):
+    """A strategy was enabled, disabled, or stopped for cause."""
+
+    strategy_id: StrategyId
+    enabled: bool
+    reason: str
+    ts_ns: int
+
+
+JournalRecord: TypeAlias = (
+    OrderSubmitted
+    | OrderDenied
+    | OrderAccepted
+    | OrderRejected
+    | OrderUnknown
+    | OrderFilled
+    | CancelSubmitted
+    | CancelRejected
+    | OrderCanceled
+    | OrderExpired
+    | SessionStarted
+    | BalanceSet
+    | RiskStateChanged
+    | StrategyToggled
+)
+"""All state of the trading core is a projection of these, in journal order."""
+
+
+class BalancesReported(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue said what the account holds."""
+
+    venue: VenueName
+    balances: tuple[Balance, ...]
+    ts_event_ns: int
+    ts_ns: int
+
+
+class VenueConnected(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's private stream is up; reconcile before trusting anything older."""
+
+    venue: VenueName
+    ts_ns: int
+
+
+class VenueDisconnected(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's private stream is gone; orders live on unseen."""
+
+    venue: VenueName
+    reason: str
+    ts_ns: int
+
+
+VenueEvent: TypeAlias = (
+    OrderAccepted
+    | OrderRejected
+    | OrderUnknown
+    | OrderFilled
+    | CancelRejected
+    | OrderCanceled
+    | OrderExpired
+    | BalancesReported
+    | VenueConnected
+    | VenueDisconnected
+)
+"""What a venue adapter tells the engine."""

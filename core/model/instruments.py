@@ -1,0 +1,110 @@
+"""Instruments: what can be traded, in which steps, and how steps become text."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+
+import msgspec
+
+from core.model.errors import ConfigError
+from core.model.ids import InstrumentId, VenueName
+
+
+class InstrumentKind(StrEnum):
+    """What an instrument is."""
+
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+    FUTURE = "future"
+    OPTION = "option"
+    STOCK = "stock"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One tradable thing on one venue, with the venue's own steps and limits."""
+
+    id: InstrumentId
+    venue: VenueName
+    venue_symbol: str
+    """The venue's own spelling, such as ``BTCUSDT``."""
+    base: str
+    quote: str
+    kind: InstrumentKind = InstrumentKind.SPOT
+    price_tick: Decimal
+    """Smallest price step; an integer price tick times this is the price."""
+    size_lot: Decimal
+    """Smallest size step; an integer lot times this is the size."""
+    min_size: Decimal = Decimal(0)
+    max_size: Decimal = Decimal(0)
+    """0 means the venue states none."""
+    min_notional: Decimal = Decimal(0)
+    min_price: Decimal = Decimal(0)
+    max_price: Decimal = Decimal(0)
+    """0 means the venue states none."""
+    trading: bool = True
+    """False while the venue lists it but halts it."""
+
+    @property
+    def symbol(self) -> str:
+        """Our symbol, without the venue."""
+        return self.id.rpartition(".")[0]
+
+    @property
+    def price_decimals(self) -> int:
+        """Decimal places of a price."""
+        return decimals_of(self.price_tick)
+
+    @property
+    def size_decimals(self) -> int:
+        """Decimal places of a size."""
+        return decimals_of(self.size_lot)
+
+    def price(self, ticks: int) -> Decimal:
+        """Return the price of `ticks`, quantized to the tick's decimals."""
+        return ticks * self.price_tick
+
+    def size(self, lots: int) -> Decimal:
+        """Return the size of `lots`, quantized to the lot's decimals."""
+        return lots * self.size_lot
+
+    def ticks(self, price: Decimal) -> int:
+        """Return the exact tick of `price`.
+
+        Raises:
+            ConfigError: The price is not a whole number of ticks.
+        """
+        return _steps(price, self.price_tick, f"{self.id} price", "price tick")
+
+    def lots(self, size: Decimal) -> int:
+        """Return the exact lot count of `size`.
+
+        Raises:
+            ConfigError: The size is not a whole number of lots.
+        """
+        return _steps(size, self.size_lot, f"{self.id} size", "size lot")
+
+    def nearest_ticks(self, price: Decimal) -> int:
+        """Return the tick nearest to `price` (half to even)."""
+        return int((price / self.price_tick).to_integral_value(ROUND_HALF_EVEN))
+
+    def floor_lots(self, size: Decimal) -> int:
+        """Return the largest lot count that is not above `size`."""
+        return int((size / self.size_lot).to_integral_value(ROUND_DOWN))
+
+
+def decimals_of(step: Decimal) -> int:
+    """Return the number of decimal places a step needs, 0 for 1, 10, 100..."""
+    exponent = step.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _steps(value: Decimal, step: Decimal, what: str, name: str) -> int:
+    count = value / step
+    whole = count.to_integral_value()
+    if count != whole:
+        near = whole * step
+        raise ConfigError(
+            f"{what} must be a whole number of {name}s of {step}, was {value}; nearest is {near}"
+        )
+    return int(whole)

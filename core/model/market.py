@@ -1,0 +1,226 @@
+"""Market events: what a feed makes of the wire, in integer ticks and lots.
+
+Every event carries ``ts_event_ns`` (the venue's time, 0 where it gives none) and ``ts_recv_ns``
+(ours). They are hot: frozen structs, untracked by the garbage collector, no Decimal.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from core.model.ids import InstrumentId, VenueName
+
+Levels: TypeAlias = npt.NDArray[np.int64]
+"""Book levels: shape (n, 2) int64, column 0 price ticks, column 1 size lots (0 removes)."""
+
+
+class Side(StrEnum):
+    """Direction of an order, or of the taker of a trade."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for buy, -1 for sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Timeframe(StrEnum):
+    """Bar lengths, aligned to the UTC epoch."""
+
+    S1 = "1s"
+    S5 = "5s"
+    M1 = "1m"
+    M5 = "5m"
+    M15 = "15m"
+    H1 = "1h"
+    H4 = "4h"
+    D1 = "1d"
+
+    @property
+    def ns(self) -> int:
+        """Length in nanoseconds."""
+        return _TIMEFRAME_S[self.value] * 1_000_000_000
+
+
+_TIMEFRAME_S: Final[dict[str, int]] = {
+    "1s": 1,
+    "5s": 5,
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "1h": 3600,
+    "4h": 14400,
+    "1d": 86400,
+}
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """A public trade."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    price_ticks: int
+    size_lots: int
+    buyer_is_maker: bool
+    """True: the taker sold."""
+    trade_id: int
+    first_trade_id: int = 0
+    """First raw trade id of an aggregate, else 0."""
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """Best bid and ask."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    bid_ticks: int
+    bid_lots: int
+    ask_ticks: int
+    ask_lots: int
+    update_id: int
+
+
+class BookSnapshot(msgspec.Struct, frozen=True):
+    """A full or top-n image of the book."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    last_id: int
+    bids: Levels
+    asks: Levels
+
+
+class BookDelta(msgspec.Struct, frozen=True):
+    """Changed levels, absolute sizes, with the venue's sequence numbers."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    first_id: int
+    last_id: int
+    prev_id: int
+    """The previous delta's last id where the venue sends it (`pu`), else -1."""
+    bids: Levels
+    asks: Levels
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """OHLCV of one closed period; integer ticks and lots."""
+
+    instrument_id: InstrumentId
+    timeframe: Timeframe
+    ts_open_ns: int
+    open_ticks: int
+    high_ticks: int
+    low_ticks: int
+    close_ticks: int
+    volume_lots: int
+    trades: int
+    ts_recv_ns: int = 0
+    revision: int = 0
+    """0 the first closed form; +1 for each late trade or repair."""
+
+
+class FormingBar(msgspec.Struct, frozen=True, gc=False):
+    """The bar still being built; never given to a strategy or model as closed."""
+
+    instrument_id: InstrumentId
+    timeframe: Timeframe
+    ts_open_ns: int
+    open_ticks: int
+    high_ticks: int
+    low_ticks: int
+    close_ticks: int
+    volume_lots: int
+    trades: int
+
+
+class VenueBar(msgspec.Struct, frozen=True, gc=False):
+    """A candle as the venue's own kline stream states it (a check on ours, never mixed in)."""
+
+    instrument_id: InstrumentId
+    timeframe: str
+    ts_open_ns: int
+    ts_recv_ns: int
+    open_ticks: int
+    high_ticks: int
+    low_ticks: int
+    close_ticks: int
+    volume_lots: int
+    closed: bool
+
+
+class FeedStatus(IntEnum):
+    """Trust in an instrument's data."""
+
+    UNSUBSCRIBED = 0
+    SYNCING = 1
+    LIVE = 2
+    STALE = 3
+
+
+class FeedStatusChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument's data was found good or bad; `reason` says why in words."""
+
+    instrument_id: InstrumentId
+    ts_recv_ns: int
+    status: FeedStatus
+    reason: str
+    expected_id: int = 0
+    received_id: int = 0
+
+
+class FeedConnected(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed's connection opened; every book on it starts anew."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    conn: int
+
+
+class FeedDisconnected(msgspec.Struct, frozen=True, kw_only=True):
+    """A feed's connection was lost."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    conn: int
+    reason: str
+
+
+class FrameRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that is not what the venue documents; it was kept on the tape and skipped."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    reason: str
+    sample: str
+    """The first 120 characters of the frame."""
+
+
+MarketEvent: TypeAlias = (
+    Trade
+    | Quote
+    | BookSnapshot
+    | BookDelta
+    | Bar
+    | VenueBar
+    | FeedStatusChanged
+    | FeedConnected
+    | FeedDisconnected
+    | FrameRejected
+)

@@ -1,0 +1,278 @@
+"""The seams: what the engine needs of the rooms above it, as protocols.
+
+Concrete classes are chosen in `clx.compose` alone. Everything handed to a sink arrives on the
+engine's own loop; sinks never block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from enum import IntEnum
+from typing import Literal, Protocol, TypeAlias
+
+from core.model.accounts import Balance
+from core.model.facts import JournalRecord, VenueEvent
+from core.model.ids import InstrumentId, ModelId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, BookDelta, MarketEvent, Timeframe
+from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.signals import (
+    ModelInfo,
+    Prediction,
+    StrategyInfo,
+    StrategyInput,
+    StrategyOutput,
+)
+
+
+class Clock(Protocol):
+    """The one source of time; only `core.engine.clock` implements it."""
+
+    def now_ns(self) -> int:
+        """Return UTC nanoseconds since the epoch."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never steps."""
+        ...
+
+
+FrameKind: TypeAlias = Literal["recv", "send", "http", "connect", "disconnect"]
+"""What a raw frame is; `http` is the body of a REST answer, its URL beside it."""
+
+
+class FrameSink(Protocol):
+    """Takes a raw frame: it is taped, decoded and applied, in this order."""
+
+    def __call__(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
+    ) -> None:
+        """Take one frame; `url` is empty for stream messages, `data` for connects."""
+        ...
+
+
+class Verdict(IntEnum):
+    """What a sequence rule says of a book delta."""
+
+    OLD = 0
+    """Already contained; ignore it."""
+    APPLY = 1
+    GAP = 2
+    """Something is missing: drop the book and ask for a snapshot."""
+
+
+class SequenceRule(Protocol):
+    """A venue's exact rule for the continuity of its book deltas."""
+
+    def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
+        """Judge the first delta after a snapshot."""
+        ...
+
+    def follow(self, last_id: int, delta: BookDelta) -> Verdict:
+        """Judge a delta after an applied one whose last id was `last_id`."""
+        ...
+
+
+class Decoder(Protocol):
+    """Turns a venue's frames into market events; pure, so a tape decodes the same way twice."""
+
+    venue: VenueName
+    rule: SequenceRule
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        ...
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        ...
+
+
+class Feed(Protocol):
+    """A live source of one venue's market data."""
+
+    venue: VenueName
+    decoder: Decoder
+
+    async def instruments(self) -> list[Instrument]:
+        """Fetch what the venue lists.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        ...
+
+    async def run(self, sink: FrameSink) -> None:
+        """Connect, resubscribe and reconnect with jittered back-off until cancelled."""
+        ...
+
+    def subscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
+        """Want these instruments' trades, quotes and book; effective at once or on connect."""
+        ...
+
+    def unsubscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
+        """Want them no longer."""
+        ...
+
+    def request_snapshot(self, instrument_id: InstrumentId) -> None:
+        """Fetch a fresh book image; it arrives at the sink as an `http` frame."""
+        ...
+
+    async def history(
+        self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, paging as needed.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        ...
+
+
+VenueSink: TypeAlias = Callable[[VenueEvent], None]
+
+
+class Venue(Protocol):
+    """A place orders go to."""
+
+    name: VenueName
+
+    async def run(self, sink: VenueSink) -> None:
+        """Keep the private stream up, reconnecting with back-off, until cancelled."""
+        ...
+
+    def submit(self, intent: OrderIntent) -> None:
+        """Start sending a journaled intent; returns at once.
+
+        Exactly one of OrderAccepted, OrderRejected, OrderUnknown (or a fill that implies
+        acceptance) follows at the sink, also when the network fails.
+        """
+        ...
+
+    def cancel(self, order: Order) -> None:
+        """Start cancelling; OrderCanceled, CancelRejected or nothing (then ask) follows."""
+        ...
+
+    async def find_order(self, order: Order) -> VenueOrder | None:
+        """Ask by client order id; None is the venue's definite "no such order".
+
+        Raises:
+            TemporaryError: The venue did not answer; nothing is known.
+        """
+        ...
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Return every open order of the account, ours or not.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        ...
+
+    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
+        """Return executions since a time, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        ...
+
+    async def balances(self) -> list[Balance]:
+        """Return what the account holds.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        ...
+
+
+class Marks(Protocol):
+    """Where the trading core reads the market; pulled, so quotes cost it nothing."""
+
+    def top(self, instrument_id: InstrumentId) -> tuple[int, int] | None:
+        """Return best bid and ask in ticks, the last known also while stale; None if never known."""
+        ...
+
+    def trusted(self, instrument_id: InstrumentId) -> bool:
+        """Return whether the instrument's data is live and in sequence."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable record the trading core is a projection of."""
+
+    def append(self, records: Sequence[JournalRecord]) -> int:
+        """Commit records to disk, all or none, and return the last one's sequence number.
+
+        Raises:
+            StoreError: They are not on disk.
+        """
+        ...
+
+    def read(self, after: int = 0) -> Iterator[tuple[int, JournalRecord]]:
+        """Yield (sequence, record) in order.
+
+        Raises:
+            StoreError: A record cannot be read; names the sequence number.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+class PredictionStore(Protocol):
+    """Keeps predictions so that they can be judged later."""
+
+    def put(self, predictions: Sequence[Prediction]) -> None:
+        """Store predictions; one of the same model, version, instrument and bar replaces it."""
+        ...
+
+    def recent(
+        self, model_id: ModelId, instrument_id: InstrumentId, limit: int
+    ) -> list[Prediction]:
+        """Return the newest predictions, oldest first."""
+        ...
+
+
+class Tape(Protocol):
+    """Keeps raw frames for replay."""
+
+    def write(
+        self, venue: VenueName, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> None:
+        """Buffer a frame; never blocks on disk, drops with a count when its bound is hit."""
+        ...
+
+
+class StrategyRunner(Protocol):
+    """One strategy, run somewhere that may die without us."""
+
+    info: StrategyInfo
+
+    async def run(self, sink: Callable[[StrategyOutput], None]) -> None:
+        """Run until cancelled or failed; a failure arrives at the sink as StrategyFailed."""
+        ...
+
+    def send(self, message: StrategyInput) -> None:
+        """Queue an input; never blocks. Old book inputs give way, bars and fills never do."""
+        ...
+
+
+class Predictor(Protocol):
+    """A model that turns closed bars into predictions, in well under a millisecond."""
+
+    info: ModelInfo
+
+    def on_bar(
+        self, bar: Bar, ohlcv: tuple[float, float, float, float, float], ts_ns: int
+    ) -> Prediction | None:
+        """Take the next closed bar (open, high, low, close, volume in quote and base units).
+
+        Returns None while warming up, and for other timeframes than the model's.
+        """
+        ...

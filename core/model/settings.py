@@ -1,0 +1,161 @@
+"""The settings tree: one pydantic model per component, unknown keys refused.
+
+Read by `store.settings` from TOML and ``CLX_*`` variables; nothing here reads a file.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from core.model.market import Timeframe
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class EngineSettings(_Table):
+    """[engine]: the daemon."""
+
+    watchlist: tuple[str, ...] = (
+        "BTC-USDT.binance",
+        "ETH-USDT.binance",
+        "SOL-USDT.binance",
+        "BNB-USDT.binance",
+        "XRP-USDT.binance",
+        "DOGE-USDT.binance",
+    )
+    history_bars: int = Field(1000, ge=10, le=5000)
+    """Closed bars fetched and kept per instrument and timeframe."""
+    equity_asset: str = "USDT"
+    tape: bool = True
+    """Record raw frames."""
+    tape_max_mb: int = Field(512, ge=8)
+    """Oldest tape files go when all together exceed this."""
+    stale_after_s: float = Field(10.0, gt=0)
+    """An instrument silent for this long is stale."""
+    client_backlog: int = Field(10_000, ge=100)
+    """Facts kept per slow client before it must take a new snapshot."""
+
+
+class FeedSettings(_Table):
+    """[feeds.<name>]: where market data comes from; hosts are settings."""
+
+    rest_url: str = "https://api.binance.com"
+    stream_url: str = "wss://stream.binance.com:9443"
+    depth_ms: Literal[100, 1000] = 100
+    snapshot_levels: Literal[100, 500, 1000, 5000] = 1000
+
+
+class VenueSettings(_Table):
+    """[venues.<name>]: where orders go."""
+
+    rest_url: str = "https://api.binance.com"
+    ws_api_url: str = "wss://ws-api.binance.com:443/ws-api/v3"
+    api_key: SecretStr = SecretStr("")
+    api_secret: SecretStr = SecretStr("")
+    recv_window_ms: int = Field(5000, ge=100, le=60_000)
+    timeout_s: float = Field(5.0, gt=0)
+
+
+class PaperSettings(_Table):
+    """[paper]: fills made here against the live book."""
+
+    maker_fee_bps: Decimal = Field(Decimal("10"), ge=0)
+    taker_fee_bps: Decimal = Field(Decimal("10"), ge=0)
+    latency_ms: float = Field(20.0, ge=0)
+    balances: dict[str, Decimal] = {"USDT": Decimal("100000")}
+
+
+class TradingSettings(_Table):
+    """[trading]: how orders are let through."""
+
+    live: bool = False
+    """Real orders to a real venue are impossible unless this is true."""
+    arm_seconds: int = Field(300, ge=5, le=3600)
+    reconcile_every_s: float = Field(30.0, gt=0)
+    unknown_poll_s: float = Field(1.0, gt=0)
+    """How often the venue is asked about an order whose outcome is unknown."""
+
+
+class RiskSettings(_Table):
+    """[risk]: limits in front of every route; notional and loss in the equity asset."""
+
+    max_order_notional: Decimal = Field(Decimal("50000"), gt=0)
+    max_position_notional: Decimal = Field(Decimal("200000"), gt=0)
+    price_band_pct: Decimal = Field(Decimal("5"), gt=0)
+    """Largest distance of a limit price from the last trusted mid, in per cent."""
+    max_orders_per_second: int = Field(20, ge=1)
+    max_open_orders: int = Field(200, ge=1)
+    max_daily_loss: Decimal = Field(Decimal("5000"), gt=0)
+
+
+class StrategySettings(_Table):
+    """[strategies.<id>]: a strategy to load."""
+
+    kind: str
+    """``rsi`` or another built-in, or a path to a Python file of yours."""
+    instruments: tuple[str, ...] = ("BTC-USDT.binance",)
+    timeframe: Timeframe = Timeframe.M1
+    enabled: bool = False
+    size: Decimal = Field(Decimal("0.01"), gt=0)
+    parameters: dict[str, float | int | str | bool] = {}
+    memory_mb: int = Field(512, ge=64)
+    reply_timeout_s: float = Field(2.0, gt=0)
+    """A strategy that does not answer an input within this is stopped."""
+
+
+class ModelSettings(_Table):
+    """[models.<id>]: a model to load."""
+
+    path: str = ""
+    """An ONNX file; empty means the one shipped under this id."""
+    instruments: tuple[str, ...] = ()
+    """Empty: the whole watchlist."""
+    enabled: bool = True
+
+
+class TuiSettings(_Table):
+    """[tui]: the terminal face."""
+
+    theme: str = "clx-dark"
+    fps: float = Field(10.0, ge=0.2, le=30)
+    flash: bool = True
+    glyphs: Literal["auto", "block", "ascii"] = "auto"
+    indicators: tuple[str, ...] = ("ema(20)", "ema(50)", "bb(20,2)", "rsi(14)")
+    timeframe: Timeframe = Timeframe.M1
+    keys: dict[str, str] = {}
+    """Binding id to key, such as ``"ladder.centre" = "space"``."""
+
+
+class EmulatorSettings(_Table):
+    """[emulator]: the market of SIM mode."""
+
+    seed: int = 7
+    port: int = Field(0, ge=0, le=65535)
+    """0 takes a free port."""
+    history_days: int = Field(730, ge=2, le=3650)
+    events_per_second: float = Field(80.0, gt=0, le=2000)
+    """Order flow per instrument."""
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9:_-]*$")]
+
+
+class Settings(_Table):
+    """The whole tree; every key has a default, so an empty file is a valid one."""
+
+    mode: Literal["sim", "paper", "live"] = "sim"
+    engine: EngineSettings = EngineSettings()
+    feeds: dict[Name, FeedSettings] = {"binance": FeedSettings()}
+    venues: dict[Name, VenueSettings] = {"binance": VenueSettings()}
+    paper: PaperSettings = PaperSettings()
+    trading: TradingSettings = TradingSettings()
+    risk: RiskSettings = RiskSettings()
+    strategies: dict[Name, StrategySettings] = {"rsi": StrategySettings(kind="rsi")}
+    models: dict[Name, ModelSettings] = {"tiny-1m": ModelSettings()}
+    tui: TuiSettings = TuiSettings()
+    emulator: EmulatorSettings = EmulatorSettings()

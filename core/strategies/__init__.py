@@ -1,0 +1,1 @@
+"""The strategy API, the isolated host, the built-in strategies."""

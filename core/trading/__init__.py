@@ -1,0 +1,1 @@
+"""Order state machine, ledger, risk gate, kill switch, router, reconciliation."""

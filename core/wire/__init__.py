@@ -1,0 +1,1 @@
+"""Bytes only: websocket and HTTP sessions, rate limits, signing, the raw-frame tape."""

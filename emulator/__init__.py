@@ -1,0 +1,1 @@
+"""Venues on localhost: real wire formats over one simulated market."""

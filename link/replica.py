@@ -1,0 +1,227 @@
+"""A client's copy of the engine's state, fed by snapshot, sequenced facts and market frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from typing import Final, TypeAlias, assert_never
+
+from core.model.accounts import Balance, LimitUse, Position
+from core.model.errors import InvariantError
+from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import FormingBar
+from core.model.orders import Order, OrderFilled
+from core.model.signals import Prediction, Signal
+from core.model.views import (
+    AccountChanged,
+    Alert,
+    AlertRaised,
+    BookView,
+    Chart,
+    EngineSnapshot,
+    EngineStatus,
+    Fact,
+    FeedChanged,
+    FeedView,
+    FillAdded,
+    InstrumentsChanged,
+    MarketFrame,
+    ModelChanged,
+    ModelView,
+    OrderChanged,
+    PositionChanged,
+    QuoteLine,
+    SignalRaised,
+    StatusChanged,
+    StrategyChanged,
+    StrategyView,
+    TapeRow,
+    VenueChanged,
+    VenueView,
+)
+
+Topic: TypeAlias = str
+"""What changed: ``status orders fills positions account feeds venues strategies signals models
+alerts instruments quotes book tape chart forming``."""
+
+ALL_TOPICS: Final = frozenset(
+    "status orders fills positions account feeds venues strategies signals models alerts "
+    "instruments quotes book tape chart forming".split()
+)
+MAX_ENDED_ORDERS: Final = 500
+MAX_FILLS: Final = 500
+MAX_SIGNALS: Final = 200
+MAX_ALERTS: Final = 100
+MAX_TAPE: Final = 500
+MAX_BARS: Final = 5000
+
+
+class Replica:
+    """Plain state; readers never change it. `take_dirty` tells what to repaint."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.status: EngineStatus | None = None
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.watchlist: tuple[InstrumentId, ...] = ()
+        self.orders: dict[ClientOrderId, Order] = {}
+        """Oldest first."""
+        self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
+        self.positions: dict[InstrumentId, Position] = {}
+        self.balances: tuple[Balance, ...] = ()
+        self.equity = Decimal(0)
+        self.day_pnl = Decimal(0)
+        self.limits: tuple[LimitUse, ...] = ()
+        self.feeds: dict[InstrumentId, FeedView] = {}
+        self.venues: dict[VenueName, VenueView] = {}
+        self.strategies: dict[StrategyId, StrategyView] = {}
+        self.models: dict[ModelId, ModelView] = {}
+        self.signals: deque[Signal] = deque(maxlen=MAX_SIGNALS)
+        self.alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
+        self.quotes: dict[InstrumentId, QuoteLine] = {}
+        self.book: BookView | None = None
+        self.tape: deque[TapeRow] = deque(maxlen=MAX_TAPE)
+        self.tape_skipped = 0
+        self.chart: Chart | None = None
+        self.forming: FormingBar | None = None
+        self.frame_ts_ns = 0
+        """Engine time of the newest market frame."""
+        self._dirty: set[Topic] = set()
+
+    def take_dirty(self) -> set[Topic]:
+        """Return the topics changed since the last call, and forget them."""
+        dirty, self._dirty = self._dirty, set()
+        return dirty
+
+    def apply_snapshot(self, snapshot: EngineSnapshot) -> None:
+        """Start anew from a snapshot; market data is kept until new frames replace it."""
+        self.seq = snapshot.seq
+        self.status = snapshot.status
+        self.instruments = {item.id: item for item in snapshot.instruments}
+        self.watchlist = snapshot.watchlist
+        self.orders = {order.id: order for order in snapshot.orders}
+        self.fills = deque(snapshot.fills, MAX_FILLS)
+        self.positions = {item.instrument_id: item for item in snapshot.positions}
+        self.balances = snapshot.balances
+        self.equity = snapshot.equity
+        self.day_pnl = snapshot.day_pnl
+        self.limits = snapshot.limits
+        self.feeds = {item.instrument_id: item for item in snapshot.feeds}
+        self.venues = {item.venue: item for item in snapshot.venues}
+        self.strategies = {item.info.id: item for item in snapshot.strategies}
+        self.models = {item.info.id: item for item in snapshot.models}
+        self.signals = deque(snapshot.signals, MAX_SIGNALS)
+        self.alerts = deque(snapshot.alerts, MAX_ALERTS)
+        self._dirty |= ALL_TOPICS
+
+    def apply_fact(self, seq: int, fact: Fact) -> None:
+        """Apply the next fact.
+
+        Raises:
+            InvariantError: `seq` is not the next one; the link must ask for a snapshot.
+        """
+        if seq != self.seq + 1:
+            raise InvariantError(f"fact {seq} does not follow {self.seq}")
+        self.seq = seq
+        match fact:
+            case StatusChanged():
+                self.status = fact.status
+                self._dirty.add("status")
+            case InstrumentsChanged():
+                self.instruments = {item.id: item for item in fact.instruments}
+                self.watchlist = fact.watchlist
+                self._dirty.add("instruments")
+            case OrderChanged():
+                self._keep_order(fact.order)
+            case FillAdded():
+                self.fills.append(fact.fill)
+                self._dirty.add("fills")
+            case PositionChanged():
+                self.positions[fact.position.instrument_id] = fact.position
+                self._dirty.add("positions")
+            case AccountChanged():
+                self.balances, self.limits = fact.balances, fact.limits
+                self.equity, self.day_pnl = fact.equity, fact.day_pnl
+                self._dirty.add("account")
+            case FeedChanged():
+                self.feeds[fact.feed.instrument_id] = fact.feed
+                self._dirty.add("feeds")
+            case VenueChanged():
+                self.venues[fact.venue.venue] = fact.venue
+                self._dirty.add("venues")
+            case StrategyChanged():
+                self.strategies[fact.strategy.info.id] = fact.strategy
+                self._dirty.add("strategies")
+            case SignalRaised():
+                self.signals.append(fact.signal)
+                self._dirty.add("signals")
+            case ModelChanged():
+                self.models[fact.model.info.id] = fact.model
+                self._dirty.add("models")
+            case AlertRaised():
+                self.alerts.append(fact.alert)
+                self._dirty.add("alerts")
+            case _:
+                assert_never(fact)
+
+    def apply_frame(self, frame: MarketFrame) -> None:
+        """Apply what changed in the market since the last frame."""
+        self.frame_ts_ns = frame.ts_ns
+        if frame.quotes:
+            for line in frame.quotes:
+                self.quotes[line.instrument_id] = line
+            self._dirty.add("quotes")
+        if frame.book is not None:
+            self.book = frame.book
+            self._dirty.add("book")
+        if frame.chart is not None:
+            self._new_chart(frame.chart)
+        if frame.tape:
+            self.tape.extend(frame.tape)
+            self.tape_skipped += frame.tape_skipped
+            self._dirty.add("tape")
+        if frame.tail is not None:
+            self._extend_chart(frame)
+
+    def _keep_order(self, order: Order) -> None:
+        self.orders[order.id] = order
+        ended = [key for key, known in self.orders.items() if known.state.terminal]
+        for key in ended[: max(0, len(ended) - MAX_ENDED_ORDERS)]:
+            del self.orders[key]
+        self._dirty.add("orders")
+
+    def _new_chart(self, chart: Chart) -> None:
+        if self.chart is None or self.chart.instrument_id != chart.instrument_id:
+            self.tape.clear()
+            self.book = None
+            self._dirty |= {"tape", "book"}
+        self.chart = chart
+        self.forming = None
+        self._dirty |= {"chart", "forming"}
+
+    def _extend_chart(self, frame: MarketFrame) -> None:
+        tail, chart = frame.tail, self.chart
+        if tail is None or chart is None:
+            return
+        if (tail.instrument_id, tail.timeframe) != (chart.instrument_id, chart.timeframe):
+            return
+        self.forming = tail.forming
+        self._dirty.add("forming")
+        if not tail.closed.ts_open_ns and not tail.predictions:
+            return
+        bars, more = chart.bars, tail.closed
+        for name in ("ts_open_ns", "open", "high", "low", "close", "volume"):
+            column: list[int] = getattr(bars, name)
+            column.extend(getattr(more, name))
+            del column[: max(0, len(column) - MAX_BARS)]
+        for output, values in chart.indicators.items():
+            values.extend(tail.indicators.get(output, ()))
+            del values[: max(0, len(values) - MAX_BARS)]
+        self._keep_predictions(chart.predictions, tail.predictions)
+        self._dirty.add("chart")
+
+    @staticmethod
+    def _keep_predictions(known: list[Prediction], more: list[Prediction]) -> None:
+        known.extend(more)
+        del known[: max(0, len(known) - MAX_BARS)]
