@@ -42,13 +42,11 @@ from core.model.views import (
 )
 
 Topic: TypeAlias = str
-"""What changed: ``status orders fills positions account feeds venues strategies signals models
-alerts instruments quotes book tape chart forming``."""
+"""The name of something that changed; one of `ALL_TOPICS`."""
 
-ALL_TOPICS: Final = frozenset(
-    "status orders fills positions account feeds venues strategies signals models alerts "
-    "instruments quotes book tape chart forming".split()
-)
+FACT_TOPICS: Final = "status orders fills positions account feeds venues strategies signals models alerts instruments"
+MARKET_TOPICS: Final = "quotes book tape chart forming"
+ALL_TOPICS: Final[frozenset[Topic]] = frozenset(f"{FACT_TOPICS} {MARKET_TOPICS}".split())
 MAX_ENDED_ORDERS: Final = 500
 MAX_FILLS: Final = 500
 MAX_SIGNALS: Final = 200
@@ -115,7 +113,7 @@ class Replica:
         self.alerts = deque(snapshot.alerts, MAX_ALERTS)
         self._dirty |= ALL_TOPICS
 
-    def apply_fact(self, seq: int, fact: Fact) -> None:
+    def apply_fact(self, seq: int, fact: Fact) -> None:  # noqa: C901  one case per fact
         """Apply the next fact.
 
         Raises:

@@ -193,7 +193,7 @@ class Marks(Protocol):
     """Where the trading core reads the market; pulled, so quotes cost it nothing."""
 
     def top(self, instrument_id: InstrumentId) -> tuple[int, int] | None:
-        """Return best bid and ask in ticks, the last known also while stale; None if never known."""
+        """Return best bid and ask in ticks, the last known while stale, None if never known."""
         ...
 
     def trusted(self, instrument_id: InstrumentId) -> bool:
