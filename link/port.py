@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from core.model.commands import Command
 from core.model.views import View
 from link.replica import Replica
+
+if TYPE_CHECKING:
+    # Commands are pydantic, which costs a face 80 ms before its first paint.
+    from core.model.commands import Command
 
 LinkState: TypeAlias = Literal["connecting", "up", "down"]
 
