@@ -1,0 +1,73 @@
+"""Prints results as a table for people or as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+Row = Sequence[object]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def format_option(function: F) -> F:
+    """Add ``--format table|json`` to a verb."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )(function)
+
+
+def print_json(value: object) -> None:
+    """Print a result as one JSON document; decimals are strings, NaN is null."""
+    plain = msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=str)
+    click.echo(json.dumps(_finite(plain), default=str, indent=1))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None:
+    """Print aligned columns; numbers to the right. `empty` is said when there is no row."""
+    if not rows:
+        click.echo(empty)
+        return
+    cells = [[show(cell) for cell in row] for row in rows]
+    widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(columns)]
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+    for line in (list(columns), *cells):
+        parts = [
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        ]
+        click.echo("  ".join(parts).rstrip())
+
+
+def show(cell: object) -> str:
+    """Return a cell's text; None is a dash."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, Decimal):
+        return f"{cell:,f}"
+    return str(cell)
+
+
+def _is_number(cell: object) -> bool:
+    if isinstance(cell, (int, float, Decimal)):
+        return True
+    return cell is None or (isinstance(cell, str) and cell[:1] in "+-0123456789")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,300 @@
+"""Verbs that ask and change nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import click
+
+from clx.cli.client import ask
+from clx.cli.naming import full_instrument
+from clx.cli.output import format_option, print_json, print_table
+from core.model import commands
+from core.model.market import FeedStatus, Timeframe
+from core.model.views import Chart
+
+INDICATORS_HELP = "draw this too, such as ema(20); may be given again"
+
+
+@click.command()
+@format_option
+def status(style: str) -> None:
+    """Show the engine's mode, phase, risk state, feeds, venues and limits."""
+    report: commands.StatusReport = ask(commands.GetStatus())
+    if style == "json":
+        print_json(report)
+        return
+    engine = report.status
+    click.echo(
+        f"{engine.mode}  {engine.phase}  session {engine.session}  pid {engine.pid}  "
+        f"up since {_time(engine.started_ns)}"
+    )
+    click.echo(
+        f"risk {engine.risk_state.value} {engine.risk_reason}".rstrip()
+        + f"  journal {'ok' if engine.journal_ok else 'FAILED: reduce only'}"
+        + f"  equity {report.equity:,.2f}  today {report.day_pnl:+,.2f}"
+    )
+    click.echo(
+        f"frames {engine.frames:,}  rejected {engine.rejected_frames:,}  clients {engine.clients}"
+    )
+    print_table(
+        ("feed", "status", "gaps", "resyncs", "why"),
+        [
+            (f.instrument_id, FeedStatus(f.status).name.lower(), f.gaps, f.resyncs, f.reason)
+            for f in report.feeds
+        ],
+        "no feed is subscribed",
+    )
+    print_table(
+        ("venue", "link", "reconciled", "differences"),
+        [
+            (
+                v.venue,
+                "up" if v.connected else f"down: {v.reason}",
+                _time(v.reconciled_ns) if v.reconciled_ns else None,
+                "; ".join(v.differences) or "none",
+            )
+            for v in report.venues
+        ],
+        "no venue",
+    )
+    print_table(
+        ("limit", "used", "allowed", "unit"),
+        [(item.rule, item.used, item.allowed, item.unit) for item in report.limits],
+        "no limits",
+    )
+    for alert in report.alerts[-5:]:
+        click.echo(f"{_time(alert.ts_ns)} {alert.level} {alert.source}: {alert.text}")
+
+
+@click.command()
+@click.argument("contains", default="")
+@format_option
+def instruments(contains: str, style: str) -> None:
+    """List instruments whose id contains CONTAINS."""
+    found = ask(commands.GetInstruments(contains=contains))
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("instrument", "kind", "tick", "lot", "min notional", "trading"),
+        [
+            (i.id, i.kind.value, i.price_tick, i.size_lot, i.min_notional, _yes(i.trading))
+            for i in found
+        ],
+        f"no instrument contains {contains!r}",
+    )
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@format_option
+def quotes(names: tuple[str, ...], style: str) -> None:
+    """Show quote lines of NAMES, or of the watchlist."""
+    lines = ask(commands.GetQuotes(instruments=tuple(full_instrument(name) for name in names)))
+    if style == "json":
+        print_json(lines)
+        return
+    known = {item.id: item for item in ask(commands.GetInstruments())}
+    rows = []
+    for line in lines:
+        item = known[line.instrument_id]
+        change = None
+        if line.open_24h_ticks:
+            change = f"{(line.last_ticks / line.open_24h_ticks - 1) * 100:+.2f}%"
+        rows.append(
+            (
+                line.instrument_id,
+                item.price(line.bid_ticks),
+                item.price(line.ask_ticks),
+                item.price(line.last_ticks),
+                change,
+                item.size(line.volume_24h_lots),
+                FeedStatus(line.status).name.lower(),
+                f"{line.age_ms} ms",
+            )
+        )
+    print_table(
+        ("instrument", "bid", "ask", "last", "24h", "volume", "data", "age"),
+        rows,
+        "the watchlist is empty",
+    )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--depth", default=10, show_default=True, type=click.IntRange(1, 500))
+@format_option
+def book(name: str, depth: int, style: str) -> None:
+    """Show the best levels of NAME's book, asks above bids."""
+    instrument = full_instrument(name)
+    view = ask(commands.GetBook(instrument=instrument, depth=depth))
+    if style == "json":
+        print_json(view)
+        return
+    item = next(i for i in ask(commands.GetInstruments()) if i.id == instrument)
+    levels = [("ask", *level) for level in reversed(view.asks)]
+    levels += [("bid", *level) for level in view.bids]
+    print_table(
+        ("side", "price", "size"),
+        [(side, item.price(price), item.size(size)) for side, price, size in levels],
+        f"the book of {instrument} is empty or not trusted; see `clx status`",
+    )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--timeframe", "-t", default="1m", type=click.Choice([t.value for t in Timeframe]))
+@click.option("--bars", "count", default=100, show_default=True, type=click.IntRange(1, 5000))
+@click.option("--indicator", "-i", "indicators", multiple=True, help=INDICATORS_HELP)
+@format_option
+def bars(name: str, timeframe: str, count: int, indicators: tuple[str, ...], style: str) -> None:
+    """Show closed bars of NAME: a chart, or JSON."""
+    chart: Chart = ask(
+        commands.GetChart(
+            instrument=full_instrument(name),
+            timeframe=Timeframe(timeframe),
+            bars=count,
+            indicators=indicators,
+        )
+    )
+    if style == "json":
+        print_json(chart)
+        return
+    from clx.cli.picture import draw_chart
+
+    draw_chart(chart)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="ended orders too")
+@click.option("--instrument", default=None)
+@format_option
+def orders(everything: bool, instrument: str | None, style: str) -> None:
+    """List open orders, or all known ones."""
+    wanted = full_instrument(instrument) if instrument else None
+    found = ask(commands.GetOrders(all=everything, instrument=wanted))
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("id", "time", "instrument", "side", "type", "size", "price", "filled", "state", "why"),
+        [
+            (
+                o.intent.client_order_id,
+                _time(o.ts_submitted_ns),
+                o.intent.instrument_id,
+                o.intent.side.value,
+                o.intent.type.value,
+                o.intent.size,
+                o.intent.price,
+                o.filled,
+                o.state.value,
+                o.note or o.intent.reason,
+            )
+            for o in found
+        ],
+        "no orders; `clx order buy 0.01 BTC-USDT @PRICE` places one",
+    )
+
+
+@click.command()
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@format_option
+def fills(limit: int, style: str) -> None:
+    """List executions, newest last."""
+    found = ask(commands.GetFills(limit=limit))
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("time", "instrument", "side", "size", "price", "fee", "asset", "maker", "order"),
+        [
+            (
+                _time(f.ts_event_ns),
+                f.instrument_id,
+                f.side.value,
+                f.size,
+                f.price,
+                f.fee,
+                f.fee_asset,
+                _yes(f.maker),
+                f.client_order_id,
+            )
+            for f in found
+        ],
+        "no fills yet",
+    )
+
+
+@click.command()
+@format_option
+def positions(style: str) -> None:
+    """List positions with average price, profit and fees."""
+    found = ask(commands.GetPositions())
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("instrument", "size", "average", "mark", "unrealised", "realised", "fees"),
+        [
+            (
+                p.instrument_id,
+                p.size,
+                p.average_price and p.average_price.normalize(),
+                p.mark_price,
+                _money(p.unrealised_pnl),
+                _money(p.realised_pnl),
+                _money(p.fees),
+            )
+            for p in found
+        ],
+        "no positions",
+    )
+
+
+@click.command()
+@format_option
+def balances(style: str) -> None:
+    """List what the account holds."""
+    found = ask(commands.GetBalances())
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("venue", "asset", "total", "held", "free"),
+        [(b.venue, b.asset, b.total, b.held, b.free) for b in found],
+        "no balances are known yet; see `clx status`",
+    )
+
+
+@click.command()
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@format_option
+def ledger(limit: int, style: str) -> None:
+    """List double-entry ledger lines, newest last."""
+    found = ask(commands.GetLedger(limit=limit))
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("tx", "time", "kind", "account", "asset", "amount", "ref"),
+        [
+            (e.transaction, _time(e.ts_ns), e.kind.value, e.account, e.asset, e.amount, e.ref)
+            for e in found
+        ],
+        "the ledger is empty",
+    )
+
+
+def _time(ts_ns: int) -> str:
+    return dt.datetime.fromtimestamp(ts_ns / 1e9, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _money(value: Decimal) -> str:
+    return f"{value:+,.2f}"

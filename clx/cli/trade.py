@@ -1,0 +1,159 @@
+"""Verbs that trade or stop trading."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+import click
+
+from clx.cli.client import ask
+from clx.cli.exits import Exit
+from clx.cli.naming import full_instrument
+from clx.cli.output import format_option, print_json
+from core.model import commands
+from core.model.errors import ConfigError, LinkError, OutcomeUnknown
+from core.model.ids import ClientOrderId, check_client_order_id, client_order_id
+from core.model.orders import OrderState
+
+
+def new_id() -> ClientOrderId:
+    """Make a client order id for one run of a verb."""
+    return client_order_id("cli", time.time_ns(), secrets.randbits(40))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, required=True)
+@click.option("--id", "order_id", default=None, help="client order id; the same one sends once")
+@click.option("--dry-run", is_flag=True, help="check everything, send nothing")
+@format_option
+def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: str) -> int:
+    """Place an order: buy|sell SIZE INSTRUMENT [@PRICE] [post] [gtc|ioc|fok] [reduce].
+
+    Without a price it is a market order. For example: clx order buy 0.5 BTC-USDT @64250 post
+    """
+    from core.model.grammar import parse_order
+
+    made = check_client_order_id(order_id) if order_id else new_id()
+    spec = parse_order(" ".join(words))
+    command = commands.SubmitOrder(
+        client_order_id=made,
+        instrument=full_instrument(spec.instrument),
+        side=spec.side,
+        type=spec.type,
+        size=spec.size,
+        price=spec.price,
+        time_in_force=spec.time_in_force,
+        post_only=spec.post_only,
+        reduce_only=spec.reduce_only,
+        dry_run=dry_run,
+    )
+    try:
+        report: commands.OrderReport = ask(command)
+    except LinkError as error:
+        if "no engine answers" in str(error):
+            raise
+        raise OutcomeUnknown(
+            f"the engine did not answer: {error}. Look with `clx orders --all`, or give the very "
+            f"same order again with --id {made}: it is sent at most once"
+        ) from None
+    return _say(report, style)
+
+
+@click.command()
+@click.argument("order_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="every open order of clx")
+@click.option("--instrument", default=None, help="every open order of this instrument")
+@format_option
+def cancel(order_id: str | None, everything: bool, instrument: str | None, style: str) -> int:
+    """Cancel the order with client id ORDER_ID, or many."""
+    if sum((order_id is not None, everything, instrument is not None)) != 1:
+        raise ConfigError("say one of: an order id, --all, or --instrument NAME")
+    if order_id is not None:
+        return _say(ask(commands.CancelOrder(client_order_id=ClientOrderId(order_id))), style)
+    wanted = full_instrument(instrument) if instrument else None
+    report: commands.KillReport = ask(commands.CancelAll(instrument=wanted))
+    if style == "json":
+        print_json(report)
+    else:
+        click.echo(f"cancelling {report.cancels} orders")
+    return Exit.OK
+
+
+@click.command()
+@click.argument("name")
+@format_option
+def close(name: str, style: str) -> int:
+    """Close the position in NAME with a reduce-only market order."""
+    command = commands.ClosePosition(client_order_id=new_id(), instrument=full_instrument(name))
+    return _say(ask(command), style)
+
+
+@click.command()
+@click.option(
+    "--level",
+    type=click.Choice(["reduce", "cancel", "flatten"]),
+    default="cancel",
+    show_default=True,
+    help="reduce: block entries; cancel: also cancel all; flatten: also close positions",
+)
+@click.option("--reason", default="", help="kept with the record")
+@format_option
+def kill(level: str, reason: str, style: str) -> int:
+    """Block entries; by default also cancel every open order."""
+    report: commands.KillReport = ask(
+        commands.Kill.model_validate({"level": level, "reason": reason})
+    )
+    if style == "json":
+        print_json(report)
+        return Exit.OK
+    click.echo(
+        f"risk {report.risk_state.value}; cancelling {report.cancels} orders; "
+        f"closing {len(report.closing_orders)} positions. `clx resume` lets entries through again"
+    )
+    return Exit.OK
+
+
+@click.command()
+def resume() -> None:
+    """Let entries through again after a kill or a halt."""
+    click.echo(ask(commands.Resume()).text)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--seconds", default=300, show_default=True, type=click.IntRange(5, 3600))
+def arm(name: str, seconds: int) -> None:
+    """Let orders from the terminal through for NAME, for a limited time."""
+    click.echo(ask(commands.Arm(instrument=full_instrument(name), seconds=seconds)).text)
+
+
+@click.command()
+@click.argument("name", required=False)
+def disarm(name: str | None) -> None:
+    """Refuse orders from the terminal again, for NAME or all."""
+    wanted = full_instrument(name) if name else None
+    click.echo(ask(commands.Disarm(instrument=wanted)).text)
+
+
+@click.command()
+def reconcile() -> None:
+    """Compare orders, fills and balances with the venue now."""
+    click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
+
+
+def _say(report: commands.OrderReport, style: str) -> int:
+    order = report.order
+    if style == "json":
+        print_json(report)
+    else:
+        intent = order.intent
+        price = f" @ {intent.price:f}" if intent.price is not None else ""
+        note = f": {order.note}" if order.note else ""
+        click.echo(
+            f"{intent.client_order_id} {intent.side.value} {intent.size:f} "
+            f"{intent.instrument_id}{price} {order.state.value}{note}"
+        )
+    if order.state in {OrderState.DENIED, OrderState.REJECTED}:
+        return Exit.REFUSED
+    return Exit.UNKNOWN if order.state is OrderState.UNKNOWN else Exit.OK
