@@ -62,6 +62,15 @@ class StrategyToggled(msgspec.Struct, frozen=True, kw_only=True, tag="strategy")
     ts_ns: int
 
 
+class DayOpened(msgspec.Struct, frozen=True, kw_only=True, tag="day"):
+    """A UTC day began; the day's profit is counted from here, also after a restart."""
+
+    total_pnl: Decimal
+    """Realised + unrealised - fees of all positions since the journal began, in `asset`."""
+    asset: str
+    ts_ns: int
+
+
 JournalRecord: TypeAlias = (
     OrderSubmitted
     | OrderDenied
@@ -77,6 +86,7 @@ JournalRecord: TypeAlias = (
     | BalanceSet
     | RiskStateChanged
     | StrategyToggled
+    | DayOpened
 )
 """All state of the trading core is a projection of these, in journal order."""
 
