@@ -1,0 +1,237 @@
+"""HTTP requests that say, when they fail, whether anything may have been sent.
+
+::
+
+    connect refused, no such host, no free connection ──► TemporaryError   nothing was sent
+    reset, timeout, truncated answer after that       ──► OutcomeUnknown   it may have been done
+    an answer of any status                           ──► HttpReply        the caller judges it
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from core.model.errors import (
+    ConfigError,
+    DataError,
+    OutcomeUnknown,
+    RateLimited,
+    TemporaryError,
+)
+from core.model.ports import Clock
+from core.wire.limits import WeightLimiter
+from core.wire.signing import encode_query
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""Binance's whole exchangeInfo is about 15 MB; nothing honest is larger than this."""
+
+_KEEP_ALIVE_S: Final = 45.0
+_BANNED: Final = frozenset({418, 429})
+
+
+class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Case-insensitive."""
+    body: bytes
+    url: str
+    """As requested, a signature left out; safe to log and tape."""
+
+    @property
+    def retry_after_s(self) -> float:
+        """The venue's ``Retry-After`` in seconds, 0 if it states none."""
+        text = self.headers.get("Retry-After", "")
+        return float(text) if text.isdigit() else 0.0
+
+
+class HttpSession:
+    """Requests to one base URL over kept-alive connections.
+
+    ``GET`` and ``DELETE`` that meet a connection the server just closed are sent once more, as
+    HTTP allows for idempotent methods; ``POST`` never is.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        clock: Clock,
+        timeout_s: float,
+        limiter: WeightLimiter | None = None,
+        weight_header: str = "X-MBX-USED-WEIGHT-1M",
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        """Remember where to; opens nothing yet.
+
+        Raises:
+            ConfigError: The URL is not http(s) with a host.
+        """
+        parts = urlsplit(base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ConfigError(f"rest_url must be http(s)://HOST[:PORT][/PATH], was {base_url!r}")
+        self.base_url = base_url.rstrip("/")
+        self._loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._limiter = limiter
+        self._weight_header = weight_header
+        self._max_body_bytes = max_body_bytes
+        self._client: ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"HttpSession({self.base_url!r})"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] = {},
+        weight: int = 1,
+        urgent: bool = False,
+    ) -> HttpReply:
+        """Send one request and return its whole answer.
+
+        Parameters are percent-encoded once, exactly as `core.wire.signing` signs them. An urgent
+        request may use the limiter's reserve and never waits for budget.
+
+        Raises:
+            TemporaryError: Nothing was sent.
+            RateLimited: Nothing was sent: the budget is spent or the venue blocked us.
+            OutcomeUnknown: Sent at least in part, and no whole answer came.
+            DataError: The answer is larger than the bound; its outcome is unknown too.
+        """
+        await self._wait_for_budget(weight, urgent)
+        query = encode_query(params)
+        reply = await self._exchange(method, path, query, headers)
+        self._learn_limits(reply)
+        return reply
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] = {},
+        weight: int = 1,
+    ) -> HttpReply:
+        """Read something: as `request`, but a lost answer is merely temporary.
+
+        Raises:
+            TemporaryError: No answer; asking again is safe.
+            RateLimited: The budget is spent or the venue blocked us.
+            DataError: The answer is larger than the bound.
+        """
+        try:
+            return await self.request("GET", path, params=params, headers=headers, weight=weight)
+        except OutcomeUnknown as error:
+            raise TemporaryError(str(error)) from None
+
+    async def close(self) -> None:
+        """Close every connection; the next request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _exchange(
+        self, method: str, path: str, query: str, headers: Mapping[str, str]
+    ) -> HttpReply:
+        import aiohttp
+        from yarl import URL
+
+        url = f"{self.base_url}{path}?{query}" if query else f"{self.base_url}{path}"
+        what = f"{method} {self.base_url}{path}"
+        # Errors are re-raised without their cause: aiohttp's carry the URL and the headers,
+        # which hold the signature and the key.
+        try:
+            async with self._opened().request(
+                method, URL(url, encoded=True), headers=headers, allow_redirects=False
+            ) as response:
+                return HttpReply(
+                    status=response.status,
+                    headers=response.headers,
+                    body=await self._read(response, what),
+                    url=url.partition("&signature=")[0],
+                )
+        except (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.InvalidURL,
+        ) as error:
+            raise TemporaryError(f"{what}: not sent, {_words(error)}") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise OutcomeUnknown(f"{what}: sent, no whole answer, {_words(error)}") from None
+
+    async def _read(self, response: ClientResponse, what: str) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._max_body_bytes:
+                response.close()
+                raise DataError(
+                    f"{what}: answer must be at most {self._max_body_bytes} bytes, was longer"
+                )
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _opened(self) -> ClientSession:
+        if self._client is None:
+            import aiohttp
+
+            timeout_s = self._timeout_s
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=32, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300
+                ),
+                # The total is longer than the connect phase may take, so when it strikes,
+                # something was sent: the two kinds of failure stay apart.
+                timeout=aiohttp.ClientTimeout(
+                    connect=timeout_s, sock_read=timeout_s, total=timeout_s * 4
+                ),
+                trust_env=not self._loopback,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._client
+
+    async def _wait_for_budget(self, weight: int, urgent: bool) -> None:
+        limiter = self._limiter
+        if limiter is None:
+            return
+        delay_s = limiter.delay_s(weight, urgent=urgent)
+        while delay_s > 0:
+            if urgent or delay_s > self._timeout_s:
+                raise RateLimited(
+                    "local-limit", f"request budget of {self.base_url} is spent", delay_s
+                )
+            await asyncio.sleep(delay_s)
+            delay_s = limiter.delay_s(weight, urgent=urgent)
+        limiter.spend(weight)
+
+    def _learn_limits(self, reply: HttpReply) -> None:
+        if self._limiter is None:
+            return
+        used = reply.headers.get(self._weight_header, "")
+        if used.isdigit():
+            self._limiter.observe(int(used))
+        if reply.status in _BANNED:
+            self._limiter.block(max(reply.retry_after_s, 1.0))
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"
+    return type(error).__name__

@@ -1,0 +1,78 @@
+"""Stay inside a venue's request budget, with room kept for what must get through."""
+
+from __future__ import annotations
+
+from core.model.errors import ConfigError
+from core.model.ports import Clock
+
+_NS = 1_000_000_000
+
+
+class WeightLimiter:
+    """Count request weight per window, as venues with fixed windows do.
+
+    The venue's own figure, read from its answers, wins whenever it is higher than ours: other
+    programs may share the address. `reserve` is left to urgent requests (orders and cancels).
+    """
+
+    def __init__(
+        self, *, clock: Clock, capacity: int, window_s: float = 60.0, reserve: int = 0
+    ) -> None:
+        """Take the venue's limit per window.
+
+        Raises:
+            ConfigError: The reserve leaves nothing, or the window has no length.
+        """
+        if not 0 <= reserve < capacity or window_s <= 0:
+            raise ConfigError(
+                "limiter needs 0 <= reserve < capacity and window_s > 0, "
+                f"was reserve={reserve} capacity={capacity} window_s={window_s}"
+            )
+        self._clock = clock
+        self._capacity = capacity
+        self._reserve = reserve
+        self._window_ns = int(window_s * _NS)
+        self._window = -1
+        self._used = 0
+        self._blocked_until_ns = 0
+
+    @property
+    def used(self) -> int:
+        """Weight spent in the present window."""
+        self._roll()
+        return self._used
+
+    def delay_s(self, weight: int, *, urgent: bool = False) -> float:
+        """Return how long a request must wait, 0.0 when it may go now."""
+        blocked_ns = self._blocked_until_ns - self._clock.monotonic_ns()
+        if blocked_ns > 0:
+            return blocked_ns / _NS
+        left_ns = self._roll()
+        limit = self._capacity if urgent else self._capacity - self._reserve
+        # A request heavier than the whole budget still goes, alone in a fresh window.
+        if self._used + weight <= limit or self._used == 0:
+            return 0.0
+        return left_ns / _NS
+
+    def spend(self, weight: int) -> None:
+        """Count a request that is about to be sent."""
+        self._roll()
+        self._used += weight
+
+    def observe(self, used: int) -> None:
+        """Adopt the venue's own count of the present window, if it is higher than ours."""
+        self._roll()
+        self._used = max(self._used, used)
+
+    def block(self, for_s: float) -> None:
+        """Let nothing through for a while: the venue asked for it; never shortens a block."""
+        until_ns = self._clock.monotonic_ns() + int(for_s * _NS)
+        self._blocked_until_ns = max(self._blocked_until_ns, until_ns)
+
+    def _roll(self) -> int:
+        """Enter the present window and return how many nanoseconds of it are left."""
+        window, into_ns = divmod(self._clock.now_ns(), self._window_ns)
+        if window != self._window:
+            self._window = window
+            self._used = 0
+        return self._window_ns - into_ns
