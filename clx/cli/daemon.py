@@ -1,0 +1,132 @@
+"""Verbs about the engine process."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from clx.cli.client import ask
+from clx.cli.exits import Exit
+from clx.cli.output import format_option, print_json
+from core.model import commands
+from core.model.errors import ConfigError, LinkError
+from store.paths import find_paths, make_folders
+
+
+@click.group()
+def daemon() -> None:
+    """Start, stop or look at the engine process."""
+
+
+@daemon.command()
+@click.option("--timeout", default=60.0, show_default=True, help="seconds to wait for it")
+def start(timeout: float) -> int:
+    """Start the engine in the background and wait until it answers."""
+    from clx.spawn import engine_answers, last_words, start_engine
+    from store.settings import load_settings
+
+    paths = find_paths()
+    make_folders(paths)
+    load_settings(paths.config_file)
+    if engine_answers(paths.socket):
+        status: commands.StatusReport = ask(commands.GetStatus())
+        raise ConfigError(
+            f"an engine already runs (pid {status.status.pid}, session {status.status.session}); "
+            "stop it first with `clx daemon stop`"
+        )
+    starting = start_engine(paths)
+    deadline = time.monotonic() + timeout
+    said = ""
+    while time.monotonic() < deadline:
+        if why := starting.why_not():
+            raise LinkError(f"{why}\nthe whole log: {paths.engine_log}")
+        if engine_answers(paths.socket):
+            status = ask(commands.GetStatus())
+            phase = status.status.phase
+            if phase == "running":
+                click.echo(f"engine runs, pid {status.status.pid}, mode {status.status.mode}")
+                return Exit.OK
+            if phase != said:
+                click.echo(phase, err=True)
+                said = phase
+        time.sleep(0.05)
+    raise LinkError(
+        f"the engine does not answer after {timeout:g} s: {last_words(paths.engine_log)}"
+    )
+
+
+@daemon.command()
+@click.option("--timeout", default=20.0, show_default=True, help="seconds to wait for its end")
+@click.option("--keep-emulator", is_flag=True, help="leave the simulated market running")
+def stop(timeout: float, keep_emulator: bool) -> int:
+    """Stop the engine; open orders stay at the venue."""
+    status: commands.StatusReport = ask(commands.GetStatus())
+    pid = status.status.pid
+    ask(commands.StopEngine())
+    deadline = time.monotonic() + timeout
+    while _alive(pid):
+        if time.monotonic() > deadline:
+            raise LinkError(f"engine {pid} still runs after {timeout:g} s; see its log")
+        time.sleep(0.02)
+    if not keep_emulator:
+        from clx.sim import stop_emulator
+
+        stop_emulator(find_paths())
+    click.echo(f"engine {pid} stopped")
+    return Exit.OK
+
+
+@daemon.command()
+@format_option
+def status(style: str) -> int:
+    """Say whether an engine runs, and which."""
+    from clx.spawn import engine_answers
+
+    paths = find_paths()
+    if not engine_answers(paths.socket):
+        if style == "json":
+            print_json({"running": False, "socket": str(paths.socket)})
+        else:
+            click.echo(f"no engine at {paths.socket}; start one with `clx daemon start`")
+        return Exit.UNREACHABLE
+    report: commands.StatusReport = ask(commands.GetStatus())
+    engine = report.status
+    if style == "json":
+        print_json({"running": True, "socket": str(paths.socket), "status": engine})
+    else:
+        click.echo(
+            f"engine runs, pid {engine.pid}, mode {engine.mode}, {engine.phase}, "
+            f"session {engine.session}, {engine.clients} clients"
+        )
+    return Exit.OK
+
+
+@daemon.command()
+def run() -> int:
+    """Run the engine in the foreground (for systemd and for looking at its log)."""
+    from clx.daemon import main
+
+    return main()
+
+
+@daemon.command()
+@click.option("--lines", default=50, show_default=True, type=click.IntRange(1, 100_000))
+def log(lines: int) -> None:
+    """Print the end of the engine's log."""
+    file = find_paths().engine_log
+    if not file.exists():
+        raise ConfigError(f"no log at {file}; the engine has not run yet")
+    for line in file.read_text(errors="replace").splitlines()[-lines:]:
+        click.echo(line)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,79 @@
+"""Verbs about strategies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clx.cli.client import ask
+from clx.cli.output import format_option, print_json, print_table
+from core.model import commands
+from core.model.ids import StrategyId
+
+
+@click.group()
+def strategy() -> None:
+    """List, enable, disable or check strategies."""
+
+
+@strategy.command("list")
+@format_option
+def list_(style: str) -> None:
+    """List strategies with their state, parameters and figures."""
+    views = ask(commands.GetStrategies())
+    if style == "json":
+        print_json(views)
+        return
+    print_table(
+        ("strategy", "state", "instruments", "bars", "signals", "orders", "realised", "parameters"),
+        [
+            (
+                v.info.id,
+                v.state,
+                " ".join(v.info.instruments),
+                v.info.timeframe.value,
+                v.signals,
+                v.orders,
+                v.realised_pnl,
+                " ".join(f"{key}={value}" for key, value in v.info.parameters.items()),
+            )
+            for v in views
+        ],
+        "no strategies; add a [strategies.NAME] table to the settings (`clx config path`)",
+    )
+
+
+@strategy.command()
+@click.argument("name")
+def enable(name: str) -> None:
+    """Start strategy NAME in its own process and let its orders through."""
+    view = ask(commands.EnableStrategy(strategy=StrategyId(name)), timeout_s=30.0)
+    click.echo(f"{view.info.id} {view.state}")
+
+
+@strategy.command()
+@click.argument("name")
+@click.option("--cancel-orders", is_flag=True, help="cancel its open orders too")
+def disable(name: str, cancel_orders: bool) -> None:
+    """Stop strategy NAME; its open orders stay unless asked otherwise."""
+    command = commands.DisableStrategy(strategy=StrategyId(name), cancel_orders=cancel_orders)
+    view = ask(command, timeout_s=30.0)
+    click.echo(f"{view.info.id} {view.state}")
+
+
+@strategy.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check(file: Path) -> None:
+    """Load the strategy in FILE and say what it declares, or what is wrong with it."""
+    from core.strategies.loader import load_strategy
+
+    from core.model.settings import StrategySettings
+
+    loaded = load_strategy(StrategyId(file.stem), StrategySettings(kind=str(file.absolute())))
+    info = loaded.info
+    click.echo(f"{info.id}: {info.title}. {info.help}")
+    click.echo(f"bars {info.timeframe.value}, warm-up {info.warmup_bars}")
+    click.echo(f"indicators {', '.join(info.indicators) or 'none'}")
+    for key, value in info.parameters.items():
+        click.echo(f"parameter {key} = {value}")

@@ -1,0 +1,96 @@
+"""Opens the terminal face, and the bridge that carries it over ssh."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from typing import TYPE_CHECKING
+
+import click
+
+from store.paths import find_paths, make_folders
+
+if TYPE_CHECKING:
+    from link.port import EngineLink
+
+
+def open_terminal() -> int:
+    """Start the engine when none runs, and open the terminal without waiting for it."""
+    from core.model.errors import ClxError
+
+    paths = find_paths()
+    try:
+        make_folders(paths)
+        from clx.spawn import start_engine
+
+        starting = start_engine(paths)
+    except ClxError as error:
+        sys.stderr.write(f"clx: {error}\n")
+        return 2
+    from link.client import UnixLink
+
+    return _show(UnixLink(paths.socket, client="tui", hint=starting.why_not))
+
+
+@click.command()
+@click.argument("address", required=False)
+def attach(address: str | None) -> int:
+    """Open the terminal on a running engine: this machine's, or ADDRESS (ssh://[user@]host)."""
+    from core.model.errors import ConfigError, LinkError
+
+    if address is None:
+        paths = find_paths()
+        from clx.spawn import engine_answers
+        from link.client import UnixLink
+
+        if not engine_answers(paths.socket):
+            raise LinkError(
+                f"no engine answers at {paths.socket}; start one with `clx daemon start`, or "
+                "open the terminal with plain `clx`"
+            )
+        return _show(UnixLink(paths.socket, client="tui"))
+    if not address.startswith("ssh://"):
+        raise ConfigError(f"address must be ssh://[user@]host[:port], was {address!r}")
+    from link.remote import SshLink
+
+    return _show(SshLink(address, client="tui"))
+
+
+@click.command(hidden=True)
+def bridge() -> int:
+    """Copy stdin and stdout to this machine's engine socket."""
+    from link.remote import run_bridge
+
+    return run_bridge(find_paths().socket)
+
+
+def _show(link: EngineLink) -> int:
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        from core.model.errors import ConfigError
+
+        message = ConfigError(
+            "the terminal needs a tty; the verbs work without: clx watch, clx positions, clx --help"
+        )
+        sys.stderr.write(f"clx: {message}\n")
+        return 2
+    from tui.app import ClxApp
+
+    app = ClxApp(link=link, theme=_theme(), load_settings=_load_tui_settings)
+    app.run()
+    return app.return_code or 0
+
+
+def _theme() -> str:
+    """Read only the theme's name: the whole tree costs 80 ms before the first paint."""
+    try:
+        tree = tomllib.loads(find_paths().config_file.read_text())
+    except (OSError, ValueError):
+        return "clx-dark"
+    name = tree.get("tui", {}).get("theme", "clx-dark")
+    return name if isinstance(name, str) else "clx-dark"
+
+
+def _load_tui_settings() -> object:
+    from store.settings import load_settings
+
+    return load_settings(find_paths().config_file).tui

@@ -1,0 +1,116 @@
+"""The simulated market of SIM mode: finds the running emulator or starts one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import msgspec
+
+from core.model.errors import TemporaryError
+from core.model.settings import EmulatorSettings
+from store.paths import Paths
+
+START_TIMEOUT_S = 30.0
+
+
+class EmulatorAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the emulator listens and the key of its one account."""
+
+    pid: int
+    port: int
+    api_key: str
+    api_secret: str
+    rest_url: str
+    stream_url: str
+    ws_api_url: str
+    control_token: str = ""
+
+    def __repr__(self) -> str:
+        """Leave the secret out."""
+        return f"EmulatorAddress(pid={self.pid}, port={self.port})"
+
+
+def ensure_emulator(settings: EmulatorSettings, paths: Paths) -> EmulatorAddress:
+    """Return the running emulator's address, starting one when none answers.
+
+    The emulator outlives the engine on purpose: it is the venue, and a venue does not forget its
+    orders because a client crashed.
+
+    Raises:
+        TemporaryError: It did not start; carries its last words.
+    """
+    known = running_emulator(paths)
+    if known is not None:
+        return known
+    paths.emulator_state.unlink(missing_ok=True)
+    log = paths.data / "emulator.log"
+    env = {**os.environ}
+    env["CLX_EMULATOR_KEY"] = secrets.token_hex(32)
+    env["CLX_EMULATOR_SECRET"] = secrets.token_hex(32)
+    with log.open("ab") as out:
+        log.chmod(0o600)
+        process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [
+                sys.executable,
+                "-m",
+                "emulator",
+                f"--port={settings.port}",
+                f"--seed={settings.seed}",
+                f"--history-days={settings.history_days}",
+                f"--events-per-second={settings.events_per_second:g}",
+                f"--state-file={paths.emulator_state}",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            cwd="/",
+            env=env,
+        )
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            words = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise TemporaryError(f"the emulator stopped at once: {' '.join(words)} (log: {log})")
+        found = running_emulator(paths)
+        if found is not None:
+            return found
+        time.sleep(0.02)
+    process.terminate()
+    raise TemporaryError(f"the emulator did not start within {START_TIMEOUT_S:g} s (log: {log})")
+
+
+def running_emulator(paths: Paths) -> EmulatorAddress | None:
+    """Return the address of the emulator that runs, None when none answers."""
+    try:
+        address = msgspec.json.decode(paths.emulator_state.read_bytes(), type=EmulatorAddress)
+    except (OSError, msgspec.DecodeError):
+        return None
+    try:
+        os.kill(address.pid, 0)
+        with socket.create_connection(("127.0.0.1", address.port), timeout=1.0):
+            return address
+    except OSError:
+        return None
+
+
+def stop_emulator(paths: Paths, timeout_s: float = 10.0) -> bool:
+    """Stop the running emulator; return whether there was one."""
+    address = running_emulator(paths)
+    if address is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(address.pid, signal.SIGTERM)
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            os.kill(address.pid, 0)
+            time.sleep(0.02)
+    paths.emulator_state.unlink(missing_ok=True)
+    return True

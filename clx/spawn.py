@@ -1,0 +1,70 @@
+"""Starts the engine process and finds out whether one runs; light, for the first paint's sake."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from core.model.errors import LinkError
+from store.paths import Paths
+
+
+class Starting:
+    """An engine process that was started, or one that ran already."""
+
+    def __init__(self, process: subprocess.Popen[bytes] | None, log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    def why_not(self) -> str:
+        """Return why the started engine is gone, in its own last words; empty while it lives."""
+        if self.process is None or self.process.poll() in (None, 0):
+            return ""
+        return f"the engine stopped: {last_words(self.log)}"
+
+
+def engine_answers(path: Path) -> bool:
+    """Return whether something listens on the engine's socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def start_engine(paths: Paths) -> Starting:
+    """Start an engine in a session of its own unless one answers; does not wait for it.
+
+    Raises:
+        LinkError: The process could not be started.
+    """
+    if engine_answers(paths.socket):
+        return Starting(None, paths.engine_log)
+    try:
+        descriptor = os.open(paths.engine_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise LinkError(f"cannot write {paths.engine_log}: {error.strerror}") from None
+    with os.fdopen(descriptor, "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "clx.daemon"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    return Starting(process, paths.engine_log)
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of a log that says something, without colour or time."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError as error:
+        return f"its log {log} cannot be read: {error.strerror}"
+    return lines[-1].strip() if lines else f"its log {log} is empty"
