@@ -1,0 +1,280 @@
+"""The command line: what a person types after ``:``, understood without a running engine.
+
+::
+
+    b 0.5 BTC-USDT @64250 post gtc      an order ticket, ready to send
+    s 0.5 market                        the same for the instrument on screen
+    BTC-USDT 5m    5m    ETH-USDT       what the chart shows
+    POS  ORD  FILLS  DOM  TAPE  LOG     panes
+    arm seconds=60    kill flatten      any command, with its fields
+    quit    help
+
+Nothing is guessed: a word that cannot be read is an error naming it, never a default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import InstrumentId
+
+PaneName: TypeAlias = Literal[
+    "ladder", "tape", "watchlist", "orders", "positions", "fills", "balances",
+    "strategies", "models", "log",
+]  # fmt: skip
+
+PANE_WORDS: Final[Mapping[str, PaneName]] = {
+    "DOM": "ladder",
+    "LADDER": "ladder",
+    "TAPE": "tape",
+    "WL": "watchlist",
+    "WATCHLIST": "watchlist",
+    "ORD": "orders",
+    "ORDERS": "orders",
+    "POS": "positions",
+    "POSITIONS": "positions",
+    "FILLS": "fills",
+    "BAL": "balances",
+    "BALANCES": "balances",
+    "STRAT": "strategies",
+    "STRATEGIES": "strategies",
+    "MODELS": "models",
+    "LOG": "log",
+}
+TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
+_SIDES: Final[Mapping[str, Literal["buy", "sell"]]] = {
+    "b": "buy",
+    "buy": "buy",
+    "s": "sell",
+    "sell": "sell",
+}
+_NUMBER: Final = re.compile(r"^(\d+(\.\d*)?|\.\d+)$")
+_CHART_WORDS: Final = frozenset({"GP", "CHART"})
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """An order as typed; opens a ticket, sends nothing."""
+
+    side: Literal["buy", "sell"]
+    size: Decimal
+    instrument: InstrumentId
+    price: Decimal | None
+    """None: a market order when `market`, else still to be written in the ticket."""
+    market: bool = False
+    time_in_force: str = "gtc"
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True)
+class ChartLine:
+    """What to look at; None keeps what is."""
+
+    instrument: InstrumentId | None = None
+    timeframe: str | None = None
+
+
+@dataclass(frozen=True)
+class PaneLine:
+    """A pane to show."""
+
+    pane: PaneName
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command of the table with its fields as text, to be validated by it."""
+
+    name: str
+    args: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AppLine:
+    """Something the screen itself does."""
+
+    what: Literal["help", "detach"]
+
+
+Line: TypeAlias = OrderLine | ChartLine | PaneLine | CommandLine | AppLine
+
+
+@dataclass(frozen=True)
+class Known:
+    """What words may refer to."""
+
+    instruments: Collection[InstrumentId] = ()
+    focus: InstrumentId | None = None
+    commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Command name to its field names, in order."""
+
+
+def parse_number(text: str, what: str) -> Decimal:
+    """Read a positive plain decimal number such as 64250.5.
+
+    Raises:
+        ConfigError: It is anything else; commas are refused, for they mean different things.
+    """
+    word = text.strip()
+    if not word:
+        raise ConfigError(f"{what} is empty; write a number such as 64250.5")
+    if not _NUMBER.match(word):
+        hint = "; write it without commas" if "," in word else ""
+        raise ConfigError(f"{what} must be a number such as 64250.5, was {word!r}{hint}")
+    value = Decimal(word)
+    if value <= 0:
+        raise ConfigError(f"{what} must be above 0, was {word!r}")
+    return value
+
+
+def find_instrument(word: str, known: Collection[InstrumentId]) -> InstrumentId | None:
+    """Return the instrument a word names: its id, or its symbol where only one venue has it.
+
+    Raises:
+        ConfigError: More than one venue lists that symbol.
+    """
+    upper = word.upper()
+    exact = [name for name in known if name.upper() == upper]
+    if exact:
+        return exact[0]
+    same = [name for name in known if name.rpartition(".")[0].upper() == upper]
+    if not same:
+        same = [name for name in known if name.rpartition(".")[0].replace("-", "").upper() == upper]
+    if len(same) > 1:
+        raise ConfigError(f"{word!r} is listed at {' and '.join(sorted(same))}; write one of them")
+    return same[0] if same else None
+
+
+def parse(text: str, known: Known) -> Line:
+    """Understand a typed line.
+
+    Raises:
+        ConfigError: It cannot be understood; names the word and the nearest known one.
+    """
+    words = text.split()
+    if not words:
+        raise ConfigError("nothing typed; try BTC-USDT 5m, b 0.5 @64250, POS or help")
+    head = words[0]
+    if head.lower() in _SIDES:
+        return _order(_SIDES[head.lower()], words[1:], known)
+    if head.lower() in ("q", "quit", "exit", "detach"):
+        return AppLine("detach")
+    if head.lower() in ("help", "?"):
+        return AppLine("help")
+    if head.upper() in PANE_WORDS and len(words) == 1:
+        return PaneLine(PANE_WORDS[head.upper()])
+    name = _command_name(head, known.commands)
+    if name is not None:
+        return _command(name, words[1:], known)
+    return _chart(words, known)
+
+
+def _order(side: Literal["buy", "sell"], words: Sequence[str], known: Known) -> OrderLine:
+    if not words:
+        raise ConfigError(f"{side} what? such as: {side[0]} 0.5 BTC-USDT @64250 post gtc")
+    size = parse_number(words[0], "size")
+    instrument, price, market = known.focus, None, False
+    force, seen = "gtc", set[str]()
+    for word in words[1:]:
+        low = word.lower()
+        if word.startswith("@"):
+            kind = "price"
+            price = parse_number(word[1:], "price")
+        elif low in ("market", "mkt"):
+            kind, market = "price", True
+        elif low in ("gtc", "ioc", "fok"):
+            kind, force = "time in force", low
+        elif low in ("post", "reduce"):
+            kind = low
+        elif low == "limit":
+            kind = "type"
+        else:
+            found = find_instrument(word, known.instruments)
+            if found is None:
+                raise ConfigError(_unknown_order_word(word, known))
+            kind, instrument = "instrument", found
+        if kind in seen:
+            raise ConfigError(f"{word!r}: {kind} is given twice")
+        seen.add(kind)
+    if instrument is None:
+        raise ConfigError("no instrument on screen; name one, such as BTC-USDT")
+    if market and "post" in seen:
+        raise ConfigError("a market order cannot be post-only; drop 'post' or give a price")
+    return OrderLine(
+        side, size, instrument, price, market, force, "post" in seen, "reduce" in seen
+    )  # fmt: skip
+
+
+def _unknown_order_word(word: str, known: Known) -> str:
+    if _NUMBER.match(word):
+        return f"{word!r}: write a price as @{word}"
+    choices = ["market", "limit", "gtc", "ioc", "fok", "post", "reduce"]
+    choices += [name.rpartition(".")[0] for name in known.instruments]
+    return f"{word!r} is no instrument, price or order word{did_you_mean(word, choices)}"
+
+
+def _chart(words: Sequence[str], known: Known) -> ChartLine:
+    instrument: InstrumentId | None = None
+    timeframe: str | None = None
+    for word in words:
+        if word.lower() in TIMEFRAMES:
+            timeframe = word.lower()
+        elif word.upper() not in _CHART_WORDS:
+            found = find_instrument(word, known.instruments)
+            if found is None:
+                raise ConfigError(_unknown_word(word, known))
+            instrument = found
+    return ChartLine(instrument, timeframe)
+
+
+def _unknown_word(word: str, known: Known) -> str:
+    choices = [*PANE_WORDS, *TIMEFRAMES, *known.commands, "buy", "sell", "quit", "help"]
+    choices += [name.rpartition(".")[0] for name in known.instruments]
+    near = did_you_mean(word, choices) or did_you_mean(word.upper(), choices)
+    return f"{word!r} is no instrument, timeframe, pane or command{near}"
+
+
+SHORT: Final[Mapping[str, str]] = {
+    "watch": "watch_instrument",
+    "unwatch": "unwatch_instrument",
+    "enable": "enable_strategy",
+    "disable": "disable_strategy",
+    "cancel": "cancel_order",
+    "cancelall": "cancel_all",
+    "close": "close_position",
+    "stop": "stop_engine",
+}
+"""Words people type for commands whose names are longer."""
+
+
+def _command_name(word: str, commands: Mapping[str, Sequence[str]]) -> str | None:
+    name = word.lower().replace("-", "_")
+    name = SHORT.get(name, name)
+    return name if name in commands else None
+
+
+def _command(name: str, words: Sequence[str], known: Known) -> CommandLine:
+    fields = known.commands[name]
+    args: dict[str, object] = {}
+    free = [item for item in fields if item != "client_order_id" or name == "cancel_order"]
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            rest = [item for item in free if item not in args]
+            if not rest:
+                raise ConfigError(f"{name} takes no more words, was {word!r}")
+            key, value = rest[0], word
+        elif key not in fields:
+            raise ConfigError(f"{name} has no field {key!r}{did_you_mean(key, fields)}")
+        if key in args:
+            raise ConfigError(f"{name}: {key} is given twice")
+        if key == "instrument":
+            value = find_instrument(value, known.instruments) or value
+        args[key] = value
+    return CommandLine(name, args)

@@ -1,0 +1,223 @@
+"""The key map: every key has an id, and a person may give any id other keys.
+
+One table serves the dispatcher, the hints in the last line, the help screen and the settings. A
+key map is checked when it is loaded: unknown ids, keys no terminal can tell apart and two actions
+on one key are errors, never surprises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from textual.binding import Binding
+
+from core.model.errors import ConfigError, did_you_mean
+
+Group: TypeAlias = Literal["everywhere", "panes", "chart", "ladder and lists", "trading"]
+"""Where a key is listed in the help."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One thing a key does."""
+
+    id: str
+    """Stable name for the settings, ``group.what``."""
+    keys: str
+    """Keys as people write them, comma separated; the first is shown."""
+    action: str
+    """Textual action it runs."""
+    title: str
+    """A few words, for the help."""
+    group: Group
+    hint: str = ""
+    """One word for the last line; empty: not shown there."""
+    everywhere: bool = False
+    """Works above every screen, also while typing."""
+
+
+KEYS: Final[tuple[Key, ...]] = (
+    Key("app.command", "colon", "command_line", "command line", "everywhere"),
+    Key(
+        "app.palette",
+        "ctrl+p",
+        "command_palette",
+        "palette of all commands",
+        "everywhere",
+        "palette",
+    ),
+    Key("app.find", "slash", "find", "find an instrument", "everywhere", "find"),
+    Key("app.help", "question_mark,f1", "help", "this help", "everywhere", "help"),
+    Key("app.detach", "q,d", "detach", "detach; the engine goes on", "everywhere"),
+    Key("app.kill", "ctrl+k", "app.kill_switch", "kill switch", "everywhere", everywhere=True),
+    Key("app.theme", "T", "next_theme", "next theme", "everywhere"),
+    Key("app.read", "escape", "read_notice", "mark the shown alert as read", "everywhere"),
+    Key("pane.next", "tab", "next_pane(1)", "next pane", "panes"),
+    Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane", "panes"),
+    Key("pane.ladder", "1", "pane('ladder')", "ladder", "panes"),
+    Key("pane.tape", "2", "pane('tape')", "tape", "panes"),
+    Key("pane.watchlist", "3", "pane('watchlist')", "watchlist", "panes"),
+    Key("pane.orders", "4", "pane('orders')", "orders", "panes"),
+    Key("pane.positions", "5", "pane('positions')", "positions", "panes"),
+    Key("pane.fills", "6", "pane('fills')", "fills", "panes"),
+    Key("pane.balances", "7", "pane('balances')", "balances", "panes"),
+    Key("pane.strategies", "8", "pane('strategies')", "strategies", "panes"),
+    Key("pane.models", "9", "pane('models')", "models", "panes"),
+    Key("pane.log", "0", "pane('log')", "log", "panes"),
+    Key("chart.shorter", "left_square_bracket", "timeframe(-1)", "shorter bars", "chart", "frame"),
+    Key("chart.longer", "right_square_bracket", "timeframe(1)", "longer bars", "chart"),
+    Key("chart.back", "left,h", "pan(-1)", "back in time", "chart"),
+    Key("chart.forward", "right,l", "pan(1)", "forward in time", "chart"),
+    Key("chart.back_far", "ctrl+left,H", "pan(-10)", "far back", "chart"),
+    Key("chart.forward_far", "ctrl+right,L", "pan(10)", "far forward", "chart"),
+    Key("chart.latest", "end,g", "latest", "newest bar", "chart"),
+    Key("chart.more", "plus,equals_sign", "plus", "zoom in; at the ladder: larger size", "chart"),
+    Key("chart.less", "minus", "minus", "zoom out; at the ladder: smaller size", "chart"),
+    Key("list.up", "up,k", "cursor(-1)", "cursor up", "ladder and lists"),
+    Key("list.down", "down,j", "cursor(1)", "cursor down", "ladder and lists"),
+    Key("list.far_up", "pageup,ctrl+u", "cursor(-10)", "far up", "ladder and lists"),
+    Key("list.far_down", "pagedown,ctrl+d", "cursor(10)", "far down", "ladder and lists"),
+    Key("list.open", "enter", "open", "open; at an armed ladder: order", "ladder and lists"),
+    Key("list.copy", "y", "copy", "copy the row", "ladder and lists"),
+    Key("ladder.centre", "space", "centre", "centre the ladder", "ladder and lists", "centre"),
+    Key("trade.buy", "b", "ticket('buy')", "buy ticket at the cursor", "trading", "buy"),
+    Key("trade.sell", "s", "ticket('sell')", "sell ticket at the cursor", "trading", "sell"),
+    Key("trade.join_bid", "B", "quick('buy')", "armed: bid at the best bid, at once", "trading"),
+    Key("trade.join_ask", "S", "quick('sell')", "armed: offer at the best ask, at once", "trading"),
+    Key("trade.cancel", "c", "cancel", "cancel the order at the cursor", "trading"),
+    Key("trade.cancel_all", "X", "cancel_all", "twice: cancel all orders here", "trading"),
+    Key("trade.close", "Z", "close", "twice: close the position here", "trading"),
+    Key("trade.arm", "a", "arm", "arm or disarm this instrument", "trading", "arm"),
+    Key("strategy.toggle", "e", "toggle_strategy", "enable or disable the strategy", "trading"),
+)
+"""Every key of the main screen; keys inside dialogs are shown in the dialogs."""
+
+FORBIDDEN: Final[Mapping[str, str]] = {
+    "ctrl+h": "backspace",
+    "ctrl+i": "tab",
+    "ctrl+m": "enter",
+    "ctrl+left_square_bracket": "escape",
+    "ctrl+[": "escape",
+}
+"""Keys a plain terminal cannot tell from others."""
+
+RESERVED: Final[Mapping[str, str]] = {"ctrl+q": "quit", "ctrl+c": "copy"}
+"""Keys the framework keeps for itself."""
+
+_SIGNS: Final[Mapping[str, str]] = {
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "question_mark": "?",
+    "slash": "/",
+    "colon": ":",
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "escape": "esc",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
+_NAMES: Final[Mapping[str, str]] = {sign: name for name, sign in _SIGNS.items() if len(sign) == 1}
+_MODIFIERS: Final = ("ctrl", "alt", "shift", "super")
+_WORDS: Final = """
+enter tab space escape backspace delete insert home end up down left right pageup
+pagedown comma full_stop semicolon apostrophe quotation_mark grave_accent tilde
+exclamation_mark at number_sign dollar_sign percent_sign circumflex_accent
+ampersand asterisk left_parenthesis right_parenthesis underscore backslash
+vertical_line less_than_sign greater_than_sign left_curly_bracket
+right_curly_bracket
+"""
+_NAMED: Final = frozenset(_WORDS.split()) | frozenset(_SIGNS)
+
+
+def show(key: str) -> str:
+    """Return a key as printed on the keyboard: ``left_square_bracket`` is ``[``."""
+    *modifiers, name = key.split("+")
+    return "+".join([*modifiers, _SIGNS.get(name, name)])
+
+
+def key_map(overrides: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return the key table with a person's own keys in it.
+
+    Args:
+        overrides: Key id to comma separated keys, as in the settings under ``tui.keys``.
+
+    Raises:
+        ConfigError: An id is unknown, a key cannot be used, or one key has two meanings.
+    """
+    known = {key.id for key in KEYS}
+    for name in overrides:
+        if name not in known:
+            raise ConfigError(f"tui.keys: no key id {name!r}{did_you_mean(name, known)}")
+    table = tuple(
+        replace(key, keys=_normal(key.id, overrides[key.id])) if key.id in overrides else key
+        for key in KEYS
+    )
+    _refuse_clashes(table)
+    return table
+
+
+def bindings(table: Iterable[Key], everywhere: bool) -> list[Binding]:
+    """Return Textual bindings, for the app (everywhere) or for the main screen."""
+    return [
+        Binding(key.keys, key.action, key.title, show=False, id=key.id, priority=key.everywhere)
+        for key in table
+        if key.everywhere == everywhere
+    ]
+
+
+def _normal(name: str, keys: str) -> str:
+    """Return a person's keys in Textual's spelling, or raise ConfigError."""
+    parts = ["comma" if part == "," else part.strip() for part in _split(keys)]
+    if not all(parts):
+        raise ConfigError(f"tui.keys.{name} must name a key, was {keys!r}")
+    return ",".join(_normal_key(name, part) for part in parts)
+
+
+def _split(keys: str) -> list[str]:
+    return [","] if keys.strip() == "," else keys.split(",")
+
+
+def _normal_key(name: str, key: str) -> str:
+    head, plus, last = key.rpartition("+")
+    if key == "+" or key.endswith("++"):
+        head, plus, last = key[:-2], "+" if key != "+" else "", "+"
+    modifiers = head.split("+") if plus and head else []
+    last = _NAMES.get(last, last)
+    full = "+".join([*modifiers, last])
+    wrong = [part for part in modifiers if part not in _MODIFIERS]
+    if wrong:
+        near = did_you_mean(wrong[0], _MODIFIERS)
+        raise ConfigError(f"tui.keys.{name}: no modifier {wrong[0]!r} in {key!r}{near}")
+    if full in FORBIDDEN or key in FORBIDDEN:
+        other = FORBIDDEN.get(full) or FORBIDDEN[key]
+        raise ConfigError(
+            f"tui.keys.{name}: {key} is {other} in most terminals; choose another key"
+        )
+    if full in RESERVED:
+        raise ConfigError(
+            f"tui.keys.{name}: {key} is kept for {RESERVED[full]}; choose another key"
+        )
+    function_key = last[:1] == "f" and last[1:].isdigit()
+    if not (len(last) == 1 and last.isprintable()) and last not in _NAMED and not function_key:
+        near = did_you_mean(last, _NAMED)
+        raise ConfigError(f"tui.keys.{name}: no key is called {key!r}{near}")
+    return full
+
+
+def _refuse_clashes(table: Iterable[Key]) -> None:
+    taken: dict[str, str] = {}
+    for entry in table:
+        for key in entry.keys.split(","):
+            if key in taken and taken[key] != entry.id:
+                raise ConfigError(
+                    f"tui.keys: {show(key)} is bound to both {taken[key]} and {entry.id};"
+                    " give one of them another key"
+                )
+            taken[key] = entry.id

@@ -1,0 +1,36 @@
+"""What stands between a key and an order: arming with a time-out, and pressing twice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.ids import InstrumentId
+from core.model.views import EngineStatus
+
+TWICE_S: Final = 1.0
+"""The second press counts within this many seconds."""
+_NS: Final = 1_000_000_000
+
+
+def armed_left_s(status: EngineStatus | None, name: InstrumentId | None, now_ns: int) -> int:
+    """Return how many more seconds an instrument is armed (0: DISARMED), rounded up."""
+    if status is None or name is None:
+        return 0
+    left_ns = status.armed.get(name, 0) - now_ns
+    return max(0, -(-left_ns // _NS))
+
+
+class Twice:
+    """Destructive keys work when pressed twice for the same thing within a second."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._until_s = 0.0
+
+    def press(self, what: str, now_s: float) -> bool:
+        """Note a press; True when it is the second one and the deed may be done."""
+        if what == self._what and now_s < self._until_s:
+            self._what = ""
+            return True
+        self._what, self._until_s = what, now_s + TWICE_S
+        return False
