@@ -1,7 +1,7 @@
 """`python -m bench [NAME ...]`: run the benchmarks and print their ratios.
 
-Each module has ``run() -> list[dict]`` with rows of ``name ours peer ratio target unit ok``; `ours` and
-`peer` are measured in the same run, `ratio` is what `target` speaks of, and `ok` says whether it is met.
+Each module has ``run()`` giving rows of ``name ours peer ratio target unit ok``: `ours` and `peer`
+are measured in the same run, `ratio` is what `target` speaks of, `ok` whether it is met.
 """
 
 from __future__ import annotations
