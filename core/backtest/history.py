@@ -46,7 +46,7 @@ def read_csv(path: Path, instrument_id: InstrumentId | None = None) -> History:
     """Read a CSV (also ``.csv.zst``) with a header naming time, open, high, low, close, volume.
 
     Times are ISO dates or epoch seconds, milliseconds, microseconds or nanoseconds (told by their
-    size). Price and size steps are the finest the file uses, at most 10 places: what is finer is the
+    size). Price and size steps are the finest the file uses, at most 10 places: finer is the
     noise of a float and is rounded. The symbol is taken from the file's name unless given.
 
     Raises:
