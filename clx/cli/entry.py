@@ -37,6 +37,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "arm": ("clx.cli.trade:arm", "Let orders from the terminal through for a while."),
     "disarm": ("clx.cli.trade:disarm", "Refuse orders from the terminal again."),
     "reconcile": ("clx.cli.trade:reconcile", "Compare with the venue now."),
+    "watchlist": ("clx.cli.query:watchlist", "Show, add to or remove from the watchlist."),
     "config": ("clx.cli.config:config", "Show, check or set settings."),
     "doctor": ("clx.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "completion": ("clx.cli.completion:completion", "Print the shell completion script."),

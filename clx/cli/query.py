@@ -11,6 +11,7 @@ from clx.cli.client import ask
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
 from core.model import commands
+from core.model.errors import ConfigError
 from core.model.market import FeedStatus, Timeframe
 from core.model.views import Chart
 
@@ -120,6 +121,24 @@ def quotes(names: tuple[str, ...], style: str) -> None:
         rows,
         "the watchlist is empty",
     )
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["show", "add", "remove"]), default="show")
+@click.argument("name", required=False)
+def watchlist(action: str, name: str | None) -> None:
+    """Show the watchlist, add NAME to it or remove it."""
+    if action != "show":
+        if name is None:
+            raise ConfigError(f"say which instrument to {action}: clx watchlist {action} BTC-USDT")
+        wanted = full_instrument(name)
+        if action == "add":
+            click.echo(ask(commands.WatchInstrument(instrument=wanted)).text)
+        else:
+            click.echo(ask(commands.UnwatchInstrument(instrument=wanted)).text)
+        return
+    for line in ask(commands.GetQuotes()):
+        click.echo(line.instrument_id)
 
 
 @click.command()
