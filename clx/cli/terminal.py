@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,14 +31,14 @@ def open_terminal() -> int:
         return 2
     from link.client import UnixLink
 
-    return _show(UnixLink(paths.socket, client="tui", hint=starting.why_not))
+    return _show(UnixLink(paths.socket), starting.why_not)
 
 
 @click.command()
 @click.argument("address", required=False)
 def attach(address: str | None) -> int:
     """Open the terminal on a running engine: this machine's, or ADDRESS (ssh://[user@]host)."""
-    from core.model.errors import ConfigError, LinkError
+    from core.model.errors import LinkError
 
     if address is None:
         paths = find_paths()
@@ -48,23 +50,22 @@ def attach(address: str | None) -> int:
                 f"no engine answers at {paths.socket}; start one with `clx daemon start`, or "
                 "open the terminal with plain `clx`"
             )
-        return _show(UnixLink(paths.socket, client="tui"))
-    if not address.startswith("ssh://"):
-        raise ConfigError(f"address must be ssh://[user@]host[:port], was {address!r}")
+        return _show(UnixLink(paths.socket))
     from link.remote import SshLink
 
-    return _show(SshLink(address, client="tui"))
+    return _show(SshLink(address))
 
 
 @click.command(hidden=True)
-def bridge() -> int:
-    """Copy stdin and stdout to this machine's engine socket."""
-    from link.remote import run_bridge
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+def bridge(path: Path | None) -> None:
+    """Copy stdin and stdout to this machine's engine socket, or the one at PATH."""
+    from link.remote import bridge as copy
 
-    return run_bridge(find_paths().socket)
+    copy(path or find_paths().socket)
 
 
-def _show(link: EngineLink) -> int:
+def _show(link: EngineLink, why_no_engine: Callable[[], str] = str) -> int:
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         from core.model.errors import ConfigError
 

@@ -51,7 +51,7 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
     try:
         report: commands.OrderReport = ask(command)
     except LinkError as error:
-        if "no engine answers" in str(error):
+        if "no engine is listening" in str(error):
             raise
         raise OutcomeUnknown(
             f"the engine did not answer: {error}. Look with `clx orders --all`, or give the very "

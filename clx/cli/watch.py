@@ -38,7 +38,7 @@ def watch(names: tuple[str, ...], trades: bool, fps: float, count: int, style: s
 async def _follow(view: View, fps: float, count: int, style: str) -> None:
     from link.client import UnixLink
 
-    link = UnixLink(find_paths().socket, client="cli")
+    link = UnixLink(find_paths().socket, origin="cli")
     task = asyncio.create_task(link.run(), name="link")
     lines = 0
     up_once = False
