@@ -44,7 +44,10 @@ from core.model.views import (
 Topic: TypeAlias = str
 """The name of something that changed; one of `ALL_TOPICS`."""
 
-FACT_TOPICS: Final = "status orders fills positions account feeds venues strategies signals models alerts instruments"
+FACT_TOPICS: Final = (
+    "status orders fills positions account feeds venues "
+    "strategies signals models alerts instruments"
+)
 MARKET_TOPICS: Final = "quotes book tape chart forming"
 ALL_TOPICS: Final[frozenset[Topic]] = frozenset(f"{FACT_TOPICS} {MARKET_TOPICS}".split())
 MAX_ENDED_ORDERS: Final = 500
@@ -166,6 +169,9 @@ class Replica:
     def apply_frame(self, frame: MarketFrame) -> None:
         """Apply what changed in the market since the last frame."""
         self.frame_ts_ns = frame.ts_ns
+        # The chart first: one of another instrument clears the old book and tape.
+        if frame.chart is not None:
+            self._new_chart(frame.chart)
         if frame.quotes:
             for line in frame.quotes:
                 self.quotes[line.instrument_id] = line
@@ -173,8 +179,6 @@ class Replica:
         if frame.book is not None:
             self.book = frame.book
             self._dirty.add("book")
-        if frame.chart is not None:
-            self._new_chart(frame.chart)
         if frame.tape:
             self.tape.extend(frame.tape)
             self.tape_skipped += frame.tape_skipped
