@@ -196,6 +196,8 @@ class FeedConnected(msgspec.Struct, frozen=True, kw_only=True):
     venue: VenueName
     ts_recv_ns: int
     conn: int
+    instrument_ids: tuple[InstrumentId, ...] | None = None
+    """What this connection carries so far; None: unknown, so all of the venue's."""
 
 
 class FeedDisconnected(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +207,8 @@ class FeedDisconnected(msgspec.Struct, frozen=True, kw_only=True):
     ts_recv_ns: int
     conn: int
     reason: str
+    instrument_ids: tuple[InstrumentId, ...] | None = None
+    """What this connection carried; None: unknown, so all of the venue's."""
 
 
 class FrameRejected(msgspec.Struct, frozen=True, kw_only=True):
