@@ -1,0 +1,210 @@
+"""Bars of every timeframe from trades: one kernel call a trade, forming and closed kept apart.
+
+State of one instrument, an int64 array of shape (9, 9)::
+
+    row 0..7  the forming bar of each timeframe, shortest first:
+              open time (-1: none), open, high, low, close, volume, trades, first ts, last ts
+    row 8     trusted from, newest closed open time is kept by the series, skew now, skew before,
+              newest event time, minute of the skew window
+
+A bar is *partial* when it began before `trusted from`: trades before the subscription, or during
+an outage, are missing from it. A partial bar is never given out as closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from core.model.ids import InstrumentId
+from core.model.market import Bar, FormingBar, Timeframe, Trade
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+TIMEFRAMES: Final = tuple(Timeframe)
+"""Shortest first; the index of one is its row in the state."""
+
+INDEX: Final = {timeframe: index for index, timeframe in enumerate(TIMEFRAMES)}
+
+OPEN_TS, OPEN, HIGH, LOW, CLOSE, VOLUME, TRADES, FIRST_TS, LAST_TS = range(9)
+"""Columns of a bar row."""
+
+_COUNT: Final = len(TIMEFRAMES)
+_PERIODS: Final = tuple(timeframe.ns for timeframe in TIMEFRAMES)  # a constant to numba
+_MAX: Final = (1 << 63) - 1
+_TRUST, _SKEW, _SKEW_BEFORE, _NEWEST, _SKEW_MINUTE = range(5)
+
+
+@numba.njit(cache=True)
+def _start(row: Rows, opened: int, ts: int, price: int, lots: int) -> None:
+    row[0] = opened
+    row[1] = price
+    row[2] = price
+    row[3] = price
+    row[4] = price
+    row[5] = lots
+    row[6] = 1
+    row[7] = ts
+    row[8] = ts
+
+
+@numba.njit(cache=True)
+def _merge(row: Rows, ts: int, price: int, lots: int) -> None:
+    """Add a trade to a bar; first and last are by event time, so a late one lands right."""
+    row[2] = max(row[2], price)
+    row[3] = min(row[3], price)
+    if ts >= row[8]:
+        row[4] = price
+        row[8] = ts
+    elif ts < row[7]:
+        row[1] = price
+        row[7] = ts
+    volume = row[5] + lots
+    # Only tapes without the venue's lot size can come near; a sum must not wrap to negative.
+    row[5] = volume if volume >= row[5] else np.int64((1 << 63) - 1)
+    row[6] += 1
+
+
+@numba.njit(cache=True)
+def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: int) -> int:
+    """Add one trade; bit i of the result: row i of `closed` holds a bar; bit 8+i: it was late."""
+    flags = 0
+    control = state[8]
+    if control[0] < 0:
+        control[0] = ts + 1
+    control[3] = max(control[3], ts)
+    minute = ts // 60_000_000_000
+    if minute > control[4]:
+        control[4] = minute
+        control[2] = control[1]
+        control[1] = (1 << 63) - 1
+    control[1] = min(control[1], recv - ts)
+    for index in range(8):
+        period = _PERIODS[index]
+        row = state[index]
+        if row[0] < 0:
+            if ts < row[1]:  # row[1] holds the end of the newest bar closed by the timer
+                flags |= 256 << index
+            else:
+                _start(row, ts - ts % period, ts, price, lots)
+        elif ts < row[0]:
+            flags |= 256 << index
+        elif ts < row[0] + period:
+            _merge(row, ts, price, lots)
+        else:
+            closed[index] = row
+            flags |= 1 << index
+            _start(row, ts - ts % period, ts, price, lots)
+    return flags
+
+
+@numba.njit(cache=True)
+def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
+    """Close what ended `grace` ago by the venue's clock; same flags as `_on_trade`."""
+    flags = 0
+    skew = min(state[8, 1], state[8, 2])
+    if skew == (1 << 63) - 1:
+        skew = 0
+    venue_now = now - skew - grace
+    for index in range(8):
+        row = state[index]
+        if row[0] >= 0 and venue_now >= row[0] + _PERIODS[index]:
+            closed[index] = row
+            flags |= 1 << index
+            row[1] = row[0] + _PERIODS[index]
+            row[0] = -1
+    return flags
+
+
+class BarBuilder:
+    """The forming bars of one instrument."""
+
+    __slots__ = ("_closed", "_instrument_id", "_state")
+
+    def __init__(self, instrument_id: InstrumentId) -> None:
+        self._instrument_id = instrument_id
+        self._state: Rows = np.zeros((9, 9), np.int64)
+        self._state[:_COUNT, OPEN_TS] = -1
+        self._state[8, _TRUST] = -1
+        self._state[8, _SKEW] = self._state[8, _SKEW_BEFORE] = _MAX
+        self._state[8, _SKEW_MINUTE] = -1
+        self._closed: Rows = np.zeros((_COUNT, 9), np.int64)
+
+    def on_trade(self, trade: Trade) -> int:
+        """Add a trade and return flags: bit i, timeframe i closed; bit 8 + i, it came too late."""
+        flags: int = _on_trade(
+            self._state,
+            self._closed,
+            trade.ts_event_ns,
+            trade.ts_recv_ns,
+            trade.price_ticks,
+            trade.size_lots,
+        )
+        return flags
+
+    def on_timer(self, now_ns: int, grace_ns: int) -> int:
+        """Close bars whose end is `grace_ns` past; the venue's clock skew is allowed for."""
+        flags: int = _on_timer(self._state, self._closed, now_ns, grace_ns)
+        return flags
+
+    def interrupt(self) -> None:
+        """Note that trades may be missing from here to the next one seen."""
+        self._state[8, _TRUST] = -1
+
+    def closed(self, index: int) -> Rows:
+        """Return the row of the bar that just closed, columns as named in this module."""
+        row: Rows = self._closed[index]
+        return row
+
+    def whole(self, open_ns: int) -> bool:
+        """Return whether a bar with this open time has seen all its trades."""
+        trusted = int(self._state[8, _TRUST])
+        return 0 <= trusted <= open_ns
+
+    @property
+    def trusted_from_ns(self) -> int:
+        """Event time from which no trade is missing, -1 during an outage."""
+        return int(self._state[8, _TRUST])
+
+    def forming(self, index: int) -> Rows | None:
+        """Return the row of the forming bar, None when there is none."""
+        row = self._state[index]
+        return row if row[OPEN_TS] >= 0 else None
+
+    def image(self) -> bytes:
+        """Return the forming bars as bytes, the same on any machine."""
+        return self._state[:_COUNT].astype("<i8").tobytes()
+
+
+def make_bar(
+    instrument_id: InstrumentId,
+    timeframe: Timeframe,
+    row: Sequence[int],
+    ts_recv_ns: int = 0,
+    revision: int = 0,
+) -> Bar:
+    """Return a row of this module as a closed bar."""
+    opened, first, high, low, last, volume, trades = row[:7]
+    return Bar(
+        instrument_id, timeframe, opened, first, high, low, last, volume, trades,
+        ts_recv_ns, revision,
+    )  # fmt: skip
+
+
+def make_forming(instrument_id: InstrumentId, timeframe: Timeframe, row: Rows) -> FormingBar:
+    """Return a row of this module as a forming bar."""
+    opened, first, high, low, last, volume, trades = row[:7].tolist()
+    return FormingBar(
+        instrument_id, timeframe, opened, first, high, low, last, volume, trades
+    )  # fmt: skip
+
+
+def warm() -> None:
+    """Compile or load the kernels with the types used."""
+    builder = BarBuilder(InstrumentId("warm.up"))
+    builder.on_trade(Trade(InstrumentId("warm.up"), 1, 1, 1, 1, False, 1))
+    builder.on_timer(1, 1)

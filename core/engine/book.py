@@ -1,0 +1,183 @@
+"""The order book of one instrument, in integer ticks and lots.
+
+Each side is a pair of sorted arrays with the best level last, so that changes near the touch,
+which are nearly all of them, move only a few entries. Ask prices are kept negated: both sides are
+then ascending with the best last, and one kernel serves both::
+
+    row 0  bid prices   ascending, best last
+    row 1  bid sizes
+    row 2  -ask prices  ascending, best last
+    row 3  ask sizes
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from core.model.market import Levels
+
+Store: TypeAlias = npt.NDArray[np.int64]
+
+MAX_LEVELS: Final = 1 << 17
+"""Most levels kept a side; beyond it those farthest from the touch are dropped."""
+
+_START_LEVELS: Final = 1 << 11
+_NONE: Final = -(1 << 63)
+
+
+@numba.njit(cache=True)
+def _place(keys: Store, sizes: Store, n: int, key: int, size: int) -> int:
+    """Set one level of an ascending side of `n` levels and return the new count."""
+    high = n
+    low = n - 4
+    step = 8
+    while low > 0 and keys[low] >= key:
+        high = low + 1
+        low = n - step
+        step *= 2
+    low = max(low, 0)
+    while low < high:
+        middle = (low + high) >> 1
+        if keys[middle] < key:
+            low = middle + 1
+        else:
+            high = middle
+    if low < n and keys[low] == key:
+        if size > 0:
+            sizes[low] = size
+            return n
+        for index in range(low, n - 1):
+            keys[index] = keys[index + 1]
+            sizes[index] = sizes[index + 1]
+        return n - 1
+    if size <= 0:
+        return n
+    for index in range(n, low, -1):
+        keys[index] = keys[index - 1]
+        sizes[index] = sizes[index - 1]
+    keys[low] = key
+    sizes[low] = size
+    return n + 1
+
+
+@numba.njit(cache=True)
+def _apply(
+    store: Store, n_bids: int, n_asks: int, bids: Levels, asks: Levels
+) -> tuple[int, int, int, int]:
+    """Set changed levels; returns (n_bids, n_asks, best bid, best ask), or n_bids -1: no room."""
+    room = store.shape[1]
+    if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
+        return -1, 0, _NONE, _NONE
+    # From the far end to the touch: a snapshot, best first, is then only appended to.
+    for index in range(bids.shape[0] - 1, -1, -1):
+        n_bids = _place(store[0], store[1], n_bids, bids[index, 0], bids[index, 1])
+    for index in range(asks.shape[0] - 1, -1, -1):
+        n_asks = _place(store[2], store[3], n_asks, -asks[index, 0], asks[index, 1])
+    best_bid = int(store[0, n_bids - 1]) if n_bids else _NONE
+    best_ask = -int(store[2, n_asks - 1]) if n_asks else _NONE
+    return n_bids, n_asks, best_bid, best_ask
+
+
+class OrderBook:
+    """One book; knows nothing of sequence numbers but the last id it was told."""
+
+    __slots__ = ("_ask", "_bid", "_store", "last_id", "n_asks", "n_bids")
+
+    def __init__(self) -> None:
+        self._store: Store = np.zeros((4, _START_LEVELS), np.int64)
+        self._bid = _NONE
+        self._ask = _NONE
+        self.n_bids = 0
+        """Number of bid levels."""
+        self.n_asks = 0
+        """Number of ask levels."""
+        self.last_id = 0
+        """The venue's id of the last change contained; kept by the integrity gate."""
+
+    @property
+    def best_bid(self) -> int | None:
+        """Best bid in ticks, None when the side is empty."""
+        return self._bid if self.n_bids else None
+
+    @property
+    def best_ask(self) -> int | None:
+        """Best ask in ticks, None when the side is empty."""
+        return self._ask if self.n_asks else None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask, which no true book is."""
+        return self._bid >= self._ask and self.n_asks > 0 and self.n_bids > 0
+
+    def clear(self) -> None:
+        """Forget every level."""
+        self.n_bids = self.n_asks = self.last_id = 0
+        self._bid = self._ask = _NONE
+
+    def load(self, bids: Levels, asks: Levels) -> None:
+        """Replace the book with an image; levels in any order, best first is quickest."""
+        self.n_bids = self.n_asks = 0
+        self.apply(bids, asks)
+
+    def apply(self, bids: Levels, asks: Levels) -> None:
+        """Set changed levels: absolute sizes, 0 removes; removing an unknown level is normal."""
+        n_bids, n_asks, bid, ask = _apply(self._store, self.n_bids, self.n_asks, bids, asks)
+        if n_bids < 0:
+            self._grow(max(self.n_bids + len(bids), self.n_asks + len(asks)))
+            n_bids, n_asks, bid, ask = _apply(self._store, self.n_bids, self.n_asks, bids, asks)
+        self.n_bids = n_bids
+        self.n_asks = n_asks
+        self._bid = bid
+        self._ask = ask
+        if n_bids > MAX_LEVELS or n_asks > MAX_LEVELS:
+            self._trim()
+
+    def top(self, depth: int) -> tuple[Levels, Levels]:
+        """Return the best `depth` levels a side as (n, 2) arrays of ticks and lots, best first."""
+        return self._side(0, self.n_bids, depth, 1), self._side(2, self.n_asks, depth, -1)
+
+    def size_at(self, price_ticks: int, *, bid: bool) -> int:
+        """Return the size in lots resting at a price, 0 when there is none."""
+        row, n, key = (0, self.n_bids, price_ticks) if bid else (2, self.n_asks, -price_ticks)
+        keys = self._store[row, :n]
+        at = int(np.searchsorted(keys, key))
+        return int(self._store[row + 1, at]) if at < n and keys[at] == key else 0
+
+    def image(self) -> bytes:
+        """Return every level as bytes, the same for the same book on any machine."""
+        bids, asks = self.top(max(self.n_bids, self.n_asks))
+        return bids.astype("<i8").tobytes() + b"|" + asks.astype("<i8").tobytes()
+
+    def _side(self, row: int, n: int, depth: int, sign: int) -> Levels:
+        low = max(0, n - depth)
+        out = np.empty((n - low, 2), np.int64)
+        out[:, 0] = self._store[row, low:n][::-1]
+        out[:, 1] = self._store[row + 1, low:n][::-1]
+        if sign < 0:
+            np.negative(out[:, 0], out=out[:, 0])
+        return out
+
+    def _grow(self, needed: int) -> None:
+        width = self._store.shape[1]
+        while width < needed:
+            width *= 2
+        store = np.zeros((4, width), np.int64)
+        store[:, : self._store.shape[1]] = self._store
+        self._store = store
+
+    def _trim(self) -> None:
+        for row, n in ((0, self.n_bids), (2, self.n_asks)):
+            spare = n - MAX_LEVELS
+            if spare > 0:
+                self._store[row : row + 2, :MAX_LEVELS] = self._store[row : row + 2, spare:n].copy()
+        self.n_bids = min(self.n_bids, MAX_LEVELS)
+        self.n_asks = min(self.n_asks, MAX_LEVELS)
+
+
+def warm() -> None:
+    """Compile or load the kernels with the types used, so that the first tick does not wait."""
+    OrderBook().apply(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))

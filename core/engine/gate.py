@@ -1,0 +1,269 @@
+"""The integrity gate: an instrument's book is trusted only while every change is accounted for.
+
+::
+
+    UNSUBSCRIBED ── subscribed, or a delta ──► SYNCING ── image spliced ──► LIVE
+                                                  ▲                        │  ▲
+                                     subscribed   │        gap · crossed · │  │ image spliced,
+                                     anew         │   silence · link lost  ▼  │ or it speaks again
+                                                  └────────────────────── STALE
+
+While a book is not in sequence its deltas wait in a bounded buffer for the next image. Everything
+is decided from events and timer calls alone, so a replay decides the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import msgspec
+
+from core.engine.book import OrderBook
+from core.model.ids import InstrumentId
+from core.model.market import BookDelta, BookSnapshot, FeedStatus, FeedStatusChanged
+from core.model.ports import SequenceRule, Verdict
+
+BUFFER: Final = 4096
+"""Deltas kept while an image is awaited; the oldest give way, and the splice will notice."""
+
+_OLD_IMAGE: Final = "book image older than the stream"
+
+_ASK_AFTER_NS: Final = 1_000_000_000
+"""An image is asked for this long after subscribing even when nothing changes meanwhile."""
+
+_ASK_AGAIN_NS: Final = 10_000_000_000
+"""An image that has not come after this long is asked for again."""
+
+
+class ResyncNeeded(msgspec.Struct, frozen=True):
+    """An instrument needs a fresh book image: have its feed request one."""
+
+    instrument_id: InstrumentId
+
+
+GateOutput: TypeAlias = FeedStatusChanged | ResyncNeeded
+
+
+class Gate:
+    """One instrument's book and the trust in it."""
+
+    __slots__ = (
+        "_asked_ns",
+        "_buffer",
+        "_rule",
+        "_since_ns",
+        "_spliced",
+        "book",
+        "gaps",
+        "instrument_id",
+        "last_recv_ns",
+        "last_top",
+        "reason",
+        "resyncs",
+        "status",
+        "synced",
+    )
+
+    def __init__(self, instrument_id: InstrumentId, rule: SequenceRule) -> None:
+        self.instrument_id = instrument_id
+        self._rule = rule
+        self.book = OrderBook()
+        self.status = FeedStatus.UNSUBSCRIBED
+        self.reason = "not subscribed"
+        self.synced = False
+        """Whether the book is in sequence; a silent instrument may be stale and still be synced."""
+        self.gaps = 0
+        """Breaks in the sequence found."""
+        self.resyncs = 0
+        """Fresh images asked for because trust was lost."""
+        self.last_recv_ns = 0
+        """When anything last arrived for the instrument, our time."""
+        self.last_top: tuple[int, int] | None = None
+        """Best bid and ask of the book before it was last dropped."""
+        self._spliced = False
+        self._buffer: deque[BookDelta] = deque(maxlen=BUFFER)
+        self._asked_ns = 0
+        self._since_ns = 0
+
+    @property
+    def top(self) -> tuple[int, int] | None:
+        """Best bid and ask in ticks, the last known ones while the book is dropped."""
+        bid, ask = self.book.best_bid, self.book.best_ask
+        return (bid, ask) if bid is not None and ask is not None else self.last_top
+
+    def subscribe(self, now_ns: int, reason: str = "subscribed") -> Sequence[GateOutput]:
+        """Start anew: forget the book and wait for an image."""
+        self._forget()
+        self._since_ns = now_ns
+        self.last_recv_ns = now_ns
+        return self._turn(FeedStatus.SYNCING, now_ns, reason)
+
+    def unsubscribe(self, now_ns: int) -> Sequence[GateOutput]:
+        """Forget the book; nothing is expected any more."""
+        self._forget()
+        return self._turn(FeedStatus.UNSUBSCRIBED, now_ns, "not subscribed")
+
+    def distrust(self, now_ns: int, reason: str) -> Sequence[GateOutput]:
+        """Mark stale because the feed says so (link lost); the last book stays readable."""
+        if self.status is FeedStatus.UNSUBSCRIBED:
+            return ()
+        self.synced = False
+        self._buffer.clear()
+        self._asked_ns = 0
+        self._since_ns = now_ns
+        return self._turn(FeedStatus.STALE, now_ns, reason)
+
+    def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
+        """Apply a delta, hold it for a coming image, or find that something is missing."""
+        self.last_recv_ns = delta.ts_recv_ns
+        if not self.synced:
+            return self._hold(delta)
+        book = self.book
+        if self._spliced:
+            verdict = self._rule.follow(book.last_id, delta)
+        else:
+            verdict = self._rule.splice(book.last_id, delta)
+        if verdict is Verdict.APPLY:
+            book.apply(delta.bids, delta.asks)
+            book.last_id = delta.last_id
+            self._spliced = True
+            if book.crossed:
+                return self._lose(delta, "crossed book")
+        elif verdict is Verdict.GAP:
+            return self._lose(delta, "gap")
+        if self.status is not FeedStatus.LIVE:
+            return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
+        return ()
+
+    def on_snapshot(self, image: BookSnapshot) -> Sequence[GateOutput]:
+        """Take an image and splice the held deltas onto it."""
+        now_ns = image.ts_recv_ns
+        self.last_recv_ns = now_ns
+        if self.synced and image.last_id < self.book.last_id:
+            return ()
+        self.book.load(image.bids, image.asks)
+        self.book.last_id = image.last_id
+        self._spliced = False
+        self.synced = True
+        held = tuple(self._buffer)
+        self._buffer.clear()
+        for index, delta in enumerate(held):
+            verdict = (
+                self._rule.follow(self.book.last_id, delta)
+                if self._spliced
+                else self._rule.splice(self.book.last_id, delta)
+            )
+            if verdict is Verdict.GAP:
+                return self._unspliceable(image, held[index:])
+            if verdict is Verdict.APPLY:
+                self.book.apply(delta.bids, delta.asks)
+                self.book.last_id = delta.last_id
+                self._spliced = True
+        if self.book.crossed:
+            self._forget()
+            return self._ask(now_ns, FeedStatus.STALE, "crossed book image")
+        self._asked_ns = 0
+        return self._turn(FeedStatus.LIVE, now_ns, "in sequence")
+
+    def on_timer(self, now_ns: int, stale_after_ns: int) -> Sequence[GateOutput]:
+        """Notice silence and an image that does not come."""
+        status = self.status
+        if status is FeedStatus.UNSUBSCRIBED:
+            return ()
+        if self.synced:
+            silent = now_ns - self.last_recv_ns > stale_after_ns
+            if silent and status is FeedStatus.LIVE:
+                seconds = stale_after_ns / 1e9
+                return self._turn(FeedStatus.STALE, now_ns, f"silent for {seconds:g} s")
+            if not silent and status is FeedStatus.STALE:
+                return self._turn(FeedStatus.LIVE, now_ns, "speaks again")
+            return ()
+        if self._asked_ns:
+            late = now_ns - self._asked_ns > _ASK_AGAIN_NS
+        else:
+            late = now_ns - self._since_ns > _ASK_AFTER_NS and status is FeedStatus.SYNCING
+        return self._ask(now_ns, status, self.reason) if late else ()
+
+    def _hold(self, delta: BookDelta) -> Sequence[GateOutput]:
+        started = (
+            self.subscribe(delta.ts_recv_ns, "waiting for a book image")
+            if self.status is FeedStatus.UNSUBSCRIBED
+            else ()
+        )
+        self._buffer.append(delta)
+        if self._asked_ns:
+            return started
+        return (*started, *self._ask(delta.ts_recv_ns, self.status, self.reason))
+
+    def _lose(self, delta: BookDelta, reason: str) -> Sequence[GateOutput]:
+        if not self._spliced:
+            reason = _OLD_IMAGE
+        return self._break(delta.ts_recv_ns, FeedStatus.STALE, reason, (delta,))
+
+    def _unspliceable(
+        self, image: BookSnapshot, rest: tuple[BookDelta, ...]
+    ) -> Sequence[GateOutput]:
+        status = FeedStatus.STALE if self._spliced else self.status
+        return self._break(
+            image.ts_recv_ns, status, "gap" if self._spliced else _OLD_IMAGE, rest
+        )  # fmt: skip
+
+    def _break(
+        self, now_ns: int, status: FeedStatus, reason: str, rest: tuple[BookDelta, ...]
+    ) -> Sequence[GateOutput]:
+        """Drop the book, keep `rest` for the next image and ask for it."""
+        expected = self.book.last_id + 1
+        if reason != _OLD_IMAGE:
+            self.gaps += 1
+        self.resyncs += 1
+        self._forget()
+        self._buffer.extend(rest)
+        return self._ask(
+            now_ns, status, reason, expected_id=expected, received_id=rest[0].first_id
+        )  # fmt: skip
+
+    def _forget(self) -> None:
+        self.last_top = self.top
+        self.book.clear()
+        self.synced = False
+        self._spliced = False
+        self._buffer.clear()
+        self._asked_ns = 0
+
+    def _ask(
+        self,
+        now_ns: int,
+        status: FeedStatus,
+        reason: str,
+        *,
+        expected_id: int = 0,
+        received_id: int = 0,
+    ) -> Sequence[GateOutput]:
+        self._asked_ns = max(now_ns, 1)
+        told = self._turn(status, now_ns, reason, expected_id, received_id)
+        return (*told, ResyncNeeded(self.instrument_id))
+
+    def _turn(
+        self,
+        status: FeedStatus,
+        now_ns: int,
+        reason: str,
+        expected_id: int = 0,
+        received_id: int = 0,
+    ) -> Sequence[FeedStatusChanged]:
+        if status is self.status and reason == self.reason:
+            return ()
+        self.status = status
+        self.reason = reason
+        return (
+            FeedStatusChanged(
+                instrument_id=self.instrument_id,
+                ts_recv_ns=now_ns,
+                status=status,
+                reason=reason,
+                expected_id=expected_id,
+                received_id=received_id,
+            ),
+        )
