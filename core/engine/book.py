@@ -72,10 +72,9 @@ def _apply(
     room = store.shape[1]
     if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
         return -1, 0, _NONE, _NONE
-    # From the far end to the touch: a snapshot, best first, is then only appended to.
-    for index in range(bids.shape[0] - 1, -1, -1):
+    for index in range(bids.shape[0]):
         n_bids = _place(store[0], store[1], n_bids, bids[index, 0], bids[index, 1])
-    for index in range(asks.shape[0] - 1, -1, -1):
+    for index in range(asks.shape[0]):
         n_asks = _place(store[2], store[3], n_asks, -asks[index, 0], asks[index, 1])
     best_bid = int(store[0, n_bids - 1]) if n_bids else _NONE
     best_ask = -int(store[2, n_asks - 1]) if n_asks else _NONE
@@ -121,7 +120,8 @@ class OrderBook:
     def load(self, bids: Levels, asks: Levels) -> None:
         """Replace the book with an image; levels in any order, best first is quickest."""
         self.n_bids = self.n_asks = 0
-        self.apply(bids, asks)
+        # From the far end to the touch every level is only appended.
+        self.apply(np.ascontiguousarray(bids[::-1]), np.ascontiguousarray(asks[::-1]))
 
     def apply(self, bids: Levels, asks: Levels) -> None:
         """Set changed levels: absolute sizes, 0 removes; removing an unknown level is normal."""

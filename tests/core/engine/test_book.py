@@ -30,8 +30,7 @@ def agree(book: OrderBook, bids: Side, asks: Side) -> None:
 
 
 def change(side: Side, pairs: list[tuple[int, int]]) -> None:
-    # The kernel works from the last level of a message to the first: so the first wins.
-    for price, size in reversed(pairs):
+    for price, size in pairs:
         if size:
             side[price] = size
         else:
