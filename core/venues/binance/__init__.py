@@ -1,0 +1,1 @@
+"""Binance spot: orders over REST, the account's events over the WS-API user stream."""

@@ -1,0 +1,237 @@
+"""Between Binance's words and ours: symbols, order parameters, states, fills."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Final
+
+from core.model.errors import ConfigError, DataError
+from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, VenueOrderId
+from core.model.instruments import Instrument
+from core.model.market import Side
+from core.model.orders import OrderFilled, OrderIntent, OrderState, OrderType, VenueOrder
+from core.venues.binance.messages import ExecutionReport, OrderRow, ReplyFill, TradeRow
+
+MS: Final = 1_000_000
+
+_STATES: Final[dict[str, OrderState]] = {
+    "NEW": OrderState.ACCEPTED,
+    "PENDING_NEW": OrderState.ACCEPTED,
+    "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
+    "FILLED": OrderState.FILLED,
+    "CANCELED": OrderState.CANCELED,
+    "PENDING_CANCEL": OrderState.ACCEPTED,
+    "REJECTED": OrderState.REJECTED,
+    "EXPIRED": OrderState.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderState.EXPIRED,
+}
+_SIDES: Final[dict[str, Side]] = {"BUY": Side.BUY, "SELL": Side.SELL}
+
+
+class Symbols:
+    """The venue's spellings beside ours."""
+
+    def __init__(self, venue: VenueName) -> None:
+        self._venue = venue
+        self._listed: dict[InstrumentId, Instrument] = {}
+        self._ours: dict[str, InstrumentId] = {}
+
+    def add(self, instruments: Collection[Instrument]) -> None:
+        """Learn instruments; a later one of the same id replaces the earlier."""
+        for instrument in instruments:
+            self._listed[instrument.id] = instrument
+            self._ours[instrument.venue_symbol] = instrument.id
+
+    def wire(self, instrument_id: InstrumentId) -> str:
+        """Return the venue's spelling.
+
+        Raises:
+            ConfigError: The venue is not known to list it.
+        """
+        try:
+            return self._listed[instrument_id].venue_symbol
+        except KeyError:
+            raise ConfigError(
+                f"{self._venue} is not known to list {instrument_id!r}; "
+                "its instruments are fetched when the engine starts"
+            ) from None
+
+    def ours(self, symbol: str) -> InstrumentId:
+        """Return our id; a symbol never taught keeps the venue's spelling."""
+        return self._ours.get(symbol) or InstrumentId(f"{symbol}.{self._venue}")
+
+    def quote(self, instrument_id: InstrumentId) -> str:
+        """Return the quote asset, empty for an instrument never taught."""
+        instrument = self._listed.get(instrument_id)
+        return instrument.quote if instrument else ""
+
+
+def number(value: Decimal) -> str:
+    """Write a decimal exactly, without exponent or trailing zeros.
+
+    Binance refuses more decimals than an asset has (-1111), even if they are zeros.
+    """
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def order_params(intent: OrderIntent, symbol: str) -> list[tuple[str, str]]:
+    """Return the parameters that place an order, exact and unsigned.
+
+    The FULL answer is asked for: it carries the fills with their trade ids, so an order that
+    executes at once is known even while the user stream is down. Spot has no reduce-only; the
+    risk gate keeps that promise.
+
+    Raises:
+        ConfigError: The intent is none the venue can carry out.
+    """
+    params = [("symbol", symbol), ("side", intent.side.value.upper())]
+    if intent.type is OrderType.MARKET:
+        params.append(("type", "MARKET"))
+    elif intent.price is None:
+        raise ConfigError(f"order {intent.client_order_id}: a limit order needs a price, has none")
+    elif intent.post_only:
+        if intent.time_in_force.value != "gtc":
+            raise ConfigError(
+                f"order {intent.client_order_id}: a post-only order must be gtc, "
+                f"was {intent.time_in_force.value}"
+            )
+        params += [("type", "LIMIT_MAKER"), ("price", number(intent.price))]
+    else:
+        params += [
+            ("type", "LIMIT"),
+            ("timeInForce", intent.time_in_force.value.upper()),
+            ("price", number(intent.price)),
+        ]
+    params += [
+        ("quantity", number(intent.size)),
+        ("newClientOrderId", intent.client_order_id),
+        ("newOrderRespType", "FULL"),
+    ]
+    return params
+
+
+def order_state(status: str) -> OrderState:
+    """Translate an order status.
+
+    Raises:
+        DataError: It is none the venue documents.
+    """
+    try:
+        return _STATES[status]
+    except KeyError:
+        raise DataError(
+            f"order status must be one of {', '.join(_STATES)}, was {status!r}"
+        ) from None
+
+
+def side_of(word: str) -> Side:
+    """Translate a side.
+
+    Raises:
+        DataError: It is neither BUY nor SELL.
+    """
+    try:
+        return _SIDES[word]
+    except KeyError:
+        raise DataError(f"side must be BUY or SELL, was {word!r}") from None
+
+
+def venue_order(row: OrderRow, symbols: Symbols) -> VenueOrder:
+    """Make an order of a queried row.
+
+    Raises:
+        DataError: Status or side are none the venue documents.
+    """
+    priced = "LIMIT" in row.type
+    return VenueOrder(
+        client_order_id=ClientOrderId(row.client_order_id),
+        venue_order_id=VenueOrderId(str(row.order_id)),
+        instrument_id=symbols.ours(row.symbol),
+        side=side_of(row.side),
+        type=OrderType.LIMIT if priced else OrderType.MARKET,
+        price=row.price if priced else None,
+        size=row.orig_qty,
+        filled=row.executed_qty,
+        state=order_state(row.status),
+        ts_event_ns=(row.update_time or row.time) * MS,
+    )
+
+
+def reported_fill(
+    report: ExecutionReport, order_id: ClientOrderId, venue: VenueName, symbols: Symbols, ts_ns: int
+) -> OrderFilled:
+    """Make a fill of a TRADE report.
+
+    Raises:
+        DataError: It names no trade, size or price.
+    """
+    if report.trade_id < 0 or report.last_size <= 0 or report.last_price <= 0:
+        raise DataError(
+            f"a TRADE report needs trade id, size and price, was t={report.trade_id} "
+            f"l={report.last_size} L={report.last_price} (order {order_id})"
+        )
+    instrument_id = symbols.ours(report.symbol)
+    return OrderFilled(
+        client_order_id=order_id,
+        venue=venue,
+        instrument_id=instrument_id,
+        venue_order_id=VenueOrderId(str(report.order_id)),
+        execution_id=ExecutionId(str(report.trade_id)),
+        side=side_of(report.side),
+        price=report.last_price,
+        size=report.last_size,
+        fee=report.fee,
+        # A fee of nothing comes without an asset; money still needs a name.
+        fee_asset=report.fee_asset or symbols.quote(instrument_id),
+        maker=report.maker,
+        ts_event_ns=report.time_ms * MS,
+        ts_ns=ts_ns,
+    )
+
+
+def reply_fill(
+    fill: ReplyFill, intent: OrderIntent, order_id: int, venue: VenueName, time_ms: int, ts_ns: int
+) -> OrderFilled:
+    """Make a fill of a row in a FULL order reply."""
+    return OrderFilled(
+        client_order_id=intent.client_order_id,
+        venue=venue,
+        instrument_id=intent.instrument_id,
+        venue_order_id=VenueOrderId(str(order_id)),
+        execution_id=ExecutionId(str(fill.trade_id)),
+        side=intent.side,
+        price=fill.price,
+        size=fill.qty,
+        fee=fill.commission,
+        fee_asset=fill.commission_asset,
+        maker=False,
+        ts_event_ns=time_ms * MS,
+        ts_ns=ts_ns,
+    )
+
+
+def trade_fill(
+    row: TradeRow,
+    order_id: ClientOrderId,
+    instrument_id: InstrumentId,
+    venue: VenueName,
+    ts_ns: int,
+) -> OrderFilled:
+    """Make a fill of a row of the account's trade list."""
+    return OrderFilled(
+        client_order_id=order_id,
+        venue=venue,
+        instrument_id=instrument_id,
+        venue_order_id=VenueOrderId(str(row.order_id)),
+        execution_id=ExecutionId(str(row.id)),
+        side=Side.BUY if row.is_buyer else Side.SELL,
+        price=row.price,
+        size=row.qty,
+        fee=row.commission,
+        fee_asset=row.commission_asset,
+        maker=row.is_maker,
+        ts_event_ns=row.time * MS,
+        ts_ns=ts_ns,
+    )

@@ -1,0 +1,176 @@
+"""Signed Binance requests, on the venue's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from core.model.errors import ConfigError, DataError, RateLimited, TemporaryError, VenueError
+from core.model.ports import Clock
+from core.model.settings import VenueSettings
+from core.venues.binance.messages import ERROR, SERVER_TIME, ErrorBody
+from core.wire.http import HttpReply, HttpSession
+from core.wire.limits import WeightLimiter
+from core.wire.signing import HmacSigner, encode_query
+
+WEIGHT_PER_MINUTE: Final = 6000
+WEIGHT_RESERVE: Final = 600
+"""Left to orders and cancels when queries have used up the rest."""
+
+_MS: Final = 1_000_000
+
+T = TypeVar("T")
+Param = tuple[str, str]
+
+
+class BinanceRest:
+    """Sign, send and judge requests; knows how far the venue's clock is from ours."""
+
+    def __init__(self, settings: VenueSettings, *, clock: Clock, name: str) -> None:
+        """Take keys and host from the settings.
+
+        Raises:
+            ConfigError: There is no key or no secret, or the URL is none.
+        """
+        key = settings.api_key.get_secret_value()
+        secret = settings.api_secret.get_secret_value()
+        if not key or not secret:
+            missing = "api_key" if not key else "api_secret"
+            raise ConfigError(
+                f"venues.{name}.{missing} must be set to send orders, was empty; "
+                f"set it with `clx config` or CLX_VENUES__{name.upper()}__{missing.upper()}"
+            )
+        self._clock = clock
+        self._name = name
+        self._key = key
+        self._signer = HmacSigner(secret)
+        self._headers = {"X-MBX-APIKEY": key}
+        self._recv_window = str(settings.recv_window_ms)
+        self._http = HttpSession(
+            settings.rest_url,
+            clock=clock,
+            timeout_s=settings.timeout_s,
+            limiter=WeightLimiter(clock=clock, capacity=WEIGHT_PER_MINUTE, reserve=WEIGHT_RESERVE),
+        )
+        self.offset_ms = 0
+        """The venue's time minus ours, as last sampled."""
+
+    def __repr__(self) -> str:
+        return f"BinanceRest({self._http.base_url!r}, api_key=***)"
+
+    def timestamp_ms(self) -> int:
+        """Return the venue's time, as far as we know it."""
+        return self._clock.now_ns() // _MS + self.offset_ms
+
+    async def sync_time(self) -> None:
+        """Sample the venue's clock; also keeps a connection warm for the next order.
+
+        Raises:
+            TemporaryError: No usable answer.
+        """
+        asked_ns = self._clock.now_ns()
+        try:
+            reply = await self._http.get("/api/v3/time")
+            answered_ns = self._clock.now_ns()
+            if reply.status != 200:
+                raise TemporaryError(f"{reply.url}: status {reply.status}")
+            server_ms = decode(SERVER_TIME, reply).server_time
+        except (RateLimited, DataError) as error:
+            raise TemporaryError(str(error)) from error
+        self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
+
+    async def send(
+        self, method: str, path: str, params: Sequence[Param], *, weight: int = 1
+    ) -> HttpReply:
+        """Send a signed order request; it may use the budget's reserve and never waits for it.
+
+        Raises:
+            TemporaryError: Certainly not sent.
+            RateLimited: Certainly not sent: the budget is spent or the venue blocked us.
+            OutcomeUnknown: May have been carried out.
+            DataError: Answered beyond all bounds; may have been carried out.
+        """
+        return await self._http.request(
+            method,
+            path,
+            params=self._sign(params),
+            headers=self._headers,
+            weight=weight,
+            urgent=True,
+        )
+
+    async def read(
+        self, path: str, params: Sequence[Param], into: msgspec.json.Decoder[T], *, weight: int
+    ) -> T:
+        """Ask a signed question and decode its answer.
+
+        Raises:
+            TemporaryError: No usable answer; nothing is known.
+            VenueError: The venue's definite no, with its code.
+        """
+        try:
+            reply = await self._http.get(
+                path, params=self._sign(params), headers=self._headers, weight=weight
+            )
+            if reply.status == 200:
+                return decode(into, reply)
+        except (DataError, RateLimited) as error:
+            raise TemporaryError(str(error)) from error
+        error_body = error_of(reply)
+        if error_body is None or reply.status >= 500 or reply.status in {403, 418, 429}:
+            words = error_body.msg if error_body else "no reason given"
+            raise TemporaryError(f"{self._name} {path}: status {reply.status}, {words}")
+        if error_body.code == -1021:
+            await self.sync_time()
+            raise TemporaryError(f"{self._name} {path}: {error_body.msg} (clock sampled anew)")
+        raise VenueError(str(error_body.code), error_body.msg)
+
+    def subscription(self) -> dict[str, str | int]:
+        """Return signed parameters for ``userDataStream.subscribe.signature``."""
+        params = [
+            ("apiKey", self._key),
+            ("recvWindow", self._recv_window),
+            ("timestamp", str(self.timestamp_ms())),
+        ]
+        # The WS-API signs its parameters in alphabetical order; these are.
+        signature = self._signer.hex(encode_query(params))
+        return {
+            "apiKey": self._key,
+            "recvWindow": int(self._recv_window),
+            "timestamp": int(params[2][1]),
+            "signature": signature,
+        }
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    def _sign(self, params: Sequence[Param]) -> list[Param]:
+        stamped = [
+            *params,
+            ("recvWindow", self._recv_window),
+            ("timestamp", str(self.timestamp_ms())),
+        ]
+        return self._signer.signed(stamped)
+
+
+def decode(decoder: msgspec.json.Decoder[T], reply: HttpReply) -> T:
+    """Decode a reply's body.
+
+    Raises:
+        DataError: It is not what the venue documents; names the URL and what is wrong.
+    """
+    try:
+        return decoder.decode(reply.body)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{reply.url}: unreadable answer, {error}") from error
+
+
+def error_of(reply: HttpReply) -> ErrorBody | None:
+    """Return the error a reply states, None when it states none we can read."""
+    try:
+        return ERROR.decode(reply.body)
+    except msgspec.MsgspecError:
+        return None
