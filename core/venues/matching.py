@@ -240,6 +240,17 @@ class MatchingEngine:
         level = half.levels.get(half.sign * price_ticks)
         return level.lots if level is not None else 0
 
+    def at(self, side: Side, price_ticks: int) -> list[RestingOrder]:
+        """Return the orders at a price, oldest first."""
+        half = self._half(side)
+        level = half.levels.get(half.sign * price_ticks)
+        queue: list[RestingOrder] = []
+        order = level.oldest if level is not None else None
+        while order is not None:
+            queue.append(order)
+            order = order.newer
+        return queue
+
     def depth(self, side: Side, levels: int) -> list[tuple[int, int]]:
         """Return up to `levels` (price ticks, lots), best first."""
         half = self._half(side)

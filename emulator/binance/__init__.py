@@ -1,0 +1,1 @@
+"""The Binance spot protocol in front of the simulated market."""

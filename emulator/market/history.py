@@ -1,0 +1,212 @@
+"""Years of 1m bars, made when asked for: any day from the seed, the instrument and the day alone.
+
+A day is a bridge between the daily path's levels, in its own volatility time: multi-scale log
+volatility (so that calm and wild stretches cluster), fat-tailed noise and rare jumps. High and low
+are drawn from the exact law of a Brownian bridge's extremes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from emulator.market.latent import DailyPath, Floats, season, stream
+from emulator.market.listings import Listing
+
+Rows = npt.NDArray[np.int64]
+"""Bars, shape (n, 10) int64, oldest first; see the column constants."""
+
+OPEN_MS: Final = 0
+OPEN: Final = 1
+HIGH: Final = 2
+LOW: Final = 3
+CLOSE: Final = 4
+LOTS: Final = 5
+NOTIONAL: Final = 6
+"""Sum of ticks times lots."""
+TRADES: Final = 7
+BUY_LOTS: Final = 8
+"""Lots whose taker bought."""
+BUY_NOTIONAL: Final = 9
+COLUMNS: Final = 10
+
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+_MINUTES: Final = 1440
+_SCALES: Final = ((360, 0.30), (60, 0.32), (10, 0.30))
+"""Minutes between knots of log volatility, and their standard deviation."""
+_CACHED_DAYS: Final = 12
+
+
+class History:
+    """One instrument's bars before the moment the emulator started."""
+
+    def __init__(
+        self,
+        seed: int,
+        listing: Listing,
+        start_ms: int,
+        days: int,
+        *,
+        value_per_minute: float,
+        trades_per_minute: float,
+    ) -> None:
+        self.end_ms = start_ms // MINUTE_MS * MINUTE_MS
+        """Open time of the first minute that is lived, not generated."""
+        self.first_ms = (start_ms // DAY_MS - days) * DAY_MS
+        self._seed = seed
+        self._listing = listing
+        today = start_ms // DAY_MS
+        self._path = DailyPath(seed, listing, today)
+        price = float(np.exp(self._path.open_of(today))) / listing.tick
+        self._lots = listing.lots_worth(value_per_minute, price)
+        self._trades = trades_per_minute
+        self._days: OrderedDict[int, Rows] = OrderedDict()
+        self._hours: dict[int, Rows] = {}
+        self.day_vol = self._path.vol_of(today)
+        last = self.minutes(self.end_ms - MINUTE_MS, self.end_ms)
+        self.last_close = int(last[-1, CLOSE])
+        self.log_price_now = float(np.log(self.last_close * listing.tick))
+        """Where the live price starts: the last close of history."""
+
+    def minutes(self, start_ms: int, end_ms: int) -> Rows:
+        """Return the 1m bars with start_ms <= open time < end_ms, as far as history goes."""
+        start = max(start_ms, self.first_ms)
+        end = min(end_ms, self.end_ms)
+        if end <= start:
+            return np.empty((0, COLUMNS), dtype=np.int64)
+        parts = [self._day(day) for day in range(start // DAY_MS, (end - 1) // DAY_MS + 1)]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        times = rows[:, OPEN_MS]
+        return rows[np.searchsorted(times, start) : np.searchsorted(times, end)]
+
+    def hours(self, start_ms: int, end_ms: int) -> Rows:
+        """Return the 1h bars of whole hours with start_ms <= open time < end_ms."""
+        start = max(start_ms, self.first_ms)
+        end = min(end_ms, self.end_ms // HOUR_MS * HOUR_MS)
+        if end <= start:
+            return np.empty((0, COLUMNS), dtype=np.int64)
+        parts = []
+        for day in range(start // DAY_MS, (end - 1) // DAY_MS + 1):
+            rows = self._hours.get(day)
+            if rows is None:
+                minutes = self._make_day(day) if day not in self._days else self._days[day]
+                rows = self._hours[day] = aggregate(minutes, minutes[:, OPEN_MS] // HOUR_MS)
+                rows[:, OPEN_MS] = rows[:, OPEN_MS] // HOUR_MS * HOUR_MS
+            parts.append(rows)
+        rows = np.concatenate(parts)
+        times = rows[:, OPEN_MS]
+        return rows[np.searchsorted(times, start) : np.searchsorted(times, end)]
+
+    def _day(self, day: int) -> Rows:
+        rows = self._days.get(day)
+        if rows is None:
+            rows = self._days[day] = self._make_day(day)
+            while len(self._days) > _CACHED_DAYS:
+                self._days.popitem(last=False)
+        else:
+            self._days.move_to_end(day)
+        return rows
+
+    def _make_day(self, day: int) -> Rows:
+        listing = self._listing
+        own = stream(self._seed, listing.symbol, day)
+        common = stream(self._seed, "minutes", day)
+        share = listing.common_share
+        mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(listing.symbol, day, own)
+        minute = np.arange(_MINUTES, dtype=np.float64)
+        shape = season(minute * 60.0) * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
+        variance = shape**2
+        variance *= self._path.vol_of(day) ** 2 / variance.sum()
+        vol = np.sqrt(variance)
+        noise = share * _fat(common) + np.sqrt(1 - share * share) * _fat(own)
+        jumps = own.random(_MINUTES) < 4.0 / _MINUTES
+        noise += jumps * own.standard_normal(_MINUTES) * 3.5
+        walk = np.cumsum(vol * noise)
+        opened, closed = self._path.open_of(day), self._path.close_of(day)
+        walk += (closed - opened - walk[-1]) * np.cumsum(variance) / variance.sum()
+        close = opened + walk
+        start = np.concatenate(([opened], close[:-1]))
+        return self._bars(day, start, close, vol, shape, own)
+
+    def _mood(self, name: str, day: int, rng: np.random.Generator) -> Floats:
+        """Return a day's log volatility; neighbouring days agree where they meet."""
+        ends = [stream(self._seed, "knot", name, d).standard_normal(3) for d in (day, day + 1)]
+        minute = np.arange(_MINUTES, dtype=np.float64)
+        total = np.zeros(_MINUTES)
+        for index, (every, deviation) in enumerate(_SCALES):
+            knots = rng.standard_normal(_MINUTES // every + 1)
+            knots[0], knots[-1] = ends[0][index], ends[1][index]
+            at = np.arange(knots.size, dtype=np.float64) * every
+            total += deviation * np.interp(minute, at, knots)
+        return total
+
+    def _bars(
+        self,
+        day: int,
+        start: Floats,
+        close: Floats,
+        vol: Floats,
+        shape: Floats,
+        rng: np.random.Generator,
+    ) -> Rows:
+        up, down = rng.random((2, _MINUTES))
+        spread = (close - start) ** 2
+        # Extremes of a Brownian bridge from open to close.
+        high = 0.5 * (start + close + np.sqrt(spread - 2.0 * variance_of(vol) * np.log1p(-up)))
+        low = 0.5 * (start + close - np.sqrt(spread - 2.0 * variance_of(vol) * np.log1p(-down)))
+        ticks = np.rint(np.exp(np.stack((start, high, low, close))) / self._listing.tick)
+        opens, highs, lows, closes = np.maximum(ticks, 1.0).astype(np.int64)
+        surprise = np.abs(close - start) / vol
+        burst = (0.55 + 0.45 * surprise) * np.exp(0.35 * rng.standard_normal(_MINUTES) - 0.06)
+        lots = np.maximum(1.0, self._lots * shape**0.8 * burst)
+        lean = np.clip(
+            0.5
+            + 0.12 * np.sign(close - start) * np.minimum(surprise, 2.0)
+            + 0.06 * rng.standard_normal(_MINUTES),
+            0.05,
+            0.95,
+        )
+        volume = lots.astype(np.int64)
+        bought = (lots * lean).astype(np.int64)
+        typical = (highs + lows + closes) // 3
+        rows = np.empty((_MINUTES, COLUMNS), dtype=np.int64)
+        rows[:, OPEN_MS] = day * DAY_MS + np.arange(_MINUTES) * MINUTE_MS
+        rows[:, OPEN], rows[:, HIGH], rows[:, LOW], rows[:, CLOSE] = opens, highs, lows, closes
+        rows[:, LOTS], rows[:, NOTIONAL] = volume, volume * typical
+        rows[:, TRADES] = np.maximum(1.0, self._trades * (lots / self._lots) ** 0.7).astype(
+            np.int64
+        )
+        rows[:, BUY_LOTS], rows[:, BUY_NOTIONAL] = bought, bought * typical
+        return rows
+
+
+def aggregate(rows: Rows, bucket: npt.NDArray[np.int64]) -> Rows:
+    """Join bars whose `bucket` numbers (sorted) are equal; exact in every column."""
+    if not len(rows):
+        return rows
+    first = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+    last = np.concatenate((first[1:], [len(rows)])) - 1
+    joined = np.add.reduceat(rows, first, axis=0)
+    joined[:, OPEN_MS] = rows[first, OPEN_MS]
+    joined[:, OPEN] = rows[first, OPEN]
+    joined[:, HIGH] = np.maximum.reduceat(rows[:, HIGH], first)
+    joined[:, LOW] = np.minimum.reduceat(rows[:, LOW], first)
+    joined[:, CLOSE] = rows[last, CLOSE]
+    return joined
+
+
+def variance_of(vol: Floats) -> Floats:
+    """Return the variance of each minute."""
+    squared: Floats = vol**2
+    return squared
+
+
+def _fat(rng: np.random.Generator) -> Floats:
+    """Return a day of unit-variance noise with fat tails."""
+    drawn: Floats = rng.standard_t(6, _MINUTES) / np.sqrt(6.0 / 4.0)
+    return drawn

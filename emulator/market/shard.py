@@ -1,0 +1,160 @@
+"""One instrument's exchange floor: the engine, its trades, its candles and its update ids."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from core.model.market import Side
+from core.venues.matching import (
+    CROWD,
+    LevelChanged,
+    MatchEvent,
+    MatchingEngine,
+    Traded,
+)
+from emulator.clock import MS
+from emulator.market.candles import Candles
+from emulator.market.listings import Listing
+
+_BUY: Final = Side.BUY
+_TRADES_KEPT: Final = 12_000
+_CHANGES_KEPT: Final = 4_000
+_FIRST_UPDATE: Final = 50_000_000_000
+_FIRST_TRADE: Final = 3_000_000_000
+_FIRST_AGGREGATE: Final = 2_000_000_000
+_FIRST_ORDER: Final = 10_000_000_000
+
+
+class TradeRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A public trade."""
+
+    id: int
+    price_ticks: int
+    lots: int
+    ts_ms: int
+    buyer_is_maker: bool
+    taker_id: int
+
+
+class AggregateRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The trades of one taker at one price."""
+
+    id: int
+    price_ticks: int
+    lots: int
+    first_id: int
+    last_id: int
+    ts_ms: int
+    buyer_is_maker: bool
+
+
+class LevelRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A level's new total, with the venue's update id."""
+
+    update_id: int
+    ts_ns: int
+    side: Side
+    price_ticks: int
+    lots: int
+
+
+class Shard:
+    """Applies the engine's events: counts ids, keeps the logs, hands private events on."""
+
+    def __init__(self, listing: Listing, candles: Candles, start_ns: int) -> None:
+        self.listing = listing
+        self.candles = candles
+        self.engine = MatchingEngine()
+        self.private: Callable[[Shard, MatchEvent, int], None] | None = None
+        """Told of every event of an order that is not the crowd's: (shard, event, trade id)."""
+        self.on_level: Callable[[LevelRow], None] | None = None
+        """Told of every level change, in order."""
+        self.last_ns = start_ns
+        self.update_id = _FIRST_UPDATE
+        self.trade_id = _FIRST_TRADE
+        self.trades: deque[TradeRow] = deque(maxlen=_TRADES_KEPT)
+        self.aggregates: deque[AggregateRow] = deque(maxlen=_TRADES_KEPT)
+        self.crowd_gone: list[tuple[int, Side]] = []
+        """Crowd orders (id, side) that were filled since the crowd last looked."""
+        self._aggregate_id = _FIRST_AGGREGATE
+        self._order_id = _FIRST_ORDER
+
+    def next_order_id(self) -> int:
+        """Return an order id nobody has."""
+        self._order_id += 1
+        return self._order_id
+
+    def stamp(self, ts_ns: int) -> int:
+        """Return a time for an operation: the one given, but never before the last one."""
+        if ts_ns > self.last_ns:
+            self.last_ns = ts_ns
+        return self.last_ns
+
+    def apply(self, events: Sequence[MatchEvent], ts_ns: int) -> None:
+        """Book the events of one engine call made at a time from `stamp`."""
+        on_level, private = self.on_level, self.private
+        trades: list[TradeRow] = []
+        for event in events:
+            if isinstance(event, LevelChanged):
+                self.update_id += 1
+                if on_level is not None:
+                    on_level(
+                        LevelRow(self.update_id, ts_ns, event.side, event.price_ticks, event.lots)
+                    )
+            elif isinstance(event, Traded):
+                trades.append(self._trade(event, ts_ns // MS))
+                if private is not None and (
+                    event.maker_owner != CROWD or event.taker_owner != CROWD
+                ):
+                    private(self, event, self.trade_id)
+            elif private is not None and event.owner != CROWD:
+                private(self, event, -1)
+        if trades:
+            self._aggregate(trades)
+
+    def _trade(self, event: Traded, ts_ms: int) -> TradeRow:
+        self.trade_id += 1
+        buyer_takes = event.taker_side is _BUY
+        row = TradeRow(
+            self.trade_id,
+            event.price_ticks,
+            event.lots,
+            ts_ms,
+            not buyer_takes,
+            event.taker_id,
+        )
+        self.trades.append(row)
+        self.candles.trade(ts_ms, event.price_ticks, event.lots, buyer_takes=buyer_takes)
+        if event.maker_left == 0 and event.maker_owner == CROWD:
+            self.crowd_gone.append((event.maker_id, event.taker_side.opposite))
+        return row
+
+    def _aggregate(self, trades: list[TradeRow]) -> None:
+        first = trades[0]
+        lots = 0
+        last = first
+        for row in trades:
+            if row.price_ticks != first.price_ticks:
+                self._close_aggregate(first, last, lots)
+                first, lots = row, 0
+            lots += row.lots
+            last = row
+        self._close_aggregate(first, last, lots)
+
+    def _close_aggregate(self, first: TradeRow, last: TradeRow, lots: int) -> None:
+        self._aggregate_id += 1
+        self.aggregates.append(
+            AggregateRow(
+                self._aggregate_id,
+                first.price_ticks,
+                lots,
+                first.id,
+                last.id,
+                first.ts_ms,
+                first.buyer_is_maker,
+            )
+        )
