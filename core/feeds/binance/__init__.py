@@ -1,0 +1,1 @@
+"""Binance spot market data: stream, history, wire formats and the book's sequence rule."""

@@ -1,0 +1,352 @@
+"""Binance spot frames to market events.
+
+Small messages go through msgspec with a type of their own, chosen by the byte after ``@``; depth
+messages through the scanner of `scan`. Whatever is not spelt as the venue spells it falls through
+to `_other`, which takes any JSON in any order and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import numpy as np
+
+from core.feeds.binance import frames
+from core.feeds.binance.rule import SpotRule
+from core.feeds.binance.scan import layout, scan_depth
+from core.feeds.binance.steps import Steps
+from core.feeds.binance.symbols import parse_exchange_info
+from core.model.errors import DataError
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import (
+    BookDelta,
+    BookSnapshot,
+    FeedConnected,
+    FeedDisconnected,
+    FeedStatus,
+    FeedStatusChanged,
+    FrameRejected,
+    Levels,
+    MarketEvent,
+    Quote,
+    Trade,
+    VenueBar,
+)
+from core.model.ports import FrameKind
+
+MAX_FRAME_BYTES: Final = 8 << 20
+"""A larger frame is refused unread; a listing or a full book is a tenth of it."""
+
+BINANCE: Final = VenueName("binance")
+
+_SAMPLE: Final = 120
+
+
+class _Known:
+    """What decoding needs of one instrument."""
+
+    __slots__ = ("id", "layout", "prices", "sizes")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.id = instrument.id
+        self.prices = Steps(instrument.price_tick, "price")
+        self.sizes = Steps(instrument.size_lot, "size")
+        self.layout = layout(
+            instrument.venue_symbol, instrument.price_tick, instrument.size_lot
+        )  # fmt: skip
+
+
+class BinanceDecoder:
+    """Decodes combined and raw stream frames, REST answers and our own requests.
+
+    Its only memory is what it was taught and which connection carries which instrument, both of
+    which come from frames on the tape, so a tape decodes the same way twice.
+
+    Args:
+        venue: The name events carry.
+        instruments: Tick and lot sizes; exchangeInfo frames teach more.
+    """
+
+    def __init__(
+        self,
+        venue: VenueName = BINANCE,
+        instruments: Collection[Instrument] = (),
+    ) -> None:
+        self.venue = venue
+        self.rule = SpotRule()
+        self.instruments: dict[str, Instrument] = {}
+        """By the venue's symbol."""
+        self._known: dict[str, _Known] = {}
+        self._by_stream: dict[bytes, _Known] = {}
+        self._carried: dict[int, dict[InstrumentId, None]] = {}
+        self._quote = msgspec.json.Decoder(frames.Frame[frames.Quote]).decode
+        self._trade = msgspec.json.Decoder(frames.Frame[frames.Trade]).decode
+        self._aggregate = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
+        self._outer = msgspec.json.Decoder(frames.Outer).decode
+        self.add_instruments(instruments)
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        for instrument in instruments:
+            known = _Known(instrument)
+            self.instruments[instrument.venue_symbol] = instrument
+            self._known[instrument.venue_symbol] = known
+            self._by_stream[instrument.venue_symbol.lower().encode()] = known
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        try:
+            if kind == "recv":
+                return self._stream(ts_recv_ns, data)
+            match kind:
+                case "http":
+                    return self._answer(ts_recv_ns, url, data)
+                case "send":
+                    return self._sent(conn, ts_recv_ns, data)
+                case "connect":
+                    return self._connected(conn, ts_recv_ns, url)
+                case "disconnect":
+                    return self._disconnected(conn, ts_recv_ns, data)
+        except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError) as error:
+            return self._reject(ts_recv_ns, str(error), data)
+        return self._reject(ts_recv_ns, f"unknown frame kind {kind!r}", data)
+
+    # -- stream messages -------------------------------------------------------------------
+
+    def _stream(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        # {"stream":"btcusdt@bookTicker",...: the symbol starts at 11, and the byte after the
+        # first @ tells the kind. Anything else there is for `_other`.
+        at = data.find(b"@", 11, 64)
+        letter = data[at + 1] if 64 < len(data) <= MAX_FRAME_BYTES else 0
+        try:
+            if letter == 98:  # b
+                quote = self._quote(data).data
+                known = self._known[quote.s]
+                prices = known.prices
+                sizes = known.sizes
+                return (
+                    Quote(
+                        known.id, 0, ts_recv_ns, prices[quote.b], sizes[quote.B],
+                        prices[quote.a], sizes[quote.A], quote.u,
+                    ),
+                )  # fmt: skip
+            if letter == 116:  # t
+                return self._trades(self._trade(data).data, ts_recv_ns)
+            if letter == 100:  # d
+                known = self._by_stream[data[11:at]]
+                if known.layout is not None:
+                    # A level takes at least ten bytes; venue and emulator write twenty or more.
+                    out = np.empty((len(data) // 20 + 2, 2), np.int64)
+                    n_bids, n_asks, ms, first, last = scan_depth(data, known.layout, out)
+                    if n_bids >= 0:
+                        return (
+                            BookDelta(
+                                known.id, ms * 1_000_000, ts_recv_ns, first, last, -1,
+                                out[:n_bids], out[n_bids : n_bids + n_asks],
+                            ),
+                        )  # fmt: skip
+            elif letter == 97:  # a
+                return self._aggregates(self._aggregate(data).data, ts_recv_ns)
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+            pass
+        return self._other(ts_recv_ns, data)
+
+    def _other(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a stream message in any spelling, or say what is wrong with it."""
+        if len(data) > MAX_FRAME_BYTES:
+            raise DataError(f"frame must be at most {MAX_FRAME_BYTES} bytes, was {len(data)}")
+        outer = self._outer(data)
+        stream = outer.stream
+        if outer.data:
+            data = bytes(outer.data)
+            outer = self._outer(data)
+        match outer.e:
+            case "trade":
+                return self._trades(msgspec.json.decode(data, type=frames.Trade), ts_recv_ns)
+            case "aggTrade":
+                return self._aggregates(
+                    msgspec.json.decode(data, type=frames.Aggregate), ts_recv_ns
+                )
+            case "depthUpdate":
+                return self._depth(msgspec.json.decode(data, type=frames.Depth), ts_recv_ns)
+            case "kline":
+                return self._kline(msgspec.json.decode(data, type=frames.Kline), ts_recv_ns)
+            case "serverShutdown":  # The venue closes the connection itself, soon.
+                return ()
+            case "":
+                return self._untyped(outer, stream, ts_recv_ns, data)
+            case kind:
+                raise DataError(f"event {kind[:40]!r} is not one of a market data stream")
+
+    def _untyped(
+        self, outer: frames.Outer, stream: str, ts_recv_ns: int, data: bytes
+    ) -> Sequence[MarketEvent]:
+        if outer.u and outer.B:
+            quote = msgspec.json.decode(data, type=frames.Quote)
+            known = self._of(quote.s)
+            return (
+                Quote(
+                    known.id, 0, ts_recv_ns, known.prices[quote.b], known.sizes[quote.B],
+                    known.prices[quote.a], known.sizes[quote.A], quote.u,
+                ),
+            )  # fmt: skip
+        if outer.error or outer.code:
+            raise DataError("the venue refused a request of ours")
+        if outer.id and outer.result:
+            return ()
+        if outer.lastUpdateId:
+            raise DataError(f"stream {stream[:40]!r} of top levels is not one we follow")
+        raise DataError(f"message of stream {stream[:40]!r} has no event type")
+
+    def _trades(self, trade: frames.Trade, ts_recv_ns: int) -> Sequence[MarketEvent]:
+        known = self._of(trade.s)
+        price = known.prices[trade.p]
+        size = known.sizes[trade.q]
+        if not price or not size:
+            raise DataError(f"trade {trade.t} must have a price and a size above 0")
+        return (
+            Trade(
+                known.id, trade.T * 1_000_000, ts_recv_ns, price, size, trade.m, trade.t
+            ),
+        )  # fmt: skip
+
+    def _aggregates(self, trade: frames.Aggregate, ts_recv_ns: int) -> Sequence[MarketEvent]:
+        known = self._of(trade.s)
+        price = known.prices[trade.p]
+        size = known.sizes[trade.q]
+        if not price or not size:
+            raise DataError(f"aggregate trade {trade.a} must have a price and a size above 0")
+        return (
+            Trade(
+                known.id, trade.T * 1_000_000, ts_recv_ns, price, size, trade.m, trade.a,
+                trade.f,
+            ),
+        )  # fmt: skip
+
+    def _depth(self, depth: frames.Depth, ts_recv_ns: int) -> Sequence[MarketEvent]:
+        known = self._of(depth.s)
+        return (
+            BookDelta(
+                known.id, depth.E * 1_000_000, ts_recv_ns, depth.U, depth.u, -1,
+                _levels(depth.b, known), _levels(depth.a, known),
+            ),
+        )  # fmt: skip
+
+    def _kline(self, kline: frames.Kline, ts_recv_ns: int) -> Sequence[MarketEvent]:
+        known, candle = self._of(kline.s), kline.k
+        prices = known.prices
+        return (
+            VenueBar(
+                known.id, candle.i, candle.t * 1_000_000, ts_recv_ns, prices[candle.o],
+                prices[candle.h], prices[candle.l], prices[candle.c], known.sizes[candle.v],
+                candle.x,
+            ),
+        )  # fmt: skip
+
+    # -- REST answers, requests and connections ----------------------------------------------
+
+    def _answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
+        """Read a REST answer by its URL; answers that are no market events give none."""
+        parts = urlsplit(url)
+        endpoint = parts.path.rpartition("/")[2]
+        if endpoint not in ("depth", "exchangeInfo"):
+            return ()
+        if len(data) > MAX_FRAME_BYTES:
+            raise DataError(f"answer must be at most {MAX_FRAME_BYTES} bytes, was {len(data)}")
+        if endpoint == "exchangeInfo":
+            self.add_instruments(parse_exchange_info(data, self.venue))
+            return ()
+        known = self._of(parse_qs(parts.query).get("symbol", [""])[0])
+        image = msgspec.json.decode(data, type=frames.Image)
+        return (
+            BookSnapshot(
+                known.id, 0, ts_recv_ns, image.lastUpdateId, _levels(image.bids, known),
+                _levels(image.asks, known),
+            ),
+        )  # fmt: skip
+
+    def _sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Note what a connection of ours carries from now on."""
+        request = msgspec.json.decode(data, type=frames.Request)
+        if request.method == "SUBSCRIBE":
+            return self._carry(conn, ts_recv_ns, request.params)
+        if request.method != "UNSUBSCRIBE":
+            return ()
+        carried = self._carried.get(conn, {})
+        gone = [name for name in self._named(request.params) if name in carried]
+        for name in gone:
+            del carried[name]
+        return [
+            _status(name, ts_recv_ns, FeedStatus.UNSUBSCRIBED, "not subscribed") for name in gone
+        ]
+
+    def _connected(self, conn: int, ts_recv_ns: int, url: str) -> Sequence[MarketEvent]:
+        self._carried[conn] = {}
+        streams = parse_qs(urlsplit(url).query).get("streams", [""])[0].split("/")
+        opened = FeedConnected(
+            venue=self.venue, ts_recv_ns=ts_recv_ns, conn=conn, instrument_ids=()
+        )
+        return [opened, *self._carry(conn, ts_recv_ns, streams)]
+
+    def _disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        return (
+            FeedDisconnected(
+                venue=self.venue,
+                ts_recv_ns=ts_recv_ns,
+                conn=conn,
+                reason=data[:_SAMPLE].decode(errors="replace"),
+                instrument_ids=tuple(self._carried.pop(conn, {})),
+            ),
+        )
+
+    def _carry(
+        self, conn: int, ts_recv_ns: int, streams: Sequence[str]
+    ) -> Sequence[FeedStatusChanged]:
+        carried = self._carried.setdefault(conn, {})
+        fresh = [name for name in self._named(streams) if name not in carried]
+        carried.update(dict.fromkeys(fresh))
+        return [_status(name, ts_recv_ns, FeedStatus.SYNCING, "subscribed") for name in fresh]
+
+    def _named(self, streams: Sequence[str]) -> list[InstrumentId]:
+        """Return the instruments of stream names that have a book, each once."""
+        symbols = (stream.partition("@") for stream in streams)
+        named = (
+            self._by_stream.get(symbol.encode())
+            for symbol, _, channel in symbols
+            if channel.startswith("depth")
+        )
+        return list(dict.fromkeys(known.id for known in named if known is not None))
+
+    def _of(self, symbol: str) -> _Known:
+        known = self._known.get(symbol)
+        if known is None:
+            raise DataError(f"unknown symbol {symbol[:40]!r}")
+        return known
+
+    def _reject(self, ts_recv_ns: int, reason: str, data: bytes) -> Sequence[MarketEvent]:
+        sample = data[: 4 * _SAMPLE].decode(errors="replace")[:_SAMPLE]
+        return (
+            FrameRejected(venue=self.venue, ts_recv_ns=ts_recv_ns, reason=reason, sample=sample),
+        )
+
+
+def _levels(pairs: frames.Pairs, known: _Known) -> Levels:
+    prices, sizes = known.prices, known.sizes
+    out = np.array([(prices[price], sizes[size]) for price, size in pairs], np.int64)
+    if len(pairs) and not out[:, 0].all():
+        raise DataError("a level must have a price above 0")
+    return out.reshape(-1, 2)
+
+
+def _status(
+    name: InstrumentId, ts_recv_ns: int, status: FeedStatus, reason: str
+) -> FeedStatusChanged:
+    return FeedStatusChanged(
+        instrument_id=name, ts_recv_ns=ts_recv_ns, status=status, reason=reason
+    )

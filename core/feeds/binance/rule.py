@@ -1,0 +1,28 @@
+"""Continuity of Binance spot book deltas.
+
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams, "How to manage a
+local order book correctly": of the deltas held, those with ``u <= lastUpdateId`` are old; the first
+one left must reach back to the image; after that ``U`` may not leave an id out.
+"""
+
+from __future__ import annotations
+
+from core.model.market import BookDelta
+from core.model.ports import Verdict
+
+
+class SpotRule:
+    """The rule of spot depth streams, which carry no previous id and no checksum."""
+
+    def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
+        """Judge the first delta after an image."""
+        return self.follow(snapshot_id, delta)
+
+    def follow(self, last_id: int, delta: BookDelta) -> Verdict:
+        """Judge a delta after one that ended with `last_id`.
+
+        A delta may overlap what is known: sizes are absolute, so applying it again is right.
+        """
+        if delta.last_id <= last_id:
+            return Verdict.OLD
+        return Verdict.GAP if delta.first_id > last_id + 1 else Verdict.APPLY
