@@ -1,0 +1,123 @@
+"""All state of the trading core, as one projection of journal records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from core.model.accounts import Balance
+from core.model.facts import (
+    BalanceSet,
+    DayOpened,
+    JournalRecord,
+    RiskStateChanged,
+    SessionStarted,
+    StrategyToggled,
+)
+from core.model.ids import InstrumentId, StrategyId
+from core.model.instruments import Instrument
+from core.model.orders import OrderEvent, OrderFilled
+from core.model.ports import Marks
+from core.trading.account import Account
+from core.trading.holds import Holds
+from core.trading.ledger import Ledger
+from core.trading.listing import listed
+from core.trading.orders import Applied, OrderCache
+from core.trading.switches import Switches
+
+MAX_FILLS: Final = 10_000
+"""Fills kept for reading; the journal keeps them all."""
+
+
+class Books:
+    """Orders, money, positions and switches; `project` is the only way to change what lasts."""
+
+    def __init__(
+        self,
+        instruments: Mapping[InstrumentId, Instrument],
+        marks: Marks,
+        equity_asset: str,
+        fee_rate: Decimal,
+    ) -> None:
+        self._instruments = instruments
+        self.orders = OrderCache()
+        self.holds = Holds(instruments, fee_rate)
+        self.ledger = Ledger()
+        self.account = Account(self.ledger, instruments, marks, equity_asset)
+        self.switches = Switches()
+        self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
+        self.strategies: dict[StrategyId, bool] = {}
+        """Strategies ever switched, and whether on."""
+        self.last_ts_ns = 0
+        """Time of the newest record."""
+        self.last_mode = ""
+        """Mode of the newest session, empty in a new journal."""
+
+    def project(self, record: JournalRecord) -> Applied | None:
+        """Take the next record; return what it did to an order, if anything."""
+        self.last_ts_ns = max(self.last_ts_ns, record.ts_ns)
+        match record:
+            case SessionStarted():
+                self.last_mode = record.mode
+            case BalanceSet():
+                self.ledger.book_balance(record)
+            case RiskStateChanged():
+                self.switches.state, self.switches.reason = record.state, record.reason
+            case StrategyToggled():
+                self.strategies[record.strategy_id] = record.enabled
+            case DayOpened():
+                self.account.open_day(record.ts_ns, record.total_pnl)
+            case _:
+                return self._apply(record)
+        return None
+
+    def _apply(self, event: OrderEvent) -> Applied | None:
+        applied = self.orders.apply(event)
+        if applied is None:
+            return None
+        for fill in applied.fills:
+            instrument = listed(self._instruments, fill.instrument_id)
+            self.ledger.book_fill(fill, instrument)
+            self.account.book_fill(fill, instrument)
+            self.fills.append(fill)
+        if applied.order is not None:
+            self.holds.update(applied.order)
+        return applied
+
+    def balances(self) -> tuple[Balance, ...]:
+        """Return what each venue holds, by venue and asset, without assets never touched."""
+        return tuple(
+            Balance(venue=venue, asset=asset, total=total, held=self.holds.held(venue, asset))
+            for venue, asset, total in self.ledger.totals()
+        )
+
+    def digest(self) -> bytes:
+        """Return 32 bytes that are equal for equal states, whatever led to them."""
+        orders = sorted(
+            (
+                item.order.id,
+                item.order.state.value,
+                item.order.venue_order_id,
+                _plain(item.order.filled),
+                sorted((asset, _plain(fee)) for asset, fee in item.order.fees.items()),
+            )
+            for item in self.orders.all()
+        )
+        state = (
+            orders,
+            [(account, asset, _plain(x)) for account, asset, x in self.ledger.accounts() if x],
+            [(name, *map(_plain, figures)) for name, *figures in self.account.nets()],
+            sorted(self.strategies.items()),
+            self.switches.state.value,
+        )
+        return hashlib.sha256(msgspec.msgpack.encode(state)).digest()
+
+
+def _plain(value: Decimal) -> str:
+    """Return one spelling per number: 1, 1.0 and 1.00 are the same."""
+    return f"{value.normalize():f}" if value else "0"

@@ -1,0 +1,158 @@
+"""Closing positions: how much may be closed now, and the patient way to flat after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from core.model.ids import ClientOrderId, InstrumentId, OriginKind
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import Side
+from core.model.orders import Order, OrderIntent, OrderState, OrderType, TimeInForce
+from core.trading.account import Account
+from core.trading.listing import listed
+from core.trading.orders import OrderCache
+from core.trading.risk import RiskGate
+
+MAX_ATTEMPTS: Final = 5
+"""Closing orders per instrument before a person has to look."""
+_PAUSE_NS: Final = 1_000_000_000
+
+
+class Closer:
+    """Makes closing orders, never larger than what is open and not being closed already."""
+
+    def __init__(
+        self, instruments: Mapping[InstrumentId, Instrument], account: Account, gate: RiskGate
+    ) -> None:
+        self._instruments = instruments
+        self._account = account
+        self._gate = gate
+
+    def intent(
+        self,
+        instrument_id: InstrumentId,
+        order_id: ClientOrderId,
+        origin: OriginKind,
+        reason: str,
+    ) -> OrderIntent:
+        """Return a reduce-only market order for what can be closed now; its size may be 0.
+
+        On a spot venue it is cut to the base that is really free, as fees may have eaten some.
+        """
+        instrument = listed(self._instruments, instrument_id)
+        side = Side.SELL if self._account.size(instrument_id) > 0 else Side.BUY
+        size = self._gate.closable(instrument_id, side)
+        if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
+            size = min(size, max(self._gate.free(instrument, instrument.base), Decimal(0)))
+        if instrument.max_size:
+            size = min(size, instrument.max_size)
+        return OrderIntent(
+            client_order_id=order_id,
+            instrument_id=instrument_id,
+            side=side,
+            type=OrderType.MARKET,
+            size=instrument.size(instrument.floor_lots(size)),
+            time_in_force=TimeInForce.IOC,
+            reduce_only=True,
+            origin=origin,
+            reason=reason,
+        )
+
+    def is_flat(self, instrument_id: InstrumentId) -> bool:
+        """Return whether less than one lot is open."""
+        lot = listed(self._instruments, instrument_id).size_lot
+        return abs(self._account.size(instrument_id)) < lot
+
+
+class _Task:
+    __slots__ = ("attempts", "next_ns", "order_id")
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.next_ns = 0
+        self.order_id: ClientOrderId | None = None
+
+
+class Flattener:
+    """Closes positions step by step while their other orders are being cancelled.
+
+    A position is closed only as far as no live order on the same side may close it too, so a cancel
+    that crosses a fill never turns the position round.
+    """
+
+    def __init__(
+        self,
+        closer: Closer,
+        orders: OrderCache,
+        submit: Callable[[OrderIntent], Order],
+        next_id: Callable[[], ClientOrderId],
+        give_up: Callable[[InstrumentId, str], None],
+    ) -> None:
+        self._closer = closer
+        self._orders = orders
+        self._submit = submit
+        self._next_id = next_id
+        self._give_up = give_up
+        self._tasks: dict[InstrumentId, _Task] = {}
+        self._reason = ""
+
+    @property
+    def active(self) -> bool:
+        """Return whether anything is still to be closed."""
+        return bool(self._tasks)
+
+    def start(
+        self, instrument_ids: list[InstrumentId], reason: str, now_ns: int
+    ) -> tuple[ClientOrderId, ...]:
+        """Begin; return the closing orders that could be sent at once."""
+        self._reason = reason
+        for instrument_id in instrument_ids:
+            self._tasks.setdefault(instrument_id, _Task())
+        return self.step(now_ns)
+
+    def stop(self) -> None:
+        """Begin no more closing orders."""
+        self._tasks.clear()
+
+    def step(self, now_ns: int) -> tuple[ClientOrderId, ...]:
+        """Send what can be closed now; return the ids of the orders sent."""
+        sent = [
+            order.id
+            for instrument_id, task in list(self._tasks.items())
+            if (order := self._step(instrument_id, task, now_ns)) is not None
+        ]
+        return tuple(sent)
+
+    def _step(self, instrument_id: InstrumentId, task: _Task, now_ns: int) -> Order | None:
+        live = any(item.order.intent.instrument_id == instrument_id for item in self._orders.open())
+        if self._closer.is_flat(instrument_id):
+            if not live:
+                del self._tasks[instrument_id]
+            return None
+        last = self._orders.get(task.order_id) if task.order_id is not None else None
+        if now_ns < task.next_ns or (last is not None and not last.order.state.terminal):
+            return None
+        if task.attempts >= MAX_ATTEMPTS:
+            self._stop(instrument_id, f"{MAX_ATTEMPTS} closing orders did not do it")
+            return None
+        order_id = self._next_id()
+        intent = self._closer.intent(instrument_id, order_id, "engine", self._reason)
+        if not intent.size:
+            if live:
+                return None
+            self._stop(instrument_id, "what is left is less than can be sold")
+            return None
+        task.attempts += 1
+        task.order_id = order_id
+        task.next_ns = now_ns + _PAUSE_NS
+        order = self._submit(intent)
+        if order.state is OrderState.DENIED:
+            self._stop(instrument_id, order.note)
+            return None
+        return order
+
+    def _stop(self, instrument_id: InstrumentId, why: str) -> None:
+        self._tasks.pop(instrument_id, None)
+        self._give_up(instrument_id, why)

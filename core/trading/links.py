@@ -1,0 +1,78 @@
+"""The private side of each venue: its stream, and whether we and it agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from core.model.facts import VenueConnected, VenueDisconnected
+from core.model.ids import VenueName
+from core.model.views import Fact, VenueChanged, VenueView
+from core.trading.switches import Switches
+
+
+class VenueLinks:
+    """Keeps a view per venue, and closes venues for entries until they are reconciled."""
+
+    def __init__(
+        self, venues: Iterable[VenueName], switches: Switches, emit: Callable[[Fact], None]
+    ) -> None:
+        self._switches = switches
+        self._emit = emit
+        self._down: set[VenueName] = set()
+        """Venues whose stream was lost; one that never reported a stream is none of them."""
+        self._views: dict[VenueName, VenueView] = {}
+        self.wake: Callable[[VenueName], None] = _nobody
+        """Called with a venue that is to be reconciled now."""
+        for venue in venues:
+            switches.closed_venues[venue] = "it was not compared since the start"
+            self._views[venue] = VenueView(
+                venue=venue, connected=False, reason="starting", reconciled_ns=0
+            )
+
+    def views(self) -> tuple[VenueView, ...]:
+        """Return each venue's view, by name."""
+        return tuple(self._views[name] for name in sorted(self._views))
+
+    def view(self, venue: VenueName) -> VenueView:
+        """Return one venue's view."""
+        return self._views[venue]
+
+    def connected(self, event: VenueConnected) -> None:
+        """Note that the stream is up; what happened before it came up is still to be asked."""
+        self._down.discard(event.venue)
+        self._switches.closed_venues[event.venue] = "its stream came up, it is being compared"
+        self._show(event.venue, connected=True, reason="")
+        self.wake(event.venue)
+
+    def disconnected(self, event: VenueDisconnected) -> None:
+        """Note that orders live on unseen."""
+        self._down.add(event.venue)
+        self._switches.closed_venues[event.venue] = f"its stream is down: {event.reason}"
+        self._show(event.venue, connected=False, reason=event.reason)
+
+    def reconciled(self, venue: VenueName, ts_ns: int, differences: tuple[str, ...]) -> None:
+        """Open a venue for entries, unless its stream is down."""
+        if venue not in self._down:
+            self._switches.closed_venues.pop(venue, None)
+        self._show(venue, reconciled_ns=ts_ns, differences=differences)
+
+    def failed(self, venue: VenueName, reason: str) -> None:
+        """Note that the venue could not be compared."""
+        if venue in self._switches.closed_venues:
+            self._switches.closed_venues[venue] = reason
+        self._show(venue, reason=reason)
+
+    def _show(self, venue: VenueName, **changes: object) -> None:
+        known = self._views.get(venue)
+        if known is None:
+            return
+        view = msgspec.structs.replace(known, **changes)
+        if view != known:
+            self._views[venue] = view
+            self._emit(VenueChanged(venue=view))
+
+
+def _nobody(_: VenueName) -> None:
+    """Wake nobody: no reconciler is running."""

@@ -1,0 +1,292 @@
+"""All orders as the events so far make them; fills counted once, however often they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, OriginKind, VenueName
+from core.model.orders import (
+    CancelRejected,
+    CancelSubmitted,
+    Order,
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderState,
+    OrderSubmitted,
+    OrderUnknown,
+)
+from core.trading.ledger import EXACT
+from core.trading.states import Verdict, happening_of, step
+
+MAX_ENDED: Final = 10_000
+"""Ended orders kept in memory; the oldest give way, the journal keeps them all."""
+MAX_IDS: Final = 200_000
+"""Client order ids and executions remembered to recognise repeats; the oldest give way."""
+_ZERO: Final = Decimal(0)
+_CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+
+ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
+
+
+class Tracked:
+    """An order and what is kept beside it."""
+
+    __slots__ = ("ask", "cancel_wanted", "inferred", "order", "value")
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.value = _ZERO
+        """Sum of price times size of its fills."""
+        self.inferred: list[OrderFilled] = []
+        """Fills worked out from a cumulative quantity, until the real ones are reported."""
+        self.cancel_wanted: OriginKind | None = None
+        """Who asked for a cancel that cannot take effect before the venue has the order."""
+        self.ask = False
+        """True when only the venue can tell how it stands."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What an event did."""
+
+    before: Order | None
+    order: Order | None
+    """None when the order is no longer in memory; a fill of it still moves money."""
+    verdict: Verdict
+    fills: tuple[OrderFilled, ...] = ()
+    """What to book, in order: the reversal of an inferred fill, then the real one."""
+    problem: str = ""
+    """What a person should read, or empty."""
+
+
+class OrderCache:
+    """Projection of order events."""
+
+    def __init__(self, *, max_ended: int = MAX_ENDED, max_ids: int = MAX_IDS) -> None:
+        self._tracked: dict[ClientOrderId, Tracked] = {}
+        self._open: dict[ClientOrderId, Tracked] = {}
+        self._ended: dict[ClientOrderId, None] = {}
+        self._ids: dict[ClientOrderId, None] = {}
+        self._executions: dict[ExecutionKey, None] = {}
+        self._max_ended = max_ended
+        self._max_ids = max_ids
+
+    def get(self, order_id: ClientOrderId) -> Tracked | None:
+        """Return the order, None when unknown or no longer in memory."""
+        return self._tracked.get(order_id)
+
+    def used(self, order_id: ClientOrderId) -> bool:
+        """Return whether this client order id was ever used."""
+        return order_id in self._ids
+
+    def all(self) -> Iterator[Tracked]:
+        """Yield all orders in memory, oldest first."""
+        return iter(self._tracked.values())
+
+    def open(self) -> Iterator[Tracked]:
+        """Yield the orders that have not ended, oldest first."""
+        return iter(self._open.values())
+
+    @property
+    def open_count(self) -> int:
+        """Number of orders that have not ended."""
+        return len(self._open)
+
+    def has_execution(self, fill: OrderFilled) -> bool:
+        """Return whether this execution is booked already."""
+        return _key(fill) in self._executions
+
+    def is_news(self, event: OrderEvent) -> bool:
+        """Return whether applying `event` would change anything; repeats need no journal."""
+        if isinstance(event, OrderFilled):
+            return event.client_order_id in self._ids and not self.has_execution(event)
+        if isinstance(event, OrderSubmitted | OrderDenied):
+            return event.client_order_id not in self._ids
+        tracked = self._tracked.get(event.client_order_id)
+        if tracked is None:
+            return False
+        order = tracked.order
+        if isinstance(event, OrderAccepted) and order.venue_order_id is None:
+            return True
+        if isinstance(event, CancelSubmitted):
+            waiting = order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
+            return order.state in _CANCELABLE or (waiting and tracked.cancel_wanted is None)
+        happening = happening_of(event, fills_up=False)
+        return step(order.state, happening, has_fills=order.filled > 0).verdict is not Verdict.STALE
+
+    def apply(self, event: OrderEvent) -> Applied | None:
+        """Take an event; None when it is a repeat or concerns no order of ours."""
+        if isinstance(event, OrderSubmitted | OrderDenied):
+            return self._enter(event)
+        tracked = self._tracked.get(event.client_order_id)
+        if isinstance(event, OrderFilled):
+            return self._fill(tracked, event)
+        if tracked is None:
+            return None
+        before = tracked.order
+        happening = happening_of(event, fills_up=False)
+        state, verdict = step(before.state, happening, has_fills=before.filled > 0)
+        tracked.order = self._noted(tracked, event, state, verdict)
+        self._file(tracked)
+        problem = ""
+        if verdict is Verdict.ODD:
+            problem = f"order {before.id} was {before.state}, then the venue said {_words(event)}"
+        return Applied(before, tracked.order, verdict, (), problem)
+
+    def _enter(self, event: OrderSubmitted | OrderDenied) -> Applied | None:
+        order_id = event.client_order_id
+        if order_id in self._ids:
+            return None
+        denied = isinstance(event, OrderDenied)
+        order = Order(
+            intent=event.intent,
+            venue=event.venue,
+            state=OrderState.DENIED if denied else OrderState.SUBMITTED,
+            ts_submitted_ns=event.ts_ns,
+            ts_updated_ns=event.ts_ns,
+            note=f"{event.rule}: {event.reason}" if isinstance(event, OrderDenied) else "",
+        )
+        self._ids[order_id] = None
+        if len(self._ids) > self._max_ids:
+            del self._ids[next(iter(self._ids))]
+        tracked = self._tracked[order_id] = Tracked(order)
+        self._file(tracked)
+        return Applied(None, order, Verdict.OK)
+
+    def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
+        if not self.is_news(fill):
+            return None
+        self._executions[_key(fill)] = None
+        if len(self._executions) > self._max_ids:
+            del self._executions[next(iter(self._executions))]
+        if tracked is None:
+            problem = f"order {fill.client_order_id} ended long ago and filled {fill.size} more"
+            return Applied(None, None, Verdict.LATE, (fill,), problem)
+        before = tracked.order
+        booked = (fill,) if fill.inferred else (*self._reversals(tracked, fill), fill)
+        if fill.inferred:
+            tracked.inferred.append(fill)
+        filled, fees = before.filled, dict(before.fees)
+        for item in booked:
+            signed = item.size if item.side is before.intent.side else -item.size
+            filled = EXACT.add(filled, signed)
+            tracked.value = EXACT.add(tracked.value, EXACT.multiply(signed, item.price))
+            if item.fee:
+                fees[item.fee_asset] = EXACT.add(fees.get(item.fee_asset, _ZERO), item.fee)
+        size = before.intent.size
+        happening = happening_of(fill, fills_up=filled >= size)
+        state, verdict = step(before.state, happening, has_fills=True)
+        tracked.order = msgspec.structs.replace(
+            before,
+            state=state,
+            venue_order_id=before.venue_order_id or fill.venue_order_id,
+            filled=filled,
+            average_price=tracked.value / filled if filled else None,
+            fees=fees,
+            ts_updated_ns=fill.ts_ns,
+            note="" if before.state is OrderState.UNKNOWN else before.note,
+        )
+        self._file(tracked)
+        return Applied(before, tracked.order, verdict, booked, _fill_problem(before, fill, filled))
+
+    def _reversals(self, tracked: Tracked, fill: OrderFilled) -> tuple[OrderFilled, ...]:
+        """Take back as much of the inferred fills as the real one explains."""
+        out: list[OrderFilled] = []
+        left = fill.size
+        while tracked.inferred and left > 0:
+            guess = tracked.inferred[0]
+            size = min(guess.size, left)
+            left -= size
+            out.append(
+                msgspec.structs.replace(
+                    guess,
+                    execution_id=ExecutionId(f"{guess.execution_id}-reversed-{fill.execution_id}"),
+                    side=guess.side.opposite,
+                    size=size,
+                    ts_event_ns=fill.ts_event_ns,
+                    ts_ns=fill.ts_ns,
+                )
+            )
+            if size == guess.size:
+                del tracked.inferred[0]
+            else:
+                tracked.inferred[0] = msgspec.structs.replace(guess, size=guess.size - size)
+        return tuple(out)
+
+    def _noted(
+        self, tracked: Tracked, event: OrderEvent, state: OrderState, verdict: Verdict
+    ) -> Order:
+        """Return the order after an event that is no fill."""
+        order = tracked.order
+        venue_order_id, note = order.venue_order_id, order.note
+        match event:
+            case OrderAccepted():
+                venue_order_id = venue_order_id or event.venue_order_id
+                note = "" if state is not order.state else note
+            case OrderRejected() if verdict is not Verdict.STALE:
+                note = f"{event.reason} (code {event.code})"
+            case OrderUnknown() | OrderCanceled() | OrderExpired() if verdict is not Verdict.STALE:
+                note = event.reason
+            case CancelSubmitted():
+                pending = state is OrderState.PENDING_CANCEL
+                tracked.cancel_wanted = None if pending or state.terminal else event.origin
+            case CancelRejected() if not state.terminal:
+                note = f"cancel refused: {event.reason} (code {event.code})"
+                tracked.ask = True
+            case _:
+                pass
+        if state is OrderState.UNKNOWN:
+            tracked.ask = True
+        return msgspec.structs.replace(
+            order,
+            state=state,
+            venue_order_id=venue_order_id,
+            note=note,
+            ts_updated_ns=order.ts_updated_ns if verdict is Verdict.STALE else event.ts_ns,
+        )
+
+    def _file(self, tracked: Tracked) -> None:
+        """Keep the order among the open or the ended ones, and those few enough."""
+        order_id = tracked.order.id
+        if not tracked.order.state.terminal:
+            self._ended.pop(order_id, None)
+            self._open[order_id] = tracked
+            return
+        tracked.ask = False
+        tracked.cancel_wanted = None
+        self._open.pop(order_id, None)
+        self._ended[order_id] = None
+        if len(self._ended) > self._max_ended:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest], self._tracked[oldest]
+
+
+def _key(fill: OrderFilled) -> ExecutionKey:
+    return fill.venue, fill.instrument_id, fill.execution_id
+
+
+def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
+    size = before.intent.size
+    if filled > size:
+        return f"order {before.id} of {size} is overfilled: {filled} in all (booked as reported)"
+    if fill.side is not before.intent.side:
+        return f"order {before.id} is a {before.intent.side}, the venue reports a {fill.side} fill"
+    if before.state in {OrderState.REJECTED, OrderState.DENIED}:
+        return f"order {before.id} was {before.state} and filled {fill.size} at {fill.price}"
+    if before.state in {OrderState.CANCELED, OrderState.EXPIRED}:
+        return f"order {before.id} was {before.state}; a late fill of {fill.size} is booked"
+    return ""
+
+
+def _words(event: OrderEvent) -> str:
+    reason = getattr(event, "reason", "")
+    kind = type(event).__struct_config__.tag
+    return f"{kind}: {reason}" if reason else str(kind)

@@ -1,0 +1,363 @@
+"""The risk gate: what every order passes before anything is recorded or sent.
+
+An *exit* brings a position nearer to flat, whatever open orders on its side still fill. Exits are
+never held up by limits, stale data, a lost loss budget or a reduced risk state; only what the venue
+would refuse anyway, or a halt, stops them. Everything else is an *entry*.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from core.model.accounts import LimitUse, RiskState
+from core.model.errors import ConfigError
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import Side
+from core.model.orders import OrderIntent, OrderType
+from core.model.ports import Marks
+from core.model.settings import Settings
+from core.model.views import Mode
+from core.trading.books import Books
+from core.trading.ledger import EXACT
+
+_SECOND_NS: Final = 1_000_000_000
+_HUNDRED: Final = Decimal(100)
+_ZERO: Final = Decimal(0)
+PAPER: Final = VenueName("paper")
+"""A venue of this name takes the orders of every instrument whose own venue is not set up."""
+
+
+class Denial(NamedTuple):
+    """Why an intent is refused."""
+
+    rule: str
+    """A settings key such as ``risk.max_order_notional``, or ``balance``, ``disarmed``..."""
+    reason: str
+
+
+class RiskGate:
+    """Says yes, or which rule says no with which numbers."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        mode: Mode,
+        venues: Collection[VenueName],
+        instruments: Mapping[InstrumentId, Instrument],
+        marks: Marks,
+        books: Books,
+        fee_rate: Decimal,
+    ) -> None:
+        self.switches = books.switches
+        self._settings = settings
+        self._limits = settings.risk
+        self._mode = mode
+        self._venues = venues
+        self._instruments = instruments
+        self._marks = marks
+        self._orders = books.orders
+        self._holds = books.holds
+        self._ledger = books.ledger
+        self._account = books.account
+        self._fee_rate = fee_rate
+        self._sent: deque[int] = deque()
+
+    def check(self, intent: OrderIntent, now_ns: int, monotonic_ns: int) -> Denial | None:
+        """Return why `intent` must not be sent now, None when it may."""
+        instrument = self._instruments.get(intent.instrument_id)
+        if instrument is None:
+            return Denial("instrument", f"{intent.instrument_id} is not listed")
+        expected = self._price(intent, instrument) if intent.price is None else None
+        denial = check_form(intent, instrument, expected) or self._check_place(instrument)
+        if denial is not None:
+            return denial
+        exits = self.is_exit(intent)
+        if intent.reduce_only and not exits:
+            return self._not_reducing(intent)
+        if not exits:
+            denial = self._check_entry(intent, instrument, monotonic_ns)
+            if denial is not None:
+                return denial
+        return (
+            self._check_band(intent, instrument, exits)
+            or self._check_balance(intent, instrument)
+            or self._check_armed(intent, now_ns)
+        )
+
+    def count_sent(self, monotonic_ns: int) -> None:
+        """Note that an order was let through."""
+        self._sent.append(monotonic_ns)
+
+    def is_exit(self, intent: OrderIntent) -> bool:
+        """Return whether the order can only bring the position nearer to flat."""
+        return intent.size <= self.closable(intent.instrument_id, intent.side)
+
+    def closable(self, instrument_id: InstrumentId, side: Side) -> Decimal:
+        """Return how much of the position orders of `side` may still close."""
+        size = self._account.size(instrument_id) * -side.sign
+        return max(size - self._holds.open_size(instrument_id, side), _ZERO)
+
+    def route(self, instrument: Instrument) -> VenueName | None:
+        """Return where the instrument's orders go: its own venue, else the paper venue."""
+        if instrument.venue in self._venues:
+            return instrument.venue
+        return PAPER if PAPER in self._venues else None
+
+    def free(self, instrument: Instrument, asset: str) -> Decimal:
+        """Return what is left of an asset where the instrument's orders go."""
+        venue = self.route(instrument) or instrument.venue
+        return self._ledger.total(venue, asset) - self._holds.claimed(venue, asset)
+
+    def limits(self, monotonic_ns: int) -> tuple[LimitUse, ...]:
+        """Return every limit with how much of it is used."""
+        limits, unit = self._limits, self._account.equity_asset
+        largest = max((self._order_notional(item) for item in self._open_intents()), default=_ZERO)
+        loss = max(-self._account.day_pnl(), _ZERO)
+        return (
+            _use("risk.max_order_notional", largest, limits.max_order_notional, unit),
+            _use(
+                "risk.max_position_notional",
+                self._largest_position(),
+                limits.max_position_notional,
+                unit,
+            ),
+            _use("risk.max_daily_loss", loss, limits.max_daily_loss, unit),
+            _use(
+                "risk.max_open_orders",
+                Decimal(self._orders.open_count),
+                Decimal(limits.max_open_orders),
+                "orders",
+            ),
+            _use(
+                "risk.max_orders_per_second",
+                Decimal(self._sent_lately(monotonic_ns)),
+                Decimal(limits.max_orders_per_second),
+                "orders/s",
+            ),
+        )
+
+    def _check_place(self, instrument: Instrument) -> Denial | None:
+        switches = self.switches
+        if not instrument.trading:
+            return Denial("instrument.trading", f"{instrument.venue} has halted {instrument.id}")
+        if self._mode == "LIVE" and not self._settings.trading.live:
+            return Denial("trading.live", "real orders need trading.live = true, it is false")
+        if self.route(instrument) is None:
+            return Denial("venue", f"no venue {instrument.venue} is set up for {instrument.id}")
+        if switches.state is RiskState.HALTED:
+            return Denial("risk.state", f"trading is halted: {switches.reason}")
+        return None
+
+    def _check_entry(
+        self, intent: OrderIntent, instrument: Instrument, monotonic_ns: int
+    ) -> Denial | None:
+        switches, limits = self.switches, self._limits
+        if switches.journal_problem:
+            return Denial("journal", f"it cannot be written: {switches.journal_problem}")
+        loss = -self._account.day_pnl()
+        if loss >= limits.max_daily_loss:
+            return Denial(
+                "risk.max_daily_loss", f"lost {loss:.2f} today, allowed {limits.max_daily_loss}"
+            )
+        if switches.state is RiskState.REDUCING:
+            return Denial("risk.state", f"only exits go: {switches.reason}")
+        venue = self.route(instrument) or instrument.venue
+        waiting = switches.closed_venues.get(venue)
+        if waiting is not None:
+            return Denial("venue.reconcile", f"{venue} is not reconciled: {waiting}")
+        if not self._marks.trusted(instrument.id):
+            return Denial("data.stale", f"market data of {instrument.id} is not to be trusted now")
+        sent = self._sent_lately(monotonic_ns)
+        if sent >= limits.max_orders_per_second:
+            return Denial(
+                "risk.max_orders_per_second",
+                f"{sent} orders in the last second, allowed {limits.max_orders_per_second}",
+            )
+        count = self._orders.open_count
+        if count >= limits.max_open_orders:
+            return Denial(
+                "risk.max_open_orders", f"{count} orders open, allowed {limits.max_open_orders}"
+            )
+        return self._check_size(intent, instrument)
+
+    def _check_size(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
+        limits, unit = self._limits, self._account.equity_asset
+        price, rate = self._price(intent, instrument), self._account.rate(instrument.quote)
+        if price is None or rate is None:
+            return Denial(
+                "risk.max_order_notional",
+                f"{instrument.id} cannot be valued in {unit} without a market price",
+            )
+        notional = EXACT.multiply(intent.size, price) * rate
+        if notional > limits.max_order_notional:
+            return Denial(
+                "risk.max_order_notional",
+                f"order is worth {notional:.2f} {unit}, allowed {limits.max_order_notional}",
+            )
+        size = self._account.size(intent.instrument_id) * intent.side.sign
+        reach = size + self._holds.open_size(intent.instrument_id, intent.side) + intent.size
+        mark = max(price, self._account.mid(instrument) or price)
+        worth = EXACT.multiply(max(reach, _ZERO), mark) * rate
+        if worth > limits.max_position_notional:
+            return Denial(
+                "risk.max_position_notional",
+                f"position could reach {reach * intent.side.sign} {instrument.base} worth "
+                f"{worth:.2f} {unit}, allowed {limits.max_position_notional}",
+            )
+        return None
+
+    def _check_band(
+        self, intent: OrderIntent, instrument: Instrument, exits: bool
+    ) -> Denial | None:
+        """Hold a limit price near the market; an exit is not judged by a stale one."""
+        if intent.price is None or (exits and not self._marks.trusted(instrument.id)):
+            return None
+        mid = self._account.mid(instrument)
+        if not mid:
+            return None
+        away = abs(intent.price - mid) / mid * _HUNDRED
+        if away <= self._limits.price_band_pct:
+            return None
+        return Denial(
+            "risk.price_band_pct",
+            f"price {intent.price} is {away:.2f} % from the mid {mid}, "
+            f"allowed {self._limits.price_band_pct} %",
+        )
+
+    def _check_balance(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
+        if instrument.kind is not InstrumentKind.SPOT:
+            return None
+        if intent.side is Side.SELL:
+            asset, need, fee = instrument.base, intent.size, ""
+        else:
+            price = self._price(intent, instrument)
+            if price is None:
+                return None
+            asset = instrument.quote
+            need = EXACT.multiply(intent.size, price) * (1 + self._fee_rate)
+            fee = f" with a fee of up to {self._fee_rate * _HUNDRED:f} %"
+        free = self.free(instrument, asset)
+        if need <= free:
+            return None
+        return Denial(
+            "balance", f"{intent.side} needs {need.normalize():f} {asset}{fee}, free is {free:f}"
+        )
+
+    def _check_armed(self, intent: OrderIntent, now_ns: int) -> Denial | None:
+        if intent.origin != "tui" or self.switches.armed.get(intent.instrument_id, 0) > now_ns:
+            return None
+        return Denial("disarmed", f"{intent.instrument_id} is not armed for keyboard trading")
+
+    def _not_reducing(self, intent: OrderIntent) -> Denial:
+        position = self._account.size(intent.instrument_id)
+        pending = self._holds.open_size(intent.instrument_id, intent.side)
+        return Denial(
+            "reduce_only",
+            f"{intent.side} {intent.size} would not only reduce the position of {position} "
+            f"({pending} of it in open {intent.side} orders)",
+        )
+
+    def _price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
+        """Return the dearest price the order may trade at, as far as the book tells."""
+        if intent.price is not None and intent.side is Side.BUY:
+            return intent.price
+        top = self._marks.top(instrument.id)
+        if top is None:
+            return intent.price
+        if intent.side is Side.BUY:
+            return instrument.price(top[1])
+        bid = instrument.price(top[0])
+        return bid if intent.price is None else max(intent.price, bid)
+
+    def _open_intents(self) -> Iterator[OrderIntent]:
+        return (tracked.order.intent for tracked in self._orders.open())
+
+    def _order_notional(self, intent: OrderIntent) -> Decimal:
+        instrument = self._instruments.get(intent.instrument_id)
+        if instrument is None:
+            return _ZERO
+        price, rate = self._price(intent, instrument), self._account.rate(instrument.quote)
+        return _ZERO if price is None or rate is None else intent.size * price * rate
+
+    def _largest_position(self) -> Decimal:
+        largest = _ZERO
+        for instrument_id in {item[0] for item in self._account.nets()} | {
+            intent.instrument_id for intent in self._open_intents()
+        }:
+            instrument = self._instruments.get(instrument_id)
+            if instrument is None:
+                continue
+            mark, rate = self._account.mark(instrument), self._account.rate(instrument.quote)
+            size = self._account.size(instrument_id)
+            reach = max(
+                size + self._holds.open_size(instrument_id, Side.BUY),
+                self._holds.open_size(instrument_id, Side.SELL) - size,
+            )
+            if mark is not None and rate is not None:
+                largest = max(largest, reach * mark * rate)
+        return largest
+
+    def _sent_lately(self, monotonic_ns: int) -> int:
+        while self._sent and self._sent[0] <= monotonic_ns - _SECOND_NS:
+            self._sent.popleft()
+        return len(self._sent)
+
+
+def check_form(
+    intent: OrderIntent, instrument: Instrument, expected: Decimal | None
+) -> Denial | None:
+    """Check what the order says against what the venue lists: steps, bounds, least value.
+
+    `expected` is the price a market order is valued at, None when there is no market.
+    """
+    size, price = intent.size, intent.price
+    if not size.is_finite() or size <= 0:
+        return Denial("size", f"must be above 0, was {size}")
+    if (price is None) is (intent.type is OrderType.LIMIT):
+        wants = "needs a price" if price is None else f"takes no price, was {price}"
+        return Denial("price", f"a {intent.type} order {wants}")
+    if intent.post_only and price is None:
+        return Denial("post_only", "a market order cannot be post-only")
+    try:
+        instrument.lots(size)
+        if price is not None and (not price.is_finite() or price <= 0):
+            return Denial("price", f"must be above 0, was {price}")
+        if price is not None:
+            instrument.ticks(price)
+    except ConfigError as error:
+        return Denial(
+            "instrument.size_lot" if "size" in str(error) else "instrument.price_tick", str(error)
+        )
+    return _check_bounds(size, price, expected, instrument)
+
+
+def _check_bounds(
+    size: Decimal, price: Decimal | None, expected: Decimal | None, instrument: Instrument
+) -> Denial | None:
+    if size < instrument.min_size:
+        return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
+    if instrument.max_size and size > instrument.max_size:
+        return Denial("instrument.max_size", f"must be at most {instrument.max_size}, was {size}")
+    if price is not None and price < instrument.min_price:
+        return Denial("instrument.min_price", f"must be >= {instrument.min_price}, was {price}")
+    if price is not None and instrument.max_price and price > instrument.max_price:
+        return Denial("instrument.max_price", f"must be <= {instrument.max_price}, was {price}")
+    worth = price if price is not None else expected
+    if worth is None:
+        return None
+    notional = EXACT.multiply(size, worth)
+    if notional < instrument.min_notional:
+        return Denial(
+            "instrument.min_notional",
+            f"must be worth at least {instrument.min_notional} {instrument.quote}, was {notional}",
+        )
+    return None
+
+
+def _use(rule: str, used: Decimal, allowed: Decimal, unit: str) -> LimitUse:
+    return LimitUse(rule=rule, used=used, allowed=allowed, unit=unit)

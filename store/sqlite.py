@@ -1,0 +1,101 @@
+"""SQLite files as clx keeps them: private, write-ahead logged, versioned, migrated forward only."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from core.model.errors import StoreError
+
+Synchronous = Literal["FULL", "NORMAL"]
+
+
+def private_file(path: Path) -> None:
+    """Create `path` if missing, readable by its owner alone, in a folder of the same kind.
+
+    Raises:
+        StoreError: It cannot be created, or is not a plain file.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened for writing: {error.strerror or error}; "
+            "make the file and its folder yours, or point clx to another data folder"
+        ) from error
+
+
+def open_database(
+    path: Path,
+    *,
+    application_id: int,
+    migrations: Sequence[str],
+    synchronous: Synchronous,
+    exclusive: bool,
+) -> sqlite3.Connection:
+    """Open or create a database of ours and bring its schema up to date.
+
+    `migrations[n]` is the SQL script that leads from schema version n to n + 1; each runs in one
+    transaction. The connection is in autocommit mode.
+
+    Raises:
+        StoreError: The file is not ours, is damaged, is locked or comes from a newer clx.
+    """
+    private_file(path)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from error
+    try:
+        if exclusive:
+            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        _check_ours(connection, path, application_id)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        _migrate(connection, path, application_id, migrations)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(f"{path} cannot be used: {error}; {_remedy(error, path)}") from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path, application_id: int) -> None:
+    found = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    if found != application_id and (found or tables):
+        raise StoreError(
+            f"{path} is not the clx file it should be: its application id is {found:#010x}, "
+            f"not {application_id:#010x}; move it aside and start again"
+        )
+
+
+def _migrate(
+    connection: sqlite3.Connection, path: Path, application_id: int, migrations: Sequence[str]
+) -> None:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(migrations):
+        raise StoreError(
+            f"{path} was written by a newer clx: its schema is {version}, this clx knows "
+            f"{len(migrations)}; upgrade clx"
+        )
+    for number in range(version, len(migrations)):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {migrations[number]}; PRAGMA user_version={number + 1}; "
+            f"PRAGMA application_id={application_id}; COMMIT;"
+        )
+
+
+def _remedy(error: sqlite3.Error, path: Path) -> str:
+    if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+        return "another process uses it; `clx daemon status` says whether an engine runs"
+    if isinstance(error, sqlite3.OperationalError):
+        return "free disk space or check the disk, then start again"
+    return f"the file is damaged: move it aside ({path}.damaged) and start again"
