@@ -28,6 +28,10 @@ from core.model.ports import SequenceRule, Verdict
 BUFFER: Final = 4096
 """Deltas kept while an image is awaited; the oldest give way, and the splice will notice."""
 
+GAP: Final = "gap"
+CROSSED: Final = "crossed book"
+"""Reasons of a `FeedStatusChanged` that dropped a book."""
+
 _OLD_IMAGE: Final = "book image older than the stream"
 
 _ASK_AFTER_NS: Final = 1_000_000_000
@@ -130,9 +134,9 @@ class Gate:
             book.last_id = delta.last_id
             self._spliced = True
             if book.crossed:
-                return self._lose(delta, "crossed book")
+                return self._lose(delta, CROSSED)
         elif verdict is Verdict.GAP:
-            return self._lose(delta, "gap")
+            return self._lose(delta, GAP)
         if self.status is not FeedStatus.LIVE:
             return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
         return ()
@@ -207,7 +211,7 @@ class Gate:
     ) -> Sequence[GateOutput]:
         status = FeedStatus.STALE if self._spliced else self.status
         return self._break(
-            image.ts_recv_ns, status, "gap" if self._spliced else _OLD_IMAGE, rest
+            image.ts_recv_ns, status, GAP if self._spliced else _OLD_IMAGE, rest
         )  # fmt: skip
 
     def _break(

@@ -17,7 +17,7 @@ import numpy as np
 from core.feeds.binance import frames
 from core.feeds.binance.rule import SpotRule
 from core.feeds.binance.scan import layout, scan_depth
-from core.feeds.binance.steps import Steps
+from core.feeds.binance.steps import OffStep, Steps
 from core.feeds.binance.symbols import parse_exchange_info
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -53,8 +53,8 @@ class _Known:
 
     def __init__(self, instrument: Instrument) -> None:
         self.id = instrument.id
-        self.prices = Steps(instrument.price_tick, "price")
-        self.sizes = Steps(instrument.size_lot, "size")
+        self.prices = Steps(instrument.price_tick, "price", instrument.venue_symbol)
+        self.sizes = Steps(instrument.size_lot, "size", instrument.venue_symbol)
         self.layout = layout(
             instrument.venue_symbol, instrument.price_tick, instrument.size_lot
         )  # fmt: skip
@@ -80,6 +80,8 @@ class BinanceDecoder:
         self.rule = SpotRule()
         self.instruments: dict[str, Instrument] = {}
         """By the venue's symbol."""
+        self.off_step: set[str] = set()
+        """Venue symbols that sent a value finer than the steps taught, and so lost a frame."""
         self._known: dict[str, _Known] = {}
         self._by_stream: dict[bytes, _Known] = {}
         self._carried: dict[int, dict[InstrumentId, None]] = {}
@@ -113,6 +115,9 @@ class BinanceDecoder:
                     return self._connected(conn, ts_recv_ns, url)
                 case "disconnect":
                     return self._disconnected(conn, ts_recv_ns, data)
+        except OffStep as error:
+            self.off_step.add(error.symbol)
+            return self._reject(ts_recv_ns, str(error), data)
         except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError) as error:
             return self._reject(ts_recv_ns, str(error), data)
         return self._reject(ts_recv_ns, f"unknown frame kind {kind!r}", data)

@@ -14,6 +14,18 @@ _MEMO: Final = 8192
 _LARGEST: Final = (1 << 63) - 1
 
 
+class OffStep(DataError):
+    """A value is finer than the listing's step, such as an order older than the step.
+
+    Attributes:
+        symbol: The venue's symbol.
+    """
+
+    def __init__(self, message: str, symbol: str) -> None:
+        super().__init__(message)
+        self.symbol = symbol
+
+
 class Steps(dict[str, int]):
     """Text to whole steps: ``steps["61837.64000000"]`` is 6183764 with a step of 0.01.
 
@@ -21,13 +33,14 @@ class Steps(dict[str, int]):
     again, and a lookup is five times quicker than a conversion. It starts over when it is full.
     """
 
-    __slots__ = ("_eighths", "_step", "what")
+    __slots__ = ("_eighths", "_step", "_symbol", "_what")
 
-    def __init__(self, step: Decimal, what: str) -> None:
+    def __init__(self, step: Decimal, what: str, symbol: str) -> None:
+        """Take the step, and for messages what the values are and of which symbol."""
         super().__init__()
         self._step = step
-        self.what = what
-        """``price`` or ``size``, for messages."""
+        self._symbol = symbol
+        self._what = f"{symbol} {what}"
         eighths = step.scaleb(8)
         self._eighths = int(eighths) if eighths == eighths.to_integral_value() else 0
 
@@ -42,7 +55,8 @@ class Steps(dict[str, int]):
         """Return `text` in steps.
 
         Raises:
-            DataError: It is no plain number, or not a whole number of steps.
+            DataError: It is no plain number.
+            OffStep: It is not a whole number of steps.
         """
         if self._eighths and text[-9:-8] == ".":  # Binance writes eight decimals nearly always.
             digits = text[:-9] + text[-8:]
@@ -51,13 +65,16 @@ class Steps(dict[str, int]):
                 if not rest and count <= _LARGEST:
                     return count
         if not _NUMBER.match(text):
-            raise DataError(f"{self.what} must be a decimal number, was {text[:40]!r}")
+            raise DataError(f"{self._what} must be a decimal number, was {text[:40]!r}")
         count_exact = _EXACT.divide(Decimal(text), self._step)
         whole = int(count_exact)
         if whole != count_exact:
-            raise DataError(
-                f"{self.what} must be a whole number of steps of {self._step}, was {text!r}"
+            raise OffStep(
+                f"{self._what} must be a whole number of steps of {self._step}, was {text!r}",
+                self._symbol,
             )
         if whole > _LARGEST:
-            raise DataError(f"{self.what} is beyond 64 bits in steps of {self._step}, was {text!r}")
+            raise DataError(
+                f"{self._what} is beyond 64 bits in steps of {self._step}, was {text!r}"
+            )
         return whole
