@@ -1,0 +1,92 @@
+"""What the desk shows its clients: orders, fills, positions, the account and alerts, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from core.model.accounts import LimitUse, Position
+from core.model.ids import InstrumentId
+from core.model.ports import Clock
+from core.model.views import (
+    AccountChanged,
+    Alert,
+    AlertRaised,
+    Fact,
+    FillAdded,
+    OrderChanged,
+    PositionChanged,
+)
+from core.trading.books import Books
+from core.trading.orders import Applied
+from core.trading.states import Verdict
+
+AlertLevel = Literal["info", "warning", "error"]
+
+
+class Board:
+    """Emits facts, each only when it says something new."""
+
+    def __init__(
+        self,
+        books: Books,
+        limits: Callable[[], tuple[LimitUse, ...]],
+        clock: Clock,
+        emit: Callable[[Fact], None],
+    ) -> None:
+        self.status_version = 0
+        """Grows when risk state, arming or journal health changed."""
+        self.account_dirty = False
+        """Balances, equity or limits may have changed since they were last shown."""
+        self._books = books
+        self._limits = limits
+        self._clock = clock
+        self._emit = emit
+        self._positions: dict[InstrumentId, Position] = {}
+        self._account: AccountChanged | None = None
+
+    def announce(self, applied: Applied | None) -> None:
+        """Tell what an event did; money moved is shown at once, holds with the next timer."""
+        if applied is None:
+            return
+        for fill in applied.fills:
+            self._emit(FillAdded(fill=fill))
+        if applied.order is not None and applied.order != applied.before:
+            self._emit(OrderChanged(order=applied.order))
+            self.account_dirty = True
+        if applied.problem:
+            self.alert("info" if applied.verdict is Verdict.LATE else "error", applied.problem)
+        if applied.fills:
+            self._show(self._books.account.position(applied.fills[0].instrument_id))
+            self.account_dirty = True
+            self.show_account()
+
+    def show_positions(self) -> None:
+        """Show every position that is not as it was shown last."""
+        for position in self._books.account.positions():
+            self._show(position)
+
+    def show_account(self) -> None:
+        """Show balances, equity, the day's profit and limits, if they may have changed."""
+        if not self.account_dirty:
+            return
+        self.account_dirty = False
+        account = AccountChanged(
+            balances=self._books.balances(),
+            equity=self._books.account.equity(),
+            day_pnl=self._books.account.day_pnl(),
+            limits=self._limits(),
+        )
+        if account != self._account:
+            self._account = account
+            self._emit(account)
+
+    def alert(self, level: AlertLevel, text: str) -> None:
+        """Raise an alert in the trading core's name."""
+        alert = Alert(ts_ns=self._clock.now_ns(), level=level, source="trading", text=text)
+        self._emit(AlertRaised(alert=alert))
+
+    def _show(self, position: Position) -> None:
+        if self._positions.get(position.instrument_id) != position:
+            self._positions[position.instrument_id] = position
+            self._emit(PositionChanged(position=position))
