@@ -1,0 +1,286 @@
+"""One client's look at the market: at each frame, what changed since its last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+
+from core.engine.banks import known_specs, run
+from core.engine.demand import Series
+from core.engine.forecasts import Forecasts
+from core.engine.listing import Listing
+from core.engine.market import MarketState
+from core.engine.quotes import QuoteBoard
+from core.engine.series import Columns
+from core.engine.wants import Wants
+from core.indicators.bank import Bank
+from core.model.ids import InstrumentId
+from core.model.market import FormingBar, Trade
+from core.model.ports import Clock
+from core.model.views import (
+    BarColumns,
+    BookView,
+    Chart,
+    ChartTail,
+    MarketFrame,
+    QuoteLine,
+    TapeRow,
+    View,
+)
+
+MAX_TAPE_ROWS: Final = 100
+MAX_BARS: Final = 5000
+MAX_DEPTH: Final = 500
+_AGE_NS: Final = 1_000_000_000
+"""A line that only grew older is sent again this seldom."""
+_NO_BARS: Final = BarColumns(ts_open_ns=[], open=[], high=[], low=[], close=[], volume=[])
+
+
+class Room(Protocol):
+    """What a look at the market reads of the engine."""
+
+    market: MarketState
+    quotes: QuoteBoard
+    forecasts: Forecasts
+    clock: Clock
+    listing: Listing
+    wants: Wants
+
+
+class ClientView:
+    """What one client looks at, and how much of it it has seen."""
+
+    def __init__(self, room: Room, wanted: Callable[[View | None], None]) -> None:
+        """`wanted` is told each new view, and None at the end."""
+        self._room = room
+        self._wanted = wanted
+        self._view = View()
+        self._lines: dict[InstrumentId, tuple[int, QuoteLine]] = {}
+        self._chart: _ChartCursor | None = None
+        self._book_id = -1
+        self._last_trade: Trade | None = None
+
+    def watch(self, view: View) -> None:
+        """Replace what is looked at; instruments nobody knows are left out."""
+        market = self._room.market
+        view = msgspec.structs.replace(
+            view,
+            focus=view.focus if view.focus is not None and view.focus in market else None,
+            quotes=tuple(name for name in dict.fromkeys(view.quotes) if name in market),
+            bars=min(MAX_BARS, max(1, view.bars)),
+            depth=min(MAX_DEPTH, max(0, view.depth)),
+        )
+        if view.focus != self._view.focus or view.depth != self._view.depth:
+            self._book_id = -1
+        if view.focus != self._view.focus or view.tape != self._view.tape:
+            self._last_trade = None
+        self._lines.clear()
+        self._wanted(view)
+        charted = ("focus", "timeframe", "bars", "indicators")
+        if any(getattr(view, name) != getattr(self._view, name) for name in charted):
+            self._chart = None
+        self._view = view
+        if view.focus is not None and self._chart is None:
+            self._chart = _ChartCursor(self._room, view)
+
+    def close(self) -> None:
+        """Look no longer."""
+        self._view = View()
+        self._chart = None
+        self._wanted(None)
+
+    def next_frame(self) -> MarketFrame | None:
+        """Return what changed since the last call, None when nothing did."""
+        now_ns = self._room.clock.now_ns()
+        quotes = self._changed_lines(now_ns)
+        book = self._changed_book()
+        rows, skipped = self._new_trades()
+        chart, tail = self._chart.advance() if self._chart is not None else (None, None)
+        if not quotes and not rows and book is None and chart is None and tail is None:
+            return None
+        return MarketFrame(
+            ts_ns=now_ns,
+            quotes=quotes,
+            book=book,
+            tape=rows,
+            tape_skipped=skipped,
+            chart=chart,
+            tail=tail,
+        )
+
+    def _changed_lines(self, now_ns: int) -> list[QuoteLine]:
+        names = self._view.quotes
+        if self._view.focus is not None and self._view.focus not in names:
+            names = (*names, self._view.focus)
+        changed: list[QuoteLine] = []
+        for name in names:
+            line = self._room.quotes.line(name, now_ns)
+            sent_ns, sent = self._lines.get(name, (0, None))
+            if sent is None or now_ns - sent_ns >= _AGE_NS or not _same_market(line, sent):
+                self._lines[name] = (now_ns, line)
+                changed.append(line)
+        return changed
+
+    def _changed_book(self) -> BookView | None:
+        focus, market = self._view.focus, self._room.market
+        if focus is None or not self._view.depth or not market.trusted(focus):
+            return None
+        book = market.book(focus)
+        if book.last_id == self._book_id:
+            return None
+        self._book_id = book.last_id
+        return book_view(market, focus, self._view.depth)
+
+    def _new_trades(self) -> tuple[list[TapeRow], int]:
+        if self._view.focus is None or not self._view.tape:
+            return [], 0
+        trades = self._room.market.trades(self._view.focus)
+        rows: list[TapeRow] = []
+        skipped = 0
+        for trade in reversed(trades):
+            if trade is self._last_trade:
+                break
+            if len(rows) < MAX_TAPE_ROWS:
+                rows.append(
+                    TapeRow(
+                        trade.ts_event_ns, trade.price_ticks, trade.size_lots, trade.buyer_is_maker
+                    )
+                )
+            else:
+                skipped += 1
+        first = self._last_trade is None
+        if trades:
+            self._last_trade = trades[-1]
+        rows.reverse()
+        return rows, 0 if first else skipped
+
+
+class _ChartCursor:
+    """A client's place in a chart, with a bank of its own that follows the closed bars."""
+
+    def __init__(self, room: Room, view: View) -> None:
+        assert view.focus is not None
+        self._room = room
+        self._series: Series = (view.focus, view.timeframe)
+        self._bars = view.bars
+        self._bank = Bank(known_specs(view.indicators))
+        self._scale = room.listing.scale(view.focus)
+        self._version = -1
+        self._loading = False
+        self._newest_ns = -1
+        self._predictions = 0
+        self._forming: FormingBar | None = None
+
+    def advance(self) -> tuple[Chart | None, ChartTail | None]:
+        """Return the whole chart when it must be drawn anew, else what was added to it."""
+        market = self._room.market
+        version = market.bars_version(*self._series)
+        loading = self._room.wants.loading(self._series)
+        if self._version < 0 or loading != self._loading:
+            return self._whole(version, loading), None
+        columns = market.bars(*self._series)
+        fresh = len(columns.ts_open_ns) - int(
+            np.searchsorted(columns.ts_open_ns, self._newest_ns, side="right")
+        )
+        if version != self._version + fresh:
+            # Something before the end changed: a repair, or a late trade.
+            return self._whole(version, loading), None
+        self._version = version
+        return None, self._tail(columns, fresh)
+
+    def _whole(self, version: int, loading: bool) -> Chart:
+        columns = self._room.market.bars(*self._series)
+        self._version, self._loading = version, loading
+        self._newest_ns = int(columns.ts_open_ns[-1]) if len(columns.ts_open_ns) else -1
+        self._forming = None
+        self._predictions = self._room.forecasts.version.get(self._series, 0)
+        self._bank, chart = make_chart(
+            self._room, self._series, columns, self._bank.names, self._bars, loading=loading
+        )
+        return chart
+
+    def _tail(self, columns: Columns, fresh: int) -> ChartTail | None:
+        forming = self._room.market.forming(*self._series)
+        made = self._room.forecasts.version.get(self._series, 0)
+        if not fresh and forming == self._forming and made == self._predictions:
+            return None
+        predictions = self._room.forecasts.newest(self._series, made - self._predictions)
+        self._predictions, self._forming = made, forming
+        closed, outputs = _NO_BARS, dict[str, list[float]]()
+        if fresh:
+            newest = Columns(*(getattr(columns, name)[-fresh:] for name in _COLUMNS))
+            self._newest_ns = int(newest.ts_open_ns[-1])
+            values = run(self._bank, newest, self._scale).tolist()
+            outputs = dict(zip(self._bank.names, values, strict=True))
+            closed = bar_columns(newest)
+        return ChartTail(
+            instrument_id=self._series[0],
+            timeframe=self._series[1],
+            closed=closed,
+            indicators=outputs,
+            predictions=predictions,
+            forming=forming,
+        )
+
+
+_COLUMNS: Final = Columns.__struct_fields__
+
+
+def make_chart(
+    room: Room,
+    series: Series,
+    columns: Columns,
+    specs: tuple[str, ...],
+    limit: int,
+    *,
+    loading: bool,
+) -> tuple[Bank, Chart]:
+    """Return a chart of the newest `limit` bars and the bank that has seen all of them.
+
+    Raises:
+        ConfigError: An expression is not the catalogue's.
+    """
+    bank = Bank(specs)
+    values = run(bank, columns, room.listing.scale(series[0]))[:, -limit:]
+    shown = Columns(*(getattr(columns, name)[-limit:] for name in _COLUMNS))
+    since_ns = int(shown.ts_open_ns[0]) if len(shown.ts_open_ns) else 0
+    chart = Chart(
+        instrument_id=series[0],
+        timeframe=series[1],
+        bars=bar_columns(shown),
+        indicators=dict(zip(bank.names, values.tolist(), strict=True)),
+        predictions=room.forecasts.recent(series, since_ns),
+        loading=loading,
+    )
+    return bank, chart
+
+
+def bar_columns(columns: Columns) -> BarColumns:
+    """Return bars as clients get them."""
+    return BarColumns(
+        ts_open_ns=columns.ts_open_ns.tolist(),
+        open=columns.open.tolist(),
+        high=columns.high.tolist(),
+        low=columns.low.tolist(),
+        close=columns.close.tolist(),
+        volume=columns.volume.tolist(),
+    )
+
+
+def book_view(market: MarketState, instrument_id: InstrumentId, depth: int) -> BookView:
+    """Return the top of a book as clients get it."""
+    book = market.book(instrument_id)
+    bids, asks = book.top(depth)
+    return BookView(
+        instrument_id=instrument_id,
+        bids=[(ticks, lots) for ticks, lots in bids.tolist()],
+        asks=[(ticks, lots) for ticks, lots in asks.tolist()],
+        last_id=book.last_id,
+    )
+
+
+def _same_market(line: QuoteLine, other: QuoteLine) -> bool:
+    return msgspec.structs.replace(line, age_ms=other.age_ms) == other

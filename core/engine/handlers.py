@@ -1,0 +1,246 @@
+"""How the engine carries out each command of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from core.engine.digest import book_view, make_chart
+from core.engine.kernel import Kernel
+from core.model import commands as c
+from core.model.errors import ConfigError, TemporaryError, did_you_mean
+from core.model.ids import InstrumentId, ModelId, OriginKind
+from core.model.instruments import Instrument
+from core.model.market import FeedStatus
+from core.model.orders import Order, OrderFilled, OrderIntent, OrderType
+from core.model.signals import Prediction
+from core.model.views import BookView, Chart, ModelView, QuoteLine, StrategyView
+
+Handler: TypeAlias = Callable[[Kernel, Any, OriginKind], Any]
+
+
+def execute(kernel: Kernel, request: c.Request) -> Any:
+    """Carry out a command and return the result its class declares.
+
+    Raises:
+        ClxError: The command was refused; the message says what and why.
+    """
+    handler = HANDLERS[request.command.name]
+    return kernel.act(lambda: handler(kernel, request.command, request.origin))
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+def _get_status(kernel: Kernel, _: c.GetStatus, __: OriginKind) -> c.StatusReport:
+    desk = kernel.desk
+    return c.StatusReport(
+        status=kernel.line.now(),
+        feeds=kernel.feed_views(),
+        venues=desk.venues(),
+        equity=desk.equity(),
+        day_pnl=desk.day_pnl(),
+        limits=desk.limits(),
+        alerts=tuple(kernel.log.alerts),
+    )
+
+
+def _get_instruments(
+    kernel: Kernel, ask: c.GetInstruments, _: OriginKind
+) -> tuple[Instrument, ...]:
+    part = ask.contains.casefold()
+    known = kernel.listing.instruments
+    return tuple(known[name] for name in sorted(known) if part in name.casefold())
+
+
+def _get_quotes(kernel: Kernel, ask: c.GetQuotes, _: OriginKind) -> tuple[QuoteLine, ...]:
+    names = ask.instruments or [name for name in kernel.watchlist if name in kernel.market]
+    now_ns = kernel.clock.now_ns()
+    for name in names:
+        kernel.listing.instrument(name)
+    return tuple(kernel.quotes.line(name, now_ns) for name in names)
+
+
+def _get_book(kernel: Kernel, ask: c.GetBook, _: OriginKind) -> BookView:
+    kernel.listing.instrument(ask.instrument)
+    if not kernel.market.trusted(ask.instrument):
+        view = kernel.market.feed_view(ask.instrument)
+        raise TemporaryError(
+            f"the book of {ask.instrument} cannot be trusted now:"
+            f" {FeedStatus(view.status).name.lower()}, {view.reason}; ask again"
+        )
+    return book_view(kernel.market, ask.instrument, ask.depth)
+
+
+def _get_chart(kernel: Kernel, ask: c.GetChart, _: OriginKind) -> Chart:
+    kernel.listing.instrument(ask.instrument)
+    series = (ask.instrument, ask.timeframe)
+    columns, loading = kernel.market.bars(*series), not kernel.wants.loaded(series)
+    return make_chart(kernel, series, columns, ask.indicators, ask.bars, loading=loading)[1]
+
+
+def _get_orders(kernel: Kernel, ask: c.GetOrders, _: OriginKind) -> tuple[Order, ...]:
+    return kernel.desk.orders(ask.all, ask.instrument)
+
+
+def _get_fills(kernel: Kernel, ask: c.GetFills, _: OriginKind) -> tuple[OrderFilled, ...]:
+    return kernel.desk.fills(ask.limit)
+
+
+def _get_strategies(kernel: Kernel, _: c.GetStrategies, __: OriginKind) -> tuple[StrategyView, ...]:
+    return kernel.proposals.views()
+
+
+def _get_models(kernel: Kernel, _: c.GetModels, __: OriginKind) -> tuple[ModelView, ...]:
+    return kernel.forecasts.views()
+
+
+def _get_predictions(
+    kernel: Kernel, ask: c.GetPredictions, _: OriginKind
+) -> tuple[Prediction, ...]:
+    known = kernel.forecasts.ids
+    if ask.model not in known:
+        raise ConfigError(f"unknown model {ask.model!r}{did_you_mean(ask.model, known)}")
+    return kernel.forecasts.stored(ModelId(ask.model), ask.instrument, ask.limit)
+
+
+# -- changing --------------------------------------------------------------------------------
+
+
+def _watch(kernel: Kernel, ask: c.WatchInstrument, _: OriginKind) -> c.Done:
+    kernel.listing.instrument(ask.instrument)
+    if ask.instrument in kernel.watchlist:
+        return c.Done(text=f"{ask.instrument} is on the watchlist already")
+    kernel.set_watchlist((*kernel.watchlist, ask.instrument))
+    return c.Done(text=f"{ask.instrument} is on the watchlist")
+
+
+def _unwatch(kernel: Kernel, ask: c.UnwatchInstrument, _: OriginKind) -> c.Done:
+    if ask.instrument not in kernel.watchlist:
+        hint = did_you_mean(ask.instrument, kernel.watchlist)
+        raise ConfigError(f"{ask.instrument!r} is not on the watchlist{hint}")
+    kernel.set_watchlist([name for name in kernel.watchlist if name != ask.instrument])
+    return c.Done(text=f"{ask.instrument} is off the watchlist")
+
+
+def _arm(kernel: Kernel, ask: c.Arm, _: OriginKind) -> c.Done:
+    kernel.desk.arm(ask.instrument, ask.seconds)
+    return c.Done(text=f"{ask.instrument} is armed for {ask.seconds} s")
+
+
+def _disarm(kernel: Kernel, ask: c.Disarm, _: OriginKind) -> c.Done:
+    kernel.desk.disarm(ask.instrument)
+    return c.Done(text=f"{ask.instrument or 'everything'} is disarmed")
+
+
+def _submit(kernel: Kernel, ask: c.SubmitOrder, origin: OriginKind) -> c.OrderReport:
+    kernel.listing.instrument(ask.instrument)
+    if ask.type is OrderType.LIMIT and ask.price is None:
+        raise ConfigError("submit_order.price: a limit order needs a price, was None")
+    if ask.type is OrderType.MARKET and ask.price is not None:
+        raise ConfigError(f"submit_order.price: a market order has none, was {ask.price}")
+    intent = OrderIntent(
+        client_order_id=ask.client_order_id,
+        instrument_id=ask.instrument,
+        side=ask.side,
+        type=ask.type,
+        size=ask.size,
+        price=ask.price,
+        time_in_force=ask.time_in_force,
+        post_only=ask.post_only,
+        reduce_only=ask.reduce_only,
+        origin=origin,
+        reason=ask.reason,
+        cause_seq=kernel.seq,
+    )
+    return c.OrderReport(order=kernel.desk.submit(intent, dry_run=ask.dry_run))
+
+
+def _cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
+    return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
+
+
+def _cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
+    return kernel.desk.cancel_all(origin, ask.instrument)
+
+
+def _close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> c.OrderReport:
+    kernel.listing.instrument(ask.instrument)
+    order = kernel.desk.close_position(ask.client_order_id, ask.instrument, origin)
+    return c.OrderReport(order=order)
+
+
+def _enable(kernel: Kernel, ask: c.EnableStrategy, _: OriginKind) -> StrategyView:
+    strategy = kernel.proposals.find(ask.strategy)
+    kernel.enable(strategy)
+    return strategy.view()
+
+
+def _disable(kernel: Kernel, ask: c.DisableStrategy, origin: OriginKind) -> StrategyView:
+    strategy = kernel.proposals.find(ask.strategy)
+    for order_id in kernel.disable(strategy, f"by {origin}"):
+        if ask.cancel_orders:
+            kernel.desk.cancel(order_id, origin)
+    return strategy.view()
+
+
+def _kill(kernel: Kernel, ask: c.Kill, origin: OriginKind) -> c.KillReport:
+    return kernel.desk.kill(ask.level, ask.reason, origin)
+
+
+def _resume(kernel: Kernel, _: c.Resume, origin: OriginKind) -> c.Done:
+    kernel.desk.resume(origin)
+    return c.Done(text="entries go again")
+
+
+def _reconcile(kernel: Kernel, _: c.Reconcile, __: OriginKind) -> c.Done:
+    kernel.host.reconcile()
+    return c.Done(text="comparing with every venue")
+
+
+def _stop(kernel: Kernel, _: c.StopEngine, origin: OriginKind) -> c.Done:
+    kernel.host.stop(f"asked to by {origin}")
+    return c.Done(text="the engine stops; open orders stay at the venue")
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "get_status": _get_status,
+    "get_instruments": _get_instruments,
+    "get_quotes": _get_quotes,
+    "get_book": _get_book,
+    "get_chart": _get_chart,
+    "get_orders": _get_orders,
+    "get_fills": _get_fills,
+    "get_positions": lambda kernel, _, __: kernel.desk.positions(),
+    "get_balances": lambda kernel, _, __: kernel.desk.balances(),
+    "get_ledger": lambda kernel, ask, __: kernel.desk.ledger(ask.limit),
+    "get_strategies": _get_strategies,
+    "get_models": _get_models,
+    "get_predictions": _get_predictions,
+    "watch_instrument": _watch,
+    "unwatch_instrument": _unwatch,
+    "arm": _arm,
+    "disarm": _disarm,
+    "submit_order": _submit,
+    "cancel_order": _cancel,
+    "cancel_all": _cancel_all,
+    "close_position": _close_position,
+    "enable_strategy": _enable,
+    "disable_strategy": _disable,
+    "kill": _kill,
+    "resume": _resume,
+    "reconcile": _reconcile,
+    "stop_engine": _stop,
+}
+"""One handler for every command, by name."""
+
+
+def reads_market(command: c.Command) -> tuple[InstrumentId, ...]:
+    """Return the instruments whose market data a query needs, for whoever can wait for it."""
+    match command:
+        case c.GetQuotes():
+            return command.instruments
+        case c.GetBook() | c.GetChart():
+            return (command.instrument,)
+        case _:
+            return ()
