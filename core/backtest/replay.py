@@ -23,7 +23,7 @@ from core.backtest.replay_report import (
 from core.engine.gate import CROSSED, GAP
 from core.engine.market import MarketOutput, MarketState
 from core.feeds.binance.parse import BinanceDecoder
-from core.model.errors import ConfigError, did_you_mean
+from core.model.errors import ConfigError, StoreError, did_you_mean
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -75,6 +75,7 @@ class Replay:
         self._decoder = decoder
         self._bars = bars
         self.finer = frozenset(finer)
+        self.damage: list[StoreError] = []
         self.market = MarketState(decoder.instruments.values(), {decoder.venue: decoder.rule})
         self._events: Counter[str] = Counter()
         self._frames = 0
@@ -118,6 +119,11 @@ class Replay:
         """Note a line that could not be used."""
         if len(self._rejected) < MAX_REJECTED:
             self._rejected.append(Rejected(line=line, reason=reason))
+
+    def damaged(self, line: int, error: StoreError) -> None:
+        """Note a line of the file that holds no frame."""
+        self.reject(line, str(error))
+        self.damage.append(error)
 
     def report(self) -> ReplayReport:
         """Return what was found so far."""
@@ -275,6 +281,7 @@ async def replay(
     clock: Clock,
     sleep: Callable[[float], Awaitable[None]],
     progress: Callable[[float], None] = lambda fraction: None,
+    on_damage: Callable[[StoreError], None] = lambda error: None,
 ) -> ReplayReport:
     """Replay a whole tape.
 
@@ -287,10 +294,11 @@ async def replay(
         clock: Paces a replay with a speed.
         sleep: Waits, in seconds.
         progress: Told now and then what part of the file is done.
+        on_damage: Told each damaged line of the file; such lines are rejected, not raised.
 
     Raises:
         ConfigError: The venue is unknown or cannot be told.
-        StoreError: The file cannot be read. Damaged lines are rejected, not raised.
+        StoreError: The file cannot be read.
     """
     venue = venue or guess_venue(path)
     run = _at_once(path, venue, bars, (), progress)
@@ -300,6 +308,8 @@ async def replay(
     if speed is not None:
         run = Replay(make_decoder(venue), bars, run.finer)
         await _paced(path, run, speed, clock, sleep, progress)
+    for error in run.damage:
+        on_damage(error)
     return run.report()
 
 
@@ -337,10 +347,11 @@ async def _paced(
             await sleep(ahead_s)
         run.feed(frame)
         progress(reader.fraction)
+    progress(1.0)
 
 
 def _frames(reader: TapeReader, run: Replay) -> Iterator[TapeFrame]:
-    return reader.frames(lambda line, error: run.reject(line, str(error)))
+    return reader.frames(run.damaged)
 
 
 def _wire_kind(event: MarketEvent) -> str:
