@@ -175,9 +175,12 @@ class Answers:
                     )
                 )
             case "TRADE":
-                self.once.filled(
-                    reported_fill(report, order_id, self._venue, self._symbols, now_ns)
-                )
+                # Binance also sends trades of nothing, to say that an order ended in matching.
+                if report.last_size:
+                    self.once.filled(
+                        reported_fill(report, order_id, self._venue, self._symbols, now_ns)
+                    )
+                self._expired_if_so(order_id, report)
             case "CANCELED":
                 self.once.ended(
                     OrderCanceled(
@@ -187,9 +190,12 @@ class Answers:
             case "REJECTED":
                 self.refused(order_id, report.reject_reason, "the venue rejected it")
             case "EXPIRED" | "TRADE_PREVENTION":
-                # Self-trade prevention may only shrink an order; it has ended when its state says.
-                if order_state(report.status) is OrderState.EXPIRED:
-                    self._expired(order_id, report.status, report.time_in_force, report.time_ms)
+                self._expired_if_so(order_id, report)
+
+    def _expired_if_so(self, order_id: ClientOrderId, report: ExecutionReport) -> None:
+        # Self-trade prevention may only shrink an order; it has ended when its state says so.
+        if order_state(report.status) is OrderState.EXPIRED:
+            self._expired(order_id, report.status, report.time_in_force, report.time_ms)
 
     def _expired(
         self, order_id: ClientOrderId, status: str, time_in_force: str, time_ms: int

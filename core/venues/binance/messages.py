@@ -125,7 +125,8 @@ class StreamFrame(msgspec.Struct, frozen=True, rename="camel"):
     id: str | int | None = None
     status: int = 0
     error: ErrorBody | None = None
-    event: msgspec.Raw | None = None
+    event: msgspec.Raw = msgspec.Raw()
+    """Empty for an answer."""
 
 
 class EventHead(msgspec.Struct, frozen=True):

@@ -101,7 +101,7 @@ class UserStream:
     def _take(self, data: bytes) -> None:
         try:
             frame = FRAME.decode(data)
-            if frame.event is not None:
+            if bytes(frame.event):
                 kind = HEAD.decode(frame.event).e
                 if kind in _GOODBYES:
                     self._drop(f"the venue says {kind}")

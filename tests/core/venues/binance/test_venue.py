@@ -1,0 +1,623 @@
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from core.model.errors import ConfigError, InvariantError, TemporaryError
+from core.model.facts import BalancesReported, VenueConnected, VenueDisconnected
+from core.model.market import Side
+from core.model.orders import (
+    CancelRejected,
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderState,
+    OrderType,
+    OrderUnknown,
+    TimeInForce,
+)
+from core.wire.signing import HmacSigner, encode_query
+
+CID = "clxt-0000000001-00000001"
+
+
+def placed(status="NEW", **more):
+    return {
+        "symbol": "BTCUSDT",
+        "orderId": 28,
+        "orderListId": -1,
+        "clientOrderId": CID,
+        "transactTime": 1507725176595,
+        "price": "50000.10",
+        "origQty": "0.01",
+        "executedQty": "0.00",
+        "status": status,
+        "fills": [],
+    } | more
+
+
+def reply_fill(trade_id=56, qty="0.01"):
+    return {
+        "price": "50000.10",
+        "qty": qty,
+        "commission": "0.00001",
+        "commissionAsset": "BTC",
+        "tradeId": trade_id,
+    }
+
+
+def report(execution, status, **more):
+    return {
+        "e": "executionReport",
+        "E": 1507725176600,
+        "s": "BTCUSDT",
+        "c": CID,
+        "S": "BUY",
+        "o": "LIMIT",
+        "f": "GTC",
+        "q": "0.01",
+        "p": "50000.10",
+        "C": "",
+        "x": execution,
+        "X": status,
+        "r": "NONE",
+        "i": 28,
+        "l": "0.00",
+        "z": "0.00",
+        "L": "0.00",
+        "n": "0",
+        "N": None,
+        "T": 1507725176599,
+        "t": -1,
+        "m": False,
+    } | more
+
+
+def trade(trade_id=56, qty="0.01", status="FILLED", **more):
+    filled = {"l": qty, "L": "50000.10", "n": "0.00001", "N": "BTC", "t": trade_id}
+    return report("TRADE", status, **filled, **more)
+
+
+async def settled(server, desk):
+    """Wait until everything pushed before has been taken."""
+    before = len(desk.of(BalancesReported))
+    await server.push({"e": "outboundAccountPosition", "E": 1, "u": 1, "B": []})
+    await desk.until(BalancesReported, before + 1)
+
+
+async def test_order_is_signed_exact_and_named_by_our_id(server, make, desk, run, intent):
+    server.answer("POST /order", (200, placed()))
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent(size=Decimal("1.2300E-2"), price=Decimal("5E+4")))
+        accepted = await desk.until(OrderAccepted)
+    (sent,) = server.asked("POST /order")
+    assert {k: sent[k] for k in ("quantity", "price", "newClientOrderId", "type", "side")} == {
+        "quantity": "0.0123",
+        "price": "50000",
+        "newClientOrderId": CID,
+        "type": "LIMIT",
+        "side": "BUY",
+    }
+    signature = sent.pop("signature")
+    assert HmacSigner("the-secret").hex(encode_query(list(sent.items()))) == signature
+    assert accepted.venue_order_id == "28"
+    assert accepted.ts_event_ns == 1507725176595 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"type": OrderType.MARKET, "price": None}, {"type": "MARKET"}),
+        ({"post_only": True}, {"type": "LIMIT_MAKER", "price": "50000.1"}),
+        ({"time_in_force": TimeInForce.IOC}, {"type": "LIMIT", "timeInForce": "IOC"}),
+        ({"time_in_force": TimeInForce.FOK, "side": Side.SELL}, {"side": "SELL"}),
+    ],
+)
+async def test_order_kinds_are_spelled_as_the_venue_wants(
+    server, make, desk, run, intent, changes, expected
+):
+    server.answer("POST /order", (200, placed()))
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent(**changes))
+        await desk.until(OrderAccepted)
+    (sent,) = server.asked("POST /order")
+    assert expected.items() <= sent.items()
+    assert ("timeInForce" in sent) == (sent["type"] == "LIMIT")
+    assert ("price" in sent) == (sent["type"] != "MARKET")
+
+
+async def test_immediate_fill_told_by_reply_and_stream_arrives_once(
+    server, make, desk, run, intent
+):
+    server.answer(
+        "POST /order",
+        (200, placed("FILLED", fills=[reply_fill(56, "0.004"), reply_fill(57, "0.006")])),
+    )
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        await desk.until(OrderFilled, 2)
+        await server.push(report("NEW", "NEW"))
+        await server.push(trade(56, "0.004", "PARTIALLY_FILLED"))
+        await server.push(trade(57, "0.006"))
+        await settled(server, desk)
+    assert desk.outcomes() == ["OrderAccepted"]
+    assert [(f.execution_id, f.size, f.fee_asset) for f in desk.of(OrderFilled)] == [
+        ("56", Decimal("0.004"), "BTC"),
+        ("57", Decimal("0.006"), "BTC"),
+    ]
+
+
+async def test_fill_on_the_stream_before_the_reply_is_the_only_outcome(
+    server, make, desk, run, intent
+):
+    gate = asyncio.Event()
+    server.answer("POST /order", gate, (200, placed("FILLED", fills=[reply_fill()])))
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        await server.push(trade(maker_ignored=True, m=True))
+        fill = await desk.until(OrderFilled)
+        gate.set()
+        await asyncio.gather(*[t for t in asyncio.all_tasks() if "_place" in repr(t)])
+        await settled(server, desk)
+    assert fill.maker
+    assert desk.outcomes() == []
+    assert len(desk.of(OrderFilled)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (
+            (400, {"code": -2010, "msg": "Account has insufficient balance for requested action."}),
+            "-2010",
+        ),
+        ((400, {"code": -1013, "msg": "Filter failure: NOTIONAL"}), "-1013"),
+        ((400, {"code": -1022, "msg": "Signature for this request is not valid."}), "-1022"),
+        ((401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}), "-2015"),
+        ((429, {"code": -1003, "msg": "Too many requests."}, {"Retry-After": "7"}), "-1003"),
+        ((403, "<html>forbidden</html>"), "403"),
+    ],
+)
+async def test_a_definite_no_is_a_rejection_in_the_venues_words(
+    server, make, desk, run, intent, answer, code
+):
+    server.answer("POST /order", answer)
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        rejected = await desk.until(OrderRejected)
+    assert rejected.code == code
+    assert desk.outcomes() == ["OrderRejected"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reset",
+        (500, "<html>internal</html>"),
+        (503, {"code": -1008, "msg": "Server is currently overloaded"}),
+        (504, {"code": -1007, "msg": "Timeout waiting for response from backend server."}),
+        (400, {"code": -1006, "msg": "An unexpected response was received."}),
+        (400, {"code": -1007, "msg": "Timeout waiting for response from backend server."}),
+        (400, "not json"),
+        (200, '{"orderId": 28, "clientOr'),
+        (200, placed("HALF_DONE")),
+        # It lives, or the venue could not call it a duplicate.
+        (400, {"code": -2010, "msg": "Duplicate order sent."}),
+    ],
+)
+async def test_no_clear_answer_is_unknown_never_rejected(server, make, desk, run, intent, answer):
+    server.answer("POST /order", answer)
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        await desk.until(OrderUnknown)
+        await settled(server, desk)
+    assert desk.outcomes() == ["OrderUnknown"]
+    assert len(server.asked("POST /order")) == 1
+
+
+async def test_lost_ack_is_unknown_then_the_stream_tells(server, make, desk, run, intent):
+    server.answer("POST /order", "reset")
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        await desk.until(OrderUnknown)
+        await server.push(report("NEW", "NEW"))
+        await desk.until(OrderAccepted)
+    assert desk.outcomes() == ["OrderUnknown", "OrderAccepted"]
+
+
+async def test_silent_venue_is_unknown_after_the_timeout(server, make, desk, run, intent):
+    server.answer("POST /order", asyncio.Event(), "reset")
+    venue = make(timeout_s=0.1)
+    async with run(venue, desk):
+        venue.submit(intent())
+        unknown = await desk.until(OrderUnknown)
+    assert "timed out" in unknown.reason
+
+
+async def test_stopping_with_an_order_in_flight_leaves_it_unknown(server, make, desk, run, intent):
+    server.answer("POST /order", asyncio.Event(), "reset")
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent("clxt-0000000001-0000000a"))
+        await server.until("POST /order")
+        venue.submit(intent("clxt-0000000001-0000000b"))
+    await asyncio.sleep(0)
+    assert desk.outcomes() == ["OrderUnknown", "OrderUnknown"]
+
+
+async def test_venue_that_is_down_was_certainly_not_reached(make, desk, run, intent, unused_url):
+    venue = make(rest_url=unused_url, ws_api_url=unused_url.replace("http", "ws"))
+    async with run(venue, desk, connected=False):
+        venue.submit(intent())
+        rejected = await desk.until(OrderRejected)
+        down = await desk.until(VenueDisconnected)
+    assert rejected.code == "NOT_SENT"
+    assert "could not connect" in down.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"instrument_id": "NO-SUCH.binance"},
+        {"price": None},
+        {"post_only": True, "time_in_force": TimeInForce.IOC},
+    ],
+)
+async def test_an_order_that_cannot_be_written_is_refused_unsent(
+    server, make, desk, run, intent, changes
+):
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent(**changes))
+        rejected = await desk.until(OrderRejected)
+    assert rejected.code == "NOT_SENT"
+    assert server.asked("POST /order") == []
+
+
+async def test_submit_never_calls_back_within_itself(server, make, desk, run, intent):
+    server.answer("POST /order", (200, placed()))
+    venue = make()
+    async with run(venue, desk):
+        before = len(desk.events)
+        venue.submit(intent(price=None))
+        venue.submit(intent())
+        assert len(desk.events) == before
+        await desk.until(OrderRejected)
+
+
+async def test_after_429_nothing_is_sent_until_the_venue_allows(server, make, desk, run, intent):
+    server.answer("POST /order", (429, {"code": -1003, "msg": "Too many."}, {"Retry-After": "60"}))
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent())
+        await desk.until(OrderRejected)
+        venue.submit(intent("clxt-0000000001-00000002"))
+        second = await desk.until(OrderRejected, 2)
+    assert second.code == "local-limit"
+    assert len(server.asked("POST /order")) == 1
+
+
+async def test_a_late_timestamp_is_rejected_and_the_clock_sampled_anew(
+    server, make, desk, run, intent
+):
+    late = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
+    server.answer("POST /order", (400, late), (200, placed()))
+    venue = make(recv_window_ms=60_000)
+    async with run(venue, desk):
+        samples = len(server.asked("GET /time"))
+        server.skew_ms = 20_000
+        venue.submit(intent())
+        assert (await desk.until(OrderRejected)).code == "-1021"
+        await server.until("GET /time", samples + 1)
+        await settled(server, desk)
+        venue.submit(intent("clxt-0000000001-00000002"))
+        await desk.until(OrderAccepted)
+    first, second = server.asked("POST /order")
+    assert int(second["timestamp"]) - int(first["timestamp"]) > 15_000
+
+
+async def test_ioc_that_filled_in_part_ends_expired(server, make, desk, run, intent):
+    server.answer(
+        "POST /order", (200, placed("EXPIRED", executedQty="0.004", fills=[reply_fill(1, "0.004")]))
+    )
+    venue = make()
+    async with run(venue, desk):
+        venue.submit(intent(time_in_force=TimeInForce.IOC))
+        await desk.until(OrderExpired)
+        await server.push(report("EXPIRED", "EXPIRED", f="IOC"))
+        await settled(server, desk)
+    names = [type(e).__name__ for e in desk.events if type(e).__name__.startswith("Order")]
+    assert names == ["OrderAccepted", "OrderFilled", "OrderExpired"]
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (report("CANCELED", "CANCELED", c="cancel-1", C=CID), OrderCanceled),
+        (report("EXPIRED", "EXPIRED"), OrderExpired),
+        (report("TRADE_PREVENTION", "EXPIRED_IN_MATCH"), OrderExpired),
+        (report("TRADE", "EXPIRED"), OrderExpired),
+        (report("REJECTED", "REJECTED", r="UNKNOWN_ORDER"), OrderRejected),
+        (trade(), OrderFilled),
+    ],
+)
+async def test_reports_of_an_order_from_an_earlier_session_are_told(
+    server, make, desk, run, event, kind
+):
+    async with run(make(), desk):
+        await server.push(event)
+        assert (await desk.until(kind)).client_order_id == CID
+
+
+async def test_reports_that_end_nothing_are_silent(server, make, desk, run):
+    async with run(make(), desk):
+        await server.push(report("TRADE_PREVENTION", "NEW"))
+        await server.push(report("REPLACED", "NEW"))
+        await server.push(report("CALCULATED", "FILLED"))
+        await server.push({"e": "balanceUpdate", "E": 1, "a": "BTC", "d": "1", "T": 1})
+        await server.push({"e": "somethingNew", "E": 1})
+        await settled(server, desk)
+        assert [type(e).__name__ for e in desk.events] == ["VenueConnected", "BalancesReported"]
+
+
+async def test_orders_of_other_programs_are_not_ours_to_tell(server, make, desk, run):
+    async with run(make(), desk):
+        await server.push(report("NEW", "NEW", c="web_12345"))
+        await server.push(trade(c="web_12345"))
+        await server.push(report("CANCELED", "CANCELED", c="x", C="web_12345"))
+        await settled(server, desk)
+    assert desk.of(OrderAccepted, OrderFilled, OrderCanceled) == []
+
+
+async def test_cancel_is_by_our_id_and_told_once(server, make, desk, run, order):
+    server.answer(
+        "DELETE /order",
+        (200, {"orderId": 28, "status": "CANCELED", "transactTime": 5, "origClientOrderId": CID}),
+    )
+    venue = make()
+    async with run(venue, desk):
+        venue.cancel(order())
+        await desk.until(OrderCanceled)
+        await server.push(report("CANCELED", "CANCELED", c="x", C=CID))
+        await settled(server, desk)
+    assert len(desk.of(OrderCanceled)) == 1
+    assert server.asked("DELETE /order")[0]["origClientOrderId"] == CID
+
+
+async def test_refused_cancel_is_told_and_an_unanswered_one_is_not(server, make, desk, run, order):
+    server.answer(
+        "DELETE /order",
+        (400, {"code": -2011, "msg": "Unknown order sent."}),
+        (504, {"code": -1007, "msg": "Timeout"}),
+        (200, "{broken"),
+        (400, {"code": -2011, "msg": "Unknown order sent."}),
+    )
+    venue = make()
+    async with run(venue, desk):
+        venue.cancel(order())
+        assert (await desk.until(CancelRejected)).code == "-2011"
+        for asked in (2, 3):
+            venue.cancel(order())
+            await server.until("DELETE /order", asked)
+        venue.cancel(order())
+        await desk.until(CancelRejected, 2)
+    assert len(desk.of(CancelRejected)) == 2
+    assert desk.of(OrderCanceled) == []
+
+
+async def test_find_order_states_what_the_venue_knows(server, make, desk, run, order):
+    row = {
+        "symbol": "BTCUSDT", "orderId": 28, "clientOrderId": CID, "price": "50000.10",
+        "origQty": "0.01", "executedQty": "0.004", "status": "PARTIALLY_FILLED",
+        "type": "LIMIT_MAKER", "side": "SELL", "time": 1, "updateTime": 7,
+    }  # fmt: skip
+    server.answer("GET /order", (200, row), (400, {"code": -2013, "msg": "Order does not exist."}))
+    venue = make()
+    async with run(venue, desk):
+        found = await venue.find_order(order())
+        assert await venue.find_order(order()) is None
+    assert found is not None
+    assert (found.state, found.filled, found.side, found.instrument_id, found.ts_event_ns) == (
+        OrderState.PARTIALLY_FILLED,
+        Decimal("0.004"),
+        Side.SELL,
+        "BTC-USDT.binance",
+        7_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reset",
+        (500, "oops"),
+        (200, "[]"),
+        (200, {"symbol": "BTCUSDT"}),
+        (400, {"code": -1022, "msg": "Signature for this request is not valid."}),
+        (400, {"code": -1021, "msg": "Timestamp for this request is outside"}),
+        (418, {"code": -1003, "msg": "Way too many requests"}, {"Retry-After": "1"}),
+    ],
+)
+async def test_a_question_without_a_usable_answer_is_temporary(
+    server, make, desk, run, order, answer
+):
+    # A read is asked once more by HTTP's own rule when the kept connection breaks.
+    server.answer("GET /order", answer, answer)
+    venue = make()
+    async with run(venue, desk):
+        with pytest.raises(TemporaryError):
+            await venue.find_order(order())
+
+
+async def test_open_orders_include_those_of_other_programs(server, make, desk, run):
+    row = {
+        "symbol": "ABCXYZ", "orderId": 1, "clientOrderId": "web_1", "price": "0.1",
+        "origQty": "2", "executedQty": "0", "status": "NEW", "type": "STOP_LOSS",
+        "side": "BUY", "time": 3,
+    }  # fmt: skip
+    server.answer("GET /openOrders", (200, [row]))
+    venue = make()
+    async with run(venue, desk):
+        (found,) = await venue.open_orders()
+    assert (found.client_order_id, found.instrument_id, found.price) == (
+        "web_1",
+        "ABCXYZ.binance",
+        None,
+    )
+
+
+def own_trade(trade_id, time_ms, order_id=28):
+    return {
+        "symbol": "BTCUSDT", "id": trade_id, "orderId": order_id, "price": "4.00", "qty": "12.0",
+        "commission": "10.1", "commissionAsset": "BNB", "time": time_ms, "isBuyer": True,
+        "isMaker": False,
+    }  # fmt: skip
+
+
+def order_row(order_id, cid):
+    return {
+        "symbol": "BTCUSDT", "orderId": order_id, "clientOrderId": cid, "price": "4.00",
+        "origQty": "12", "executedQty": "12", "status": "FILLED", "type": "LIMIT", "side": "BUY",
+        "time": 1,
+    }  # fmt: skip
+
+
+async def test_fills_are_paged_to_the_end_and_named_by_client_id(server, make, desk, run):
+    venue = make()
+    async with run(venue, desk):
+        since_ms = venue._rest.timestamp_ms() - 90_000_000
+        server.answer(
+            "GET /myTrades",
+            (200, []),
+            (200, [own_trade(7, since_ms + 86_400_500), own_trade(8, since_ms + 86_400_501, 29)]),
+            (200, [own_trade(11, since_ms + 86_400_502)]),
+            (200, []),
+        )
+        server.answer("GET /order", (200, order_row(28, CID)), (200, order_row(29, "web_1")))
+        fills = await venue.fills("BTC-USDT.binance", since_ms * 1_000_000)
+    assert [(f.execution_id, f.client_order_id) for f in fills] == [
+        ("7", CID),
+        ("8", "web_1"),
+        ("11", CID),
+    ]
+    pages = server.asked("GET /myTrades")
+    assert int(pages[0]["endTime"]) - int(pages[0]["startTime"]) < 86_400_000
+    assert int(pages[1]["startTime"]) == int(pages[0]["endTime"]) + 1
+    assert [p["fromId"] for p in pages[2:]] == ["9", "12"]
+    assert len(server.asked("GET /order")) == 2
+
+
+async def test_fills_since_long_ago_walk_ids_and_drop_what_is_older(server, make, desk, run):
+    server.answer("GET /myTrades", (200, [own_trade(1, 10), own_trade(2, 20)]), (200, []))
+    server.answer("GET /order", (200, order_row(28, CID)))
+    venue = make()
+    async with run(venue, desk):
+        fills = await venue.fills("BTC-USDT.binance", 15_000_000)
+    assert [f.execution_id for f in fills] == ["2"]
+    assert [p["fromId"] for p in server.asked("GET /myTrades")] == ["0", "3"]
+
+
+async def test_balances_add_up_free_and_locked(server, make, desk, run):
+    rows = [
+        {"asset": "BTC", "free": "4723846.89208129", "locked": "0.10000000"},
+        {"asset": "LTC", "free": "0.00000000", "locked": "0.00000000"},
+    ]
+    server.answer("GET /account", (200, {"makerCommission": 15, "balances": rows}))
+    venue = make()
+    async with run(venue, desk):
+        (balance,) = await venue.balances()
+    assert (balance.total, balance.held) == (Decimal("4723846.99208129"), Decimal("0.1"))
+
+
+async def test_subscription_is_signed_over_sorted_parameters(server, make, desk, run):
+    async with run(make(), desk):
+        params = server.subscriptions[0]["params"]
+    payload = "&".join(f"{k}={params[k]}" for k in sorted(params) if k != "signature")
+    assert params["signature"] == HmacSigner("the-secret").hex(payload)
+    assert server.subscriptions[0]["method"] == "userDataStream.subscribe.signature"
+
+
+async def test_stream_that_dies_is_told_and_comes_back(server, make, desk, run):
+    async with run(make(), desk):
+        await server.sockets[-1].close(code=1012)
+        await desk.until(VenueDisconnected)
+        await desk.until(VenueConnected, 2)
+    assert [type(e).__name__ for e in desk.events] == [
+        "VenueConnected",
+        "VenueDisconnected",
+        "VenueConnected",
+        "VenueDisconnected",
+    ]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}',
+        '{"subscriptionId":0,"event":{"e":"executionReport","s":"BTCUSDT"}}',
+        '{"subscriptionId":0,"event":[]}',
+        "}{",
+    ],
+)
+async def test_a_goodbye_or_unreadable_event_reconnects_so_that_we_reconcile(
+    server, make, desk, run, frame
+):
+    async with run(make(), desk):
+        await server.sockets[-1].send_str(frame)
+        lost = await desk.until(VenueDisconnected)
+        assert "eventStreamTerminated" in lost.reason or "unreadable" in lost.reason
+        await desk.until(VenueConnected, 2)
+
+
+async def test_refused_subscription_says_why_and_is_tried_again(server, make, desk, run):
+    server.refuse_subscriptions.append({"code": -1022, "msg": "Signature is not valid."})
+    async with run(make(), desk):
+        down = desk.of(VenueDisconnected)[0]
+    assert "Signature is not valid. (venue code -1022)" in down.reason
+
+
+async def test_clock_skew_beyond_half_the_window_is_told_until_it_is_gone(server, make, desk, run):
+    server.skew_ms = 4000
+    venue = make(recv_window_ms=5000)
+    async with run(venue, desk, connected=False):
+        down = await desk.until(VenueDisconnected)
+        assert "clock skew: this computer is" in down.reason
+        assert "behind binance, allowed are 2500 ms" in down.reason
+        server.skew_ms = 100
+        await venue._sample_time()
+        await desk.until(VenueConnected)
+
+
+def test_missing_key_is_a_config_error_that_names_the_setting(make):
+    with pytest.raises(ConfigError, match=r"venues\.binance\.api_secret must be set"):
+        make(api_secret="")
+
+
+def test_secrets_are_in_no_repr(make):
+    shown = repr(make()) + repr(make()._rest)
+    assert "the-key" not in shown
+    assert "the-secret" not in shown
+
+
+def test_submit_before_run_is_a_bug(make, intent):
+    with pytest.raises(InvariantError, match="before run"):
+        make().submit(intent())
+
+
+async def test_submit_after_run_ended_is_refused_unsent(make, desk, run, intent):
+    venue = make()
+    async with run(venue, desk):
+        pass
+    venue.submit(intent())
+    assert (await desk.until(OrderRejected)).code == "NOT_SENT"
