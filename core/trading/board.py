@@ -7,6 +7,7 @@ from typing import Literal
 
 from core.model.accounts import LimitUse, Position
 from core.model.ids import InstrumentId
+from core.model.orders import Order, OrderState
 from core.model.ports import Clock
 from core.model.views import (
     AccountChanged,
@@ -54,6 +55,9 @@ class Board:
         if applied.order is not None and applied.order != applied.before:
             self._emit(OrderChanged(order=applied.order))
             self.account_dirty = True
+        if applied.order is not None and _became_unknown(applied.before, applied.order):
+            text = f"order {applied.order.id}: its outcome is unknown, the venue is being asked"
+            self.alert("warning", f"{text} ({applied.order.note})")
         if applied.problem:
             self.alert("info" if applied.verdict is Verdict.LATE else "error", applied.problem)
         if applied.fills:
@@ -90,3 +94,8 @@ class Board:
         if self._positions.get(position.instrument_id) != position:
             self._positions[position.instrument_id] = position
             self._emit(PositionChanged(position=position))
+
+
+def _became_unknown(before: Order | None, after: Order) -> bool:
+    was = before.state if before is not None else None
+    return after.state is OrderState.UNKNOWN and was is not OrderState.UNKNOWN

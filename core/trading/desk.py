@@ -61,6 +61,7 @@ from core.trading.books import Books
 from core.trading.closing import Closer, Flattener
 from core.trading.flow import OrderFlow
 from core.trading.links import VenueLinks
+from core.trading.listing import listed
 from core.trading.recorder import Recorder
 from core.trading.risk import Denial, RiskGate
 
@@ -122,6 +123,8 @@ class TradingDesk:
         self._id_seed = int.from_bytes(hashlib.sha256(session.encode()).digest()[:3], "big")
         self._ids_made = 0
         self._marked_ns = 0
+        self.recovered_ns = 0
+        """Time of the newest record of earlier sessions, 0 in a new journal."""
 
     @property
     def status_version(self) -> int:
@@ -147,6 +150,7 @@ class TradingDesk:
                 f"the journal is one of {found} mode, the engine runs in {self._mode} mode; "
                 "each mode keeps its own journal: point clx to another data folder"
             )
+        self.recovered_ns = self.books.last_ts_ns
         now_ns = self._clock.now_ns()
         masked = self._settings.model_dump_json().encode()
         self._flow.record(
@@ -341,6 +345,14 @@ class TradingDesk:
             self._board.show_positions()
             self._board.account_dirty = True
         self._board.show_account()
+
+    def now_ns(self) -> int:
+        """Return the desk's time."""
+        return self._clock.now_ns()
+
+    def mark(self, instrument: InstrumentId) -> Decimal | None:
+        """Return the price positions of an instrument are valued at, None when none is known."""
+        return self.books.account.mark(listed(self._instruments, instrument))
 
     def alert(self, level: AlertLevel, text: str) -> None:
         """Raise an alert in the trading core's name."""

@@ -54,9 +54,11 @@ class VenueLinks:
 
     def reconciled(self, venue: VenueName, ts_ns: int, differences: tuple[str, ...]) -> None:
         """Open a venue for entries, unless its stream is down."""
-        if venue not in self._down:
-            self._switches.closed_venues.pop(venue, None)
-        self._show(venue, reconciled_ns=ts_ns, differences=differences)
+        if venue in self._down:
+            self._show(venue, reconciled_ns=ts_ns, differences=differences)
+            return
+        self._switches.closed_venues.pop(venue, None)
+        self._show(venue, reason="", reconciled_ns=ts_ns, differences=differences)
 
     def failed(self, venue: VenueName, reason: str) -> None:
         """Note that the venue could not be compared."""

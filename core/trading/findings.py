@@ -1,0 +1,256 @@
+"""What the answers of a venue mean for our orders and balances; the judging half of reconciling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from core.model.accounts import Balance
+from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, origin_of
+from core.model.orders import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderState,
+    VenueOrder,
+)
+from core.trading.desk import TradingDesk
+from core.trading.orders import Tracked
+
+_TRIES_BEFORE_INFERRING: Final = 3
+"""Looks at the fills that may lack what an order's filled size says, before it is worked out."""
+_BETWEEN_DENIALS_NS: Final = 500_000_000
+_UNANSWERED: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.REJECTED})
+
+
+class Findings:
+    """Turns answers into venue events for the desk, and remembers what is not settled yet."""
+
+    def __init__(self, desk: TradingDesk) -> None:
+        self._desk = desk
+        self._missing: dict[ClientOrderId, int] = {}
+        """Orders the venue did not know when asked, and when it first said so."""
+        self._unsettled: dict[ClientOrderId, tuple[VenueOrder, int]] = {}
+        """Orders ended or filled at the venue beyond what is booked, and looks taken so far."""
+
+    def foreign(self, listed: Sequence[VenueOrder]) -> list[str]:
+        """Recognise open orders that are not in our journal; they are left alone."""
+        unknown = [o for o in listed if not self._desk.books.orders.used(o.client_order_id)]
+        lost = [o.client_order_id for o in unknown if origin_of(o.client_order_id) is not None]
+        notes = []
+        if len(unknown) > len(lost):
+            notes.append(f"{len(unknown) - len(lost)} open orders of others are left alone")
+        if lost:
+            ids = ", ".join(lost[:3])
+            notes.append(
+                f"{len(lost)} open orders with a clx id are not in this journal ({ids}): another "
+                "clx runs on this account, or a journal was lost; they are left alone"
+            )
+        return notes
+
+    def missing(self, tracked: Tracked, visibility_ns: int) -> bool:
+        """Take a "no such order"; return whether it was believed.
+
+        A venue may not show an order it has just taken, so only a second denial counts, and both
+        must come after the order can no longer be on its way.
+        """
+        order, now_ns = tracked.order, self._desk.now_ns()
+        if now_ns - order.ts_submitted_ns < visibility_ns:
+            return False
+        first_ns = self._missing.setdefault(order.id, now_ns)
+        if now_ns - first_ns < min(visibility_ns, _BETWEEN_DENIALS_NS) or first_ns == now_ns:
+            return False
+        del self._missing[order.id]
+        if order.venue_order_id is None and not order.filled:
+            reason = "it never reached the venue: no such order, asked twice"
+            self._desk.on_venue_event(
+                OrderRejected(
+                    client_order_id=order.id, code="no_such_order", reason=reason, ts_ns=now_ns
+                )
+            )
+        else:
+            reason = "the venue took it and does not know it any more, asked twice"
+            self._desk.on_venue_event(
+                OrderExpired(
+                    client_order_id=order.id, reason=reason, ts_event_ns=now_ns, ts_ns=now_ns
+                )
+            )
+            self._desk.alert("warning", f"order {order.id}: {reason}; check its fills there")
+        return True
+
+    def align(self, tracked: Tracked, found: VenueOrder) -> None:
+        """Take what the venue says of an order; its end waits until its fills are booked."""
+        order = tracked.order
+        self._missing.pop(order.id, None)
+        rejected = found.state is OrderState.REJECTED
+        if not rejected and (order.state in _UNANSWERED or order.venue_order_id is None):
+            self._accept(order.id, found)
+        if order.state is OrderState.REJECTED and not rejected:
+            # Against a refusal the first acceptance only raises the question; this answers it.
+            self._accept(order.id, found)
+        if found.state.terminal or found.filled > tracked.order.filled:
+            known = self._unsettled.get(order.id)
+            self._unsettled[order.id] = (found, known[1] if known is not None else 0)
+        else:
+            self._unsettled.pop(order.id, None)
+            tracked.ask = False
+
+    def short_since(self, venue: VenueName) -> dict[InstrumentId, int]:
+        """Return instruments with unsettled orders, and the time their fills may begin."""
+        out: dict[InstrumentId, int] = {}
+        for order_id in self._unsettled:
+            tracked = self._desk.books.orders.get(order_id)
+            if tracked is not None and tracked.order.venue == venue:
+                key = tracked.order.intent.instrument_id
+                start_ns = tracked.order.ts_submitted_ns - 60_000_000_000
+                out[key] = min(out.get(key, start_ns), start_ns)
+        return out
+
+    def book(self, venue: VenueName, fills: Sequence[OrderFilled]) -> int:
+        """Hand over fills of our orders that are not booked yet; return how many."""
+        orders = self._desk.books.orders
+        by_venue_id = {
+            item.order.venue_order_id: item.order.id
+            for item in orders.all()
+            if item.order.venue == venue and item.order.venue_order_id is not None
+        }
+        missed = 0
+        for fill in fills:
+            if not orders.used(fill.client_order_id):
+                ours = by_venue_id.get(fill.venue_order_id)
+                if ours is None:
+                    continue
+                fill = msgspec.structs.replace(fill, client_order_id=ours)
+            if not orders.has_execution(fill):
+                missed += 1
+                self._desk.on_venue_event(fill)
+        return missed
+
+    def settle(self, venue: VenueName) -> list[str]:
+        """End orders the venue has ended once their fills are booked; work out what it never lists.
+
+        A worked-out fill has an id made of the order and its filled size, so it is made once, and
+        is taken back when the real one turns up.
+        """
+        notes: list[str] = []
+        for order_id, (found, looks) in list(self._unsettled.items()):
+            tracked = self._desk.books.orders.get(order_id)
+            if tracked is None:
+                del self._unsettled[order_id]
+                continue
+            if tracked.order.venue != venue:
+                continue
+            lacking = found.filled - tracked.order.filled
+            if lacking > 0 and looks + 1 < _TRIES_BEFORE_INFERRING:
+                self._unsettled[order_id] = (found, looks + 1)
+                tracked.ask = True
+                continue
+            if lacking > 0 and not self._infer(tracked, found, lacking):
+                tracked.ask = True
+                continue
+            if lacking > 0:
+                notes.append(f"order {order_id}: {lacking} was filled without a listed fill")
+            if lacking < 0:
+                notes.append(
+                    f"order {order_id}: {tracked.order.filled} is booked as filled, "
+                    f"the venue says {found.filled}"
+                )
+            del self._unsettled[order_id]
+            tracked.ask = False
+            self._end(tracked, found)
+        return notes
+
+    def differences(
+        self, venue: VenueName, reported: Sequence[Balance]
+    ) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return by asset (what we have booked, what the venue says) where they are not equal."""
+        ledger = self._desk.books.ledger
+        theirs = {item.asset: item.total for item in reported}
+        assets = set(theirs) | {asset for name, asset, _ in ledger.totals() if name == venue}
+        return {
+            asset: (ledger.total(venue, asset), theirs.get(asset, Decimal(0)))
+            for asset in sorted(assets)
+            if ledger.total(venue, asset) != theirs.get(asset, Decimal(0))
+        }
+
+    def adopt(
+        self, venue: VenueName, differences: dict[str, tuple[Decimal, Decimal]], *, fresh: bool
+    ) -> list[str]:
+        """Take the venue's figures, and say so unless they are the first of a new journal."""
+        opening = fresh or not self._desk.books.ledger.knows(venue)
+        notes: list[str] = []
+        for asset, (ours, theirs) in differences.items():
+            if opening:
+                self._desk.set_balance(venue, asset, theirs, "opening")
+                continue
+            note = f"{venue} holds {theirs:f} {asset}, the ledger had {ours:f}: adopted"
+            self._desk.set_balance(venue, asset, theirs, f"reconciliation: {note}")
+            self._desk.alert("warning", note)
+            notes.append(note)
+        return notes
+
+    def _accept(self, order_id: ClientOrderId, found: VenueOrder) -> None:
+        self._desk.on_venue_event(
+            OrderAccepted(
+                client_order_id=order_id,
+                venue_order_id=found.venue_order_id,
+                ts_event_ns=found.ts_event_ns,
+                ts_ns=self._desk.now_ns(),
+            )
+        )
+
+    def _infer(self, tracked: Tracked, found: VenueOrder, lacking: Decimal) -> bool:
+        """Book what the venue counts as filled but does not list; False without any price."""
+        order = tracked.order
+        price = order.intent.price or found.price or self._desk.mark(order.intent.instrument_id)
+        if price is None:
+            return False
+        self._desk.on_venue_event(
+            OrderFilled(
+                client_order_id=order.id,
+                venue=order.venue,
+                instrument_id=order.intent.instrument_id,
+                venue_order_id=found.venue_order_id,
+                execution_id=ExecutionId(f"inferred-{order.id}-{found.filled.normalize():f}"),
+                side=order.intent.side,
+                price=price,
+                size=lacking,
+                fee=Decimal(0),
+                fee_asset=order.intent.instrument_id.rpartition(".")[0].rpartition("-")[2],
+                maker=False,
+                ts_event_ns=found.ts_event_ns,
+                ts_ns=self._desk.now_ns(),
+                inferred=True,
+            )
+        )
+        text = f"order {order.id}: {lacking} was filled without a listed fill, booked at {price}"
+        self._desk.alert("warning", text)
+        return True
+
+    def _end(self, tracked: Tracked, found: VenueOrder) -> None:
+        """Tell the desk that the venue has ended the order."""
+        order_id, now_ns, ts_event_ns = tracked.order.id, self._desk.now_ns(), found.ts_event_ns
+        if tracked.order.state.terminal:
+            return
+        reason = "the venue said so when asked"
+        if found.state is OrderState.CANCELED:
+            self._desk.on_venue_event(
+                OrderCanceled(
+                    client_order_id=order_id, ts_event_ns=ts_event_ns, ts_ns=now_ns, reason=reason
+                )
+            )
+        elif found.state in {OrderState.EXPIRED, OrderState.FILLED}:
+            self._desk.on_venue_event(
+                OrderExpired(
+                    client_order_id=order_id, reason=reason, ts_event_ns=ts_event_ns, ts_ns=now_ns
+                )
+            )
+        elif found.state is OrderState.REJECTED:
+            self._desk.on_venue_event(
+                OrderRejected(client_order_id=order_id, code="", reason=reason, ts_ns=now_ns)
+            )

@@ -1,0 +1,308 @@
+"""Agreement with the venue: what it says of orders, fills and balances against what we know.
+
+Runs at start, whenever a venue's stream comes up, every so often, and for every order whose outcome
+only the venue can tell. It changes nothing itself: what it learns goes to the desk as venue events.
+
+::
+
+    open orders ─► each of ours: listed? ─yes─► accepted, filled so far
+                                  └─no──► ask by client order id ─► state, or twice "no such order"
+    fills since the last look ─► those not booked yet
+    balances, twice the same ─► adopt the difference, and say so
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Mapping
+from typing import Final, TypeVar
+
+from core.model.errors import ClxError, ConfigError, TemporaryError, did_you_mean
+from core.model.ids import ClientOrderId, VenueName
+from core.model.orders import OrderState, VenueOrder
+from core.model.ports import Clock, Venue
+from core.model.settings import Settings, VenueSettings
+from core.trading.desk import TradingDesk
+from core.trading.findings import Findings
+from core.trading.orders import Tracked
+
+_SECOND_NS: Final = 1_000_000_000
+_OVERLAP_NS: Final = 60 * _SECOND_NS
+"""How far before the last look fills are asked for again; repeats cost nothing."""
+_MARGIN_S: Final = 1.0
+_ASKS_PER_ROUND: Final = 10
+_CANCEL_PATIENCE_S: Final = 3.0
+_BACKOFF_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+_BALANCE_LOOKS: Final = 4
+_Answer = TypeVar("_Answer")
+
+
+class _Unsettled(TemporaryError):
+    """Orders or money moved while they were being compared."""
+
+
+class Reconciler:
+    """Owns the questions to venues."""
+
+    def __init__(
+        self,
+        desk: TradingDesk,
+        venues: Mapping[VenueName, Venue],
+        clock: Clock,
+        settings: Settings,
+        *,
+        visibility_s: float | None = None,
+    ) -> None:
+        """Prepare; `visibility_s` is how long an order may travel before "no such order" counts.
+
+        By default that is the venue's receive window, after which it would refuse the order anyway,
+        and a second.
+        """
+        self._desk = desk
+        self._venues = venues
+        self._clock = clock
+        self._settings = settings
+        self._visibility_s = visibility_s
+        self._wakes = {name: asyncio.Event() for name in venues}
+        self._locks = {name: asyncio.Lock() for name in venues}
+        self._due_ns: dict[VenueName, int] = dict.fromkeys(venues, 0)
+        self._failures: dict[VenueName, int] = dict.fromkeys(venues, 0)
+        self._looked_ns: dict[VenueName, int] = {}
+        self._asked_ns: dict[ClientOrderId, int] = {}
+        self._findings = Findings(desk)
+        desk.links.wake = self._on_wake
+
+    async def run(self) -> None:
+        """Compare and ask until cancelled, each venue at its own pace."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._venues:
+                group.create_task(self._follow(name), name=f"reconcile {name}")
+
+    async def reconcile(self, venue: VenueName | None = None) -> tuple[str, ...]:
+        """Compare one venue or all now; return what was found and done, in words.
+
+        Raises:
+            ConfigError: There is no such venue.
+            TemporaryError: A venue did not answer, or orders moved while being compared.
+        """
+        if venue is not None and venue not in self._venues:
+            raise ConfigError(f"no venue {venue!r} is set up{did_you_mean(venue, self._venues)}")
+        found: list[str] = []
+        for name in self._venues if venue is None else (venue,):
+            found.extend(await self._compare(name))
+        return tuple(found)
+
+    def _on_wake(self, venue: VenueName) -> None:
+        self._due_ns[venue] = 0
+        self._failures[venue] = 0
+        self._wakes[venue].set()
+
+    async def _follow(self, venue: VenueName) -> None:
+        wake = self._wakes[venue]
+        while True:
+            wake.clear()
+            await self._round(venue)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.trading.unknown_poll_s):
+                    await wake.wait()
+
+    async def _round(self, venue: VenueName) -> None:
+        """Do what is due for one venue; a failure waits longer each time."""
+        settings, now_ns = self._settings.trading, self._clock.monotonic_ns()
+        due = now_ns >= self._due_ns[venue]
+        if not due and (self._failures[venue] or not self._to_ask(venue)):
+            return
+        try:
+            if due:
+                await self._compare(venue)
+                self._wait(venue, settings.reconcile_every_s)
+            else:
+                await self._ask_all(venue)
+        except _Unsettled as error:
+            self._wait(venue, settings.unknown_poll_s)
+            self._desk.links.failed(venue, str(error))
+        except ClxError as error:
+            self._failed(venue, error)
+
+    def _wait(self, venue: VenueName, pause_s: float) -> None:
+        if not self._wakes[venue].is_set():
+            self._due_ns[venue] = self._clock.monotonic_ns() + int(pause_s * _SECOND_NS)
+
+    def _failed(self, venue: VenueName, error: ClxError) -> None:
+        count = self._failures[venue]
+        if count == 1:
+            self._desk.alert("warning", f"{venue} cannot be compared: {error}")
+        self._failures[venue] = count + 1
+        self._wait(venue, _BACKOFF_S[min(count, len(_BACKOFF_S) - 1)])
+        self._desk.links.failed(venue, str(error))
+
+    async def _compare(self, venue: VenueName) -> tuple[str, ...]:
+        """Compare everything with one venue, and open it for entries when all is settled."""
+        async with self._locks[venue]:
+            started_ns = self._clock.now_ns()
+            orders = self._desk.books.orders
+            notes: list[str] = []
+            listed = await self._answer(venue, self._venues[venue].open_orders())
+            by_id = {item.client_order_id: item for item in listed}
+            notes += self._findings.foreign(listed)
+            for order_id, found in by_id.items():
+                tracked = orders.get(order_id)
+                if tracked is not None and tracked.order.state.terminal:
+                    notes += await self._risen(tracked, venue)
+                elif tracked is not None:
+                    self._align(tracked, found)
+            for tracked in self._open_at(venue, started_ns):
+                if tracked.order.id not in by_id:
+                    await self._ask(tracked)
+            notes += await self._catch_up(venue, started_ns)
+            notes += await self._compare_balances(venue, started_ns)
+            self._looked_ns[venue] = started_ns
+            self._failures[venue] = 0
+            self._desk.reconciled(venue, tuple(notes))
+            return tuple(notes)
+
+    async def _ask_all(self, venue: VenueName) -> None:
+        """Ask about the orders whose outcome only the venue can tell."""
+        async with self._locks[venue]:
+            for tracked in self._to_ask(venue)[:_ASKS_PER_ROUND]:
+                await self._ask(tracked)
+            await self._catch_up(venue, self._clock.now_ns(), only_short=True)
+
+    def _to_ask(self, venue: VenueName) -> list[Tracked]:
+        """Return the venue's orders that need asking, the longest unasked first."""
+        now_ns = self._clock.now_ns()
+        answer_s = self._venue_settings(venue).timeout_s * 2 + _MARGIN_S
+        found: list[Tracked] = []
+        for tracked in self._desk.books.orders.open():
+            order = tracked.order
+            age_s = (now_ns - order.ts_updated_ns) / _SECOND_NS
+            silent = order.state is OrderState.SUBMITTED and age_s > answer_s
+            stuck = order.state is OrderState.PENDING_CANCEL and age_s > _CANCEL_PATIENCE_S
+            if order.venue == venue and (tracked.ask or silent or stuck):
+                found.append(tracked)
+        found.sort(key=lambda item: self._asked_ns.get(item.order.id, 0))
+        return found
+
+    def _open_at(self, venue: VenueName, before_ns: int) -> list[Tracked]:
+        """Return open orders of ours that were sent before a time."""
+        return [
+            item
+            for item in self._desk.books.orders.open()
+            if item.order.venue == venue and item.order.ts_submitted_ns < before_ns
+        ]
+
+    async def _ask(self, tracked: Tracked) -> None:
+        """Ask the venue for one order by its client order id, and believe the answer."""
+        order = tracked.order
+        self._asked_ns[order.id] = self._clock.now_ns()
+        found = await self._answer(order.venue, self._venues[order.venue].find_order(order))
+        if tracked.order.state.terminal:
+            return
+        if found is not None:
+            self._align(tracked, found)
+        elif self._findings.missing(tracked, self._visibility_ns(order.venue)):
+            self._asked_ns.pop(order.id, None)
+
+    def _align(self, tracked: Tracked, found: VenueOrder) -> None:
+        """Take what the venue says of an order that has not ended here."""
+        order = tracked.order
+        self._findings.align(tracked, found)
+        waited_ns = self._clock.now_ns() - order.ts_updated_ns
+        lost_cancel = (
+            tracked.order.state is OrderState.PENDING_CANCEL
+            and not found.state.terminal
+            and waited_ns > _CANCEL_PATIENCE_S * _SECOND_NS
+        )
+        if lost_cancel:
+            self._desk.cancel(order.id, "engine")
+
+    async def _risen(self, tracked: Tracked, venue: VenueName) -> list[str]:
+        """Deal with an order that ended here and is open there: ask again, then cancel it."""
+        order = tracked.order
+        found = await self._answer(venue, self._venues[venue].find_order(order))
+        if found is None or found.state.terminal:
+            return []
+        if order.state is OrderState.REJECTED:
+            self._findings.align(tracked, found)
+            return [f"order {order.id} was believed rejected and lives"]
+        self._venues[venue].cancel(order)
+        note = f"order {order.id} is {order.state} here and open there: cancelling it"
+        self._desk.alert("error", note)
+        return [note]
+
+    async def _catch_up(
+        self, venue: VenueName, now_ns: int, *, only_short: bool = False
+    ) -> list[str]:
+        """Book the fills we were not told of, then end the orders the venue has ended."""
+        looked_ns = self._looked_ns.get(venue)
+        since_ns = (looked_ns or self._desk.recovered_ns or now_ns) - _OVERLAP_NS
+        wanted = self._findings.short_since(venue)
+        for tracked in () if only_short else self._desk.books.orders.all():
+            order = tracked.order
+            ended = order.state.terminal
+            if order.venue != venue or (ended and order.ts_updated_ns < since_ns):
+                continue
+            start_ns = since_ns
+            if looked_ns is None and not ended:
+                start_ns = min(since_ns, order.ts_submitted_ns - _OVERLAP_NS)
+            key = order.intent.instrument_id
+            wanted[key] = min(wanted.get(key, start_ns), start_ns)
+        missed = 0
+        for instrument_id, start_ns in sorted(wanted.items()):
+            fills = await self._answer(venue, self._venues[venue].fills(instrument_id, start_ns))
+            missed += self._findings.book(venue, fills)
+        notes = [f"{missed} fills were missed and are booked now"] if missed else []
+        return notes + self._findings.settle(venue)
+
+    async def _compare_balances(self, venue: VenueName, started_ns: int) -> list[str]:
+        """Adopt what the venue holds, once two looks agree and nothing moved between them.
+
+        Raises:
+            _Unsettled: Orders or money kept moving and the venue is not open yet.
+        """
+        first = venue not in self._looked_ns
+        previous: dict[str, object] | None = None
+        for look in range(_BALANCE_LOOKS):
+            if look:
+                await asyncio.sleep(min(self._settings.trading.unknown_poll_s, 1.0))
+                await self._catch_up(venue, started_ns)
+            version = self._desk.books.ledger.transactions
+            reported = await self._answer(venue, self._venues[venue].balances())
+            moved = version != self._desk.books.ledger.transactions
+            differences = self._findings.differences(venue, reported)
+            if not differences:
+                return []
+            open_question = any(
+                item.ask or item.order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
+                for item in self._desk.books.orders.open()
+                if item.order.venue == venue
+            )
+            settled = not moved and not open_question
+            opening = not self._desk.books.ledger.knows(venue)
+            if settled and (opening or differences == previous):
+                fresh = first and not self._desk.recovered_ns
+                return self._findings.adopt(venue, differences, fresh=fresh)
+            previous = dict(differences) if settled else None
+            if open_question:
+                break
+        if first:
+            raise _Unsettled("orders whose outcome is unknown, or fills, are still being settled")
+        return []
+
+    def _visibility_ns(self, venue: VenueName) -> int:
+        if self._visibility_s is not None:
+            return int(self._visibility_s * _SECOND_NS)
+        return self._venue_settings(venue).recv_window_ms * 1_000_000 + _SECOND_NS
+
+    def _venue_settings(self, venue: VenueName) -> VenueSettings:
+        return self._settings.venues.get(venue) or VenueSettings()
+
+    async def _answer(self, venue: VenueName, question: Awaitable[_Answer]) -> _Answer:
+        """Await a venue's answer, but not for ever."""
+        limit_s = self._venue_settings(venue).timeout_s * 4
+        try:
+            async with asyncio.timeout(limit_s):
+                return await question
+        except TimeoutError as error:
+            raise TemporaryError(f"{venue} did not answer within {limit_s:g} s") from error
