@@ -71,7 +71,8 @@ class Candles:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._closed: list[list[int]] = []
+        self._lived: Rows = np.empty((2_048, COLUMNS), dtype=np.int64)
+        self._n_lived = 0
         self._minute = _flat(history.end_ms, history.last_close)
         self._second = _flat(history.end_ms, history.last_close)
         self._seconds: deque[list[int]] = deque(maxlen=_SECONDS_KEPT)
@@ -116,7 +117,10 @@ class Candles:
             self._seconds.append(self._second)
             self._second = _flat(opened, self._minute[4])
         while now_ms >= self._minute[0] + MINUTE_MS:
-            self._closed.append(self._minute)
+            if self._n_lived + 1 == len(self._lived):
+                self._lived = np.concatenate((self._lived, np.empty_like(self._lived)))
+            self._lived[self._n_lived] = self._minute
+            self._n_lived += 1
             self._minute = _flat(self._minute[0] + MINUTE_MS, self._minute[4])
 
     def rows(self, interval: str, start_ms: int, end_ms: int) -> Rows:
@@ -134,6 +138,10 @@ class Candles:
             joined[:, OPEN_MS] = bucket(joined[:, OPEN_MS], interval)
         times = joined[:, OPEN_MS]
         return joined[(times >= start_ms) & (times <= end_ms)]
+
+    def warm(self, start_ms: int, end_ms: int) -> None:
+        """Make the hours of a range, so that asking for it later is quick."""
+        self._history.hours(start_ms, end_ms)
 
     def latest(self, interval: str, now_ms: int, *, before: int = 0) -> tuple[int, ...]:
         """Return the bar of now, or the one `before` bars ago, as a row."""
@@ -160,10 +168,11 @@ class Candles:
                 parts.append(hours)
                 minutes_from = int(hours[-1, OPEN_MS]) + HOUR_MS
         parts.append(self._history.minutes(minutes_from, end_ms + 1))
-        lived = [*self._closed, self._minute]
-        skip = max(0, (minutes_from - lived[0][0] + MINUTE_MS - 1) // MINUTE_MS)
-        upto = max(0, (end_ms - lived[0][0]) // MINUTE_MS + 1)
-        parts.append(np.array(lived[skip:upto], dtype=np.int64).reshape(-1, COLUMNS))
+        self._lived[self._n_lived] = self._minute
+        first = self._history.end_ms
+        skip = max(0, (minutes_from - first + MINUTE_MS - 1) // MINUTE_MS)
+        upto = min(self._n_lived + 1, max(0, (end_ms - first) // MINUTE_MS + 1))
+        parts.append(self._lived[skip:upto])
         return np.concatenate(parts)
 
 

@@ -16,6 +16,8 @@ from emulator.market.shard import Shard
 QUANTUM_NS: Final = 20 * MS
 """The market acts in steps of this, whatever the steps it is asked for."""
 _LONGEST_CATCH_UP_NS: Final = 2 * SECOND
+_WARM_UP_QUANTA: Final = 150
+"""Steps the crowd takes around a standing value before anybody looks, to close the spread."""
 _VALUE_PER_EVENT: Final = 0.15
 """Median order values traded per order flow event, as measured; scales history's volume."""
 _TRADES_PER_EVENT: Final = 0.2
@@ -68,6 +70,8 @@ class Market:
         self._second(start_ns)
         for crowd in self.crowds.values():
             crowd.populate(start_ns)
+            for _ in range(_WARM_UP_QUANTA):
+                crowd.step(start_ns, QUANTUM_NS)
 
     def step(self, by_ns: int) -> None:
         """Move time forward; the crowd acts in whole quanta, the rest is kept for later."""
@@ -82,9 +86,14 @@ class Market:
             if start >= self._next_second_ns:
                 self._second(start)
             self._quantum(start)
-        now_ms = self.now_ns // MS
+        acted_ms = self._done_ns // MS
         for shard in self.shards.values():
-            shard.candles.roll(now_ms)
+            shard.candles.roll(acted_ms)
+
+    @property
+    def acted_ns(self) -> int:
+        """The time up to which the crowd has acted: no public event is older than this any more."""
+        return self._done_ns
 
     def follow(self, clock: Clock) -> None:
         """Move time forward to a clock's now."""

@@ -1,0 +1,123 @@
+"""The running emulator: one aiohttp application on one loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from aiohttp import web
+
+from emulator.binance.rest import PUBLIC, RestFront
+from emulator.binance.streams import StreamEndpoint
+from emulator.binance.venue import Venue
+from emulator.clock import Clock, WallClock
+from emulator.market.market import Market
+
+_TICK_S: Final = 0.02
+_PREFIXES: Final = ("", "/binance")
+_HOST: Final = "127.0.0.1"
+
+
+class Emulator:
+    """Serves a venue until stopped."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        api_key: str,
+        api_secret: str,
+        control_token: str,
+        port: int = 0,
+        history_days: int = 730,
+        events_per_second: float = 80.0,
+        flow: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self._clock = clock or WallClock()
+        self._wanted_port = port
+        market = Market(
+            seed,
+            self._clock.now_ns(),
+            history_days=history_days,
+            events_per_second=events_per_second,
+        )
+        market.flow = flow
+        self.venue = Venue(market, self._clock, seed, api_key=api_key, api_secret=api_secret)
+        self.port = 0
+        """The port it listens on, once started."""
+        self._control_token = control_token
+        self._runner: web.AppRunner | None = None
+        self._site: web.SockSite | None = None
+        self._driver: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, and let the market live.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await self.listen()
+        self._driver = asyncio.create_task(self._drive())
+
+    async def listen(self) -> None:
+        """Accept connections, on the same port as before once there is one."""
+        if self._runner is None or self._site is not None:
+            return
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((_HOST, self.port or self._wanted_port))
+        self.port = sock.getsockname()[1]
+        self._site = web.SockSite(self._runner, sock)
+        await self._site.start()
+
+    async def refuse(self) -> None:
+        """Accept no more connections; open ones stay."""
+        if self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._driver is not None:
+            self._driver.cancel()
+            await asyncio.gather(self._driver, return_exceptions=True)
+        for connection in tuple(self.venue.hub.connections):
+            connection.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def state(self, pid: int, api_key: str, api_secret: str) -> dict[str, object]:
+        """Return what clients need to know to use it."""
+        return {
+            "pid": pid,
+            "port": self.port,
+            "api_key": api_key,
+            "api_secret": api_secret,
+            "rest_url": f"http://{_HOST}:{self.port}",
+            "stream_url": f"ws://{_HOST}:{self.port}",
+            "ws_api_url": f"ws://{_HOST}:{self.port}/ws-api/v3",
+            "control_url": f"http://{_HOST}:{self.port}/_ctl",
+            "control_token": self._control_token,
+        }
+
+    def _application(self) -> web.Application:
+        app = web.Application(client_max_size=1 << 16)
+        rest = RestFront(self.venue, PUBLIC)
+        streams = StreamEndpoint(self.venue.hub, self._clock)
+        for prefix in _PREFIXES:
+            app.add_routes(rest.routes(prefix))
+            # Under /stream as well: ccxt takes a URL for spot only if it contains that word.
+            for root in (prefix, f"{prefix}/stream"):
+                app.router.add_get(f"{root}/ws", streams.raw)
+                app.router.add_get(f"{root}/ws/{{names:.*}}", streams.raw)
+            app.router.add_get(f"{prefix}/stream", streams.combined)
+        return app
+
+    async def _drive(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self.venue.tick()

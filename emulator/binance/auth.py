@@ -1,0 +1,97 @@
+"""Who is asking: API keys, HMAC signatures over what was sent, and timestamps."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+from emulator.binance.errors import ApiError, missing
+from emulator.binance.params import Params
+from emulator.market.desk import Account
+
+_DEFAULT_WINDOW_MS: Final = 5_000
+_LONGEST_WINDOW_MS: Final = 60_000
+_AHEAD_MS: Final = 1_000
+_KEY: Final = re.compile(r"^[A-Za-z0-9]{8,128}$")
+
+
+class Keys:
+    """API keys with their secrets and accounts."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[bytes, Account]] = {}
+
+    def add(self, api_key: str, api_secret: str, account: Account) -> None:
+        """Let a key trade an account."""
+        self._known[api_key] = (api_secret.encode(), account)
+
+    def account(self, api_key: str | None) -> Account:
+        """Return a key's account.
+
+        Raises:
+            ApiError: -2014 for something that is no key, -2015 for an unknown one.
+        """
+        return self._find(api_key)[1]
+
+    def check(
+        self, api_key: str | None, payload: str, signature: str, params: Params, now_ms: int
+    ) -> Account:
+        """Return the account of a signed request.
+
+        `payload` is exactly what was sent, without the signature.
+
+        Raises:
+            ApiError: Bad key, window, time or signature, in the venue's codes.
+        """
+        secret, account = self._find(api_key)
+        check_time(params, now_ms)
+        wanted = hmac.new(secret, payload.encode(), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(wanted, signature.lower()):
+            raise ApiError(-1022, "Signature for this request is not valid.")
+        return account
+
+    def _find(self, api_key: str | None) -> tuple[bytes, Account]:
+        if not api_key or not _KEY.match(api_key):
+            raise ApiError(-2014, "API-key format invalid.", 401)
+        known = self._known.get(api_key)
+        if known is None:
+            raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        return known
+
+
+def check_time(params: Params, now_ms: int) -> None:
+    """Refuse a request from too far in the past or the future.
+
+    Raises:
+        ApiError: -1021, or -1102/-1131 when the figures themselves are bad.
+    """
+    sent = params.integer("timestamp")
+    if sent is None:
+        raise missing("timestamp")
+    if sent > 100_000_000_000_000:  # microseconds are allowed too
+        sent //= 1_000
+    window = params.text("recvWindow")
+    try:
+        window_ms = float(window) if window is not None else float(_DEFAULT_WINDOW_MS)
+    except ValueError:
+        raise ApiError(-1130, "Data sent for parameter 'recvWindow' is not valid.") from None
+    if not 0 < window_ms <= _LONGEST_WINDOW_MS:
+        raise ApiError(-1131, f"recvWindow must be less than {_LONGEST_WINDOW_MS}.")
+    if sent >= now_ms + _AHEAD_MS:
+        raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    if now_ms - sent > window_ms:
+        raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def without_signature(text: str) -> tuple[str, str | None]:
+    """Split a raw query or body into what was signed and the signature."""
+    kept: list[str] = []
+    signature: str | None = None
+    for part in text.split("&") if text else ():
+        if part.startswith("signature="):
+            signature = part[len("signature=") :]
+        else:
+            kept.append(part)
+    return "&".join(kept), signature

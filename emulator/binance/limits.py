@@ -1,0 +1,131 @@
+"""Request weight per address and order counts per account, as the venue counts them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from emulator.binance.errors import ApiError
+
+WEIGHT_PER_MINUTE: Final = 6_000
+ORDERS_PER_10S: Final = 100
+ORDERS_PER_DAY: Final = 200_000
+_MINUTE_MS: Final = 60_000
+_TEN_SECONDS_MS: Final = 10_000
+_DAY_MS: Final = 86_400_000
+_WARNINGS: Final = 20
+"""Requests refused with 429 in one minute before the address is banned."""
+_BAN_MS: Final = 120_000
+
+
+class _Address:
+    __slots__ = ("banned_until", "minute", "refused", "used")
+
+    def __init__(self) -> None:
+        self.minute = 0
+        self.used = 0
+        self.refused = 0
+        self.banned_until = 0
+
+
+class Limiter:
+    """Counts and refuses; time comes from outside, in ms."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self.weight_limit = WEIGHT_PER_MINUTE
+        self._addresses: dict[str, _Address] = {}
+        self._orders: dict[int, deque[int]] = {}
+
+    def charge(self, address: str, weight: int) -> None:
+        """Count a request's weight.
+
+        Raises:
+            ApiError: 429 above the limit; 418 for an address that goes on all the same.
+        """
+        now = self._now_ms()
+        state = self._state(address, now)
+        if now < state.banned_until:
+            raise self._banned(state.banned_until, now)
+        state.used += weight
+        if state.used <= self.weight_limit:
+            return
+        state.refused += 1
+        if state.refused > _WARNINGS:
+            state.banned_until = now + _BAN_MS
+            raise self._banned(state.banned_until, now)
+        wait_s = (_MINUTE_MS - now % _MINUTE_MS) // 1_000 + 1
+        raise ApiError(
+            -1003,
+            f"Too much request weight used; current limit is {self.weight_limit} request weight "
+            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+            429,
+            {"Retry-After": str(wait_s)},
+        )
+
+    def forgive(self, address: str, weight: int) -> None:
+        """Give weight back: a successful order weighs nothing."""
+        state = self._state(address, self._now_ms())
+        state.used = max(0, state.used - weight)
+
+    def used(self, address: str) -> int:
+        """Return the weight an address used in this minute."""
+        return self._state(address, self._now_ms()).used
+
+    def count_order(self, owner: int) -> None:
+        """Count a new order.
+
+        Raises:
+            ApiError: -1015 with 429 above a limit.
+        """
+        now = self._now_ms()
+        in_10s, in_day = self.orders(owner)
+        for count, limit, name, left_ms in (
+            (in_10s, ORDERS_PER_10S, "10 SECONDS", _TEN_SECONDS_MS - now % _TEN_SECONDS_MS),
+            (in_day, ORDERS_PER_DAY, "1 DAY", _DAY_MS - now % _DAY_MS),
+        ):
+            if count >= limit:
+                raise ApiError(
+                    -1015,
+                    f"Too many new orders; current limit is {limit} orders per {name}.",
+                    429,
+                    {"Retry-After": str(left_ms // 1_000 + 1)},
+                )
+        self._orders.setdefault(owner, deque()).append(now)
+
+    def orders(self, owner: int) -> tuple[int, int]:
+        """Return how many orders were placed in this 10 s and this day."""
+        now = self._now_ms()
+        placed = self._orders.setdefault(owner, deque())
+        day = now // _DAY_MS * _DAY_MS
+        while placed and placed[0] < day:
+            placed.popleft()
+        ten = now // _TEN_SECONDS_MS * _TEN_SECONDS_MS
+        recent = 0
+        for at in reversed(placed):
+            if at < ten:
+                break
+            recent += 1
+        return recent, len(placed)
+
+    def ban(self, address: str, for_ms: int) -> None:
+        """Ban an address for a while."""
+        now = self._now_ms()
+        self._state(address, now).banned_until = now + for_ms
+
+    def _state(self, address: str, now: int) -> _Address:
+        state = self._addresses.setdefault(address, _Address())
+        minute = now // _MINUTE_MS
+        if state.minute != minute:
+            state.minute, state.used, state.refused = minute, 0, 0
+        return state
+
+    def _banned(self, until: int, now: int) -> ApiError:
+        return ApiError(
+            -1003,
+            f"Way too much request weight used; IP banned until {until}. "
+            "Please use WebSocket Streams for live updates to avoid bans.",
+            418,
+            {"Retry-After": str((until - now) // 1_000 + 1)},
+        )

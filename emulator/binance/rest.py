@@ -1,0 +1,205 @@
+"""The REST front: one table of endpoints, and what every request goes through.
+
+::
+
+    request -> faults -> weight -> parameters -> key, time, signature -> handler -> answer
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+from aiohttp import web
+
+from emulator.binance import public
+from emulator.binance.auth import without_signature
+from emulator.binance.errors import ApiError, missing
+from emulator.binance.params import Params
+from emulator.binance.venue import Venue
+from emulator.market.desk import Account
+
+PublicHandler = Callable[[Venue, Params], Awaitable[Any]]
+PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]
+
+_HTML: Final = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    weight: int | Callable[[Params], int] = 1
+    public: PublicHandler | None = None
+    private: PrivateHandler | None = None
+    order: Literal["", "place", "cancel", "query"] = ""
+    """What it does to orders, for faults and limits."""
+
+
+PUBLIC: Final = (
+    Endpoint(method="GET", path="ping", public=public.ping),
+    Endpoint(method="GET", path="time", public=public.time),
+    Endpoint(method="GET", path="exchangeInfo", weight=20, public=public.exchange_info),
+    Endpoint(method="GET", path="depth", weight=public.depth_weight, public=public.depth),
+    Endpoint(method="GET", path="trades", weight=25, public=public.trades),
+    Endpoint(method="GET", path="historicalTrades", weight=25, public=public.trades),
+    Endpoint(method="GET", path="aggTrades", weight=4, public=public.aggregate_trades),
+    Endpoint(method="GET", path="klines", weight=2, public=public.klines),
+    Endpoint(method="GET", path="uiKlines", weight=2, public=public.klines),
+    Endpoint(method="GET", path="avgPrice", weight=2, public=public.average_price),
+    Endpoint(
+        method="GET", path="ticker/24hr", weight=public.ticker_weight, public=public.ticker_24h
+    ),
+    Endpoint(method="GET", path="ticker/price", weight=4, public=public.ticker_price),
+    Endpoint(method="GET", path="ticker/bookTicker", weight=4, public=public.book_ticker),
+)
+
+
+class RestFront:
+    """Turns HTTP requests into handler calls and answers."""
+
+    def __init__(self, venue: Venue, endpoints: tuple[Endpoint, ...]) -> None:
+        self._venue = venue
+        self._endpoints = endpoints
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        """Return the routes under ``<prefix>/api/v3``."""
+        return [
+            web.route(endpoint.method, f"{prefix}/api/v3/{endpoint.path}", self._serve(endpoint))
+            for endpoint in self._endpoints
+        ]
+
+    def _serve(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._request(endpoint, request)
+
+        return serve
+
+    async def _request(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
+        venue = self._venue
+        venue.market.follow(venue.clock)
+        address = request.remote or "?"
+        query = request.raw_path.partition("?")[2]
+        body = (await request.text()) if request.can_read_body else ""
+        account: Account | None = None
+        try:
+            self._limited_now()
+            params = Params.of_query(query, body)
+            weight = (
+                endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
+            )
+            venue.limiter.charge(address, weight)
+            if endpoint.private is not None:
+                account = self._authenticate(request, query, body, params)
+            answer = await self._handle(endpoint, request, account, params)
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            if endpoint.order in ("place", "cancel"):
+                venue.limiter.forgive(address, weight)
+            response = self._json(answer, 200)
+        except ApiError as error:
+            response = self._json(error.body(), error.status)
+            response.headers.update(error.headers)
+        used = str(venue.limiter.used(address))
+        response.headers["X-MBX-USED-WEIGHT"] = used
+        response.headers["X-MBX-USED-WEIGHT-1M"] = used
+        if endpoint.order == "place" and account is not None:
+            in_10s, in_day = venue.limiter.orders(account.owner)
+            response.headers["X-MBX-ORDER-COUNT-10S"] = str(in_10s)
+            response.headers["X-MBX-ORDER-COUNT-1D"] = str(in_day)
+        return response
+
+    def _json(self, answer: Any, status: int) -> web.Response:
+        body = orjson.dumps(answer)
+        if self._venue.faults.take(("truncated_json",), self._venue.now_ms()):
+            body = body[: len(body) // 2]
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    def _limited_now(self) -> None:
+        """Strike with an armed rate limit.
+
+        Raises:
+            ApiError: 429 or 418.
+        """
+        venue = self._venue
+        fault = venue.faults.take(("rate_limit_now",), venue.now_ms())
+        if fault is None:
+            return
+        status = 418 if fault.value == 418 else 429
+        raise ApiError(
+            -1003,
+            "Too many requests queued.",
+            status,
+            {"Retry-After": "120" if status == 418 else "1"},
+        )
+
+    def _authenticate(self, request: web.Request, query: str, body: str, params: Params) -> Account:
+        venue = self._venue
+        signed_query, signature = without_signature(query)
+        signed_body, body_signature = without_signature(body)
+        signature = signature or body_signature
+        params.skip("signature", "recvWindow", "timestamp")
+        api_key = request.headers.get("X-MBX-APIKEY")
+        if not params.text("timestamp"):
+            raise missing("timestamp")
+        if not signature:
+            raise missing("signature")
+        return venue.keys.check(
+            api_key, signed_query + signed_body, signature, params, venue.now_ms()
+        )
+
+    async def _handle(
+        self, endpoint: Endpoint, request: web.Request, account: Account | None, params: Params
+    ) -> Any:
+        """Run the handler, with whatever fault is armed around it."""
+        venue = self._venue
+        if endpoint.public is not None:
+            answer = await endpoint.public(venue, params)
+            params.finish()
+            return answer
+        if endpoint.private is None or account is None:
+            raise ApiError(-1000, "An unknown error occurred while processing the request.", 500)
+        if endpoint.order == "query" and venue.faults.take(("transient_2013",), venue.now_ms()):
+            raise ApiError(-2013, "Order does not exist.")
+        if endpoint.order not in ("place", "cancel"):
+            return await endpoint.private(venue, account, params)
+        symbol = params.text("symbol") or ""
+        kinds = tuple(_BEFORE) + tuple(_AFTER)
+        fault = venue.faults.take(kinds, venue.now_ms(), symbol=symbol, on=endpoint.order)
+        if fault is None:
+            return await endpoint.private(venue, account, params)
+        if fault.kind == "delay_ms":
+            await asyncio.sleep(fault.value / 1_000)
+            venue.market.follow(venue.clock)
+        if fault.kind in _BEFORE and fault.kind != "delay_ms":
+            return _failure(fault.kind, request)
+        answer = await endpoint.private(venue, account, params)
+        if fault.kind == "slow_ack_ms":
+            await asyncio.sleep(fault.value / 1_000)
+        if fault.kind in ("delay_ms", "slow_ack_ms"):
+            return answer
+        return _failure(fault.kind, request)
+
+
+_BEFORE: Final = ("drop_before", "http_5xx_before", "code_1007_before", "delay_ms")
+_AFTER: Final = ("lost_ack", "http_5xx_after", "code_1007", "slow_ack_ms")
+
+
+def _failure(kind: str, request: web.Request) -> web.StreamResponse:
+    """Answer as a fault demands: not at all, with a proxy's page, or with -1007."""
+    if kind.startswith("http_5xx"):
+        return web.Response(text=_HTML, status=503, content_type="text/html")
+    if kind.startswith("code_1007"):
+        raise ApiError(
+            -1007,
+            "Timeout waiting for response from backend server. "
+            "Send status unknown; execution status unknown.",
+            408,
+        )
+    if request.transport is not None and isinstance(request.transport, asyncio.Transport):
+        request.transport.abort()
+    return web.Response(status=503)
