@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
 
 import click
@@ -78,4 +79,8 @@ def run(command: click.Command) -> int:
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.
         return Exit.OK
+    except Exception:  # the last supervisor: a bug must not look like a refusal to a script
+        click.echo("clx: a bug of ours; please report it with what follows", err=True)
+        traceback.print_exc()
+        return Exit.INTERNAL
     return int(result) if isinstance(result, int) else Exit.OK
