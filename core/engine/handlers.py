@@ -194,7 +194,8 @@ def _resume(kernel: Kernel, _: c.Resume, origin: OriginKind) -> c.Done:
 
 
 def _reconcile(kernel: Kernel, _: c.Reconcile, __: OriginKind) -> c.Done:
-    kernel.host.reconcile()
+    for view in kernel.desk.venues():
+        kernel.desk.links.wake(view.venue)
     return c.Done(text="comparing with every venue")
 
 

@@ -86,10 +86,6 @@ class Host(Protocol):
         """End a strategy's runner."""
         ...
 
-    def reconcile(self) -> None:
-        """Compare with every venue soon."""
-        ...
-
     def stop(self, reason: str) -> None:
         """End the engine soon."""
         ...
