@@ -1,0 +1,125 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.model.instruments import Instrument
+from core.model.market import Side
+from core.model.orders import OrderFilled
+from core.trading.account import Account
+from core.trading.ledger import Ledger
+
+D = Decimal
+
+
+def fill(
+    side: str, size: str | D, price: str | D, fee: str = "0", asset: str = "USDT", n: int = 1
+) -> OrderFilled:
+    return OrderFilled(
+        client_order_id="o1",
+        venue="binance",
+        instrument_id="BTC-USDT.binance",
+        venue_order_id="1",
+        execution_id=str(n),
+        side=Side(side),
+        price=D(price),
+        size=D(size),
+        fee=D(fee),
+        fee_asset=asset,
+        maker=True,
+        ts_event_ns=n,
+        ts_ns=n,
+    )
+
+
+@pytest.fixture
+def account(floor: Any, btc: Instrument, eth: Instrument) -> Account:
+    return Account(Ledger(), {btc.id: btc, eth.id: eth}, floor.marks, "USDT")
+
+
+def test_average_cost_and_realised_profit(account: Account, btc: Instrument) -> None:
+    account.book_fill(fill("buy", "1", "90"), btc)
+    account.book_fill(fill("buy", "1", "110"), btc)
+    account.book_fill(fill("sell", "0.5", "120"), btc)
+    position = account.position(btc.id)
+    assert position.size == D("1.5")
+    assert position.average_price == 100
+    assert position.realised_pnl == 10
+    assert position.mark_price == 100
+    assert position.unrealised_pnl == 0
+
+
+def test_a_sale_through_flat_realises_the_old_side_and_opens_the_other(
+    account: Account, btc: Instrument
+) -> None:
+    account.book_fill(fill("buy", "1", "90"), btc)
+    account.book_fill(fill("sell", "3", "105"), btc)
+    position = account.position(btc.id)
+    assert (position.size, position.average_price, position.realised_pnl) == (-2, 105, 15)
+    assert position.unrealised_pnl == 10
+
+
+def test_a_fee_in_base_shrinks_the_position_and_is_counted_once(
+    account: Account, btc: Instrument
+) -> None:
+    account.book_fill(fill("buy", "1", "100", "0.001", "BTC"), btc)
+    position = account.position(btc.id)
+    assert position.size == D("0.999")
+    assert position.fees == D("0.1")
+    account.book_fill(fill("sell", "0.999", "100"), btc)
+    assert account.total_pnl() == D("-0.1")
+
+
+def test_a_fee_in_a_third_asset_is_valued_by_its_market(account: Account, btc: Instrument) -> None:
+    account.book_fill(fill("buy", "1", "100", "0.2", "ETH"), btc)
+    assert account.position(btc.id).fees == D("2.0")
+
+
+def test_a_flat_instrument_has_no_average_price(account: Account, btc: Instrument) -> None:
+    assert account.position(btc.id).average_price is None
+    account.book_fill(fill("buy", "1", "90"), btc)
+    account.book_fill(fill("sell", "1", "95"), btc)
+    assert account.position(btc.id).average_price is None
+
+
+def test_without_any_market_the_last_own_fill_is_the_mark(
+    floor: Any, account: Account, btc: Instrument
+) -> None:
+    floor.marks.tops.clear()
+    account.book_fill(fill("buy", "1", "90"), btc)
+    assert account.position(btc.id).mark_price == 90
+    assert not account.marked()
+
+
+trades = st.lists(
+    st.tuples(
+        st.sampled_from(["buy", "sell"]),
+        st.decimals("0.001", "50", places=3),
+        st.decimals("1", "500", places=2),
+        st.decimals("0", "1", places=4),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(moves=trades, shuffle=st.randoms(use_true_random=False))
+def test_profit_is_cash_plus_worth_whatever_the_order_of_fills(
+    new_floor: Any, btc: Instrument, moves: list[tuple[str, D, D, D]], shuffle: Any
+) -> None:
+    def total(order: list[tuple[str, D, D, D]]) -> tuple[D, D]:
+        account = Account(Ledger(), {btc.id: btc}, new_floor().marks, "USDT")
+        for side, size, price, fee in order:
+            account.book_fill(fill(side, size, price, str(fee)), btc)
+        return account.size(btc.id), account.total_pnl()
+
+    size = sum((D(Side(m[0]).sign) * m[1] for m in moves), D(0))
+    cash = sum((-D(Side(m[0]).sign) * m[1] * m[2] - m[3] for m in moves), D(0))
+    expected = size, cash + size * 100
+    for _ in range(3):
+        found = total(moves)
+        assert found[0] == expected[0]
+        assert abs(found[1] - expected[1]) < D("1e-20")
+        shuffle.shuffle(moves)
