@@ -76,7 +76,9 @@ class Replay:
         self._bars = bars
         self.finer = frozenset(finer)
         self.damage: list[StoreError] = []
-        self.market = MarketState(decoder.instruments.values(), {decoder.venue: decoder.rule})
+        self.market = MarketState(
+            decoder.instruments.values(), {decoder.venue: decoder.rule}, eager=True
+        )
         self._events: Counter[str] = Counter()
         self._frames = 0
         self._rejected: list[Rejected] = []

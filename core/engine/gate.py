@@ -2,7 +2,7 @@
 
 ::
 
-    UNSUBSCRIBED ── subscribed, or a delta ──► SYNCING ── image spliced ──► LIVE
+    UNSUBSCRIBED ────── subscribed ──────────► SYNCING ── image spliced ──► LIVE
                                                   ▲                        │  ▲
                                      subscribed   │        gap · crossed · │  │ image spliced,
                                      anew         │   silence · link lost  ▼  │ or it speaks again
@@ -56,6 +56,7 @@ class Gate:
     __slots__ = (
         "_asked_ns",
         "_buffer",
+        "_eager",
         "_rule",
         "_since_ns",
         "_spliced",
@@ -70,7 +71,11 @@ class Gate:
         "synced",
     )
 
-    def __init__(self, instrument_id: InstrumentId, rule: SequenceRule) -> None:
+    def __init__(
+        self, instrument_id: InstrumentId, rule: SequenceRule, *, eager: bool = False
+    ) -> None:
+        """Start unsubscribed; an eager gate takes a delta for a subscription, others ignore it."""
+        self._eager = eager
         self.instrument_id = instrument_id
         self._rule = rule
         self.book = OrderBook()
@@ -144,6 +149,8 @@ class Gate:
     def on_snapshot(self, image: BookSnapshot) -> Sequence[GateOutput]:
         """Take an image and splice the held deltas onto it."""
         now_ns = image.ts_recv_ns
+        if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
+            return ()
         self.last_recv_ns = now_ns
         if self.synced and image.last_id < self.book.last_id:
             return ()
@@ -191,11 +198,11 @@ class Gate:
         return self._ask(now_ns, status, self.reason) if late else ()
 
     def _hold(self, delta: BookDelta) -> Sequence[GateOutput]:
-        started = (
-            self.subscribe(delta.ts_recv_ns, "waiting for a book image")
-            if self.status is FeedStatus.UNSUBSCRIBED
-            else ()
-        )
+        started: Sequence[GateOutput] = ()
+        if self.status is FeedStatus.UNSUBSCRIBED:
+            if not self._eager:
+                return ()
+            started = self.subscribe(delta.ts_recv_ns, "waiting for a book image")
         self._buffer.append(delta)
         if self._asked_ns:
             return started

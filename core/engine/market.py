@@ -92,9 +92,9 @@ class _Market:
         "trades",
     )
 
-    def __init__(self, instrument: Instrument, rule: SequenceRule) -> None:
+    def __init__(self, instrument: Instrument, rule: SequenceRule, eager: bool) -> None:
         self.instrument = instrument
-        self.gate = Gate(instrument.id, rule)
+        self.gate = Gate(instrument.id, rule, eager=eager)
         self.builder = BarBuilder(instrument.id)
         self.series: dict[Timeframe, BarSeries] = {}
         self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
@@ -113,6 +113,7 @@ class MarketState:
         stale_after_s: Silence after which an instrument is stale.
         history_bars: Closed bars kept per instrument and timeframe.
         grace_ms: Time after a bar's end, by the venue's clock, at which the timer closes it.
+        eager: Take a book delta for a subscription; for captures that do not record any.
     """
 
     def __init__(
@@ -123,8 +124,10 @@ class MarketState:
         stale_after_s: float = 10.0,
         history_bars: int = 1000,
         grace_ms: int = 250,
+        eager: bool = False,
     ) -> None:
         self._rules = dict(rules)
+        self._eager = eager
         self._stale_after_ns = int(stale_after_s * 1e9)
         self._history_bars = history_bars
         self._grace_ns = grace_ms * 1_000_000
@@ -163,13 +166,12 @@ class MarketState:
         """
         out: list[MarketOutput] = []
         for market in self._markets.values():
-            gate = market.gate
-            if gate.status is FeedStatus.UNSUBSCRIBED:
-                continue
-            flags = market.builder.on_timer(now_ns, self._grace_ns)
-            if flags:
-                self._close(market, flags, now_ns, out)
-            out.extend(gate.on_timer(now_ns, self._stale_after_ns))
+            if market.trades:
+                flags = market.builder.on_timer(now_ns, self._grace_ns)
+                if flags:
+                    self._close(market, flags, now_ns, out)
+            if market.gate.status is not FeedStatus.UNSUBSCRIBED:
+                out.extend(market.gate.on_timer(now_ns, self._stale_after_ns))
         return out
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
@@ -186,7 +188,7 @@ class MarketState:
             if known is not None and _same_steps(known.instrument, instrument):
                 known.instrument = instrument
                 continue
-            self._markets[instrument.id] = _Market(instrument, rule)
+            self._markets[instrument.id] = _Market(instrument, rule, self._eager)
 
     def seed_bars(
         self, instrument_id: InstrumentId, timeframe: Timeframe, bars: Sequence[Bar]
