@@ -8,10 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from emulator.binance.rest import PUBLIC, RestFront
+from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
 from emulator.binance.streams import StreamEndpoint
+from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
+from emulator.binance.ws_api import WsApiEndpoint
 from emulator.clock import Clock, WallClock
+from emulator.control import Control, Doors
 from emulator.market.market import Market
 
 _TICK_S: Final = 0.02
@@ -48,6 +51,9 @@ class Emulator:
         self.port = 0
         """The port it listens on, once started."""
         self._control_token = control_token
+        self._ws_api = WsApiEndpoint(self.venue, UserStream(self.venue))
+        doors = Doors(self.listen, self.refuse, self._ws_api.connections)
+        self._control = Control(self.venue, control_token, doors)
         self._runner: web.AppRunner | None = None
         self._site: web.SockSite | None = None
         self._driver: asyncio.Task[None] | None = None
@@ -85,7 +91,8 @@ class Emulator:
         if self._driver is not None:
             self._driver.cancel()
             await asyncio.gather(self._driver, return_exceptions=True)
-        for connection in tuple(self.venue.hub.connections):
+        await self._control.stop()
+        for connection in (*self.venue.hub.connections, *self._ws_api.connections):
             connection.abort()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -106,7 +113,7 @@ class Emulator:
 
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=1 << 16)
-        rest = RestFront(self.venue, PUBLIC)
+        rest = RestFront(self.venue, PUBLIC + PRIVATE)
         streams = StreamEndpoint(self.venue.hub, self._clock)
         for prefix in _PREFIXES:
             app.add_routes(rest.routes(prefix))
@@ -115,6 +122,8 @@ class Emulator:
                 app.router.add_get(f"{root}/ws", streams.raw)
                 app.router.add_get(f"{root}/ws/{{names:.*}}", streams.raw)
             app.router.add_get(f"{prefix}/stream", streams.combined)
+            app.router.add_get(f"{prefix}/ws-api/v3", self._ws_api.serve)
+        app.add_routes(self._control.routes())
         return app
 
     async def _drive(self) -> None:

@@ -15,10 +15,11 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from emulator.binance import public
+from emulator.binance import public, trading
 from emulator.binance.auth import without_signature
 from emulator.binance.errors import ApiError, missing
 from emulator.binance.params import Params
+from emulator.binance.striking import Dropped, ProxyFailed, strike
 from emulator.binance.venue import Venue
 from emulator.market.desk import Account
 
@@ -56,6 +57,26 @@ PUBLIC: Final = (
     ),
     Endpoint(method="GET", path="ticker/price", weight=4, public=public.ticker_price),
     Endpoint(method="GET", path="ticker/bookTicker", weight=4, public=public.book_ticker),
+)
+
+PRIVATE: Final = (
+    Endpoint(method="POST", path="order", private=trading.place, order="place"),
+    Endpoint(method="POST", path="order/test", private=trading.place_test),
+    Endpoint(method="GET", path="order", weight=4, private=trading.query, order="query"),
+    Endpoint(method="DELETE", path="order", private=trading.cancel, order="cancel"),
+    Endpoint(
+        method="GET",
+        path="openOrders",
+        weight=trading.open_orders_weight,
+        private=trading.open_orders,
+    ),
+    Endpoint(method="DELETE", path="openOrders", private=trading.cancel_all, order="cancel"),
+    Endpoint(method="GET", path="allOrders", weight=20, private=trading.all_orders),
+    Endpoint(
+        method="GET", path="myTrades", weight=trading.my_trades_weight, private=trading.my_trades
+    ),
+    Endpoint(method="GET", path="account", weight=20, private=trading.account_info),
+    Endpoint(method="GET", path="rateLimit/order", weight=40, private=trading.order_counts),
 )
 
 
@@ -163,43 +184,17 @@ class RestFront:
             return answer
         if endpoint.private is None or account is None:
             raise ApiError(-1000, "An unknown error occurred while processing the request.", 500)
-        if endpoint.order == "query" and venue.faults.take(("transient_2013",), venue.now_ms()):
-            raise ApiError(-2013, "Order does not exist.")
-        if endpoint.order not in ("place", "cancel"):
+        if not endpoint.order:
             return await endpoint.private(venue, account, params)
+        handler, owner = endpoint.private, account
         symbol = params.text("symbol") or ""
-        kinds = tuple(_BEFORE) + tuple(_AFTER)
-        fault = venue.faults.take(kinds, venue.now_ms(), symbol=symbol, on=endpoint.order)
-        if fault is None:
-            return await endpoint.private(venue, account, params)
-        if fault.kind == "delay_ms":
-            await asyncio.sleep(fault.value / 1_000)
-            venue.market.follow(venue.clock)
-        if fault.kind in _BEFORE and fault.kind != "delay_ms":
-            return _failure(fault.kind, request)
-        answer = await endpoint.private(venue, account, params)
-        if fault.kind == "slow_ack_ms":
-            await asyncio.sleep(fault.value / 1_000)
-        if fault.kind in ("delay_ms", "slow_ack_ms"):
-            return answer
-        return _failure(fault.kind, request)
-
-
-_BEFORE: Final = ("drop_before", "http_5xx_before", "code_1007_before", "delay_ms")
-_AFTER: Final = ("lost_ack", "http_5xx_after", "code_1007", "slow_ack_ms")
-
-
-def _failure(kind: str, request: web.Request) -> web.StreamResponse:
-    """Answer as a fault demands: not at all, with a proxy's page, or with -1007."""
-    if kind.startswith("http_5xx"):
-        return web.Response(text=_HTML, status=503, content_type="text/html")
-    if kind.startswith("code_1007"):
-        raise ApiError(
-            -1007,
-            "Timeout waiting for response from backend server. "
-            "Send status unknown; execution status unknown.",
-            408,
-        )
-    if request.transport is not None and isinstance(request.transport, asyncio.Transport):
-        request.transport.abort()
-    return web.Response(status=503)
+        try:
+            return await strike(
+                venue, endpoint.order, symbol, lambda: handler(venue, owner, params)
+            )
+        except ProxyFailed:
+            return web.Response(text=_HTML, status=503, content_type="text/html")
+        except Dropped:
+            if isinstance(request.transport, asyncio.Transport):
+                request.transport.abort()
+            return web.Response(status=503)
