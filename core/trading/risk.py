@@ -240,7 +240,7 @@ class RiskGate:
                 return None
             asset = instrument.quote
             need = EXACT.multiply(intent.size, price) * (1 + self._fee_rate)
-            fee = f" with a fee of up to {self._fee_rate * _HUNDRED:f} %"
+            fee = f" with a fee of up to {(self._fee_rate * _HUNDRED).normalize():f} %"
         free = self.free(instrument, asset)
         if need <= free:
             return None
