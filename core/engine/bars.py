@@ -63,9 +63,8 @@ def _merge(row: Rows, ts: int, price: int, lots: int) -> None:
     elif ts < row[7]:
         row[1] = price
         row[7] = ts
-    volume = row[5] + lots
     # Only tapes without the venue's lot size can come near; a sum must not wrap to negative.
-    row[5] = volume if volume >= row[5] else np.int64((1 << 63) - 1)
+    row[5] = row[5] + lots if row[5] <= _MAX - lots else _MAX
     row[6] += 1
 
 
@@ -81,7 +80,7 @@ def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: i
     if minute > control[4]:
         control[4] = minute
         control[2] = control[1]
-        control[1] = (1 << 63) - 1
+        control[1] = _MAX
     control[1] = min(control[1], recv - ts)
     for index in range(8):
         period = _PERIODS[index]
@@ -107,7 +106,7 @@ def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
     """Close what ended `grace` ago by the venue's clock; same flags as `_on_trade`."""
     flags = 0
     skew = min(state[8, 1], state[8, 2])
-    if skew == (1 << 63) - 1:
+    if skew == _MAX:
         skew = 0
     venue_now = now - skew - grace
     for index in range(8):
