@@ -242,6 +242,9 @@ class PredictionStore(Protocol):
 class Tape(Protocol):
     """Keeps raw frames for replay."""
 
+    dropped: int
+    """Frames lost because the disk could not follow."""
+
     def write(
         self, venue: VenueName, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
     ) -> None:
