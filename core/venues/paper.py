@@ -1,0 +1,136 @@
+"""Paper trading: orders filled here, against the live book, with nothing at risk.
+
+The venue lives inside the engine and keeps nothing on disk, because the journal already has it
+all. After a restart `restore` gives back the orders the journal shows as working, and the ledger's
+totals; then `find_order` and `open_orders` answer as a real venue would have:
+
+- accepted or partly filled: it rests again, its queue place estimated anew (at the back);
+- journaled but never acknowledged: it was still on its way inside the dead process, so it never
+  existed; "no such order" is the truth, and the engine records the rejection;
+- market, ioc or fok, cut off between acknowledgement and end: expired, with what it had filled.
+
+A fill is told and journaled in one step of the engine's loop, so none is lost between the two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+from core.model.accounts import Balance
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Quote, Trade
+from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.ports import Clock, VenueSink
+from core.model.settings import PaperSettings
+from core.venues.liquidity import Depth
+from core.venues.sim import SimVenue
+
+PAPER: Final = VenueName("paper")
+_IDLE_S: Final = 60.0
+_NS: Final = 1_000_000_000
+
+
+class PaperVenue:
+    """A simulated account in real time; `core.model.ports.Venue`."""
+
+    def __init__(
+        self,
+        settings: PaperSettings,
+        *,
+        clock: Clock,
+        depth: Depth,
+        instruments: Collection[Instrument] = (),
+        name: VenueName = PAPER,
+    ) -> None:
+        """Open an account; `depth` reads the live book, None where it is not to be trusted."""
+        self.name = name
+        self._clock = clock
+        self._settings = settings
+        self._sim = SimVenue(name, settings, clock=clock, instruments=instruments, depth=depth)
+        self._woken = asyncio.Event()
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Learn steps and limits; orders for other instruments are rejected."""
+        self._sim.add_instruments(instruments)
+
+    def restore(self, orders: Collection[Order], balances: Collection[Balance]) -> None:
+        """Take over from an earlier session, before `run`.
+
+        Args:
+            orders: Orders of this venue that have not ended; those it never acknowledged are
+                left out, as the module says.
+            balances: The ledger's totals at this venue; empty keeps the settings' opening ones.
+        """
+        acknowledged = [
+            order
+            for order in orders
+            if order.venue_order_id is not None and not order.state.terminal
+        ]
+        totals = {balance.asset: balance.total for balance in balances}
+        self._sim.restore(acknowledged, totals or self._settings.balances)
+
+    async def run(self, sink: VenueSink) -> None:
+        """Let orders arrive after their latency, until cancelled."""
+        self._sim.connect(sink)
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    async with asyncio.timeout(self._pause_s()):
+                        await self._woken.wait()
+                except TimeoutError:
+                    pass
+                self._sim.advance()
+        finally:
+            self._sim.disconnect("stopped")
+
+    def submit(self, intent: OrderIntent) -> None:
+        """Send an order on its way; nothing is told within this call.
+
+        Raises:
+            InvariantError: The venue was never run.
+        """
+        self._sim.submit(intent)
+        self._woken.set()
+
+    def cancel(self, order: Order) -> None:
+        """Send a cancel on its way.
+
+        Raises:
+            InvariantError: The venue was never run.
+        """
+        self._sim.cancel(order)
+        self._woken.set()
+
+    async def find_order(self, order: Order) -> VenueOrder | None:
+        """Return the order as the simulated venue has it."""
+        return await self._sim.find_order(order)
+
+    async def open_orders(self) -> list[VenueOrder]:
+        """Return every open order."""
+        return await self._sim.open_orders()
+
+    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
+        """Return this session's executions since a time, oldest first."""
+        return await self._sim.fills(instrument_id, since_ns)
+
+    async def balances(self) -> list[Balance]:
+        """Return what the account holds."""
+        return await self._sim.balances()
+
+    def on_trade(self, trade: Trade) -> None:
+        """Let a public trade serve resting orders; cheap where there are none."""
+        self._sim.on_trade(trade)
+
+    def on_quote(self, quote: Quote) -> None:
+        """Let a quote serve resting orders; cheap where there are none."""
+        self._sim.on_quote(quote)
+
+    def _pause_s(self) -> float:
+        due_ns = self._sim.next_due_ns
+        if due_ns is None:
+            return _IDLE_S
+        return max(0.0, (due_ns - self._clock.now_ns()) / _NS)
