@@ -181,11 +181,15 @@ class Findings:
     def adopt(
         self, venue: VenueName, differences: dict[str, tuple[Decimal, Decimal]], *, fresh: bool
     ) -> list[str]:
-        """Take the venue's figures, and say so unless they are the first of a new journal."""
-        opening = fresh or not self._desk.books.ledger.knows(venue)
+        """Take the venue's figures; say so, unless it is the first word on an asset.
+
+        `fresh` is whether this is the first comparison of a new journal.
+        """
+        ledger = self._desk.books.ledger
+        fresh = fresh or not ledger.knows(venue)
         notes: list[str] = []
         for asset, (ours, theirs) in differences.items():
-            if opening:
+            if fresh and not ledger.knows(venue, asset):
                 self._desk.set_balance(venue, asset, theirs, "opening")
                 continue
             note = f"{venue} holds {theirs:f} {asset}, the ledger had {ours:f}: adopted"

@@ -77,9 +77,12 @@ class Ledger:
         self._post(legs, record.ts_ns, record.reason)
         return amount
 
-    def knows(self, venue: VenueName) -> bool:
-        """Return whether anything of this venue was ever booked."""
-        return any(account == f"venue:{venue}" for account, _ in self._sums)
+    def knows(self, venue: VenueName, asset: str | None = None) -> bool:
+        """Return whether anything of this venue, or this asset there, was ever booked."""
+        account = f"venue:{venue}"
+        if asset is not None:
+            return (account, asset) in self._sums
+        return any(name == account for name, _ in self._sums)
 
     def total(self, venue: VenueName, asset: str) -> Decimal:
         """Return what the account holds of an asset, 0 when nothing is known."""

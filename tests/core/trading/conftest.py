@@ -308,6 +308,7 @@ class Floor:
         self.mode: Mode = "SIM"
         self.facts: list[Fact] = []
         self.session = 0
+        self.tries = 0
         self.desk: TradingDesk
 
     def open(self, *, ready: bool = True) -> TradingDesk:
@@ -382,6 +383,15 @@ class Floor:
 
     def alerts(self) -> list[str]:
         return [fact.alert.text for fact in self.facts if hasattr(fact, "alert")]
+
+    def fills_inferred(self) -> list[str]:
+        return [fill.execution_id for fill in self.desk.fills() if fill.inferred]
+
+    def submit_ok(self) -> bool:
+        """Try an order with a fresh id; say whether it was let through."""
+        self.tries += 1
+        order = self.submit(f"try{self.tries}")
+        return order.state is not OrderState.DENIED
 
     def assert_agrees(self) -> None:
         """Client and venue hold the same: orders, filled sizes, money."""
