@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never, cast
 
 from core.model.commands import Request, parse_command
 from core.model.errors import ClxError, ConfigError, DataError, InvariantError, TemporaryError
@@ -71,8 +71,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in only when it is the same user."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are no subclasses of asyncio.Transport, only of the same shape.
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         peer: socket.socket = transport.get_extra_info("socket")
         uid = self._server.peer_uid(peer)
