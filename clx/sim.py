@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -37,26 +38,22 @@ class EmulatorAddress(msgspec.Struct, frozen=True, kw_only=True):
         return f"EmulatorAddress(pid={self.pid}, port={self.port})"
 
 
-def ensure_emulator(settings: EmulatorSettings, paths: Paths) -> EmulatorAddress:
-    """Return the running emulator's address, starting one when none answers.
+def start_emulator(settings: EmulatorSettings, paths: Paths) -> subprocess.Popen[bytes] | None:
+    """Start the emulator unless one answers; does not wait for it.
 
-    The emulator outlives the engine on purpose: it is the venue, and a venue does not forget its
-    orders because a client crashed.
-
-    Raises:
-        TemporaryError: It did not start; carries its last words.
+    It outlives the engine on purpose: it is the venue, and a venue does not forget its orders
+    because a client crashed.
     """
-    known = running_emulator(paths)
-    if known is not None:
-        return known
+    if running_emulator(paths) is not None:
+        return None
     paths.emulator_state.unlink(missing_ok=True)
-    log = paths.data / "emulator.log"
+    log = emulator_log(paths)
     env = {**os.environ}
     env["CLX_EMULATOR_KEY"] = secrets.token_hex(32)
     env["CLX_EMULATOR_SECRET"] = secrets.token_hex(32)
     with log.open("ab") as out:
         log.chmod(0o600)
-        process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+        return subprocess.Popen(  # noqa: S603  our own interpreter and module
             [
                 sys.executable,
                 "-m",
@@ -74,17 +71,30 @@ def ensure_emulator(settings: EmulatorSettings, paths: Paths) -> EmulatorAddress
             cwd="/",
             env=env,
         )
+
+
+def await_emulator(process: subprocess.Popen[bytes] | None, paths: Paths) -> EmulatorAddress:
+    """Wait until the emulator answers and return its address.
+
+    Raises:
+        TemporaryError: It did not start; carries its last words.
+    """
+    log = emulator_log(paths)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            words = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise TemporaryError(f"the emulator stopped at once: {' '.join(words)} (log: {log})")
         found = running_emulator(paths)
         if found is not None:
             return found
+        if process is not None and process.poll() is not None:
+            words = log.read_text(errors="replace").strip().splitlines()[-1:]
+            raise TemporaryError(f"the emulator stopped at once: {' '.join(words)} (log: {log})")
         time.sleep(0.02)
-    process.terminate()
     raise TemporaryError(f"the emulator did not start within {START_TIMEOUT_S:g} s (log: {log})")
+
+
+def emulator_log(paths: Paths) -> Path:
+    """Return the file the emulator logs to."""
+    return paths.data / "emulator.log"
 
 
 def running_emulator(paths: Paths) -> EmulatorAddress | None:

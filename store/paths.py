@@ -43,10 +43,9 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         """Port and keys of the running emulator (0600)."""
         return self.runtime / "emulator.json"
 
-    @property
-    def journal(self) -> Path:
-        """The journal of orders and money."""
-        return self.data / "journal.sqlite"
+    def journal(self, mode: str) -> Path:
+        """Return the journal of orders and money of a mode; modes never mix."""
+        return self.data / f"journal-{mode}.sqlite"
 
     @property
     def tapes(self) -> Path:

@@ -53,7 +53,7 @@ def examine(paths: Paths) -> Iterator[Finding]:
     yield from _folders(paths)
     yield _settings(paths)
     yield from _engine(paths)
-    yield _journal(paths)
+    yield from _journals(paths)
     yield from _terminal()
 
 
@@ -117,10 +117,14 @@ def _engine(paths: Paths) -> Iterator[Finding]:
     yield Finding(what="emulator", level="note", text=text)
 
 
-def _journal(paths: Paths) -> Finding:
-    if not paths.journal.exists():
-        return Finding(what="journal", level="note", text=f"none yet at {paths.journal}")
-    return Finding(what="journal", level="ok", text=_size(paths.journal))
+def _journals(paths: Paths) -> Iterator[Finding]:
+    found = sorted(paths.data.glob("journal-*.sqlite"))
+    if not found:
+        yield Finding(what="journal", level="note", text=f"none yet in {paths.data}")
+    for path in found:
+        yield Finding(
+            what="journal", level="ok", text=f"{path}, {path.stat().st_size / 1e6:,.1f} MB"
+        )
 
 
 def _terminal() -> Iterator[Finding]:
@@ -142,5 +146,5 @@ def _terminal() -> Iterator[Finding]:
     )
 
 
-def _size(path: Path) -> str:
-    return f"{path}, {path.stat().st_size / 1e6:,.1f} MB"
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:,.1f} MB"

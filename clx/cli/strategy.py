@@ -66,12 +66,10 @@ def disable(name: str, cancel_orders: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def check(file: Path) -> None:
     """Load the strategy in FILE and say what it declares, or what is wrong with it."""
-    from core.strategies.loader import load_strategy
-
     from core.model.settings import StrategySettings
+    from core.strategies.process import describe
 
-    loaded = load_strategy(StrategyId(file.stem), StrategySettings(kind=str(file.absolute())))
-    info = loaded.info
+    info = describe(file.stem, StrategySettings(kind=str(file.absolute())))
     click.echo(f"{info.id}: {info.title}. {info.help}")
     click.echo(f"bars {info.timeframe.value}, warm-up {info.warmup_bars}")
     click.echo(f"indicators {', '.join(info.indicators) or 'none'}")

@@ -76,8 +76,15 @@ class SequenceRule(Protocol):
 class Decoder(Protocol):
     """Turns a venue's frames into market events; pure, so a tape decodes the same way twice."""
 
-    venue: VenueName
-    rule: SequenceRule
+    @property
+    def venue(self) -> VenueName:
+        """The venue its events carry."""
+        ...
+
+    @property
+    def rule(self) -> SequenceRule:
+        """The venue's rule for the continuity of its book."""
+        ...
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
@@ -94,7 +101,11 @@ class Feed(Protocol):
     """A live source of one venue's market data."""
 
     venue: VenueName
-    decoder: Decoder
+
+    @property
+    def decoder(self) -> Decoder:
+        """What reads its frames."""
+        ...
 
     async def instruments(self) -> list[Instrument]:
         """Fetch what the venue lists.

@@ -1,0 +1,5 @@
+"""`python -m clx` is `clx`."""
+
+from clx.cli.entry import main
+
+main()

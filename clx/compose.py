@@ -1,0 +1,249 @@
+"""Wires an engine from settings: the only place that knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+from pydantic import SecretStr
+
+import clx
+from clx.sim import EmulatorAddress
+from core.engine.clock import SystemClock
+from core.engine.engine import Engine
+from core.feeds.binance import scan
+from core.feeds.binance.stream import BinanceFeed
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
+from core.model.market import Levels
+from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
+from core.model.settings import FeedSettings, Settings, VenueSettings
+from core.model.views import Mode
+from core.strategies.process import ProcessRunner
+from core.venues.binance.venue import BinanceVenue
+from core.venues.liquidity import Ladder, Level
+from core.venues.paper import PaperVenue
+from core.wire.tape import TapeWriter
+from link.server import LinkServer
+from store.journal import SqliteJournal
+from store.paths import Paths
+from store.predictions import SqlitePredictions
+
+FEEDS: Final = {"binance": BinanceFeed}
+"""Feed and venue kinds by name; a settings table of another name is refused."""
+
+PAPER_DEPTH: Final = 100
+"""Levels a side that a paper taker can reach."""
+
+MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
+
+
+class Assembly:
+    """The parts of an engine, before they are put together; tests replace some."""
+
+    def __init__(self, settings: Settings, paths: Paths, emulator: EmulatorAddress | None) -> None:
+        """Check what only the whole of the settings can tell.
+
+        Raises:
+            ConfigError: Settings contradict each other.
+        """
+        self.settings = _pointed_at(settings, emulator) if emulator else settings
+        self.paths = paths
+        self.clock: Clock = SystemClock()
+        self.mode = MODES[settings.mode]
+        self.session = secrets.token_hex(4)
+        check_modes(settings)
+
+    def journal(self) -> Journal:
+        """Open the journal of this mode: money of different modes never mixes."""
+        return SqliteJournal(self.paths.journal(self.settings.mode))
+
+    def feeds(self) -> dict[VenueName, Feed]:
+        """Build the feeds."""
+        made: dict[VenueName, Feed] = {}
+        for name, table in self.settings.feeds.items():
+            venue = VenueName(name)
+            made[venue] = FEEDS[name](table, clock=self.clock, rng=self._rng(), venue=venue)
+        return made
+
+    def venues(self, engine: Callable[[], Engine]) -> dict[VenueName, Venue]:
+        """Build the venues: one per feed on paper, else those of the settings."""
+        if self.settings.mode == "paper":
+            return {
+                VenueName(name): PaperVenue(
+                    self.settings.paper,
+                    clock=self.clock,
+                    depth=functools.partial(_depth, engine),
+                    name=VenueName(name),
+                )
+                for name in self.settings.feeds
+            }
+        return {
+            VenueName(name): BinanceVenue(VenueName(name), table, clock=self.clock, rng=self._rng())
+            for name, table in self.settings.venues.items()
+        }
+
+    def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
+        """Build each strategy's factory; one process per start."""
+        return {
+            StrategyId(name): functools.partial(ProcessRunner, name, table, self.clock)
+            for name, table in self.settings.strategies.items()
+        }
+
+    def predictors(self) -> dict[ModelId, Callable[[], Predictor]]:
+        """Build each enabled model's factory; without models onnxruntime is never imported."""
+        if not any(table.enabled for table in self.settings.models.values()):
+            return {}
+        from core.ai.registry import load_predictor
+
+        watchlist = tuple(InstrumentId(item) for item in self.settings.engine.watchlist)
+        return {
+            ModelId(name): functools.partial(
+                load_predictor,
+                ModelId(name),
+                table,
+                tuple(InstrumentId(item) for item in table.instruments) or watchlist,
+            )
+            for name, table in self.settings.models.items()
+            if table.enabled
+        }
+
+    def tape(self) -> TapeWriter | None:
+        """Open the tape, if wanted."""
+        if not self.settings.engine.tape:
+            return None
+        return TapeWriter(self.paths.tapes, max_bytes=self.settings.engine.tape_max_mb << 20)
+
+    def kernels(self) -> Mapping[str, Callable[[], object]]:
+        """Return the compiled kernels of the rooms above the engine, by what they are for."""
+        if not any(table.enabled for table in self.settings.models.values()):
+            return {"feed frames": scan.warm}
+        from core.ai.features import warm
+
+        return {"feed frames": scan.warm, "features": warm}
+
+    @staticmethod
+    def _rng() -> random.Random:
+        return random.Random(secrets.randbits(64))  # noqa: S311  jitters back-off, no secret
+
+
+@contextlib.asynccontextmanager
+async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkServer]]:
+    """Put an engine together behind its doorway; closes what it opened.
+
+    The socket is bound before anything else is touched: a second engine fails here.
+
+    Raises:
+        ConfigError: Another engine runs, or a setting is wrong.
+        StoreError: The journal cannot be opened or trusted.
+    """
+    settings, paths = assembly.settings, assembly.paths
+    holder: list[Engine] = []
+    async with contextlib.AsyncExitStack() as stack:
+        journal = assembly.journal()
+        stack.callback(journal.close)
+        predictions = SqlitePredictions(paths.data / "predictions.sqlite")
+        stack.callback(predictions.close)
+        tape = assembly.tape()
+        if tape is not None:
+            stack.callback(tape.close)
+        engine = Engine(
+            settings=settings,
+            clock=assembly.clock,
+            feeds=assembly.feeds(),
+            venues=assembly.venues(lambda: holder[0]),
+            instruments=(),
+            journal=journal,
+            predictions=predictions,
+            tape=tape,
+            strategies=assembly.strategies(),
+            predictors=assembly.predictors(),
+            session=assembly.session,
+            mode=assembly.mode,
+            version=clx.__version__,
+            kernels=assembly.kernels(),
+        )
+        holder.append(engine)
+        server = LinkServer(engine, paths.socket, backlog=settings.engine.client_backlog)
+        server.bind()
+        yield engine, server
+
+
+async def serve(engine: Engine, server: LinkServer) -> None:
+    """Run an engine and its doorway until the engine is stopped."""
+    doorway = asyncio.create_task(server.run(), name="doorway")
+    try:
+        await engine.run()
+    finally:
+        doorway.cancel()
+        await asyncio.gather(doorway, return_exceptions=True)
+
+
+def _depth(engine: Callable[[], Engine], instrument_id: InstrumentId) -> Ladder | None:
+    """Read the live book for paper fills; None while it is not to be trusted."""
+    market = engine().kernel.market
+    if not market.trusted(instrument_id):
+        return None
+    bids, asks = market.book(instrument_id).top(PAPER_DEPTH)
+    return _levels(bids), _levels(asks)
+
+
+def _levels(side: Levels) -> list[Level]:
+    return [(ticks, lots) for ticks, lots in side.tolist()]
+
+
+def check_modes(settings: Settings) -> None:
+    """Refuse settings that only together are wrong.
+
+    Raises:
+        ConfigError: Names the keys and what to do.
+    """
+    for section, names in (("feeds", settings.feeds), ("venues", settings.venues)):
+        for name in names:
+            if name not in FEEDS:
+                known = ", ".join(sorted(FEEDS))
+                raise ConfigError(
+                    f"{section}.{name}: no such venue{did_you_mean(name, FEEDS)}; known: {known}"
+                )
+    if settings.mode != "live":
+        return
+    if not settings.trading.live:
+        raise ConfigError(
+            "mode = 'live' sends real orders: set trading.live = true as well, or use paper"
+        )
+    for name, venue in settings.venues.items():
+        if not venue.api_key.get_secret_value() or not venue.api_secret.get_secret_value():
+            raise ConfigError(
+                f"venues.{name}: mode = 'live' needs api_key and api_secret; give them as "
+                f"CLX_VENUES__{name.upper()}__API_KEY and __API_SECRET"
+            )
+
+
+def _pointed_at(settings: Settings, emulator: EmulatorAddress) -> Settings:
+    """Return settings whose feed and venue are the emulator; everything else is as it was."""
+    feed = settings.feeds.get("binance", FeedSettings())
+    venue = settings.venues.get("binance", VenueSettings())
+    return settings.model_copy(
+        update={
+            "feeds": {
+                "binance": feed.model_copy(
+                    update={"rest_url": emulator.rest_url, "stream_url": emulator.stream_url}
+                )
+            },
+            "venues": {
+                "binance": venue.model_copy(
+                    update={
+                        "rest_url": emulator.rest_url,
+                        "ws_api_url": emulator.ws_api_url,
+                        "api_key": SecretStr(emulator.api_key),
+                        "api_secret": SecretStr(emulator.api_secret),
+                    }
+                )
+            },
+        }
+    )

@@ -1,0 +1,89 @@
+"""The engine process: `python -m clx.daemon`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from clx.sim import await_emulator, start_emulator
+from core.model.errors import ClxError, ConfigError
+from core.model.settings import Settings
+from store.paths import Paths, find_paths, make_folders
+from store.settings import load_settings
+
+if TYPE_CHECKING:
+    from clx.compose import Assembly
+
+_log: Final = logging.getLogger("clx")
+
+
+def main() -> int:
+    """Run the engine until it is told to stop; the log goes to stderr. Returns an exit code."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    paths = find_paths()
+    try:
+        make_folders(paths)
+        settings = load_settings(paths.config_file)
+        run(settings, paths)
+    except ConfigError as error:
+        _log.error("%s", error)
+        return 2
+    except ClxError as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+def run(settings: Settings, paths: Paths) -> None:
+    """Run an engine, in SIM mode beside its emulator.
+
+    Raises:
+        ClxError: It cannot start, or had to stop.
+    """
+    emulator = None
+    if settings.mode == "sim":
+        process = start_emulator(settings.emulator, paths)
+        # The engine's imports take as long as the emulator's start: let them overlap.
+        from clx import compose
+
+        emulator = await_emulator(process, paths)
+    from clx import compose
+
+    assembly = compose.Assembly(settings, paths, emulator)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(assembly))
+
+
+async def _serve(assembly: Assembly) -> None:
+    from clx import compose
+
+    async with compose.open_engine(assembly) as (engine, server):
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, engine.stop, f"signal {number.name}")
+        # What is alive now stays: collecting it again would cost milliseconds each time.
+        gc.collect()
+        gc.freeze()
+        _log.info("engine %s, mode %s", assembly.session, assembly.mode)
+        await compose.serve(engine, server)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())
