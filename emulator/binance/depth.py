@@ -92,8 +92,8 @@ class DepthFeed:
         self._apply_until(now_ns - _LONGEST_LAG_NS - self.extra_lag_ns)
 
     def image(self, now_ns: int, levels: int) -> Json:
-        """Write the REST depth answer: the book of a random 0 to 300 ms ago."""
-        lag = int(self._uniform() * _LONGEST_LAG_NS) + self.extra_lag_ns
+        """Write the REST depth answer: the book of 0 to 300 ms ago, mostly of just now."""
+        lag = int(self._uniform() ** 3 * _LONGEST_LAG_NS) + self.extra_lag_ns
         self._apply_until(now_ns - lag)
         bids = sorted(self._image[Side.BUY].items(), reverse=True)[:levels]
         asks = sorted(self._image[Side.SELL].items())[:levels]

@@ -62,8 +62,7 @@ class History:
         self._listing = listing
         today = start_ms // DAY_MS
         self._path = DailyPath(seed, listing, today)
-        price = float(np.exp(self._path.open_of(today))) / listing.tick
-        self._lots = listing.lots_worth(value_per_minute, price)
+        self._value = value_per_minute
         self._trades = trades_per_minute
         self._days: OrderedDict[int, Rows] = OrderedDict()
         self._hours: dict[int, Rows] = {}
@@ -154,16 +153,18 @@ class History:
         shape: Floats,
         rng: np.random.Generator,
     ) -> Rows:
+        listing = self._listing
         up, down = rng.random((2, _MINUTES))
         spread = (close - start) ** 2
         # Extremes of a Brownian bridge from open to close.
         high = 0.5 * (start + close + np.sqrt(spread - 2.0 * variance_of(vol) * np.log1p(-up)))
         low = 0.5 * (start + close - np.sqrt(spread - 2.0 * variance_of(vol) * np.log1p(-down)))
-        ticks = np.rint(np.exp(np.stack((start, high, low, close))) / self._listing.tick)
+        ticks = np.rint(np.exp(np.stack((start, high, low, close))) / listing.tick)
         opens, highs, lows, closes = np.maximum(ticks, 1.0).astype(np.int64)
         surprise = np.abs(close - start) / vol
         burst = (0.55 + 0.45 * surprise) * np.exp(0.35 * rng.standard_normal(_MINUTES) - 0.06)
-        lots = np.maximum(1.0, self._lots * shape**0.8 * burst)
+        usual = listing.lots_worth(self._value, float(np.exp(start[0])) / listing.tick)
+        lots = np.maximum(1.0, usual * shape**0.8 * burst)
         lean = np.clip(
             0.5
             + 0.12 * np.sign(close - start) * np.minimum(surprise, 2.0)
@@ -178,9 +179,7 @@ class History:
         rows[:, OPEN_MS] = day * DAY_MS + np.arange(_MINUTES) * MINUTE_MS
         rows[:, OPEN], rows[:, HIGH], rows[:, LOW], rows[:, CLOSE] = opens, highs, lows, closes
         rows[:, LOTS], rows[:, NOTIONAL] = volume, volume * typical
-        rows[:, TRADES] = np.maximum(1.0, self._trades * (lots / self._lots) ** 0.7).astype(
-            np.int64
-        )
+        rows[:, TRADES] = np.maximum(1.0, self._trades * (lots / usual) ** 0.7).astype(np.int64)
         rows[:, BUY_LOTS], rows[:, BUY_NOTIONAL] = bought, bought * typical
         return rows
 

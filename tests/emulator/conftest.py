@@ -1,0 +1,93 @@
+"""A running emulator, and third-party clients pointed at it by their URLs alone."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+
+from emulator.app import Emulator
+
+KEY = "k" * 32
+SECRET = "s" * 32
+TOKEN = "control"
+
+
+class Client:
+    """A bare signed HTTP client, so that the tests decide every byte that is sent."""
+
+    def __init__(self, emulator, session):
+        self.emulator = emulator
+        self.session = session
+        self.url = f"http://127.0.0.1:{emulator.port}"
+        self.ws_url = f"ws://127.0.0.1:{emulator.port}"
+        self.headers = {}
+
+    async def public(self, path, **params):
+        return await self._read("GET", f"/api/v3/{path}?{urlencode(params)}", {})
+
+    async def signed(self, method, path, *, secret=SECRET, key=KEY, at_ms=None, **params):
+        if at_ms is not False:
+            params["timestamp"] = at_ms or self.emulator.venue.now_ms()
+        query = urlencode(params)
+        signature = hmac.new(secret.encode(), query.encode(), hashlib.sha256).hexdigest()
+        headers = {"X-MBX-APIKEY": key} if key else {}
+        return await self._read(method, f"/api/v3/{path}?{query}&signature={signature}", headers)
+
+    async def order(self, **params):
+        return await self.signed("POST", "order", **params)
+
+    async def control(self, method, path, body=None, *, token=TOKEN):
+        async with self.session.request(
+            method, f"{self.url}/_ctl/{path}", json=body, headers={"X-Clx-Control": token}
+        ) as answer:
+            return answer.status, await answer.json()
+
+    async def arm(self, kind, **more):
+        status, _ = await self.control("POST", "faults", {"kind": kind, **more})
+        assert status == 200
+
+    async def _read(self, method, path, headers):
+        from yarl import URL
+
+        url = URL(self.url + path, encoded=True)
+        async with self.session.request(method, url, headers=headers) as answer:
+            self.headers = answer.headers
+            return answer.status, await answer.json()
+
+
+@pytest.fixture
+async def emulator():
+    running = Emulator(seed=7, api_key=KEY, api_secret=SECRET, control_token=TOKEN, history_days=30)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def client(emulator):
+    async with aiohttp.ClientSession() as session:
+        yield Client(emulator, session)
+
+
+@pytest.fixture
+async def still(client):
+    """A client of a market that stands still, so that fills are the test's alone."""
+    await client.control("POST", "flow", {"on": False})
+    return client
+
+
+@pytest.fixture
+def until():
+    """Wait for a condition by yielding to the loop, within a bound."""
+
+    async def wait(condition, within_s=10.0):
+        end = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < end, "it did not come true in time"
+            await asyncio.sleep(0.01)
+
+    return wait
