@@ -126,7 +126,7 @@ class SqliteJournal:
             seq, data, crc, stored = row
             if seq != expected:
                 raise self._damaged(expected, f"it is missing, the next one is {seq}")
-            if crc != _crc(seq, data):
+            if not isinstance(data, bytes) or crc != _crc(seq, data):
                 raise self._damaged(seq, "its checksum does not match")
             chain = _link(chain, data)
             if chain != stored:
