@@ -12,6 +12,8 @@ from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
 from core.model import commands
 from core.model.errors import ConfigError
+from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
 from core.model.market import FeedStatus, Timeframe
 from core.model.views import Chart
 
@@ -152,7 +154,7 @@ def book(name: str, depth: int, style: str) -> None:
     if style == "json":
         print_json(view)
         return
-    item = next(i for i in ask(commands.GetInstruments()) if i.id == instrument)
+    item = _instrument(instrument)
     levels = [("ask", *level) for level in reversed(view.asks)]
     levels += [("bid", *level) for level in view.bids]
     print_table(
@@ -170,9 +172,10 @@ def book(name: str, depth: int, style: str) -> None:
 @format_option
 def bars(name: str, timeframe: str, count: int, indicators: tuple[str, ...], style: str) -> None:
     """Show closed bars of NAME: a chart, or JSON."""
+    instrument = full_instrument(name)
     chart: Chart = ask(
         commands.GetChart(
-            instrument=full_instrument(name),
+            instrument=instrument,
             timeframe=Timeframe(timeframe),
             bars=count,
             indicators=indicators,
@@ -183,7 +186,7 @@ def bars(name: str, timeframe: str, count: int, indicators: tuple[str, ...], sty
         return
     from clx.cli.picture import draw_chart
 
-    draw_chart(chart)
+    draw_chart(chart, _instrument(instrument))
 
 
 @click.command()
@@ -305,6 +308,11 @@ def ledger(limit: int, style: str) -> None:
         ],
         "the ledger is empty",
     )
+
+
+def _instrument(name: InstrumentId) -> Instrument:
+    found: tuple[Instrument, ...] = ask(commands.GetInstruments(contains=name))
+    return next(item for item in found if item.id == name)
 
 
 def _time(ts_ns: int) -> str:
