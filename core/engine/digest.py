@@ -57,14 +57,18 @@ class ClientView:
         """`wanted` is told each new view, and None at the end."""
         self._room = room
         self._wanted = wanted
+        self._asked = View()
+        self._listed = 0
         self._view = View()
+        """What was asked for, as far as it is known."""
         self._lines: dict[InstrumentId, tuple[int, QuoteLine]] = {}
         self._chart: _ChartCursor | None = None
         self._book_id = -1
         self._last_trade: Trade | None = None
 
     def watch(self, view: View) -> None:
-        """Replace what is looked at; instruments nobody knows are left out."""
+        """Replace what is looked at; instruments not listed yet join as soon as they are."""
+        self._asked, self._listed = view, len(self._room.listing.instruments)
         market = self._room.market
         view = msgspec.structs.replace(
             view,
@@ -94,6 +98,8 @@ class ClientView:
 
     def next_frame(self) -> MarketFrame | None:
         """Return what changed since the last call, None when nothing did."""
+        if len(self._room.listing.instruments) != self._listed:
+            self.watch(self._asked)
         now_ns = self._room.clock.now_ns()
         quotes = self._changed_lines(now_ns)
         book = self._changed_book()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from core.engine.banks import Banks
 from core.engine.demand import Series
@@ -37,7 +37,9 @@ from core.model.market import (
     FeedStatusChanged,
     FrameRejected,
     MarketEvent,
+    Quote,
     Timeframe,
+    Trade,
 )
 from core.model.ports import (
     Clock,
@@ -91,6 +93,30 @@ class Host(Protocol):
         ...
 
 
+@runtime_checkable
+class LearnsInstruments(Protocol):
+    """A venue that must know symbols and steps before it takes an order."""
+
+    name: VenueName
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Learn symbols, steps and limits."""
+        ...
+
+
+@runtime_checkable
+class FollowsMarket(Protocol):
+    """A venue that lives with the engine (paper, simulation) and fills against its market."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Take a public trade, before the engine's own state has it."""
+        ...
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote, before the engine's own state has it."""
+        ...
+
+
 class Kernel:
     """Composes market, models, strategies and trading desk.
 
@@ -128,6 +154,8 @@ class Kernel:
         self.seq = 0
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
+        self._local = [venue for venue in venues.values() if isinstance(venue, FollowsMarket)]
+        self._pupils = [venue for venue in venues.values() if isinstance(venue, LearnsInstruments)]
         self.market = MarketState(
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
@@ -224,6 +252,8 @@ class Kernel:
         for venue in sorted({instrument.venue for instrument in instruments}):
             mine = [item for item in instruments if item.venue == venue]
             self._decoders[venue].add_instruments(mine)
+        for pupil in self._pupils:
+            pupil.add_instruments([item for item in instruments if item.venue == pupil.name])
         self._tell_instruments()
         self.refresh()
 
@@ -242,6 +272,11 @@ class Kernel:
         apply = self.market.apply
         for event in events:
             self.line.events += 1
+            for local in self._local:
+                if type(event) is Quote:
+                    local.on_quote(event)
+                elif type(event) is Trade:
+                    local.on_trade(event)
             outputs = apply(event)
             if outputs:
                 self._follow(outputs)

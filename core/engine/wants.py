@@ -79,7 +79,8 @@ class Wants:
         for series in self.demand.series():
             if series not in self._asked:
                 self._asked.add(series)
-                self._load(series, now_ns - self._history_bars * series[1].ns, now_ns)
+                end_ns = now_ns - now_ns % series[1].ns
+                self._load(series, end_ns - self._history_bars * series[1].ns, end_ns)
 
     def arrived(self, series: Series) -> bool:
         """Note a history's arrival; return whether it is the first of this series."""
