@@ -18,7 +18,6 @@ they are copies.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -31,7 +30,7 @@ from core.indicators import averages as a
 from core.indicators import channels as c
 from core.indicators import oscillators as q
 from core.indicators.catalogue import KINDS
-from core.indicators.recurrences import F64, Cells, cells_of, kernel
+from core.indicators.recurrences import F64, Cells, cells_of, kernel, source_stamp
 
 I64: TypeAlias = npt.NDArray[np.int64]
 HEADER: Final = 4
@@ -50,18 +49,6 @@ Step: TypeAlias = Callable[[F64, float, float, float, float, float, int], None]
 Run: TypeAlias = Callable[[F64, F64, F64, F64, F64, F64, I64, F64], None]
 
 BAR_TYPES: Final = "f8, f8, f8, f8, f8, i8"
-
-
-def source_stamp() -> int:
-    """Return 48 bits of the kernel sources' hash.
-
-    numba's cache looks only at the file of the outermost function. The stamp is baked into it, so
-    a changed step in another file, or a wheel whose file times are all alike, compiles anew.
-    """
-    digest = hashlib.sha256()
-    for name in ("recurrences", "averages", "oscillators", "channels", "catalogue", "kernel"):
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    return int.from_bytes(digest.digest()[:6], "big")
 
 
 @kernel
@@ -147,7 +134,10 @@ def compile_kernels() -> tuple[int, Step, Run]:
     ``run(bank, open, ..., ts_open_ns, out)`` by columns of equal length, writing ``out`` of shape
     (outputs, bars).
     """
-    stamp = source_stamp()
+    stamp = source_stamp(
+        Path(__file__).with_name(f"{name}.py")
+        for name in ("recurrences", "averages", "oscillators", "channels", "catalogue", "kernel")
+    )
 
     @njit(f"void(f8[::1], {BAR_TYPES})", error_model="numpy", cache=True)
     def step_one(s: F64, op: float, hi: float, lo: float, cl: float, vo: float, ts: int) -> None:

@@ -16,8 +16,10 @@ wraps, so rounding never piles up and a wild value leaves no trace once it left 
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -240,3 +242,16 @@ def lowest(s: Cells, at: int, n: int, x: float) -> float:
 def true_range(hi: float, lo: float, before: float) -> float:
     """Return the largest of the bar's range and its distances to the close `before` it."""
     return max(hi - lo, abs(hi - before), abs(lo - before))
+
+
+def source_stamp(files: Iterable[Path]) -> int:
+    """Return 48 bits of the hash of the files a compiled kernel is made of.
+
+    numba's cache looks only at the file of the outermost function. A stamp baked into that
+    function compiles it anew when a step in another file changed, or when a newer wheel brought
+    files whose times are all alike.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "big")
