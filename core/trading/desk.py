@@ -67,6 +67,8 @@ from core.trading.risk import Denial, RiskGate
 
 KillLevel = Literal["reduce", "cancel", "flatten"]
 _SECOND_NS: Final = 1_000_000_000
+_MARKS_PATIENCE_NS: Final = 60 * _SECOND_NS
+"""How long a new day waits for a market to value every open position at."""
 _TEN_THOUSAND: Final = Decimal(10_000)
 
 
@@ -123,6 +125,7 @@ class TradingDesk:
         self._id_seed = int.from_bytes(hashlib.sha256(session.encode()).digest()[:3], "big")
         self._ids_made = 0
         self._marked_ns = 0
+        self._day_due_ns = 0
         self.recovered_ns = 0
         """Time of the newest record of earlier sessions, 0 in a new journal."""
 
@@ -438,7 +441,7 @@ class TradingDesk:
 
         A report and the fills behind it come in no fixed order, so it must not be booked as news.
         """
-        if self.books.ledger.knows(event.venue):
+        if event.venue not in self.links or self.books.ledger.knows(event.venue):
             return
         for balance in event.balances:
             self.set_balance(event.venue, balance.asset, balance.total, "opening")
@@ -446,7 +449,12 @@ class TradingDesk:
 
     def _roll_day(self, now_ns: int) -> None:
         account = self.books.account
-        if now_ns // DAY_NS * DAY_NS > account.day_start_ns and account.marked():
+        if now_ns // DAY_NS * DAY_NS <= account.day_start_ns:
+            self._day_due_ns = 0
+            return
+        self._day_due_ns = self._day_due_ns or now_ns
+        if account.marked() or now_ns - self._day_due_ns >= _MARKS_PATIENCE_NS:
+            self._day_due_ns = 0
             self._flow.record(
                 DayOpened(
                     total_pnl=account.total_pnl() if account.day_start_ns else Decimal(0),

@@ -100,6 +100,11 @@ class Findings:
             self._unsettled.pop(order.id, None)
             tracked.ask = False
 
+    def forget_ended(self) -> None:
+        """Keep no memory of questions about orders that have ended otherwise."""
+        live = {item.order.id for item in self._desk.books.orders.open()}
+        self._missing = {key: ns for key, ns in self._missing.items() if key in live}
+
     def short_since(self, venue: VenueName) -> dict[InstrumentId, int]:
         """Return instruments with unsettled orders, and the time their fills may begin."""
         out: dict[InstrumentId, int] = {}

@@ -31,6 +31,9 @@ class VenueLinks:
                 venue=venue, connected=False, reason="starting", reconciled_ns=0
             )
 
+    def __contains__(self, venue: object) -> bool:
+        return venue in self._views
+
     def views(self) -> tuple[VenueView, ...]:
         """Return each venue's view, by name."""
         return tuple(self._views[name] for name in sorted(self._views))
@@ -41,6 +44,8 @@ class VenueLinks:
 
     def connected(self, event: VenueConnected) -> None:
         """Note that the stream is up; what happened before it came up is still to be asked."""
+        if event.venue not in self._views:
+            return
         self._down.discard(event.venue)
         self._switches.closed_venues[event.venue] = "its stream came up, it is being compared"
         self._show(event.venue, connected=True, reason="")
@@ -48,6 +53,8 @@ class VenueLinks:
 
     def disconnected(self, event: VenueDisconnected) -> None:
         """Note that orders live on unseen."""
+        if event.venue not in self._views:
+            return
         self._down.add(event.venue)
         self._switches.closed_venues[event.venue] = f"its stream is down: {event.reason}"
         self._show(event.venue, connected=False, reason=event.reason)

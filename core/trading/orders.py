@@ -277,6 +277,8 @@ def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
     size = before.intent.size
     if filled > size:
         return f"order {before.id} of {size} is overfilled: {filled} in all (booked as reported)"
+    if fill.venue != before.venue:
+        return f"order {before.id} is at {before.venue}, its fill is reported by {fill.venue}"
     if fill.side is not before.intent.side:
         return f"order {before.id} is a {before.intent.side}, the venue reports a {fill.side} fill"
     if before.state in {OrderState.REJECTED, OrderState.DENIED}:

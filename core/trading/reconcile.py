@@ -159,6 +159,8 @@ class Reconciler:
             notes += await self._compare_balances(venue, started_ns)
             self._looked_ns[venue] = started_ns
             self._failures[venue] = 0
+            self._findings.forget_ended()
+            self._asked_ns.clear()
             self._desk.reconciled(venue, tuple(notes))
             return tuple(notes)
 

@@ -1,12 +1,20 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.model.accounts import RiskState
 from core.model.errors import ConfigError, StoreError
-from core.model.facts import JournalRecord, StrategyToggled
+from core.model.facts import (
+    JournalRecord,
+    StrategyToggled,
+    VenueConnected,
+    VenueDisconnected,
+)
 from core.model.instruments import Instrument
 from core.model.orders import (
     OrderAccepted,
@@ -97,6 +105,75 @@ def test_a_dry_run_checks_everything_and_leaves_no_trace(floor: Any) -> None:
     assert (kinds(floor), desk.state_digest()) == before
     assert floor.venue.received == []
     assert floor.submit("a").state is OrderState.SUBMITTED
+
+
+def test_the_paper_venue_takes_the_orders_of_venues_not_set_up(floor: Any, btc: Instrument) -> None:
+    floor.mode = "PAPER"
+    desk = TradingDesk(
+        settings=floor.settings,
+        journal=floor.journal,
+        clock=floor.clock,
+        venues={"paper": floor.venue},
+        instruments={btc.id: btc},
+        marks=floor.marks,
+        emit=floor.facts.append,
+        session="paper",
+        mode="PAPER",
+    )
+    desk.recover()
+    desk.set_balance("paper", "USDT", Decimal(1000), "opening")
+    desk.reconciled("paper")
+    order = desk.submit(floor.intent(size="2"))
+    assert (order.state, order.venue) == (OrderState.SUBMITTED, "paper")
+    assert desk.submit(floor.intent("o2", size="9")).note.startswith("balance: ")
+    assert desk.balances()[0].held == 200
+
+
+def test_events_of_venues_nobody_set_up_are_ignored(floor: Any) -> None:
+    desk = floor.open()
+    before = desk.state_digest(), desk.venues()
+    desk.on_venue_event(VenueConnected(venue="elsewhere", ts_ns=1))
+    desk.on_venue_event(VenueDisconnected(venue="elsewhere", reason="", ts_ns=1))
+    strange = msgspec.structs.replace(floor.venue.report_balances(), venue="elsewhere")
+    desk.on_venue_event(strange)
+    assert (desk.state_digest(), desk.venues()) == before
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_reports_in_any_order_and_number_give_the_same_money(
+    new_floor: Callable[[], Any], data: st.DataObject
+) -> None:
+    def story() -> Any:
+        floor = new_floor()
+        floor.open()
+        floor.submit("a", "buy", "3", "100.00")
+        floor.submit("b", "sell", "2", "101.00")
+        floor.submit("c", "buy", "1", None)
+        for order_id, size in (("a", "1"), ("b", "0.5"), ("a", "0.7"), ("b", "1.5")):
+            floor.venue.trade(order_id, size)
+        floor.venue.cancel(floor.order("a"))
+        return floor
+
+    def outcome(floor: Any) -> Any:
+        floor.desk.books.ledger.check()
+        return (
+            [(o.id, o.state, o.filled, o.fees) for o in floor.desk.orders(include_ended=True)],
+            floor.desk.balances(),
+            floor.desk.position("BTC-USDT.binance").size,
+            round(floor.desk.books.account.total_pnl(), 12),
+        )
+
+    told = story()
+    told.venue.deliver(told.desk)
+    told.assert_agrees()
+    shaken = story()
+    events = shaken.venue.outbox
+    repeats = data.draw(st.lists(st.sampled_from(range(len(events))), max_size=8))
+    for index in data.draw(st.permutations([*range(len(events)), *repeats])):
+        shaken.desk.on_venue_event(events[index])
+    assert outcome(shaken) == outcome(told)
+    shaken.assert_agrees()
 
 
 def test_facts_follow_an_order_from_ticket_to_money(floor: Any) -> None:
@@ -424,6 +501,24 @@ def test_the_days_profit_starts_anew_at_midnight_and_survives_a_restart(
     assert floor.open().day_pnl() == -20
     floor.desk.on_timer(floor.clock.ns)
     assert floor.desk.day_pnl() == -20
+
+
+def test_a_new_day_waits_for_marks_but_not_for_ever(floor: Any, btc: Instrument) -> None:
+    desk = floor.open()
+    desk.on_timer(floor.clock.ns)
+    floor.hold("10")
+    floor.clock.ns += DAY_NS
+    top = floor.marks.tops.pop(btc.id)
+    desk.on_timer(floor.clock.ns)
+    assert desk.day_pnl() == -1, "still yesterday's"
+    floor.marks.tops[btc.id] = top
+    desk.on_timer(floor.clock.ns + 10**9)
+    assert desk.day_pnl() == 0
+    floor.marks.tops.pop(btc.id)
+    floor.clock.ns += DAY_NS
+    for second in range(62):
+        desk.on_timer(floor.clock.ns + second * 10**9)
+    assert "DayOpened" in kinds(floor)[-1]
 
 
 def test_a_deposit_is_no_profit(floor: Any) -> None:
