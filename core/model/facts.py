@@ -51,6 +51,8 @@ class RiskStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="risk"):
     reason: str
     origin: OriginKind
     ts_ns: int
+    kill: str = ""
+    """The kill switch's step (``reduce``, ``cancel``, ``flatten``) while it stands, else empty."""
 
 
 class StrategyToggled(msgspec.Struct, frozen=True, kw_only=True, tag="strategy"):
