@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from core.engine.clock import SimClock, SystemClock
-from core.engine.engine import Engine
+from core.engine.clock import SimClock
 from core.engine.kernel import Kernel
 from core.feeds.binance.parse import BinanceDecoder
 from core.model.accounts import Balance
-from core.model.commands import Request
-from core.model.errors import TemporaryError
 from core.model.facts import BalancesReported, JournalRecord, VenueConnected, VenueEvent
 from core.model.ids import ExecutionId, InstrumentId, StrategyId, VenueName, VenueOrderId
 from core.model.instruments import Instrument
@@ -48,7 +43,6 @@ from core.model.signals import (
     TargetPosition,
 )
 from core.model.views import Fact
-from core.venues.paper import PaperVenue
 
 BINANCE, PAPER = VenueName("binance"), VenueName("paper")
 START_NS = 1_700_000_040_000_000_000  # a whole minute
@@ -544,180 +538,6 @@ def another() -> Callable[..., Instrument]:
     return instrument
 
 
-# -- an engine, run -----------------------------------------------------------------------------
-
-
-class LiveFeed:
-    """A feed that makes its market up as time goes by; it can be away, or die."""
-
-    venue = BINANCE
-
-    def __init__(self, clock: SystemClock, listed: Sequence[Instrument] = (BTC,)) -> None:
-        self.decoder = BinanceDecoder()
-        self.away = 0
-        """Attempts to list that still fail."""
-        self.die = asyncio.Event()
-        self.wanted: set[InstrumentId] = set()
-        self.starts = 0
-        self.history_calls: list[Any] = []
-        self.history_fails = 0
-        self._clock = clock
-        self._listed = list(listed)
-        self._changed = asyncio.Event()
-        self._images: deque[str] = deque()
-
-    async def instruments(self) -> list[Instrument]:
-        if self.away:
-            self.away -= 1
-            raise TemporaryError("binance did not answer")
-        return self._listed
-
-    def subscribe(self, instrument_ids: Any) -> None:
-        self.wanted |= set(instrument_ids)
-        self._changed.set()
-
-    def unsubscribe(self, instrument_ids: Any) -> None:
-        self.wanted -= set(instrument_ids)
-
-    def request_snapshot(self, instrument_id: InstrumentId) -> None:
-        self._images.append(instrument_id.split("-")[0] + "USDT")
-
-    async def history(
-        self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        self.history_calls.append((instrument_id, timeframe, start_ns, end_ns))
-        if self.history_fails:
-            self.history_fails -= 1
-            raise TemporaryError("no candles now")
-        first = start_ns - start_ns % timeframe.ns + timeframe.ns
-        return [
-            Bar(instrument_id, timeframe, ts, 6_000_000, 6_000_100, 5_999_900, 6_000_000, 500, 3)
-            for ts in range(first, end_ns - timeframe.ns, timeframe.ns)
-        ]
-
-    async def run(self, sink: Any) -> None:
-        self.starts += 1
-        while not self.wanted:
-            self._changed.clear()
-            await self._changed.wait()
-        symbols = [item.venue_symbol for item in self._listed]
-        maker = TapeMaker(1, symbols)
-        maker.ts_ns = self._clock.now_ns()
-        self._images.extend(symbols)
-        for frame in maker.opening():
-            if frame[0] == "connect":
-                self._emit(sink, frame)
-        while not self.die.is_set():
-            maker.ts_ns = self._clock.now_ns()
-            for symbol in symbols:
-                if f"{symbol[:-4]}-USDT.binance" in self.wanted:
-                    self._emit(sink, maker.step(symbol))
-            while self._images:
-                self._emit(sink, maker.image(self._images.popleft()))
-            await asyncio.sleep(0.002)
-        self.die.clear()
-        raise TemporaryError("the connection was lost")
-
-    def _emit(self, sink: Any, frame: Frame) -> None:
-        kind, conn, ts_ns, url, data = frame
-        sink(kind, conn, ts_ns, url, data)
-
-
-class ListTape:
-    """A tape in memory."""
-
-    def __init__(self) -> None:
-        self.frames: list[tuple[Any, ...]] = []
-        self.dropped = 0
-
-    def write(self, *frame: Any) -> None:
-        self.frames.append(frame)
-
-
-class TaskRunner(SwingRunner):
-    """The swing strategy as a task that can be made to fail."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fail = asyncio.Event()
-        self.runs = 0
-
-    async def run(self, sink: Callable[[StrategyOutput], None]) -> None:
-        self.runs += 1
-        self.sink = sink
-        await self.fail.wait()
-        raise RuntimeError("a strategy's bug")
-
-
-class House:
-    """An engine with a live feed, the paper venue and everything else in memory."""
-
-    def __init__(
-        self,
-        *,
-        watchlist: Sequence[str] = (BTC.id,),
-        listed: Sequence[Instrument] = (BTC,),
-        journal: Any = None,
-        settings: dict[str, Any] | None = None,
-        session: str = "s1",
-    ) -> None:
-        self.clock = SystemClock()
-        self.feed = LiveFeed(self.clock, listed)
-        self.journal = journal if journal is not None else ListJournal()
-        self.tape = ListTape()
-        self.runner = TaskRunner()
-        self.predictions = ListPredictions()
-        merged: dict[str, Any] = {"engine": {"watchlist": list(watchlist)}, **(settings or {})}
-        values = Settings.model_validate(merged)
-        self.paper = PaperVenue(values.paper, clock=self.clock, depth=self._depth)
-        self.engine = Engine(
-            settings=values,
-            clock=self.clock,
-            feeds={BINANCE: self.feed},
-            venues={PAPER: self.paper},
-            instruments=(),
-            journal=self.journal,
-            predictions=self.predictions,
-            tape=self.tape,
-            strategies={SWING: lambda: self.runner},
-            predictors={},
-            session=session,
-            mode="SIM",
-            version="0.1.0",
-        )
-
-    def _depth(self, name: InstrumentId) -> Any:
-        market = self.engine.kernel.market
-        return (
-            [side.tolist() for side in market.book(name).top(50)] if market.trusted(name) else None
-        )
-
-    @property
-    def phase(self) -> str:
-        return self.engine.kernel.line.phase
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():  # noqa: ASYNC110  any state, not one event
-            await asyncio.sleep(0.005)
-
-    async def do(self, command: Any, origin: str = "cli") -> Any:
-        return await self.engine.execute(Request(command=command, origin=origin))  # type: ignore[arg-type]
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[House]:
-        task = asyncio.create_task(self.engine.run())
-        watcher = asyncio.create_task(self.until(lambda: self.phase == "running"))
-        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        watcher.cancel()
-        if task.done():
-            task.result()
-        try:
-            yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-
 @pytest.fixture
-def house() -> type[House]:
-    return House
+def store() -> type[ListPredictions]:
+    return ListPredictions

@@ -1,12 +1,22 @@
+"""An engine with a live feed, the paper venue and everything else in memory."""
+
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from core.engine.clock import SystemClock
+from core.engine.engine import Engine
+from core.feeds.binance.parse import BinanceDecoder
 from core.model.commands import (
     Arm,
     CancelOrder,
@@ -16,18 +26,208 @@ from core.model.commands import (
     GetQuotes,
     GetStatus,
     Reconcile,
+    Request,
     StopEngine,
     SubmitOrder,
 )
 from core.model.errors import LinkError, StoreError, TemporaryError
-from core.model.ids import ClientOrderId, StrategyId
-from core.model.market import FeedStatus, Side, Timeframe
+from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, FeedStatus, Side, Timeframe
 from core.model.orders import OrderState, OrderType
+from core.model.settings import Settings
+from core.model.signals import StrategyInput, StrategyOutput
 from core.model.views import View
+from core.venues.paper import PaperVenue
 from link.client import UnixLink
 from link.server import LinkServer
 
 SWING = StrategyId("swing")
+BINANCE, PAPER = VenueName("binance"), VenueName("paper")
+Frame = tuple[str, int, int, str, bytes]
+
+
+class LiveFeed:
+    """A feed that makes its market up as time goes by; it can be away, or die."""
+
+    venue = BINANCE
+
+    def __init__(self, clock: SystemClock, listed: Sequence[Instrument], maker: Any) -> None:
+        self.decoder = BinanceDecoder()
+        self.away = 0
+        """Attempts to list that still fail."""
+        self.die = asyncio.Event()
+        self.wanted: set[InstrumentId] = set()
+        self.starts = 0
+        self.history_calls: list[Any] = []
+        self.history_fails = 0
+        self._clock = clock
+        self._listed = list(listed)
+        self._maker = maker
+        self._changed = asyncio.Event()
+        self._images: deque[str] = deque()
+
+    async def instruments(self) -> list[Instrument]:
+        if self.away:
+            self.away -= 1
+            raise TemporaryError("binance did not answer")
+        return self._listed
+
+    def subscribe(self, instrument_ids: Any) -> None:
+        self.wanted |= set(instrument_ids)
+        self._changed.set()
+
+    def unsubscribe(self, instrument_ids: Any) -> None:
+        self.wanted -= set(instrument_ids)
+
+    def request_snapshot(self, instrument_id: InstrumentId) -> None:
+        self._images.append(instrument_id.split("-")[0] + "USDT")
+
+    async def history(
+        self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        self.history_calls.append((instrument_id, timeframe, start_ns, end_ns))
+        if self.history_fails:
+            self.history_fails -= 1
+            raise TemporaryError("no candles now")
+        first = start_ns - start_ns % timeframe.ns + timeframe.ns
+        return [
+            Bar(instrument_id, timeframe, ts, 6_000_000, 6_000_100, 5_999_900, 6_000_000, 500, 3)
+            for ts in range(first, end_ns - timeframe.ns, timeframe.ns)
+        ]
+
+    async def run(self, sink: Any) -> None:
+        self.starts += 1
+        while not self.wanted:
+            self._changed.clear()
+            await self._changed.wait()
+        symbols = [item.venue_symbol for item in self._listed]
+        maker = self._maker(1, symbols)
+        maker.ts_ns = self._clock.now_ns()
+        self._images.extend(symbols)
+        for frame in maker.opening():
+            if frame[0] == "connect":
+                self._emit(sink, frame)
+        while not self.die.is_set():
+            maker.ts_ns = self._clock.now_ns()
+            for symbol in symbols:
+                if f"{symbol[:-4]}-USDT.binance" in self.wanted:
+                    self._emit(sink, maker.step(symbol))
+            while self._images:
+                self._emit(sink, maker.image(self._images.popleft()))
+            await asyncio.sleep(0.002)
+        self.die.clear()
+        raise TemporaryError("the connection was lost")
+
+    def _emit(self, sink: Any, frame: Frame) -> None:
+        kind, conn, ts_ns, url, data = frame
+        sink(kind, conn, ts_ns, url, data)
+
+
+class ListTape:
+    """A tape in memory."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[Any, ...]] = []
+        self.dropped = 0
+
+    def write(self, *frame: Any) -> None:
+        self.frames.append(frame)
+
+
+class TaskRunner:
+    """The swing strategy as a task that can be made to fail."""
+
+    def __init__(self, swing: Any) -> None:
+        self._swing = swing
+        self.info = swing.info
+        self.fail = asyncio.Event()
+        self.runs = 0
+
+    def send(self, message: StrategyInput) -> None:
+        self._swing.send(message)
+
+    async def run(self, sink: Callable[[StrategyOutput], None]) -> None:
+        self.runs += 1
+        self._swing.sink = sink
+        await self.fail.wait()
+        raise RuntimeError("a strategy's bug")
+
+
+class House:
+    """An engine with a live feed, the paper venue and everything else in memory."""
+
+    def __init__(
+        self,
+        parts: Any,
+        *,
+        listed: Sequence[Instrument],
+        watchlist: Sequence[str] | None = None,
+        journal: Any = None,
+        session: str = "s1",
+    ) -> None:
+        self.clock = SystemClock()
+        self.feed = LiveFeed(self.clock, listed, parts.tape_maker)
+        self.journal = journal if journal is not None else parts.journal()
+        self.tape = ListTape()
+        self.runner = TaskRunner(parts.swing())
+        self.predictions = parts.store()
+        names = [item.id for item in listed] if watchlist is None else list(watchlist)
+        merged: dict[str, Any] = {"engine": {"watchlist": names}}
+        values = Settings.model_validate(merged)
+        self.paper = PaperVenue(values.paper, clock=self.clock, depth=self._depth)
+        self.engine = Engine(
+            settings=values,
+            clock=self.clock,
+            feeds={BINANCE: self.feed},
+            venues={PAPER: self.paper},
+            instruments=(),
+            journal=self.journal,
+            predictions=self.predictions,
+            tape=self.tape,
+            strategies={SWING: lambda: self.runner},
+            predictors={},
+            session=session,
+            mode="SIM",
+            version="0.1.0",
+        )
+
+    def _depth(self, name: InstrumentId) -> Any:
+        market = self.engine.kernel.market
+        return (
+            [side.tolist() for side in market.book(name).top(50)] if market.trusted(name) else None
+        )
+
+    @property
+    def phase(self) -> str:
+        return self.engine.kernel.line.phase
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():  # noqa: ASYNC110  any state, not one event
+            await asyncio.sleep(0.005)
+
+    async def do(self, command: Any, origin: str = "cli") -> Any:
+        return await self.engine.execute(Request(command=command, origin=origin))  # type: ignore[arg-type]
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[House]:
+        task = asyncio.create_task(self.engine.run())
+        watcher = asyncio.create_task(self.until(lambda: self.phase == "running"))
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        watcher.cancel()
+        if task.done():
+            task.result()
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def house(tape_maker: Any, journal: Any, swing: Any, store: Any, btc: Instrument) -> Any:
+    parts = SimpleNamespace(tape_maker=tape_maker, journal=journal, swing=swing, store=store)
+    return functools.partial(House, parts, listed=(btc,))
 
 
 def buy(order_id: str, instrument: Any, price: str | None = None) -> SubmitOrder:
