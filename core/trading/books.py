@@ -68,6 +68,7 @@ class Books:
                 self.ledger.book_balance(record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
+                self.switches.kill = record.kill
             case StrategyToggled():
                 self.strategies[record.strategy_id] = record.enabled
             case DayOpened():

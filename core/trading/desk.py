@@ -124,6 +124,8 @@ class TradingDesk:
         )
         self._id_seed = int.from_bytes(hashlib.sha256(session.encode()).digest()[:3], "big")
         self._ids_made = 0
+        self._kill_left: KillLevel = "reduce"
+        """What the kill switch of an earlier session still has to do."""
         self._marked_ns = 0
         self._day_due_ns = 0
         self.recovered_ns = 0
@@ -154,6 +156,8 @@ class TradingDesk:
                 "each mode keeps its own journal: point clx to another data folder"
             )
         self.recovered_ns = self.books.last_ts_ns
+        if self.books.switches.kill in {"cancel", "flatten"}:
+            self._kill_left = "flatten" if self.books.switches.kill == "flatten" else "cancel"
         now_ns = self._clock.now_ns()
         masked = self._settings.model_dump_json().encode()
         self._flow.record(
@@ -260,18 +264,11 @@ class TradingDesk:
         Closing goes on in `on_venue_event` and `on_timer` while cancels are under way.
         """
         words = f"kill ({level}) by {origin}" + (f": {reason}" if reason else "")
-        if self.books.switches.state is not RiskState.HALTED:
-            self._set_state(RiskState.REDUCING, words, origin)
+        halted = self.books.switches.state is RiskState.HALTED
+        state = RiskState.HALTED if halted else RiskState.REDUCING
+        self._set_state(state, words, origin, level)
         self._board.alert("warning", words)
-        if level == "reduce":
-            return KillReport(risk_state=self.risk_state(), cancels=0)
-        cancels = self.cancel_all(origin).cancels
-        closing: tuple[ClientOrderId, ...] = ()
-        if level == "flatten":
-            ids = {item[0] for item in self.books.account.nets()}
-            ids |= {item.order.intent.instrument_id for item in self.books.orders.open()}
-            closing = self._flattener.start(sorted(ids), words, self._clock.now_ns())
-        return KillReport(risk_state=self.risk_state(), cancels=cancels, closing_orders=closing)
+        return self._carry_out(level, words, origin)
 
     def halt(self, reason: str) -> None:
         """Let nothing but cancels through: something that must hold does not."""
@@ -291,6 +288,7 @@ class TradingDesk:
                 f"allowed {allowed} (risk.max_daily_loss); raise it, or wait for 00:00 UTC"
             )
         self._flattener.stop()
+        self._kill_left = "reduce"
         self._set_state(RiskState.ACTIVE, "", origin)
 
     def toggle_strategy(self, strategy_id: StrategyId, enabled: bool, reason: str = "") -> None:
@@ -331,6 +329,8 @@ class TradingDesk:
     def reconciled(self, venue: VenueName, differences: tuple[str, ...] = ()) -> None:
         """Open a venue for entries: what we know and what it says are the same."""
         self.links.reconciled(venue, self._clock.now_ns(), differences)
+        if self._kill_left != "reduce" and not self.books.switches.closed_venues:
+            self._carry_on_kill()
         self._board.show_account()
 
     def on_timer(self, now_ns: int) -> None:
@@ -431,9 +431,27 @@ class TradingDesk:
 
     # -- within ----------------------------------------------------------------------------------
 
-    def _set_state(self, state: RiskState, reason: str, origin: OriginKind) -> None:
+    def _carry_out(self, level: KillLevel, words: str, origin: OriginKind) -> KillReport:
+        cancels = 0 if level == "reduce" else self.cancel_all(origin).cancels
+        closing: tuple[ClientOrderId, ...] = ()
+        if level == "flatten":
+            ids = {item[0] for item in self.books.account.nets()}
+            ids |= {item.order.intent.instrument_id for item in self.books.orders.open()}
+            closing = self._flattener.start(sorted(ids), words, self._clock.now_ns())
+        return KillReport(risk_state=self.risk_state(), cancels=cancels, closing_orders=closing)
+
+    def _carry_on_kill(self) -> None:
+        """Finish what an earlier session's kill began, once all venues are compared."""
+        level, self._kill_left = self._kill_left, "reduce"
+        words = self.books.switches.reason
+        self._board.alert("warning", f"carrying on after the restart: {words}")
+        self._carry_out(level, words, "engine")
+
+    def _set_state(self, state: RiskState, reason: str, origin: OriginKind, kill: str = "") -> None:
         now_ns = self._clock.now_ns()
-        self._flow.record(RiskStateChanged(state=state, reason=reason, origin=origin, ts_ns=now_ns))
+        self._flow.record(
+            RiskStateChanged(state=state, reason=reason, origin=origin, ts_ns=now_ns, kill=kill)
+        )
         self._board.status_version += 1
 
     def _adopt_opening(self, event: BalancesReported) -> None:

@@ -29,7 +29,7 @@ from core.trading.states import Verdict, happening_of, step
 
 MAX_ENDED: Final = 10_000
 """Ended orders kept in memory; the oldest give way, the journal keeps them all."""
-MAX_IDS: Final = 200_000
+MAX_IDS: Final = 100_000
 """Client order ids and executions remembered to recognise repeats; the oldest give way."""
 _ZERO: Final = Decimal(0)
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})

@@ -12,6 +12,8 @@ class Switches:
     def __init__(self) -> None:
         self.state = RiskState.ACTIVE
         self.reason = ""
+        self.kill = ""
+        """The kill switch's step that stands, or empty."""
         self.journal_problem = ""
         """Why the journal cannot be written, or empty."""
         self.closed_venues: dict[VenueName, str] = {}

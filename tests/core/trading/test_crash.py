@@ -163,6 +163,9 @@ async def test_a_kill_at_any_boundary_loses_and_doubles_nothing(
         assert len(unknown) <= 2, "at most what was on its way"
         await settle(floor)
         floor.assert_agrees()
+        if desk.books.switches.kill:
+            assert desk.position("BTC-USDT.binance").size == 0, "a kill that was recorded stands"
+            assert desk.orders() == ()
         for order in desk.orders(include_ended=True):
             assert desk.submit(order.intent) == floor.order(order.id), "never sent again"
         floor.assert_agrees()

@@ -370,6 +370,26 @@ def test_kill_flatten_sends_at_once_what_no_order_could_close(floor: Any) -> Non
     assert floor.desk.position("BTC-USDT.binance").size == 0
 
 
+def test_a_kill_cut_short_is_carried_on_once_the_venue_is_compared(floor: Any) -> None:
+    floor.open()
+    floor.hold("5")
+    floor.submit("target", "sell", "5", "104.00")
+    floor.venue.deliver(floor.desk)
+    floor.venue.lose_requests = True
+    floor.desk.kill("flatten", "", "tui")
+    floor.venue.lose_requests = False
+    floor.open(ready=False)
+    assert floor.venue.cancels == ["target"]
+    floor.desk.reconciled("binance")
+    assert floor.venue.cancels == ["target", "target"]
+    floor.venue.deliver(floor.desk)
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.position("BTC-USDT.binance").size == 0
+    floor.desk.resume("tui")
+    floor.open()
+    assert not any("carrying on" in text for text in floor.alerts()), "resumed means done with"
+
+
 def test_what_cannot_be_closed_is_said(floor: Any) -> None:
     floor.open()
     floor.hold("5")
