@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import asyncio
+import random
+
+from core.engine.supervise import Supervisor
+from core.model.errors import TemporaryError
+
+
+class Quick(random.Random):
+    """No jitter, no waiting."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+async def test_component_is_restarted_whatever_ends_it_and_each_end_is_told() -> None:
+    told: list[tuple[str, str]] = []
+    supervisor = Supervisor(lambda name, why: told.append((name, why)), Quick())
+    ends: list[Exception | None] = [TemporaryError("away"), ZeroDivisionError("oops"), None]
+    alive = asyncio.Event()
+
+    async def work() -> None:
+        if not ends:
+            alive.set()
+            await asyncio.Event().wait()
+        end = ends.pop(0)
+        if end is not None:
+            raise end
+
+    task = asyncio.create_task(supervisor.keep("thing", work))
+    await alive.wait()
+    assert [why for _, why in told] == [
+        "away",
+        "a bug: ZeroDivisionError('oops'); see the log",
+        "it ended by itself",
+    ]
+    assert supervisor.restarts["thing"] == 3
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
