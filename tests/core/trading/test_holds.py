@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.model.market import Side
+
+FEE = Decimal("0.001")
+actions = st.lists(
+    st.tuples(
+        st.sampled_from(["buy", "sell", "market", "fill", "cancel", "lose"]),
+        st.integers(1, 9),
+        st.integers(0, 10**6),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(moves=actions)
+def test_running_sums_equal_what_the_open_orders_add_up_to(
+    new_floor: Callable[[], Any], moves: list[tuple[str, int, int]]
+) -> None:
+    floor = new_floor()
+    desk = floor.open()
+    for n, (action, size, pick) in enumerate(moves):
+        floor.clock.advance(1)
+        live = [o for o in floor.venue.orders_by_id.values() if not o.state.terminal]
+        if action in {"buy", "sell"}:
+            floor.submit(f"o{n}", action, str(size), f"{100 + size % 3}.00")
+        elif action == "market":
+            floor.submit(f"o{n}", "buy", str(size), None)
+        elif action == "lose":
+            floor.venue.lose_requests = not floor.venue.lose_requests
+        elif live:
+            order = live[pick % len(live)]
+            if action == "cancel":
+                desk.cancel(order.client_order_id, "cli")
+            else:
+                floor.venue.trade(
+                    order.client_order_id, min(Decimal(size), order.size - order.filled)
+                )
+        if pick % 2:
+            floor.venue.deliver(desk)
+        holds, orders = desk.books.holds, desk.orders()
+        buys = [o for o in orders if o.intent.side is Side.BUY]
+        sells = [o for o in orders if o.intent.side is Side.SELL]
+        left = sum((o.remaining for o in buys), Decimal(0))
+        cost = sum((o.remaining * (o.intent.price or Decimal("100.01")) for o in buys), Decimal(0))
+        base = sum((o.remaining for o in sells), Decimal(0))
+        assert holds.open_size("BTC-USDT.binance", Side.BUY) == left
+        assert holds.open_size("BTC-USDT.binance", Side.SELL) == base
+        assert holds.held("binance", "USDT") == cost
+        assert holds.claimed("binance", "USDT") == cost * (1 + FEE)
+        assert holds.held("binance", "BTC") == holds.claimed("binance", "BTC") == base
