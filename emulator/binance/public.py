@@ -109,6 +109,7 @@ async def klines(venue: Venue, params: Params) -> list[list[object]]:
     now_ms = venue.market.acted_ns // MS
     last = min(now_ms, end if end is not None else now_ms)
     first = start if start is not None else last - limit * length
+    first = max(first, shard.candles.first_ms)
     if start is not None:
         last = min(last, first + limit * length)
     if length >= HOUR_MS:

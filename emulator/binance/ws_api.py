@@ -109,6 +109,7 @@ class _Session:
         """Carry out a request; None means: drop the connection."""
         self._venue.market.follow(self._venue.clock)
         request_id: Any = None
+        say_limits = True
         try:
             try:
                 request = orjson.loads(text)
@@ -117,7 +118,9 @@ class _Session:
             if not isinstance(request, dict) or not isinstance(request.get("method"), str):
                 raise ApiError(-1135, "Invalid JSON Request")
             request_id = request.get("id")
-            result = await self._carry_out(request["method"], Params.of_json(request.get("params")))
+            params = Params.of_json(request.get("params"))
+            say_limits = params.flag("returnRateLimits", default=True)
+            result = await self._carry_out(request["method"], params)
         except (Dropped, ProxyFailed):
             self._connection.abort()
             return None
@@ -130,16 +133,18 @@ class _Session:
             answer: Json = {"id": request_id, "status": error.status, "error": body}
         else:
             answer = {"id": request_id, "status": 200, "result": result}
-        answer["rateLimits"] = [
-            {
-                "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": WEIGHT_PER_MINUTE,
-                "count": self._venue.limiter.used(self._address),
-            }
-        ]
+        if say_limits:
+            answer["rateLimits"] = [self._weight_used()]
         return answer
+
+    def _weight_used(self) -> Json:
+        return {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": WEIGHT_PER_MINUTE,
+            "count": self._venue.limiter.used(self._address),
+        }
 
     async def _carry_out(self, method: str, params: Params) -> Any:
         venue = self._venue

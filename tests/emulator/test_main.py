@@ -1,0 +1,98 @@
+"""The program: state file, one line of output, loopback only, clean end."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+
+import aiohttp
+import pytest
+
+from emulator.__main__ import write_state
+
+KEYS = {"CLX_EMULATOR_KEY": "fromenvironment1", "CLX_EMULATOR_SECRET": "secret1"}
+
+
+async def run(state, *args, env=None):
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "emulator",
+        "--state-file",
+        str(state),
+        "--history-days",
+        "2",
+        *args,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+    )
+
+
+async def test_it_serves_says_so_and_ends_on_sigterm(tmp_path):
+    state = tmp_path / "deep" / "state.json"
+    process = await run(state, env=KEYS)
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    told = json.loads(state.read_text())
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    assert told["pid"] == process.pid
+    assert (told["api_key"], told["api_secret"]) == tuple(KEYS.values())
+    assert set(line) == set(told) - {"api_secret", "control_token"}
+    assert {"pid", "port", "api_key", "rest_url", "stream_url", "ws_api_url"} <= set(line)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{told['rest_url']}/api/v3/ping") as answer:
+            assert answer.status == 200
+        async with session.ws_connect(f"{told['stream_url']}/ws/btcusdt@bookTicker") as ws:
+            await ws.receive_json(timeout=10)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert not state.exists()
+    assert await process.stderr.read() == b""
+
+
+async def test_a_taken_port_is_an_error_that_names_it(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = await run(tmp_path / "state.json", "--port", str(port))
+        _, error = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in error.decode()
+    assert not (tmp_path / "state.json").exists()
+
+
+async def test_made_up_keys_differ_and_no_flow_stands_still(tmp_path):
+    process = await run(tmp_path / "state.json", "--no-flow")
+    await asyncio.wait_for(process.stdout.readline(), 20)
+    told = json.loads((tmp_path / "state.json").read_text())
+    assert len(told["api_key"]) == len(told["api_secret"]) == 64
+    assert told["api_key"] != told["api_secret"]
+    headers = {"X-Clx-Control": told["control_token"]}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        url = f"{told['control_url']}/book?symbol=BTCUSDT"
+        async with session.get(url) as answer:
+            first = await answer.json()
+        async with session.get(f"{told['rest_url']}/api/v3/trades?symbol=BTCUSDT") as answer:
+            await answer.json()
+        async with session.get(url) as answer:
+            assert await answer.json() == first
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+def test_state_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "state.json"
+    write_state(path, {"pid": 1})
+    write_state(path, {"pid": 2})
+    assert json.loads(path.read_text()) == {"pid": 2}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unwritable_state_leaves_nothing_behind(tmp_path):
+    with pytest.raises(TypeError):
+        write_state(tmp_path / "state.json", {"pid": object()})
+    assert list(tmp_path.iterdir()) == []
