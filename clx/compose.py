@@ -21,7 +21,7 @@ from core.feeds.binance.stream import BinanceFeed
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.market import Levels
-from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
+from core.model.ports import Clock, Journal, Predictor, StrategyRunner, Venue
 from core.model.settings import FeedSettings, Settings, VenueSettings
 from core.model.views import Mode
 from core.strategies.process import ProcessRunner
@@ -63,9 +63,9 @@ class Assembly:
         """Open the journal of this mode: money of different modes never mixes."""
         return SqliteJournal(self.paths.journal(self.settings.mode))
 
-    def feeds(self) -> dict[VenueName, Feed]:
+    def feeds(self) -> dict[VenueName, BinanceFeed]:
         """Build the feeds."""
-        made: dict[VenueName, Feed] = {}
+        made: dict[VenueName, BinanceFeed] = {}
         for name, table in self.settings.feeds.items():
             venue = VenueName(name)
             made[venue] = FEEDS[name](table, clock=self.clock, rng=self._rng(), venue=venue)
@@ -152,10 +152,13 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         tape = assembly.tape()
         if tape is not None:
             stack.callback(tape.close)
+        feeds = assembly.feeds()
+        for feed in feeds.values():
+            stack.push_async_callback(feed.close)
         engine = Engine(
             settings=settings,
             clock=assembly.clock,
-            feeds=assembly.feeds(),
+            feeds=feeds,
             venues=assembly.venues(lambda: holder[0]),
             instruments=(),
             journal=journal,

@@ -16,7 +16,7 @@ from core.model.views import Chart
 
 
 def draw_chart(chart: Chart, instrument: Instrument) -> None:
-    """Draw closing prices and indicators of a chart; indicators of another scale go to the right."""
+    """Draw closing prices and indicators; those of another scale go to the right axis."""
     import plotext
 
     bars = chart.bars

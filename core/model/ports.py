@@ -100,7 +100,10 @@ class Decoder(Protocol):
 class Feed(Protocol):
     """A live source of one venue's market data."""
 
-    venue: VenueName
+    @property
+    def venue(self) -> VenueName:
+        """The venue its events carry."""
+        ...
 
     @property
     def decoder(self) -> Decoder:

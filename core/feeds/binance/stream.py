@@ -88,6 +88,10 @@ class BinanceFeed:
         self._queued: set[InstrumentId] = set()
         self._fetched_ns: dict[InstrumentId, int] = {}
 
+    async def close(self) -> None:
+        """Release the HTTP connections; the feed is of no use afterwards."""
+        await self._http.close()
+
     async def instruments(self) -> list[Instrument]:
         """Fetch what the venue lists.
 
