@@ -63,6 +63,8 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._calls = 0
         self._wake = asyncio.Event()
+        self._flowing = asyncio.Event()
+        """Set while the client takes what is written."""
         self._writer: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._view: MarketView | None = None
@@ -88,6 +90,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give back what the client held."""
         self._transport = None
+        self._flowing.set()
         self._cancel_timer()
         if self._writer is not None:
             self._writer.cancel()
@@ -99,12 +102,14 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop: the client does not read. It gets no say either until it does."""
         self._paused = True
+        self._flowing.clear()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Go on where facts and market are now."""
         self._paused = False
+        self._flowing.set()
         if self._transport is not None:
             self._transport.resume_reading()
         self._wake.set()
@@ -262,6 +267,9 @@ class Connection(asyncio.Protocol):
             self._calls -= 1
         # The facts a command caused arrive before its answer, so the replica is up to date then.
         self._send_facts()
+        while self._paused and self._transport is not None:
+            await self._flowing.wait()
+            self._send_facts()
         self._send(answer)
 
     def _send(self, message: EngineMessage) -> None:

@@ -161,6 +161,16 @@ async def test_facts_of_a_command_arrive_before_its_answer(link: UnixLink, face:
         assert link.replica.seq == face.seq == number
 
 
+async def test_more_facts_than_fit_a_buffer_still_arrive_before_the_answer(
+    link: UnixLink, face: Any
+) -> None:
+    await link.request(GetStatus())
+    for number in range(5000):
+        face.publish(f"{number} {'x' * 400}")
+    await link.request(GetStatus())
+    assert link.replica.seq == face.seq == 5000
+
+
 async def test_origin_of_the_hello_marks_every_request(
     server: LinkServer, face: Any, following: Any
 ) -> None:
