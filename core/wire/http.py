@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,6 +35,10 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 _KEEP_ALIVE_S: Final = 45.0
 _BANNED: Final = frozenset({418, 429})
+
+
+Params: TypeAlias = Sequence[tuple[str, str]] | str
+"""Parameters to encode, or an encoded query."""
 
 
 class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,15 +100,16 @@ class HttpSession:
         method: str,
         path: str,
         *,
-        params: Sequence[tuple[str, str]] = (),
+        params: Params = (),
         headers: Mapping[str, str] = {},
         weight: int = 1,
         urgent: bool = False,
     ) -> HttpReply:
         """Send one request and return its whole answer.
 
-        Parameters are percent-encoded once, exactly as `core.wire.signing` signs them. An urgent
-        request may use the limiter's reserve and never waits for budget.
+        Parameters are percent-encoded once, exactly as `core.wire.signing` signs them; text is
+        sent as it is, for a query that was encoded to be signed. An urgent request may use the
+        limiter's reserve and never waits for budget.
 
         Raises:
             TemporaryError: Nothing was sent.
@@ -113,7 +118,7 @@ class HttpSession:
             DataError: The answer is larger than the bound; its outcome is unknown too.
         """
         await self._wait_for_budget(weight, urgent)
-        query = encode_query(params)
+        query = params if isinstance(params, str) else encode_query(params)
         reply = await self._exchange(method, path, query, headers)
         self._learn_limits(reply)
         return reply
@@ -122,7 +127,7 @@ class HttpSession:
         self,
         path: str,
         *,
-        params: Sequence[tuple[str, str]] = (),
+        params: Params = (),
         headers: Mapping[str, str] = {},
         weight: int = 1,
     ) -> HttpReply:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
-_UNRESERVED = "-_.~"
+_UNRESERVED: Final = "-_.~"
+_plain: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 def encode_query(params: Sequence[tuple[str, str]]) -> str:
     """Percent-encode parameters once, in their order; a space becomes ``%20``, never ``+``."""
-    return "&".join(
-        f"{quote(key, safe=_UNRESERVED)}={quote(value, safe=_UNRESERVED)}" for key, value in params
-    )
+    return "&".join([f"{_encode(key)}={_encode(value)}" for key, value in params])
+
+
+def _encode(text: str) -> str:
+    # Nearly every name and value is plain; the check costs a tenth of quoting.
+    return text if _plain(text) else quote(text, safe=_UNRESERVED)
 
 
 class HmacSigner:
@@ -34,6 +40,7 @@ class HmacSigner:
         keyed.update(text.encode())
         return keyed.hexdigest()
 
-    def signed(self, params: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the parameters followed by ``signature``, made over their encoded form."""
-        return [*params, ("signature", self.hex(encode_query(params)))]
+    def signed(self, params: Sequence[tuple[str, str]]) -> str:
+        """Return the encoded parameters with their signature as the last one."""
+        query = encode_query(params)
+        return f"{query}&signature={self.hex(query)}"

@@ -147,7 +147,7 @@ class BinanceRest:
         """Close the connections."""
         await self._http.close()
 
-    def _sign(self, params: Sequence[Param]) -> list[Param]:
+    def _sign(self, params: Sequence[Param]) -> str:
         stamped = [
             *params,
             ("recvWindow", self._recv_window),

@@ -14,12 +14,12 @@ PARAMS = [
 
 
 def test_binance_published_vector_is_reproduced():
-    signed = HmacSigner(SECRET).signed(PARAMS)
-    assert signed[:-1] == PARAMS
-    assert signed[-1] == (
-        "signature",
-        "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
+    query, _, signature = HmacSigner(SECRET).signed(PARAMS).rpartition("&signature=")
+    assert query == (
+        "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
+        "&recvWindow=5000&timestamp=1499827319559"
     )
+    assert signature == "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
 
 
 def test_signer_gives_the_same_answer_twice():
