@@ -16,14 +16,26 @@ from pathlib import Path
 from typing import Final
 
 from emulator.app import Emulator
+from emulator.binance.auth import well_formed
 
 _KEY_VARIABLE: Final = "CLX_EMULATOR_KEY"
 _SECRET_VARIABLE: Final = "CLX_EMULATOR_SECRET"  # noqa: S105  (the variable's name, not a secret)
 
 
+_BOUNDS: Final = (("port", 0, 65_535), ("history_days", 2, 3_650), ("events_per_second", 1, 2_000))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse arguments, serve, and return the exit status."""
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    for name, least, most in _BOUNDS:
+        value = getattr(args, name)
+        if not least <= value <= most:
+            option = name.replace("_", "-")
+            parser.error(f"--{option} must be {least} to {most}, was {value:g}")
+    if (key := os.environ.get(_KEY_VARIABLE)) and not well_formed(key):
+        parser.error(f"{_KEY_VARIABLE} must be 8-128 of [A-Za-z0-9_-], was {len(key)} characters")
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(args))
     return 130
@@ -75,9 +87,11 @@ async def _serve(args: argparse.Namespace) -> int:
     write_state(args.state_file, state)
     public = {name: value for name, value in state.items() if name not in _UNSAID}
     print(json.dumps(public), flush=True)  # noqa: T201  (the program's one line of output)
-    await stop.wait()
-    await emulator.stop()
-    args.state_file.unlink(missing_ok=True)
+    try:
+        await emulator.run_until(stop)
+    finally:
+        await emulator.stop()
+        args.state_file.unlink(missing_ok=True)
     return 0
 
 

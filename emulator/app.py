@@ -69,6 +69,20 @@ class Emulator:
         await self.listen()
         self._driver = asyncio.create_task(self._drive())
 
+    async def run_until(self, stop: asyncio.Event) -> None:
+        """Run until told to stop; a market that fails ends it with its error.
+
+        Raises:
+            RuntimeError: It was not started.
+        """
+        if self._driver is None:
+            raise RuntimeError("the emulator is not started; await start() first")
+        waiter = asyncio.create_task(stop.wait())
+        await asyncio.wait({waiter, self._driver}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        if self._driver.done():
+            await self._driver
+
     async def listen(self) -> None:
         """Accept connections, on the same port as before once there is one."""
         if self._runner is None or self._site is not None:

@@ -226,12 +226,20 @@ def _oversize(connection: Connection, size: float) -> None:
     connection.send(b'{"e":"oversized","x":"%s"}' % (b"x" * (int(size) or _OVERSIZED)))
 
 
+def _shut_down(connection: Connection, _: float) -> None:
+    stream = b'{"e":"serverShutdown","E":%d}' % connection.now_ms()
+    wrapped = b'{"stream":"!serverShutdown","data":%s}' % stream
+    connection.send(wrapped if connection.combined else stream)
+    connection.finish(1001, b"server shutdown")
+
+
 _BREAKAGES: Final[dict[str, Callable[[Connection, float], None]]] = {
     "malformed_frame": lambda connection, _: connection.send(_MALFORMED),
     "truncated_frame": lambda connection, _: connection.break_frame(),
     "oversized_frame": _oversize,
     "binary_frame": lambda connection, _: connection.send_binary(b'{"e":"trade"}\xff\xfe'),
     "close_streams": _close,
+    "server_shutdown": _shut_down,
 }
 """Faults of one stream connection: (connection, value)."""
 

@@ -14,7 +14,12 @@ from emulator.market.desk import Account
 _DEFAULT_WINDOW_MS: Final = 5_000
 _LONGEST_WINDOW_MS: Final = 60_000
 _AHEAD_MS: Final = 1_000
-_KEY: Final = re.compile(r"^[A-Za-z0-9]{8,128}$")
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
+
+
+def well_formed(api_key: str | None) -> bool:
+    """Return whether something could be an API key at all."""
+    return api_key is not None and _KEY.fullmatch(api_key) is not None
 
 
 class Keys:
@@ -53,9 +58,9 @@ class Keys:
         return account
 
     def _find(self, api_key: str | None) -> tuple[bytes, Account]:
-        if not api_key or not _KEY.match(api_key):
+        if not well_formed(api_key):
             raise ApiError(-2014, "API-key format invalid.", 401)
-        known = self._known.get(api_key)
+        known = self._known.get(api_key or "")
         if known is None:
             raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
         return known

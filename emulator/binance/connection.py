@@ -65,8 +65,10 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Queue a text frame; a client too slow for the bound is disconnected."""
+        if self._closing is not None:
+            return
         if len(self._outbox) >= _OUTBOX_MESSAGES:
-            self.close(_POLICY, b"too slow")
+            self.abort()
             return
         self._outbox.append(data)
         self._wake.set()
@@ -77,6 +79,15 @@ class Connection:
         self._outbox.clear()
         self.stalled.set()
         self._wake.set()
+
+    def finish(self, code: int, reason: bytes) -> None:
+        """Close with a close frame once what is queued has been sent."""
+        self._closing = (code, reason)
+        self._wake.set()
+
+    def now_ms(self) -> int:
+        """Return the time of the connection's clock."""
+        return self._clock.now_ns() // 1_000_000
 
     def abort(self) -> None:
         """Drop the connection without a close frame."""

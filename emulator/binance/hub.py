@@ -116,6 +116,8 @@ class Hub:
             if message is not None and self.wanted(name):
                 if self._faults.take(("gap",), sent_ms, symbol=symbol):
                     continue
+                if self._faults.take(("duplicate_depth",), sent_ms, symbol=symbol):
+                    self.publish(name, message)
                 self.publish(name, message)
         for levels in _TOPS:
             name = f"{pump.lower}@depth{levels}"

@@ -93,7 +93,7 @@ class Params:
         value = self.text(name)
         if value is None:
             return None
-        if not re.match(_INTEGER, value):
+        if not re.fullmatch(_INTEGER, value):
             raise illegal(name, _INTEGER)
         return int(value)
 
@@ -115,7 +115,7 @@ class Params:
         value = self.text(name)
         if value is None:
             return None
-        if not re.match(_DECIMAL, value):
+        if not re.fullmatch(_DECIMAL, value):
             raise illegal(name, _DECIMAL)
         whole, _, fraction = value.partition(".")
         fraction = fraction.rstrip("0")
@@ -126,14 +126,14 @@ class Params:
     def client_id(self, name: str) -> str | None:
         """Return a client order id, None when it was not sent."""
         value = self.text(name)
-        if value is not None and not re.match(_CLIENT_ID, value):
+        if value is not None and not re.fullmatch(_CLIENT_ID, value):
             raise illegal(name, _CLIENT_ID)
         return value
 
     def symbol(self, name: str = "symbol") -> str:
         """Return a mandatory, well-formed symbol."""
         value = self.need(name)
-        if not re.match(_SYMBOL, value):
+        if not re.fullmatch(_SYMBOL, value):
             raise illegal(name, _SYMBOL)
         return value
 
@@ -151,7 +151,7 @@ class Params:
         except orjson.JSONDecodeError:
             raise illegal("symbols", _SYMBOLS) from None
         if not isinstance(names, list) or not all(
-            isinstance(name, str) and re.match(_SYMBOL, name) for name in names
+            isinstance(name, str) and re.fullmatch(_SYMBOL, name) for name in names
         ):
             raise illegal("symbols", _SYMBOLS)
         return names

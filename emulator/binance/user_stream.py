@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from emulator.binance.private_wire import account_position, execution_report
@@ -35,6 +36,13 @@ class UserStream:
                 times = 2
         else:
             event = account_position(message, now_ms)
+        late = venue.faults.take(("delay_reports_ms",), now_ms)
+        if late is not None:
+            asyncio.get_running_loop().call_later(late.value / 1_000, self._send, event, times)
+        else:
+            self._send(event, times)
+
+    def _send(self, event: Json, times: int) -> None:
         for sink in tuple(self.sinks.values()):
             for _ in range(times):
                 sink(event)

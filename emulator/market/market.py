@@ -76,10 +76,6 @@ class Market:
     def step(self, by_ns: int) -> None:
         """Move time forward; the crowd acts in whole quanta, the rest is kept for later."""
         self.now_ns += by_ns
-        if self.now_ns - self._done_ns > _LONGEST_CATCH_UP_NS:
-            # The machine slept: the market does not replay hours at once.
-            self._done_ns = self.now_ns - _LONGEST_CATCH_UP_NS
-            self._next_second_ns = max(self._next_second_ns, self._done_ns)
         while self._done_ns + QUANTUM_NS <= self.now_ns:
             start = self._done_ns
             self._done_ns += QUANTUM_NS
@@ -96,8 +92,15 @@ class Market:
         return self._done_ns
 
     def follow(self, clock: Clock) -> None:
-        """Move time forward to a clock's now."""
+        """Move time forward to a clock's now, passing over what is longer ago than two seconds."""
         behind = clock.now_ns() - self.now_ns
+        if behind > _LONGEST_CATCH_UP_NS:
+            # The machine slept: the market does not replay hours at once.
+            skipped = behind - _LONGEST_CATCH_UP_NS
+            self.now_ns += skipped
+            self._done_ns += skipped
+            self._next_second_ns += skipped
+            behind = _LONGEST_CATCH_UP_NS
         if behind > 0:
             self.step(behind)
 

@@ -11,7 +11,7 @@ import sys
 import aiohttp
 import pytest
 
-from emulator.__main__ import write_state
+from emulator.__main__ import main, write_state
 
 KEYS = {"CLX_EMULATOR_KEY": "fromenvironment1", "CLX_EMULATOR_SECRET": "secret1"}
 
@@ -96,3 +96,25 @@ def test_unwritable_state_leaves_nothing_behind(tmp_path):
     with pytest.raises(TypeError):
         write_state(tmp_path / "state.json", {"pid": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--events-per-second", "0"], "--events-per-second must be 1 to 2000, was 0"),
+        (["--history-days", "1"], "--history-days must be 2 to 3650, was 1"),
+        (["--port", "70000"], "--port must be 0 to 65535, was 70000"),
+    ],
+)
+def test_figures_out_of_range_are_named(tmp_path, capsys, args, words):
+    with pytest.raises(SystemExit) as ended:
+        main(["--state-file", str(tmp_path / "s"), *args])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_key_that_no_client_could_send_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("CLX_EMULATOR_KEY", "short")
+    with pytest.raises(SystemExit):
+        main(["--state-file", str(tmp_path / "s")])
+    assert "CLX_EMULATOR_KEY must be 8-128" in capsys.readouterr().err

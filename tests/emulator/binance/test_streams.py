@@ -322,3 +322,40 @@ async def test_snapshot_can_be_made_older_than_the_stream(client, ws):
     first = await receive(socket)
     _, image = await client.public("depth", symbol="BTCUSDT", limit=5)
     assert image["lastUpdateId"] < first["U"]
+
+
+async def test_duplicated_depth_event_comes_twice(client, ws):
+    socket = await ws("/ws/btcusdt@depth@100ms")
+    await receive(socket)
+    await client.arm("duplicate_depth", symbol="BTCUSDT")
+    ids = [(await receive(socket))["u"] for _ in range(6)]
+    assert len(set(ids)) == 5
+
+
+async def test_shutdown_is_announced_then_carried_out(client, ws):
+    socket = await ws("/stream?streams=x@trade")
+    await client.arm("server_shutdown")
+    message = await receive(socket)
+    assert (message["stream"], message["data"]["e"]) == ("!serverShutdown", "serverShutdown")
+    await socket.receive(timeout=10)
+    assert socket.close_code == 1001
+
+
+async def test_a_client_that_never_reads_is_disconnected_and_nobody_waits_for_it(client, until):
+    hub = client.emulator.venue.hub
+    _, writer = await asyncio.open_connection("127.0.0.1", client.emulator.port)
+    writer.write(
+        b"GET /ws/x@y HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await until(lambda: hub.wanted("x@y"))
+    writer.transport.pause_reading()
+
+    def flood():
+        for _ in range(3_000):
+            hub.publish("x@y", {"filler": "z" * 1_000})
+        return not hub.wanted("x@y")
+
+    await until(flood)
+    assert not hub.connections
+    writer.close()

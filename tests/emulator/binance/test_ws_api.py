@@ -184,6 +184,15 @@ async def test_suppressed_and_doubled_reports(api):
     assert events[0] == events[1]
 
 
+async def test_late_reports_come_after_later_ones(api):
+    await api.signed("userDataStream.subscribe.signature")
+    await api.client.arm("delay_reports_ms", value=150)
+    await buy(api.client, newClientOrderId="late")
+    events = [await api.event() for _ in range(2)]
+    assert [event["e"] for event in events] == ["outboundAccountPosition", "executionReport"]
+    assert events[1]["c"] == "late"
+
+
 async def test_lost_ack_over_the_socket_drops_it_after_acceptance(api):
     await api.client.arm("lost_ack")
     with pytest.raises(AssertionError, match=r"CLOSE|ERROR"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.model.market import Side
-from emulator.clock import MS, SECOND
+from emulator.clock import MS, SECOND, VirtualClock
 from emulator.market.listings import LISTINGS
 from emulator.market.market import Market
 
@@ -163,7 +163,10 @@ def test_crowd_takes_exactly_what_is_asked_up_to_a_price():
 def test_after_a_long_sleep_the_market_catches_up_in_bounded_work():
     made = market(listings=(BTC,))
     before = made.shards["BTCUSDT"].engine.seq
-    made.step(3_600 * SECOND)
+    clock = VirtualClock(START_NS)
+    clock.advance(3_600 * SECOND)
+    made.follow(clock)
     done = made.shards["BTCUSDT"].engine.seq - before
     assert 0 < done < 5_000
+    assert made.now_ns == clock.now_ns()
     assert made.acted_ns >= made.now_ns - 20 * MS
