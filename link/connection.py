@@ -196,11 +196,15 @@ class Connection(asyncio.Protocol):
         self._writer = self._server.spawn(self._write())
 
     async def _write(self) -> None:
-        while self._transport is not None:
-            await self._wake.wait()
-            self._wake.clear()
-            self._send_facts()
-            self._send_frame()
+        try:
+            while self._transport is not None:
+                await self._wake.wait()
+                self._wake.clear()
+                self._send_facts()
+                self._send_frame()
+        except Exception as error:
+            self.farewell(f"the engine could not serve this client: {error!r}; see its log")
+            raise
 
     def _send_facts(self) -> None:
         ring = self._server.ring

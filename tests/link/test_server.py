@@ -197,6 +197,16 @@ async def test_bug_in_a_command_answers_and_leaves_the_link_up(
     assert (await link.request(GetStatus())).status.session == "s1"
 
 
+async def test_engine_that_cannot_make_a_snapshot_says_so_instead_of_keeping_silent(
+    server: LinkServer, face: Any, following: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face, "status", lambda: 1 / 0)
+    async with following(UnixLink(server.path)) as link:
+        with pytest.raises(LinkError, match=r"could not serve this client: ZeroDivisionError"):
+            await link.request(GetStatus())
+    assert server.failures == 1
+
+
 async def test_unanswered_request_says_so_and_a_late_answer_is_dropped(
     link: UnixLink, face: Any
 ) -> None:
