@@ -45,7 +45,8 @@ def figures(
     hit = ((p_up > 0.5) == (up > 0.5)).astype(np.float64)
     base_hit = ((base_up > 0.5) == (up > 0.5)).astype(np.float64)
     low, high = bootstrap(hit, ts_ms)
-    rank = np.corrcoef(_ranks(p_up), _ranks(returns))[0, 1]
+    ranks = _ranks(p_up)
+    rank = np.corrcoef(ranks, _ranks(returns))[0, 1] if np.ptp(ranks) else 0.0
     inside = (returns >= quantiles[:, 0]) & (returns <= quantiles[:, 2])
     fixed = np.quantile(returns, LEVELS)[None, :].repeat(len(returns), axis=0)
     model_pinball = pinball(returns, quantiles)
