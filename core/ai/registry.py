@@ -42,3 +42,10 @@ def load_predictor(
         return OnnxPredictor(ModelId(model_id), path, instruments)
     except DataError as error:
         raise DataError(f"model {model_id} ({path.name}): {error}") from None
+
+
+def model_card(model_id: str) -> str | None:
+    """Return the card of a model that comes with clx, as markdown, or None if there is none."""
+    path = shipped().get(model_id)
+    card = path.with_suffix(".md") if path is not None else None
+    return card.read_text() if card is not None and card.is_file() else None

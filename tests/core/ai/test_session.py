@@ -13,7 +13,7 @@ import pytest
 from core.ai import session
 from core.ai.card import CARD_KEY, seal
 from core.ai.features import WARMUP, compute, schema_sha256
-from core.ai.registry import load_predictor, shipped
+from core.ai.registry import load_predictor, model_card, shipped
 from core.ai.session import OnnxPredictor
 from core.model.errors import ConfigError, DataError
 from core.model.ids import InstrumentId
@@ -50,8 +50,10 @@ def test_the_shipped_model_is_small_and_says_what_it_is(tiny, file) -> None:
     assert info.trained_on.startswith("simulated: BTCUSDT")
     assert info.state == "ready"
     assert len(info.version) == 12
-    card = shipped()["tiny-1m"].with_suffix(".md").read_text()
+    card = model_card("tiny-1m")
+    assert card is not None
     assert info.version in card
+    assert model_card("no-such-model") is None
     assert {"accuracy", "accuracy_base", "accuracy_low", "coverage_80"} <= set(info.metrics)
 
 
