@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from emulator.app import Emulator
-from emulator.binance.auth import well_formed
+from emulator.binance.gate.auth import well_formed
 
 _KEY_VARIABLE: Final = "CLX_EMULATOR_KEY"
 _SECRET_VARIABLE: Final = "CLX_EMULATOR_SECRET"  # noqa: S105  (the variable's name, not a secret)

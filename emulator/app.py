@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 
 from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
-from emulator.binance.streams import StreamEndpoint
-from emulator.binance.user_stream import UserStream
+from emulator.binance.streams.endpoint import StreamEndpoint
+from emulator.binance.streams.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.ws_api import WsApiEndpoint
 from emulator.clock import Clock, WallClock
@@ -51,7 +51,8 @@ class Emulator:
         self.port = 0
         """The port it listens on, once started."""
         self._control_token = control_token
-        self._ws_api = WsApiEndpoint(self.venue, UserStream(self.venue))
+        self.user_stream = UserStream(self.venue)
+        self._ws_api = WsApiEndpoint(self.venue, self.user_stream)
         doors = Doors(self.listen, self.refuse, self._ws_api.connections)
         self._control = Control(self.venue, control_token, doors)
         self._runner: web.AppRunner | None = None

@@ -15,8 +15,8 @@ import orjson
 from aiohttp import web
 
 from core.model.market import Side
-from emulator.binance.connection import Connection
 from emulator.binance.private_wire import own_trade, queried
+from emulator.binance.streams.connection import Connection
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json, amount
 from emulator.clock import MS

@@ -7,7 +7,7 @@ from typing import Final
 from core.model.market import Side
 from core.model.orders import TimeInForce
 from emulator.binance.wire import Json, Writer, amount
-from emulator.market.desk import BalancesMoved, DeskOrder, Fill, Kind, Report, What
+from emulator.market.accounts import BalancesMoved, DeskOrder, Fill, Kind, Report, What
 
 KINDS: Final = {"LIMIT": Kind.LIMIT, "LIMIT_MAKER": Kind.LIMIT_MAKER, "MARKET": Kind.MARKET}
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from emulator.binance.errors import ApiError, missing
-from emulator.binance.params import Params
+from emulator.binance.gate.errors import ApiError, missing
+from emulator.binance.gate.params import Params
 from emulator.binance.symbols import RATE_LIMITS, describe
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json

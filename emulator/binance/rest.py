@@ -16,12 +16,12 @@ import orjson
 from aiohttp import web
 
 from emulator.binance import public, trading
-from emulator.binance.auth import without_signature
-from emulator.binance.errors import ApiError, missing
-from emulator.binance.params import Params
+from emulator.binance.gate.auth import without_signature
+from emulator.binance.gate.errors import ApiError, missing
+from emulator.binance.gate.params import Params
 from emulator.binance.striking import Dropped, ProxyFailed, strike
 from emulator.binance.venue import Venue
-from emulator.market.desk import Account
+from emulator.market.accounts import Account
 
 PublicHandler = Callable[[Venue, Params], Awaitable[Any]]
 PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]

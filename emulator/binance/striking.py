@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from emulator.binance.errors import NOT_SENT, TIMEOUT_UNKNOWN, ApiError
+from emulator.binance.gate.errors import NOT_SENT, TIMEOUT_UNKNOWN, ApiError
 from emulator.binance.venue import Venue
 from emulator.faults import ORDER_FAULTS
 

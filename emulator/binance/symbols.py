@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from core.model.market import Side
-from emulator.binance.errors import ApiError, filter_failure
-from emulator.binance.limits import ORDERS_PER_10S, ORDERS_PER_DAY, WEIGHT_PER_MINUTE
+from emulator.binance.gate.errors import ApiError, filter_failure
+from emulator.binance.gate.limits import ORDERS_PER_10S, ORDERS_PER_DAY, WEIGHT_PER_MINUTE
 from emulator.binance.wire import Json, amount
-from emulator.market.desk import Account, Kind
+from emulator.market.accounts import Account, Kind
 from emulator.market.listings import E8, Listing
 
 _MAX_ORDERS: Final = 200

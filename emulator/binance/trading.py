@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from core.model.market import Side
 from core.model.orders import TimeInForce
-from emulator.binance import errors
-from emulator.binance.errors import ApiError, missing
-from emulator.binance.params import Params
+from emulator.binance.gate import errors
+from emulator.binance.gate.errors import ApiError, missing
+from emulator.binance.gate.params import Params
 from emulator.binance.private_wire import (
     KINDS,
     SIDES,
@@ -22,7 +22,7 @@ from emulator.binance.private_wire import (
 from emulator.binance.symbols import check_open_orders, check_value, whole_lots, whole_ticks
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json, amount
-from emulator.market.desk import Account, DeskOrder, Kind, Refusal, Refused, Ticket
+from emulator.market.accounts import Account, DeskOrder, Kind, Refusal, Refused, Ticket
 from emulator.market.listings import Listing
 from emulator.market.shard import Shard
 

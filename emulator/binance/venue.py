@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from core.model.market import Side
-from emulator.binance.auth import Keys
-from emulator.binance.depth import DepthFeed
-from emulator.binance.errors import bad_symbol
-from emulator.binance.hub import Hub
-from emulator.binance.limits import Limiter
+from emulator.binance.gate.auth import Keys
+from emulator.binance.gate.errors import bad_symbol
+from emulator.binance.gate.limits import Limiter
+from emulator.binance.streams.depth import DepthFeed
+from emulator.binance.streams.hub import Hub
 from emulator.binance.wire import Writer
 from emulator.clock import MS, Clock
 from emulator.faults import Faults

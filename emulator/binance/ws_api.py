@@ -17,17 +17,17 @@ import orjson
 from aiohttp import web
 
 from emulator.binance import public, trading
-from emulator.binance.auth import check_time
-from emulator.binance.connection import Connection
-from emulator.binance.errors import ApiError, missing
-from emulator.binance.limits import WEIGHT_PER_MINUTE
-from emulator.binance.params import Params
+from emulator.binance.gate.auth import check_time
+from emulator.binance.gate.errors import ApiError, missing
+from emulator.binance.gate.limits import WEIGHT_PER_MINUTE
+from emulator.binance.gate.params import Params
+from emulator.binance.streams.connection import Connection
+from emulator.binance.streams.user_stream import UserStream
 from emulator.binance.striking import Dropped, ProxyFailed, strike
-from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
 from emulator.clock import MS
-from emulator.market.desk import Account
+from emulator.market.accounts import Account
 
 _PUBLIC: Final[dict[str, tuple[int, Callable[[Venue, Params], Awaitable[Any]]]]] = {
     "ping": (1, public.ping),

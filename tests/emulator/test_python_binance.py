@@ -18,7 +18,7 @@ async def api(emulator):
     made = binance.AsyncClient("k" * 32, "s" * 32)
     made.API_URL = f"http://127.0.0.1:{emulator.port}/api"
     made.ws_api._url = f"ws://127.0.0.1:{emulator.port}/ws-api/v3"
-    made.ws_api.TIMEOUT = 2  # how long it goes on reading when it is told to close
+    made.ws_api.TIMEOUT = 1  # how long it goes on reading when it is told to close
     yield made
     await made.close_connection()
 

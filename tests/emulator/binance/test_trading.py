@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from core.model.market import Side
-from emulator.market.desk import Kind, Ticket
+from emulator.market.accounts import Kind, Ticket
 
 
 async def top(client, symbol="BTCUSDT"):

@@ -203,9 +203,9 @@ async def test_lost_ack_over_the_socket_drops_it_after_acceptance(api):
     assert [order["status"] for order in oracle["orders"]] == ["FILLED"]
 
 
-async def test_closed_user_streams(api):
+async def test_closed_user_streams(api, until):
     await api.signed("userDataStream.subscribe.signature")
     await api.client.arm("close_user_streams", value=1)
     message = await api.socket.receive(timeout=10)
     assert message.type is not WSMsgType.TEXT
-    assert api.client.emulator.venue.account.sinks
+    await until(lambda: not api.client.emulator.user_stream.sinks)

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from core.model.market import Side
 from core.model.orders import TimeInForce
 from emulator.clock import SECOND
-from emulator.market.desk import (
+from emulator.market.accounts import (
     BalancesMoved,
-    Desk,
     Kind,
     Refusal,
     Refused,
@@ -18,6 +17,7 @@ from emulator.market.desk import (
     Ticket,
     What,
 )
+from emulator.market.desk import Desk
 from emulator.market.listings import E8, LISTINGS
 from emulator.market.market import Market
 

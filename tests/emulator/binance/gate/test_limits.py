@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.binance.errors import ApiError
-from emulator.binance.limits import ORDERS_PER_10S, Limiter
+from emulator.binance.gate.errors import ApiError
+from emulator.binance.gate.limits import ORDERS_PER_10S, Limiter
 
 
 class Now:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from emulator.binance.errors import ApiError
+from emulator.binance.gate.errors import ApiError
 
 WEIGHT_PER_MINUTE: Final = 6_000
 ORDERS_PER_10S: Final = 100

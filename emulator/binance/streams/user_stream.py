@@ -8,7 +8,7 @@ from collections.abc import Callable
 from emulator.binance.private_wire import account_position, execution_report
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
-from emulator.market.desk import BalancesMoved, Report
+from emulator.market.accounts import BalancesMoved, Report
 
 EventSink = Callable[[Json], None]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from emulator.binance.connection import Connection
-from emulator.binance.hub import Hub
+from emulator.binance.streams.connection import Connection
+from emulator.binance.streams.hub import Hub
 from emulator.clock import Clock
 
 _MOST_STREAMS: Final = 1_024

@@ -7,9 +7,9 @@ import hmac
 import re
 from typing import Final
 
-from emulator.binance.errors import ApiError, missing
-from emulator.binance.params import Params
-from emulator.market.desk import Account
+from emulator.binance.gate.errors import ApiError, missing
+from emulator.binance.gate.params import Params
+from emulator.market.accounts import Account
 
 _DEFAULT_WINDOW_MS: Final = 5_000
 _LONGEST_WINDOW_MS: Final = 60_000

@@ -115,7 +115,7 @@ async def test_partial_depth_has_no_symbol_and_n_levels(ws):
 async def test_second_bars_close_once_each_and_sum_their_trades(ws):
     socket = await ws("/stream?streams=btcusdt@kline_1s/btcusdt@trade")
     bars, trades = {}, []
-    while len(bars) < 3:
+    while len(bars) < 2:
         message = await receive(socket)
         data = message["data"]
         if data["e"] == "trade":

@@ -5,9 +5,9 @@ import hmac
 
 import pytest
 
-from emulator.binance.auth import Keys, without_signature
-from emulator.binance.params import Params
-from emulator.market.desk import Account
+from emulator.binance.gate.auth import Keys, without_signature
+from emulator.binance.gate.params import Params
+from emulator.market.accounts import Account
 
 
 def test_the_documented_signature_vector_is_accepted():

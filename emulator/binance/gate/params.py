@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from emulator.binance.errors import ApiError, illegal, missing
+from emulator.binance.gate.errors import ApiError, illegal, missing
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 import orjson
 
 from core.model.market import Side
-from emulator.binance.connection import Connection
-from emulator.binance.depth import DepthFeed
+from emulator.binance.streams.connection import Connection
+from emulator.binance.streams.depth import DepthFeed
 from emulator.binance.wire import Json, Writer
 from emulator.clock import MS
 from emulator.faults import Faults

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.binance.errors import ApiError
-from emulator.binance.params import Params
+from emulator.binance.gate.errors import ApiError
+from emulator.binance.gate.params import Params
 from emulator.binance.wire import amount
 
 

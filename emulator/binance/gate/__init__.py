@@ -1,0 +1,1 @@
+"""What a request passes before anything is done: parameters, keys, signatures, limits."""

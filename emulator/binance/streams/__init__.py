@@ -1,0 +1,1 @@
+"""WebSocket streams: connections, who listens to what, and what is sent when."""
