@@ -25,6 +25,7 @@ from core.model.errors import (
 )
 from core.model.ports import Clock
 from core.wire.limits import WeightLimiter
+from core.wire.lines import Lines
 from core.wire.signing import encode_query
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int
     headers: Mapping[str, str]
-    """Case-insensitive."""
+    """Names in lower case."""
     body: bytes
     url: str
     """As requested, a signature left out; safe to log and tape."""
@@ -54,15 +55,16 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def retry_after_s(self) -> float:
         """The venue's ``Retry-After`` in seconds, 0 if it states none."""
-        text = self.headers.get("Retry-After", "")
+        text = self.headers.get("retry-after", "")
         return float(text) if text.isdigit() else 0.0
 
 
 class HttpSession:
     """Requests to one base URL over kept-alive connections.
 
-    ``GET`` and ``DELETE`` that meet a connection the server just closed are sent once more, as
-    HTTP allows for idempotent methods; ``POST`` never is.
+    Urgent requests go over lines of their own (`core.wire.lines`), each written at most once.
+    Others go through aiohttp, which knows proxies and compression, and sends a ``GET`` once more
+    when it meets a connection the server just closed. Behind a proxy, everything does.
     """
 
     def __init__(
@@ -88,9 +90,11 @@ class HttpSession:
         self._clock = clock
         self._timeout_s = timeout_s
         self._limiter = limiter
-        self._weight_header = weight_header
+        self._weight_header = weight_header.lower()
         self._max_body_bytes = max_body_bytes
         self._client: ClientSession | None = None
+        self._lines: Lines | None = None
+        self._proxied: bool | None = None
 
     def __repr__(self) -> str:
         return f"HttpSession({self.base_url!r})"
@@ -119,7 +123,17 @@ class HttpSession:
         """
         await self._wait_for_budget(weight, urgent)
         query = params if isinstance(params, str) else encode_query(params)
-        reply = await self._exchange(method, path, query, headers)
+        lines = self._direct() if urgent else None
+        if lines is None:
+            reply = await self._exchange(method, path, query, headers)
+        else:
+            raw = await lines.exchange(method, path, query, headers)
+            reply = HttpReply(
+                status=raw.status,
+                headers=raw.headers,
+                body=raw.body,
+                url=_shown(f"{self.base_url}{path}", query),
+            )
         self._learn_limits(reply)
         return reply
 
@@ -145,6 +159,8 @@ class HttpSession:
 
     async def close(self) -> None:
         """Close every connection; the next request opens new ones."""
+        if self._lines is not None:
+            self._lines.close()
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -165,9 +181,9 @@ class HttpSession:
             ) as response:
                 return HttpReply(
                     status=response.status,
-                    headers=response.headers,
+                    headers={name.lower(): value for name, value in response.headers.items()},
                     body=await self._read(response, what),
-                    url=url.partition("&signature=")[0],
+                    url=_shown(f"{self.base_url}{path}", query),
                 )
         except (
             aiohttp.ClientConnectorError,
@@ -177,6 +193,16 @@ class HttpSession:
             raise TemporaryError(f"{what}: not sent, {_words(error)}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(f"{what}: sent, no whole answer, {_words(error)}") from None
+
+    def _direct(self) -> Lines | None:
+        """Return the lines, None where a proxy stands between."""
+        if self._proxied is None:
+            self._proxied = not self._loopback and _has_proxy(self.base_url)
+        if self._lines is None and not self._proxied:
+            self._lines = Lines(
+                self.base_url, timeout_s=self._timeout_s, max_body_bytes=self._max_body_bytes
+            )
+        return self._lines
 
     async def _read(self, response: ClientResponse, what: str) -> bytes:
         chunks: list[bytes] = []
@@ -232,6 +258,18 @@ class HttpSession:
             self._limiter.observe(int(used))
         if reply.status in _BANNED:
             self._limiter.block(max(reply.retry_after_s, 1.0))
+
+
+def _shown(address: str, query: str) -> str:
+    """Return a URL without the signature."""
+    return f"{address}?{query.partition('&signature=')[0]}" if query else address
+
+
+def _has_proxy(base_url: str) -> bool:
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(base_url)
+    return parts.scheme in getproxies() and not proxy_bypass(parts.hostname or "")
 
 
 def _words(error: BaseException) -> str:

@@ -7,7 +7,14 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from core.model.errors import ConfigError, DataError, RateLimited, TemporaryError, VenueError
+from core.model.errors import (
+    ConfigError,
+    DataError,
+    OutcomeUnknown,
+    RateLimited,
+    TemporaryError,
+    VenueError,
+)
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.binance.messages import ERROR, SERVER_TIME, ErrorBody
@@ -65,19 +72,19 @@ class BinanceRest:
         return self._clock.now_ns() // _MS + self.offset_ms
 
     async def sync_time(self) -> None:
-        """Sample the venue's clock; also keeps a connection warm for the next order.
+        """Sample the venue's clock; also keeps a line warm for the next order.
 
         Raises:
             TemporaryError: No usable answer.
         """
         asked_ns = self._clock.now_ns()
         try:
-            reply = await self._http.get("/api/v3/time")
+            reply = await self._http.request("GET", "/api/v3/time", urgent=True)
             answered_ns = self._clock.now_ns()
             if reply.status != 200:
                 raise TemporaryError(f"{reply.url}: status {reply.status}")
             server_ms = decode(SERVER_TIME, reply).server_time
-        except (RateLimited, DataError) as error:
+        except (RateLimited, OutcomeUnknown, DataError) as error:
             raise TemporaryError(str(error)) from error
         self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
 

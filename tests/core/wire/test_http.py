@@ -52,6 +52,12 @@ def answer(body: bytes, status: str = "200 OK", *headers: str, length: int | Non
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
 
 
+@pytest.fixture(params=[False, True], ids=["aiohttp", "line"])
+def urgent(request) -> bool:
+    """Run a test over both ways to send."""
+    return request.param
+
+
 @asynccontextmanager
 async def served(*answers: bytes | None, clock, **kwargs):
     wire = Wire(*answers)
@@ -66,11 +72,11 @@ async def served(*answers: bytes | None, clock, **kwargs):
         await server.wait_closed()
 
 
-async def test_query_is_sent_byte_for_byte_as_signed(clock):
+async def test_query_is_sent_byte_for_byte_as_signed(clock, urgent):
     params = [("symbol", "BTCUSDT"), ("newClientOrderId", "a b/ü+1"), ("timestamp", "1")]
     signer = HmacSigner("secret")
     async with served(answer(b"{}"), clock=clock) as (wire, session):
-        reply = await session.request("POST", "/order", params=signer.signed(params))
+        reply = await session.request("POST", "/order", params=signer.signed(params), urgent=urgent)
         target = wire.requests[0].split()[1]
         sent, _, signature = target.removeprefix("/order?").rpartition("&signature=")
         assert sent == "symbol=BTCUSDT&newClientOrderId=a%20b%2F%C3%BC%2B1&timestamp=1"
@@ -79,39 +85,43 @@ async def test_query_is_sent_byte_for_byte_as_signed(clock):
         assert reply.url.endswith(sent)
 
 
-async def test_connection_is_kept_alive_between_requests(clock):
+async def test_connection_is_kept_alive_between_requests(clock, urgent):
     async with served(answer(b"1"), answer(b"2"), clock=clock) as (wire, session):
-        assert (await session.request("GET", "/a")).body == b"1"
-        assert (await session.request("GET", "/b")).body == b"2"
+        assert (await session.request("GET", "/a", urgent=urgent)).body == b"1"
+        assert (await session.request("GET", "/b", urgent=urgent)).body == b"2"
         assert wire.connections == 1
 
 
-async def test_refused_connection_was_certainly_not_sent(clock):
+async def test_refused_connection_was_certainly_not_sent(clock, urgent):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         session = HttpSession(
             f"http://127.0.0.1:{taken.getsockname()[1]}", clock=clock, timeout_s=5
         )
         with pytest.raises(TemporaryError, match=r"POST http.*not sent"):
-            await session.request("POST", "/order", params=[("signature", "S3CRET")])
+            await session.request("POST", "/order", urgent=urgent, params=[("signature", "S3CRET")])
         await session.close()
 
 
-async def test_reset_after_sending_is_unknown_and_hides_the_signature(clock):
+async def test_reset_after_sending_is_unknown_and_hides_the_signature(clock, urgent):
     async with served(b"", clock=clock) as (_, session):
         with pytest.raises(OutcomeUnknown) as caught:
             await session.request(
-                "POST", "/order", params=[("signature", "S3CRET")], headers={"X-MBX-APIKEY": "KEY"}
+                "POST",
+                "/order",
+                params=[("signature", "S3CRET")],
+                headers={"X-MBX-APIKEY": "KEY"},
+                urgent=urgent,
             )
         assert "S3CRET" not in repr(caught.value)
         assert "KEY" not in repr(caught.value)
         assert caught.value.__cause__ is None
 
 
-async def test_silence_after_sending_is_unknown(clock):
+async def test_silence_after_sending_is_unknown(clock, urgent):
     async with served(None, clock=clock, timeout_s=0.05) as (wire, session):
         with pytest.raises(OutcomeUnknown, match="timed out"):
-            await session.request("POST", "/order")
+            await session.request("POST", "/order", urgent=urgent)
         assert len(wire.requests) == 1
 
 
@@ -119,37 +129,37 @@ async def test_truncated_body_is_unknown_and_merely_temporary_for_a_read(clock):
     cut = answer(b'{"a":', "200 OK", "Connection: close", length=500)
     async with served(cut, cut, clock=clock) as (_, session):
         with pytest.raises(OutcomeUnknown, match="no whole answer"):
-            await session.request("POST", "/order")
+            await session.request("POST", "/order", urgent=True)
         with pytest.raises(TemporaryError):
             await session.get("/time")
 
 
-async def test_post_is_never_sent_twice_on_a_dead_kept_connection(clock):
+async def test_post_is_never_sent_twice_on_a_dead_kept_connection(clock, urgent):
     async with served(answer(b"1"), b"", answer(b"3"), clock=clock) as (wire, session):
-        await session.request("GET", "/warm")
+        await session.request("GET", "/warm", urgent=urgent)
         with pytest.raises(OutcomeUnknown):
-            await session.request("POST", "/order")
+            await session.request("POST", "/order", urgent=urgent)
         assert [r.split()[0] for r in wire.requests] == ["GET", "POST"]
 
 
-async def test_oversized_answer_is_refused_with_the_bound(clock):
+async def test_oversized_answer_is_refused_with_the_bound(clock, urgent):
     async with served(answer(b"x" * 2000), clock=clock, max_body_bytes=1000) as (_, session):
         with pytest.raises(DataError, match="at most 1000 bytes"):
-            await session.request("GET", "/exchangeInfo")
+            await session.request("GET", "/exchangeInfo", urgent=urgent)
 
 
-async def test_redirects_are_answers_not_followed(clock):
+async def test_redirects_are_answers_not_followed(clock, urgent):
     moved = answer(b"", "302 Found", "Location: http://127.0.0.1:1/else")
     async with served(moved, clock=clock) as (wire, session):
-        assert (await session.request("GET", "/a")).status == 302
+        assert (await session.request("GET", "/a", urgent=urgent)).status == 302
         assert len(wire.requests) == 1
 
 
-async def test_used_weight_header_feeds_the_limiter(clock):
+async def test_used_weight_header_feeds_the_limiter(clock, urgent):
     limiter = WeightLimiter(clock=clock, capacity=100)
     reply = answer(b"{}", "200 OK", "x-mbx-used-weight-1m: 77")
     async with served(reply, clock=clock, limiter=limiter) as (_, session):
-        await session.request("GET", "/time", weight=2)
+        await session.request("GET", "/time", urgent=urgent, weight=2)
         assert limiter.used == 77
 
 
