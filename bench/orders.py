@@ -241,7 +241,7 @@ class Bench:
 
 async def measure(folder: Path, *, isolated: bool) -> tuple[list[float], list[float]]:
     """Run one bench against a fresh counterparty."""
-    folder.mkdir()
+
     other = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.counterparty",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -284,10 +284,11 @@ def run() -> list[dict[str, object]]:
             tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder,
             asyncio.Runner(loop_factory=_loop()) as runner,
         ):
-            rounds = [
-                runner.run(measure(Path(folder) / str(number), isolated=isolated))
-                for number in range(ROUNDS)
-            ]
+            rounds = []
+            for number in range(ROUNDS):
+                own = Path(folder) / str(number)
+                own.mkdir()
+                rounds.append(runner.run(measure(own, isolated=isolated)))
         orders, floors = min(rounds, key=lambda found: quantile(found[1], 0.99))
         for share, name in ((0.5, "p50"), (0.99, "p99")):
             ours, peer = quantile(orders, share), quantile(floors, share)

@@ -48,7 +48,6 @@ class PaperVenue:
         """Open an account; `depth` reads the live book, None where it is not to be trusted."""
         self.name = name
         self._clock = clock
-        self._settings = settings
         self._sim = SimVenue(name, settings, clock=clock, instruments=instruments, depth=depth)
         self._woken = asyncio.Event()
 
@@ -57,20 +56,8 @@ class PaperVenue:
         self._sim.add_instruments(instruments)
 
     def restore(self, orders: Collection[Order], balances: Collection[Balance]) -> None:
-        """Take over from an earlier session, before `run`.
-
-        Args:
-            orders: Orders of this venue that have not ended; those it never acknowledged are
-                left out, as the module says.
-            balances: The ledger's totals at this venue; empty keeps the settings' opening ones.
-        """
-        acknowledged = [
-            order
-            for order in orders
-            if order.venue_order_id is not None and not order.state.terminal
-        ]
-        totals = {balance.asset: balance.total for balance in balances}
-        self._sim.restore(acknowledged, totals or self._settings.balances)
+        """Take over from an earlier session, before `run`; see `SimVenue.restore`."""
+        self._sim.restore(orders, balances)
 
     async def run(self, sink: VenueSink) -> None:
         """Let orders arrive after their latency, until cancelled."""

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Collection, Mapping
-from decimal import Decimal
+from collections.abc import Collection
 
 from core.model.accounts import Balance
 from core.model.errors import InvariantError
@@ -53,6 +52,7 @@ class SimVenue:
         self._clock = clock
         self._latency_ns = int(settings.latency_ms * _MS)
         self._half_spread_ticks = half_spread_ticks
+        self._opening = settings.balances
         self._model = FillModel(
             name,
             balances=settings.balances,
@@ -184,9 +184,21 @@ class SimVenue:
         self._tell(self._model.on_bar(bar, self._clock.now_ns()))
         liquidity.last(bar.instrument_id, bar.close_ticks - spread, bar.close_ticks + spread)
 
-    def restore(self, orders: Collection[Order], balances: Mapping[str, Decimal]) -> None:
-        """Take over orders and totals of an earlier session; see `FillModel.restore`."""
-        self._model.restore(orders, balances)
+    def restore(self, orders: Collection[Order], balances: Collection[Balance]) -> None:
+        """Take over from an earlier session, before `connect` or `run`; see `FillModel.restore`.
+
+        Args:
+            orders: Orders of this venue that have not ended. One it never acknowledged was still
+                on its way when everything stopped, so it never arrived, and is left out.
+            balances: The ledger's totals at this venue; empty keeps the settings' opening ones.
+        """
+        arrived = [
+            order
+            for order in orders
+            if order.venue_order_id is not None and not order.state.terminal
+        ]
+        totals = {balance.asset: balance.total for balance in balances}
+        self._model.restore(arrived, totals or self._opening)
 
     def _send(self, instrument_id: InstrumentId, what: OrderIntent | ClientOrderId) -> None:
         if self._sink is None:

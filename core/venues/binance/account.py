@@ -91,7 +91,7 @@ class AccountReader:
             raise self._unanswered(f"fills of {instrument_id}", error) from error
 
     async def balances(self) -> list[Balance]:
-        """Return what the account holds, assets with nothing left out.
+        """Return what the account holds; assets it has none of are left out.
 
         Raises:
             TemporaryError: The venue did not answer.
