@@ -91,6 +91,8 @@ async def stay_connected(
             socket = await connect(
                 address,
                 max_size=max_frame_bytes,
+                # Inflating costs more than the bytes it saves: market frames are small and many.
+                compression=None,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=1.0,
                 ping_interval=20.0,
