@@ -112,7 +112,7 @@ class Engine:
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self.stop_reason = ""
-        self.supervisor = Supervisor(self._told, self._rng)
+        self.supervisor = Supervisor(self._told, self._rng, clock)
         self.kernel = Kernel(
             settings=settings,
             clock=clock,

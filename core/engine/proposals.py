@@ -38,6 +38,8 @@ from core.model.signals import (
 from core.model.views import SignalRaised, StrategyChanged, StrategyView
 
 BOOK_LEVELS: Final = 20
+MAX_OWNED: Final = 100_000
+"""Orders remembered with their strategy."""
 
 
 class OrderDesk(Protocol):
@@ -231,8 +233,7 @@ class Proposals:
         if strategy_id is None or strategy_id not in self._all:
             return
         strategy = self._all[strategy_id]
-        if order.id not in self._owner:
-            self._owner[order.id] = strategy
+        self._own(order.id, strategy)
         if order.state.terminal:
             self._open.pop(order.id, None)
         else:
@@ -376,10 +377,18 @@ class Proposals:
         )
 
     def _submit(self, strategy: Strategy, intent: OrderIntent) -> None:
-        self._owner[intent.client_order_id] = strategy
+        self._own(intent.client_order_id, strategy)
         strategy.orders += 1
         self._desk.submit(intent)
         self._changed(strategy)
+
+    def _own(self, order_id: ClientOrderId, strategy: Strategy) -> None:
+        """Remember whose order it is; the oldest ended ones are forgotten, open ones never."""
+        self._owner.setdefault(order_id, strategy)
+        if len(self._owner) > MAX_OWNED:
+            ended = [key for key in self._owner if key not in self._open and key != order_id]
+            for key in ended[: MAX_OWNED // 2]:
+                del self._owner[key]
 
     def _next_id(self) -> ClientOrderId:
         self._counter += 1

@@ -10,27 +10,28 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from core.model.errors import ClxError
+from core.model.ports import Clock
 from core.wire.backoff import Backoff
 
 _log: Final = logging.getLogger(__name__)
-CALM_S: Final = 60.0
+CALM_NS: Final = 60_000_000_000
 """A component that ran this long before it ended starts over with a short wait."""
 
 
 class Supervisor:
     """Restarts components with jittered back-off; `told` hears of every end, in words."""
 
-    def __init__(self, told: Callable[[str, str], None], rng: random.Random) -> None:
+    def __init__(self, told: Callable[[str, str], None], rng: random.Random, clock: Clock) -> None:
         self.restarts: Counter[str] = Counter()
         self._told = told
         self._rng = rng
+        self._clock = clock
 
     async def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` again and again until cancelled."""
         backoff = Backoff(self._rng, first_s=0.5, max_s=30.0)
-        loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
+            started_ns = self._clock.monotonic_ns()
             try:
                 await work()
                 why = "it ended by itself"
@@ -40,7 +41,7 @@ class Supervisor:
                 _log.exception("%s failed", name)
                 why = f"a bug: {error!r}; see the log"
             self.restarts[name] += 1
-            if loop.time() - started >= CALM_S:
+            if self._clock.monotonic_ns() - started_ns >= CALM_NS:
                 backoff.reset()
             pause_s = backoff.next_s()
             _log.warning("%s ended: %s; again in %.1f s", name, why, pause_s)

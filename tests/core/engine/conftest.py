@@ -43,6 +43,7 @@ from core.model.signals import (
     TargetPosition,
 )
 from core.model.views import Fact
+from core.venues.sim import SimVenue
 
 BINANCE, PAPER = VenueName("binance"), VenueName("paper")
 START_NS = 1_700_000_040_000_000_000  # a whole minute
@@ -221,6 +222,9 @@ class TouchVenue:
             Balance(venue=PAPER, asset="BTC", total=Decimal(0)),
         ]
 
+    def advance(self) -> None:
+        """Nothing is on its way: orders arrive at once."""
+
     def connect(self) -> None:
         now = self._clock.now_ns()
         self.answers.append(VenueConnected(venue=PAPER, ts_ns=now))
@@ -284,6 +288,25 @@ class TouchVenue:
 
     async def balances(self) -> list[Balance]:
         return self.money
+
+
+class LaggingVenue(SimVenue):
+    """The product's simulated venue, filling against the kernel's own book."""
+
+    def __init__(self, clock: SimClock) -> None:
+        super().__init__(PAPER, Settings().paper, clock=clock, depth=self._depth)
+        self.kernel: Kernel | None = None
+        self.answers: deque[VenueEvent] = deque()
+
+    def connect(self, sink: Any = None) -> None:
+        super().connect(self.answers.append)
+
+    def _depth(self, name: InstrumentId) -> Any:
+        assert self.kernel is not None
+        market = self.kernel.market
+        if not market.trusted(name):
+            return None
+        return tuple(side.tolist() for side in market.book(name).top(20))
 
 
 SWING = StrategyId("swing")
@@ -431,11 +454,12 @@ class Desk:
         session: str = "s1",
         runner: Any = None,
         instruments: Sequence[Instrument] = (BTC,),
+        simulated: bool = False,
     ) -> None:
         self.clock = SimClock(START_NS)
         self.journal = journal or ListJournal()
         self.predictions = ListPredictions()
-        self.venue = TouchVenue(self.clock)
+        self.venue: Any = LaggingVenue(self.clock) if simulated else TouchVenue(self.clock)
         self.host = Switchboard()
         self.feed = FeedLog()
         self.runner = runner or SwingRunner()
@@ -474,6 +498,7 @@ class Desk:
         self._timer_ns = START_NS
 
     def pump(self) -> None:
+        self.venue.advance()
         while self.venue.answers:
             self.kernel.on_venue_event(self.venue.answers.popleft())
 

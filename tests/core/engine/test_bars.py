@@ -21,7 +21,7 @@ def closed_by(builder: BarBuilder, flags: int) -> dict[Timeframe, Bar]:
     return {
         timeframe: make_bar(NAME, timeframe, builder.closed(index).tolist())
         for index, timeframe in enumerate(TIMEFRAMES)
-        if flags >> index & 1
+        if flags >> index & 0x10001
     }
 
 
@@ -85,14 +85,14 @@ def test_timer_allows_for_a_venue_clock_that_runs_ahead_of_ours() -> None:
     # Our clock is 2 s behind the venue's: the trade seems to come before it happened.
     builder.on_trade(trade(DAY + 500 * MS, 10, 1, 1, recv=DAY - 1500 * MS))
     assert builder.on_timer(DAY - 800 * MS, 250 * MS) == 0
-    assert builder.on_timer(DAY - 700 * MS, 250 * MS) == 1
+    assert list(closed_by(builder, builder.on_timer(DAY - 700 * MS, 250 * MS))) == [Timeframe.S1]
 
 
 def test_timer_allows_for_a_venue_clock_that_runs_behind_ours() -> None:
     builder = BarBuilder(NAME)
     builder.on_trade(trade(DAY + 500 * MS, 10, 1, 1, recv=DAY + 2500 * MS))
     assert builder.on_timer(DAY + 3000 * MS, 250 * MS) == 0
-    assert builder.on_timer(DAY + 3250 * MS, 250 * MS) == 1
+    assert list(closed_by(builder, builder.on_timer(DAY + 3250 * MS, 250 * MS))) == [Timeframe.S1]
 
 
 def test_trade_for_a_closed_bar_is_flagged_late() -> None:

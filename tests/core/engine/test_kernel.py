@@ -276,3 +276,21 @@ def test_snapshot_continues_exactly_where_the_facts_are(desk: Any, tape: Any) ->
     for name, feed in early.feeds.items():
         assert (feed.status, feed.gaps) == (late.feeds[name].status, late.feeds[name].gaps)
     assert {type(fact) for _, fact in run.facts} >= {OrderChanged, FillAdded, FeedChanged}
+
+
+def test_same_tape_on_a_simulated_exchange_with_latency_gives_the_same_bytes(
+    tape: Any, desk: Any
+) -> None:
+    prints = []
+    for _ in range(2):
+        run = desk(simulated=True)
+        do(run, EnableStrategy(strategy=SWING))
+        run.play(tape(seed=9, seconds=40))
+        fills = run.journal.of("filled")
+        assert len(fills) > 5
+        sent = {
+            item["intent"]["client_order_id"]: item["ts_ns"] for item in run.journal.of("submitted")
+        }
+        assert all(item["ts_ns"] >= sent[item["client_order_id"]] + 20_000_000 for item in fills)
+        prints.append(run.fingerprint())
+    assert prints[0] == prints[1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from core.engine.clock import SimClock
 from core.engine.supervise import Supervisor
 from core.model.errors import TemporaryError
 
@@ -16,7 +17,7 @@ class Quick(random.Random):
 
 async def test_component_is_restarted_whatever_ends_it_and_each_end_is_told() -> None:
     told: list[tuple[str, str]] = []
-    supervisor = Supervisor(lambda name, why: told.append((name, why)), Quick())
+    supervisor = Supervisor(lambda name, why: told.append((name, why)), Quick(), SimClock())
     ends: list[Exception | None] = [TemporaryError("away"), ZeroDivisionError("oops"), None]
     alive = asyncio.Event()
 
