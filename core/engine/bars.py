@@ -4,8 +4,7 @@ State of one instrument, an int64 array of shape (9, 9)::
 
     row 0..7  the forming bar of each timeframe, shortest first:
               open time (-1: none), open, high, low, close, volume, trades, first ts, last ts
-    row 8     trusted from, newest closed open time is kept by the series, skew now, skew before,
-              newest event time, minute of the skew window
+    row 8     trusted from, skew now, skew before, newest event time, minute of the skew window
 
 A bar is *partial* when it began before `trusted from`: trades before the subscription, or during
 an outage, are missing from it. A partial bar is never given out as closed.
@@ -13,13 +12,15 @@ an outage, are missing from it. A partial bar is never given out as closed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from core.engine.compiled import entry
 from core.model.ids import InstrumentId
 from core.model.market import Bar, FormingBar, Timeframe, Trade
 
@@ -33,6 +34,16 @@ INDEX: Final = {timeframe: index for index, timeframe in enumerate(TIMEFRAMES)}
 OPEN_TS, OPEN, HIGH, LOW, CLOSE, VOLUME, TRADES, FIRST_TS, LAST_TS = range(9)
 """Columns of a bar row."""
 
+REVISION, OWN = 9, 10
+"""Further columns of a closed bar: its revision, and 1 where it was built here from trades."""
+
+CLOSED_WIDTH: Final = 11
+
+WHOLE: Final = 0xFF
+"""Flags of bars that closed, one bit per timeframe, shortest first."""
+
+_LATE: Final = 1 << 8
+_PARTIAL: Final = 1 << 16
 _COUNT: Final = len(TIMEFRAMES)
 _PERIODS: Final = tuple(timeframe.ns for timeframe in TIMEFRAMES)  # a constant to numba
 _MAX: Final = (1 << 63) - 1
@@ -69,11 +80,19 @@ def _merge(row: Rows, ts: int, price: int, lots: int) -> None:
 
 
 @numba.njit(cache=True)
+def _close(row: Rows, closed: Rows, trusted: int) -> int:
+    """Copy an ended bar and return its flag."""
+    closed[:9] = row
+    return 1 if 0 <= trusted <= row[0] else _PARTIAL
+
+
+@numba.njit(cache=True)
 def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: int) -> int:
-    """Add one trade; bit i of the result: row i of `closed` holds a bar; bit 8+i: it was late."""
+    """Add one trade; returns flags, and puts the bars it closed in `closed`."""
     flags = 0
     control = state[8]
-    if control[0] < 0:
+    trusted = control[0]
+    if trusted < 0:
         control[0] = ts + 1
     control[3] = max(control[3], ts)
     minute = ts // 60_000_000_000
@@ -87,16 +106,15 @@ def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: i
         row = state[index]
         if row[0] < 0:
             if ts < row[1]:  # row[1] holds the end of the newest bar closed by the timer
-                flags |= 256 << index
+                flags |= _LATE << index
             else:
                 _start(row, ts - ts % period, ts, price, lots)
         elif ts < row[0]:
-            flags |= 256 << index
+            flags |= _LATE << index
         elif ts < row[0] + period:
             _merge(row, ts, price, lots)
         else:
-            closed[index] = row
-            flags |= 1 << index
+            flags |= _close(row, closed[index], trusted) << index
             _start(row, ts - ts % period, ts, price, lots)
     return flags
 
@@ -112,17 +130,23 @@ def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
     for index in range(8):
         row = state[index]
         if row[0] >= 0 and venue_now >= row[0] + _PERIODS[index]:
-            closed[index] = row
-            flags |= 1 << index
+            flags |= _close(row, closed[index], state[8, 0]) << index
             row[1] = row[0] + _PERIODS[index]
             row[0] = -1
     return flags
 
 
+@cache
+def _kernels() -> tuple[Callable[..., int], Callable[..., int]]:
+    """Compile or load the kernels, once a process."""
+    state, closed = np.zeros((9, 9), np.int64), np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
+    return entry(_on_trade, state, closed, 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
+
+
 class BarBuilder:
     """The forming bars of one instrument."""
 
-    __slots__ = ("_closed", "_instrument_id", "_state")
+    __slots__ = ("_add", "_closed", "_instrument_id", "_state", "_tick")
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self._instrument_id = instrument_id
@@ -131,11 +155,17 @@ class BarBuilder:
         self._state[8, _TRUST] = -1
         self._state[8, _SKEW] = self._state[8, _SKEW_BEFORE] = _MAX
         self._state[8, _SKEW_MINUTE] = -1
-        self._closed: Rows = np.zeros((_COUNT, 9), np.int64)
+        self._closed: Rows = np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
+        self._closed[:, OWN] = 1
+        self._add, self._tick = _kernels()
 
     def on_trade(self, trade: Trade) -> int:
-        """Add a trade and return flags: bit i, timeframe i closed; bit 8 + i, it came too late."""
-        flags: int = _on_trade(
+        """Add a trade and return flags of timeframe i.
+
+        Bit i: a whole bar closed; bit 8 + i: the trade is too late for its bar; bit 16 + i: a
+        partial bar ended.
+        """
+        flags: int = self._add(
             self._state,
             self._closed,
             trade.ts_event_ns,
@@ -147,7 +177,7 @@ class BarBuilder:
 
     def on_timer(self, now_ns: int, grace_ns: int) -> int:
         """Close bars whose end is `grace_ns` past; the venue's clock skew is allowed for."""
-        flags: int = _on_timer(self._state, self._closed, now_ns, grace_ns)
+        flags: int = self._tick(self._state, self._closed, now_ns, grace_ns)
         return flags
 
     def interrupt(self) -> None:
@@ -155,7 +185,7 @@ class BarBuilder:
         self._state[8, _TRUST] = -1
 
     def closed(self, index: int) -> Rows:
-        """Return the row of the bar that just closed, columns as named in this module."""
+        """Return the row of the bar that just ended, `CLOSED_WIDTH` columns."""
         row: Rows = self._closed[index]
         return row
 
@@ -204,6 +234,4 @@ def make_forming(instrument_id: InstrumentId, timeframe: Timeframe, row: Rows) -
 
 def warm() -> None:
     """Compile or load the kernels with the types used."""
-    builder = BarBuilder(InstrumentId("warm.up"))
-    builder.on_trade(Trade(InstrumentId("warm.up"), 1, 1, 1, 1, False, 1))
-    builder.on_timer(1, 1)
+    _kernels()

@@ -26,12 +26,18 @@ MAX_LEVELS: Final = 1 << 17
 """Most levels kept a side; beyond it those farthest from the touch are dropped."""
 
 _START_LEVELS: Final = 1 << 11
-_NONE: Final = -(1 << 63)
+_ONE: Final = np.uint64(1)
+_NO_BID: Final = -(1 << 63)
+_NO_ASK: Final = (1 << 63) - 1
 
 
 @numba.njit(cache=True)
 def _place(keys: Store, sizes: Store, n: int, key: int, size: int) -> int:
-    """Set one level of an ascending side of `n` levels and return the new count."""
+    """Set one level of an ascending side of `n` levels and return the new count.
+
+    Indices are unsigned where it counts: numba then need not look for negative ones, and the
+    loops that make room become vector moves.
+    """
     high = n
     low = n - 4
     step = 8
@@ -42,25 +48,30 @@ def _place(keys: Store, sizes: Store, n: int, key: int, size: int) -> int:
     low = max(low, 0)
     while low < high:
         middle = (low + high) >> 1
-        if keys[middle] < key:
+        if keys[np.uint64(middle)] < key:
             low = middle + 1
         else:
             high = middle
-    if low < n and keys[low] == key:
+    at = np.uint64(low)
+    if low < n and keys[at] == key:
         if size > 0:
-            sizes[low] = size
+            sizes[at] = size
             return n
-        for index in range(low, n - 1):
-            keys[index] = keys[index + 1]
-            sizes[index] = sizes[index + 1]
+        last = np.uint64(n - 1)
+        for index in range(at, last):
+            keys[index] = keys[index + _ONE]
+        for index in range(at, last):
+            sizes[index] = sizes[index + _ONE]
         return n - 1
     if size <= 0:
         return n
-    for index in range(n, low, -1):
-        keys[index] = keys[index - 1]
-        sizes[index] = sizes[index - 1]
-    keys[low] = key
-    sizes[low] = size
+    end = np.uint64(n)
+    for back in range(end - at):
+        keys[end - back] = keys[end - back - _ONE]
+    for back in range(end - at):
+        sizes[end - back] = sizes[end - back - _ONE]
+    keys[at] = key
+    sizes[at] = size
     return n + 1
 
 
@@ -68,16 +79,19 @@ def _place(keys: Store, sizes: Store, n: int, key: int, size: int) -> int:
 def _apply(
     store: Store, n_bids: int, n_asks: int, bids: Levels, asks: Levels
 ) -> tuple[int, int, int, int]:
-    """Set changed levels; returns (n_bids, n_asks, best bid, best ask), or n_bids -1: no room."""
+    """Set changed levels; returns (n_bids, n_asks, best bid, best ask), or n_bids -1: no room.
+
+    An empty side has a best price that crosses nothing.
+    """
     room = store.shape[1]
     if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
-        return -1, 0, _NONE, _NONE
+        return -1, 0, _NO_BID, _NO_ASK
     for index in range(bids.shape[0]):
         n_bids = _place(store[0], store[1], n_bids, bids[index, 0], bids[index, 1])
     for index in range(asks.shape[0]):
         n_asks = _place(store[2], store[3], n_asks, -asks[index, 0], asks[index, 1])
-    best_bid = int(store[0, n_bids - 1]) if n_bids else _NONE
-    best_ask = -int(store[2, n_asks - 1]) if n_asks else _NONE
+    best_bid = int(store[0, n_bids - 1]) if n_bids else _NO_BID
+    best_ask = -int(store[2, n_asks - 1]) if n_asks else _NO_ASK
     return n_bids, n_asks, best_bid, best_ask
 
 
@@ -88,8 +102,8 @@ class OrderBook:
 
     def __init__(self) -> None:
         self._store: Store = np.zeros((4, _START_LEVELS), np.int64)
-        self._bid = _NONE
-        self._ask = _NONE
+        self._bid = _NO_BID
+        self._ask = _NO_ASK
         self.n_bids = 0
         """Number of bid levels."""
         self.n_asks = 0
@@ -110,12 +124,13 @@ class OrderBook:
     @property
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask, which no true book is."""
-        return self._bid >= self._ask and self.n_asks > 0 and self.n_bids > 0
+        return self._bid >= self._ask
 
     def clear(self) -> None:
         """Forget every level."""
         self.n_bids = self.n_asks = self.last_id = 0
-        self._bid = self._ask = _NONE
+        self._bid = _NO_BID
+        self._ask = _NO_ASK
 
     def load(self, bids: Levels, asks: Levels) -> None:
         """Replace the book with an image; levels in any order, best first is quickest."""
@@ -123,8 +138,13 @@ class OrderBook:
         # From the far end to the touch every level is only appended.
         self.apply(np.ascontiguousarray(bids[::-1]), np.ascontiguousarray(asks[::-1]))
 
-    def apply(self, bids: Levels, asks: Levels) -> None:
-        """Set changed levels: absolute sizes, 0 removes; removing an unknown level is normal."""
+    def apply(self, bids: Levels, asks: Levels) -> bool:
+        """Set changed levels and return whether the book is crossed now.
+
+        Sizes are absolute, 0 removes; removing an unknown level is normal.
+        """
+        bid: int
+        ask: int
         n_bids, n_asks, bid, ask = _apply(self._store, self.n_bids, self.n_asks, bids, asks)
         if n_bids < 0:
             self._grow(max(self.n_bids + len(bids), self.n_asks + len(asks)))
@@ -135,6 +155,7 @@ class OrderBook:
         self._ask = ask
         if n_bids > MAX_LEVELS or n_asks > MAX_LEVELS:
             self._trim()
+        return bid >= ask
 
     def top(self, depth: int) -> tuple[Levels, Levels]:
         """Return the best `depth` levels a side as (n, 2) arrays of ticks and lots, best first."""

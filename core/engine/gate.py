@@ -32,6 +32,11 @@ GAP: Final = "gap"
 CROSSED: Final = "crossed book"
 """Reasons of a `FeedStatusChanged` that dropped a book."""
 
+# An enum's members are looked up slowly; these are met with every message.
+_APPLY: Final = Verdict.APPLY
+_GAP: Final = Verdict.GAP
+_LIVE: Final = FeedStatus.LIVE
+
 _OLD_IMAGE: Final = "book image older than the stream"
 
 _ASK_AFTER_NS: Final = 1_000_000_000
@@ -134,15 +139,15 @@ class Gate:
             verdict = self._rule.follow(book.last_id, delta)
         else:
             verdict = self._rule.splice(book.last_id, delta)
-        if verdict is Verdict.APPLY:
-            book.apply(delta.bids, delta.asks)
+        if verdict is _APPLY:
+            crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id
             self._spliced = True
-            if book.crossed:
+            if crossed:
                 return self._lose(delta, CROSSED)
-        elif verdict is Verdict.GAP:
+        elif verdict is _GAP:
             return self._lose(delta, GAP)
-        if self.status is not FeedStatus.LIVE:
+        if self.status is not _LIVE:
             return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
         return ()
 

@@ -378,9 +378,10 @@ class MarketState:
         if not flags:
             return ()
         out: list[MarketOutput] = []
-        self._close(market, flags & 0xFF, trade.ts_recv_ns, out)
-        if flags > 0xFF:
-            self._revise(market, flags >> 8, trade, out)
+        self._close(market, flags, trade.ts_recv_ns, out)
+        late = flags >> 8 & 0xFF
+        if late:
+            self._revise(market, late, trade, out)
         return out
 
     def _on_delta(self, delta: BookDelta) -> Sequence[MarketOutput]:
@@ -422,22 +423,23 @@ class MarketState:
     # -- bars ------------------------------------------------------------------------------
 
     def _close(self, market: _Market, flags: int, ts_recv_ns: int, out: list[MarketOutput]) -> None:
-        builder = market.builder
         for index, timeframe in enumerate(TIMEFRAMES):
-            if not flags >> index & 1:
+            flag = flags >> index
+            if not flag & 0x10001:
                 continue
-            row = builder.closed(index)
-            opened = int(row[_bars.OPEN_TS])
+            closed = market.builder.closed(index)
+            row = closed.tolist()
+            opened = row[_bars.OPEN_TS]
             series = self._series(market, timeframe)
-            if not builder.whole(opened):
-                newest = series.newest_open_ns
+            newest = series.newest_open_ns
+            if not flag & 1:
                 start = newest + timeframe.ns if 0 <= newest < opened else opened
                 out.append(
                     HistoryNeeded(market.instrument.id, timeframe, start, opened + timeframe.ns)
                 )
-            elif opened > series.newest_open_ns:
-                series.append(row)
-                out.append(make_bar(market.instrument.id, timeframe, row.tolist(), ts_recv_ns))
+            elif opened > newest:
+                series.append(closed, opened)
+                out.append(make_bar(market.instrument.id, timeframe, row, ts_recv_ns))
 
     def _revise(self, market: _Market, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
         ts = trade.ts_event_ns

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 import numpy as np
 
 from core.engine.bars import (
     CLOSE,
+    CLOSED_WIDTH,
     FIRST_TS,
     HIGH,
     LAST_TS,
     LOW,
     OPEN,
     OPEN_TS,
+    OWN,
+    REVISION,
     TRADES,
     VOLUME,
     Rows,
 )
 from core.model.market import Bar, Levels
-
-_REVISION: Final = 9
-_OWN: Final = 10
-_WIDTH: Final = 11
-"""The nine columns of a bar row, its revision, and 1 where we built it from trades ourselves."""
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -46,24 +43,21 @@ class Columns(msgspec.Struct, frozen=True):
 class BarSeries:
     """The newest `limit` closed bars, each open time at most once."""
 
-    __slots__ = ("_data", "_limit", "_start", "_stop", "version")
+    __slots__ = ("_data", "_limit", "_start", "_stop", "newest_open_ns", "version")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         # Columns apart, twice the room: appending copies the tail to the front once in `limit`.
-        self._data: Rows = np.zeros((_WIDTH, 2 * limit), np.int64)
+        self._data: Rows = np.zeros((CLOSED_WIDTH, 2 * limit), np.int64)
         self._start = 0
         self._stop = 0
+        self.newest_open_ns = -1
+        """Open time of the newest bar, -1 when there is none."""
         self.version = 0
         """Counts changes."""
 
     def __len__(self) -> int:
         return self._stop - self._start
-
-    @property
-    def newest_open_ns(self) -> int:
-        """Open time of the newest bar, -1 when there is none."""
-        return int(self._data[OPEN_TS, self._stop - 1]) if self._stop > self._start else -1
 
     def columns(self, limit: int | None = None) -> Columns:
         """Return the newest `limit` bars, or all."""
@@ -71,15 +65,14 @@ class BarSeries:
         data = self._data[:TRADES + 1, start : self._stop]  # fmt: skip
         return Columns(*(data[index] for index in range(TRADES + 1)))
 
-    def append(self, row: Rows) -> None:
-        """Add a bar built from trades that is newer than all others."""
+    def append(self, row: Rows, open_ns: int) -> None:
+        """Add a closed row of `bars` that opened at `open_ns`, later than all others."""
         if self._stop == 2 * self._limit:
             keep = self._limit - 1
             self._data[:, :keep] = self._data[:, self._stop - keep : self._stop]
             self._start, self._stop = 0, keep
-        self._data[: LAST_TS + 1, self._stop] = row
-        self._data[_REVISION, self._stop] = 0
-        self._data[_OWN, self._stop] = 1
+        self._data[:, self._stop] = row
+        self.newest_open_ns = open_ns
         self._stop += 1
         self._start = max(self._start, self._stop - self._limit)
         self.version += 1
@@ -98,7 +91,7 @@ class BarSeries:
             self._insert(np.array([[*row, 1, 1]], np.int64))
             return row, 1
         bar = self._data[:, at]
-        if not bar[_OWN]:
+        if not bar[OWN]:
             return None
         bar[HIGH] = max(bar[HIGH], price)
         bar[LOW] = min(bar[LOW], price)
@@ -110,9 +103,9 @@ class BarSeries:
             bar[FIRST_TS] = ts
         bar[VOLUME] += lots
         bar[TRADES] += 1
-        bar[_REVISION] += 1
+        bar[REVISION] += 1
         self.version += 1
-        return bar[: LAST_TS + 1].tolist(), int(bar[_REVISION])
+        return bar[: LAST_TS + 1].tolist(), int(bar[REVISION])
 
     def seed(self, bars: Sequence[Bar], before_ns: int) -> list[Bar]:
         """Merge the venue's closed bars that opened before `before_ns`; ours win where both are.
@@ -167,4 +160,5 @@ class BarSeries:
         merged = merged[:, np.argsort(merged[OPEN_TS], kind="stable")][:, -self._limit :]
         self._start, self._stop = 0, merged.shape[1]
         self._data[:, : self._stop] = merged
+        self.newest_open_ns = int(merged[OPEN_TS, -1])
         self.version += 1

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.binance.parse import MAX_FRAME_BYTES
+from core.feeds.binance.scan import MAX_FRAME_BYTES
 from core.model.ids import InstrumentId
 from core.model.ports import Clock, FrameKind, FrameSink
 from core.wire.backoff import Backoff

@@ -1,8 +1,7 @@
 """Binance spot frames to market events.
 
-Small messages go through msgspec with a type of their own, chosen by the byte after ``@``; depth
-messages through the scanner of `scan`. Whatever is not spelt as the venue spells it falls through
-to `_other`, which takes any JSON in any order and says what is wrong with it.
+The hot messages go through the scanner of `scan`. Whatever is rarer, or not spelt as the venue
+spells it, falls through to `_other`, which takes any JSON in any order and says what is wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +15,19 @@ import numpy as np
 
 from core.feeds.binance import frames
 from core.feeds.binance.rule import SpotRule
-from core.feeds.binance.scan import layout, scan_depth
+from core.feeds.binance.scan import (
+    AGGREGATE,
+    BLOCK,
+    DEPTH,
+    KLINE,
+    MAX_FRAME_BYTES,
+    QUOTE,
+    TRADE,
+    compiled,
+    layout,
+    room,
+    table,
+)
 from core.feeds.binance.steps import OffStep, Steps
 from core.feeds.binance.symbols import parse_exchange_info
 from core.model.errors import DataError
@@ -37,9 +48,6 @@ from core.model.market import (
     VenueBar,
 )
 from core.model.ports import FrameKind
-
-MAX_FRAME_BYTES: Final = 8 << 20
-"""A larger frame is refused unread; a listing or a full book is a tenth of it."""
 
 BINANCE: Final = VenueName("binance")
 
@@ -85,9 +93,11 @@ class BinanceDecoder:
         self._known: dict[str, _Known] = {}
         self._by_stream: dict[bytes, _Known] = {}
         self._carried: dict[int, dict[InstrumentId, None]] = {}
-        self._quote = msgspec.json.Decoder(frames.Frame[frames.Quote]).decode
-        self._trade = msgspec.json.Decoder(frames.Frame[frames.Trade]).decode
-        self._aggregate = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
+        self._kline_frame = msgspec.json.Decoder(frames.Frame[frames.Kline]).decode
+        self._aggregate_frame = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
+        self._scan = compiled()
+        self._room = room()
+        self._used = 0
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self.add_instruments(instruments)
 
@@ -98,6 +108,9 @@ class BinanceDecoder:
             self.instruments[instrument.venue_symbol] = instrument
             self._known[instrument.venue_symbol] = known
             self._by_stream[instrument.venue_symbol.lower().encode()] = known
+        plans = [known for known in self._known.values() if known.layout is not None]
+        self._rows = [known.id for known in plans]
+        self._table = table([known.layout for known in plans if known.layout is not None])
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
@@ -105,7 +118,23 @@ class BinanceDecoder:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         try:
             if kind == "recv":
-                return self._stream(ts_recv_ns, data)
+                used = self._used
+                known, row, a, b, c, d, e = self._scan(data, self._table, self._room, used)
+                if known == QUOTE:
+                    return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
+                if known == TRADE:
+                    return (Trade(self._rows[row], a * 1_000_000, ts_recv_ns, c, d, e == 1, b),)
+                if known == DEPTH:
+                    # The delta keeps views of the array; the next one is read behind them.
+                    middle = used + a
+                    self._used = end = middle + b
+                    bids, asks = self._room[used:middle], self._room[middle:end]
+                    return (
+                        BookDelta(
+                            self._rows[row], c * 1_000_000, ts_recv_ns, d, e, -1, bids, asks
+                        ),
+                    )  # fmt: skip
+                return self._rarer(known, ts_recv_ns, data)
             match kind:
                 case "http":
                     return self._answer(ts_recv_ns, url, data)
@@ -124,41 +153,18 @@ class BinanceDecoder:
 
     # -- stream messages -------------------------------------------------------------------
 
-    def _stream(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        # {"stream":"btcusdt@bookTicker",...: the symbol starts at 11, and the byte after the
-        # first @ tells the kind. Anything else there is for `_other`.
-        at = data.find(b"@", 11, 64)
-        letter = data[at + 1] if 64 < len(data) <= MAX_FRAME_BYTES else 0
+    def _rarer(self, kind: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a stream message the scanner did not."""
+        if self._used and len(data) > 20 * (BLOCK - self._used):
+            # It may have been a depth message the array had no room for.
+            self._room, self._used = room(), 0
+            return self.decode("recv", 0, ts_recv_ns, "", data)
         try:
-            if letter == 98:  # b
-                quote = self._quote(data).data
-                known = self._known[quote.s]
-                prices = known.prices
-                sizes = known.sizes
-                return (
-                    Quote(
-                        known.id, 0, ts_recv_ns, prices[quote.b], sizes[quote.B],
-                        prices[quote.a], sizes[quote.A], quote.u,
-                    ),
-                )  # fmt: skip
-            if letter == 116:  # t
-                return self._trades(self._trade(data).data, ts_recv_ns)
-            if letter == 100:  # d
-                known = self._by_stream[data[11:at]]
-                if known.layout is not None:
-                    # A level takes at least ten bytes; venue and emulator write twenty or more.
-                    out = np.empty((len(data) // 20 + 2, 2), np.int64)
-                    n_bids, n_asks, ms, first, last = scan_depth(data, known.layout, out)
-                    if n_bids >= 0:
-                        return (
-                            BookDelta(
-                                known.id, ms * 1_000_000, ts_recv_ns, first, last, -1,
-                                out[:n_bids], out[n_bids : n_bids + n_asks],
-                            ),
-                        )  # fmt: skip
-            elif letter == 97:  # a
-                return self._aggregates(self._aggregate(data).data, ts_recv_ns)
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+            if kind == KLINE:
+                return self._kline(self._kline_frame(data).data, ts_recv_ns)
+            if kind == AGGREGATE:
+                return self._aggregates(self._aggregate_frame(data).data, ts_recv_ns)
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass
         return self._other(ts_recv_ns, data)
 

@@ -7,8 +7,15 @@ one left must reach back to the image; after that ``U`` may not leave an id out.
 
 from __future__ import annotations
 
+from typing import Final
+
 from core.model.market import BookDelta
 from core.model.ports import Verdict
+
+# An enum's members are looked up slowly; these are met with every message.
+_OLD: Final = Verdict.OLD
+_APPLY: Final = Verdict.APPLY
+_GAP: Final = Verdict.GAP
 
 
 class SpotRule:
@@ -24,5 +31,5 @@ class SpotRule:
         A delta may overlap what is known: sizes are absolute, so applying it again is right.
         """
         if delta.last_id <= last_id:
-            return Verdict.OLD
-        return Verdict.GAP if delta.first_id > last_id + 1 else Verdict.APPLY
+            return _OLD
+        return _GAP if delta.first_id > last_id + 1 else _APPLY

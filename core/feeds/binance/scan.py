@@ -1,26 +1,58 @@
-"""The quick way through a depth message: bytes to levels without a Python object per level.
+"""The quick way through the hot messages: bytes to integers without a Python object on the way.
 
-The scanner knows one spelling, the one the venue sends; everything else it leaves to the parser in
-`parse`, which is slower, takes any JSON and says what is wrong. What it does accept it must read
+The scanners know one spelling, the one the venue sends; everything else they leave to the parser in
+`parse`, which is slower, takes any JSON and says what is wrong. What they do accept they read
 exactly as the parser would::
 
     {"stream":"nknusdt@depth@100ms","data":{"e":"depthUpdate","E":1633998512068,"s":"NKNUSDT",
      "U":499869750,"u":499869752,"b":[["0.35130000","6195.00000000"]],"a":[]}}
+    {"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000",
+     "B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}
+    {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,
+     "p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from core.engine.compiled import entry
 from core.model.market import Levels
 
 Layout: TypeAlias = npt.NDArray[np.int64]
-"""How to read one instrument: price step digits and decimals, the same of size, its symbol."""
+"""How to read one instrument: step digits, decimals and step in 1e-8 of price, the same of size,
+then the length of the venue's symbol and its bytes."""
+
+Table: TypeAlias = npt.NDArray[np.int64]
+"""Layouts as rows, and in the last column a hash table of the rows by symbol: -1 is a free slot."""
+
+OTHER, QUOTE, TRADE, DEPTH, KLINE, AGGREGATE = range(6)
+"""What `scan` found. Of the last two it tells the kind only, and of `OTHER` nothing."""
+
+MAX_FRAME_BYTES: Final = 8 << 20
+"""A larger frame is refused unread; a full book is a tenth of it."""
+
+BLOCK: Final = 1 << 13
+"""Levels read into one array before the next is begun."""
+
+MAX_MS: Final = 4_102_444_800_000
+"""Event times are before the year 2100, or they are no milliseconds."""
+
+_PRICE: Final = 0
+_SIZE: Final = 3
+_NAME: Final = 6
+_WIDTH: Final = 32
+_SLOT: Final = _WIDTH - 1
+_MAX_SYMBOL: Final = _SLOT - _NAME - 1
+_MAX_DIGITS: Final = 18
+_MAX_LENGTH: Final = 40
 
 
 def _token(text: str) -> npt.NDArray[np.uint8]:
@@ -28,22 +60,34 @@ def _token(text: str) -> npt.NDArray[np.uint8]:
 
 
 _HEAD: Final = _token('{"stream":"')
-_DATA: Final = _token('","data":{"e":"depthUpdate","E":')
+_DEPTH_HEAD: Final = _token('","data":{"e":"depthUpdate","E":')
+_TRADE_HEAD: Final = _token('","data":{"e":"trade","E":')
+_QUOTE_HEAD: Final = _token('","data":{"u":')
 _SYMBOL: Final = _token(',"s":"')
 _FIRST: Final = _token('","U":')
 _LAST: Final = _token(',"u":')
 _BIDS: Final = _token(',"b":[')
 _ASKS: Final = _token('],"a":[')
-_END: Final = _token("]}}")
-_MAX_DIGITS: Final = 18
-
-MAX_MS: Final = 4_102_444_800_000
-"""Event times are before the year 2100, or they are no milliseconds."""
+_TRADE_ID: Final = _token('","t":')
+_TRADE_PRICE: Final = _token(',"p":')
+_TRADE_SIZE: Final = _token(',"q":')
+_TRADE_TIME: Final = _token(',"T":')
+_SOLD: Final = _token(',"m":true,"M":')
+_BOUGHT: Final = _token(',"m":false,"M":')
+_TRUE: Final = _token("true}}")
+_FALSE: Final = _token("false}}")
+_BID: Final = _token('","b":')
+_BID_SIZE: Final = _token(',"B":')
+_ASK: Final = _token(',"a":')
+_ASK_SIZE: Final = _token(',"A":')
+_END: Final = _token("}}")
 
 
 def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None:
-    """Return how to scan an instrument, None when its steps are beyond the scanner."""
+    """Return how to scan an instrument, None when its steps are beyond the scanners."""
     numbers: list[int] = []
+    if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _MAX_SYMBOL):
+        return None
     for step in (price_tick, size_lot):
         exponent = step.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -_MAX_DIGITS:
@@ -52,8 +96,36 @@ def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None
         digits = int(step.scaleb(decimals))
         if digits >= 10**_MAX_DIGITS:
             return None
-        numbers += [digits, decimals]
-    return np.array([*numbers, len(symbol), *symbol.encode()], np.int64)
+        eighths = int(step.scaleb(8)) if decimals <= 8 and digits < 10**9 else 0
+        numbers += [digits, decimals, eighths]
+    plan = np.zeros(_WIDTH, np.int64)
+    plan[:_NAME] = numbers
+    plan[_NAME] = len(symbol)
+    plan[_NAME + 1 : _NAME + 1 + len(symbol)] = list(symbol.encode())
+    return plan
+
+
+def table(layouts: Sequence[Layout]) -> Table:
+    """Return a table of layouts; the row of each is its place in the sequence."""
+    slots = 4
+    while slots < 2 * len(layouts):
+        slots *= 2
+    out = np.zeros((slots, _WIDTH), np.int64)
+    out[:, _SLOT] = -1
+    for row, plan in enumerate(layouts):
+        out[row, :_SLOT] = plan[:_SLOT]
+        symbol = bytes(plan[_NAME + 1 : _NAME + 1 + plan[_NAME]].tolist()).lower()
+        slot = _hash(symbol, 0, len(symbol)) & (slots - 1)
+        while out[slot, _SLOT] >= 0:
+            slot = (slot + 1) & (slots - 1)
+        out[slot, _SLOT] = row
+    return out
+
+
+@numba.njit(cache=True)
+def _byte(data: bytes, at: int) -> int:
+    """Return the byte at a place that is never negative: numba need not look for that."""
+    return data[np.uint64(at)]
 
 
 @numba.njit(cache=True)
@@ -61,10 +133,10 @@ def _expect(data: bytes, at: int, token: npt.NDArray[np.uint8]) -> int:
     """Return the place after `token`, or a place beyond the end if it is not here."""
     if at + len(token) > len(data):
         return len(data) + 1
+    wrong = 0
     for index in range(len(token)):
-        if data[at + index] != token[index]:
-            return len(data) + 1
-    return at + len(token)
+        wrong |= _byte(data, at + index) ^ token[np.uint64(index)]
+    return len(data) + 1 if wrong else at + len(token)
 
 
 @numba.njit(cache=True)
@@ -73,45 +145,45 @@ def _whole(data: bytes, at: int) -> tuple[int, int]:
     value = 0
     start = at
     size = len(data)
-    while at < size and 48 <= data[at] <= 57:
-        value = value * 10 + (data[at] - 48)
+    while at < size and 48 <= _byte(data, at) <= 57:
+        value = value * 10 + _byte(data, at) - 48
         at += 1
         if at - start > _MAX_DIGITS:
             return 0, size + 1
     # JSON has no leading zeros; the parser shall say so.
-    if at == start or (data[start] == 48 and at - start > 1):
+    if at == start or (_byte(data, start) == 48 and at - start > 1):
         return 0, size + 1
     return value, at
 
 
 @numba.njit(cache=True)
-def _steps(  # noqa: C901  one pass over the digits, inlined
+def _any_steps(  # noqa: C901  one pass over the digits
     data: bytes, at: int, step: int, decimals: int
 ) -> tuple[int, int]:
-    """Return (steps, place after the closing quote) of a quoted decimal that is exact in steps."""
+    """Return (steps, place after the closing quote) of an exact decimal; `at` is after the first.
+
+    Any number of digits; a place beyond the end when it is no plain number or not exact.
+    """
     size = len(data)
     fail = size + 1
-    if at >= size or data[at] != 34:
-        return 0, fail
-    at += 1
     start = at
     value = 0
     digits = 0
-    while at < size and 48 <= data[at] <= 57:
-        value = value * 10 + (data[at] - 48)
+    while at < size and 48 <= _byte(data, at) <= 57:
+        value = value * 10 + _byte(data, at) - 48
         if value:
             digits += 1
         at += 1
-        if digits > _MAX_DIGITS or at - start > 40:
+        if digits > _MAX_DIGITS or at - start > _MAX_LENGTH:
             return 0, fail
     if at == start:
         return 0, fail
     kept = 0
-    if at < size and data[at] == 46:
+    if at < size and _byte(data, at) == 46:
         at += 1
         start = at
-        while at < size and 48 <= data[at] <= 57:
-            digit = data[at] - 48
+        while at < size and 48 <= _byte(data, at) <= 57:
+            digit = _byte(data, at) - 48
             if kept < decimals:
                 value = value * 10 + digit
                 kept += 1
@@ -122,7 +194,7 @@ def _steps(  # noqa: C901  one pass over the digits, inlined
             elif digit:
                 return 0, fail
             at += 1
-        if at == start or at - start > 40:
+        if at == start or at - start > _MAX_LENGTH:
             return 0, fail
     while kept < decimals:
         value *= 10
@@ -131,13 +203,120 @@ def _steps(  # noqa: C901  one pass over the digits, inlined
             digits += 1
         if digits > _MAX_DIGITS:
             return 0, fail
-    if at >= size or data[at] != 34:
+    if at >= size or _byte(data, at) != 34 or value % step:
         return 0, fail
-    if step != 1:
-        if value % step:
-            return 0, fail
-        value //= step
-    return value, at + 1
+    return value // step, at + 1
+
+
+@numba.njit(cache=True)
+def _eight(data: bytes, at: int) -> np.int64:
+    """Return the value of eight digits read as one 64-bit word, -1 when one of them is none."""
+    word = np.uint64(0)
+    for index in range(8):
+        word |= np.uint64(_byte(data, at + index)) << np.uint64(8 * index)
+    word -= np.uint64(0x3030303030303030)
+    wrong = (word | (word + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)
+    if wrong:
+        return np.int64(-1)
+    # Pairs, then fours, then all eight are joined by multiplications.
+    word = word * np.uint64(10) + (word >> np.uint64(8))
+    mask = np.uint64(0x000000FF000000FF)
+    high = (word & mask) * np.uint64(0x000F424000000064)
+    low = ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
+    # Signed throughout: with a plain -1 beside it numba would make this a float.
+    return np.int64((high + low) >> np.uint64(32))
+
+
+@numba.njit(cache=True)
+def _steps(data: bytes, at: int, step: int, decimals: int, eighths: int) -> tuple[int, int]:
+    """Return (steps, place after the closing quote) of a quoted decimal that is exact in steps."""
+    size = len(data)
+    if at >= size or _byte(data, at) != 34:
+        return 0, size + 1
+    start = at + 1
+    at = start
+    whole = 0
+    while at < size and 48 <= _byte(data, at) <= 57:
+        whole = whole * 10 + _byte(data, at) - 48
+        at += 1
+    # Binance writes eight decimals nearly always.
+    if (
+        eighths
+        and 0 < at - start < 10
+        and at + 9 < size
+        and _byte(data, at) == 46
+        and _byte(data, at + 9) == 34
+    ):
+        fraction = int(_eight(data, at + 1))
+        if fraction >= 0:
+            value = whole * 100_000_000 + fraction
+            count = value // eighths
+            if count * eighths == value:
+                return count, at + 10
+            return 0, size + 1
+    found: tuple[int, int] = _any_steps(data, start, step, decimals)
+    return found
+
+
+@numba.njit(cache=True)
+def _hash(data: bytes, start: int, stop: int) -> int:
+    value = 0
+    for index in range(start, stop):
+        value = (value * 31 + _byte(data, index)) & 0xFFFFFFFF
+    return value
+
+
+@numba.njit(cache=True)
+def _row(data: bytes, start: int, stop: int, table: Table) -> int:
+    """Return the row of the lower-case symbol between two places, -1 when there is none."""
+    mask = table.shape[0] - 1
+    slot = _hash(data, start, stop) & mask
+    while table[slot, _SLOT] >= 0:
+        row = table[slot, _SLOT]
+        if table[row, _NAME] == stop - start:
+            same = True
+            for index in range(stop - start):
+                letter = table[row, _NAME + 1 + index]
+                if 65 <= letter <= 90:
+                    letter += 32
+                if letter != _byte(data, start + index):
+                    same = False
+                    break
+            if same:
+                return int(row)
+        slot = (slot + 1) & mask
+    return -1
+
+
+@numba.njit(cache=True)
+def _stream(data: bytes, at: int) -> int:
+    """Return the place of the quote that ends the stream's name, beyond the end if it is odd."""
+    size = len(data)
+    while at < size and _byte(data, at) != 34:
+        # A control character or an escape is for the parser to judge, and so is UTF-8.
+        if _byte(data, at) < 32 or _byte(data, at) == 92 or _byte(data, at) > 126:
+            return size + 1
+        at += 1
+    return at
+
+
+@numba.njit(cache=True)
+def _symbol(data: bytes, at: int, layout: Layout) -> int:
+    """Return the place after the instrument's own symbol, beyond the end if it is another."""
+    length = int(layout[_NAME])
+    if at + length > len(data):
+        return len(data) + 1
+    for index in range(length):
+        if _byte(data, at + index) != layout[_NAME + 1 + index]:
+            return len(data) + 1
+    return at + length
+
+
+@numba.njit(cache=True)
+def _field(data: bytes, at: int, layout: Layout, field: int) -> tuple[int, int]:
+    """Return (steps, place after it) of a quoted price or size."""
+    found: tuple[int, int] = _steps(data, at, layout[field], layout[field + 1], layout[field + 2])
+    return found
 
 
 @numba.njit(cache=True)
@@ -145,62 +324,147 @@ def _levels(data: bytes, at: int, layout: Layout, out: Levels, n: int) -> tuple[
     """Read ``["p","q"],...`` into `out` from row `n`; returns (next row, place after them)."""
     size = len(data)
     fail = size + 1
-    if at < size and data[at] == 93:
+    if at < size and _byte(data, at) == 93:
         return n, at
+    step, decimals, eighths = layout[0], layout[1], layout[2]
+    lot, lot_decimals, lot_eighths = layout[3], layout[4], layout[5]
     while True:
-        if at >= size or data[at] != 91 or n >= out.shape[0]:
+        if at >= size or _byte(data, at) != 91 or n >= out.shape[0]:
             return n, fail
-        price, at = _steps(data, at + 1, layout[0], layout[1])
-        if at >= size or data[at] != 44:
+        price, at = _steps(data, at + 1, step, decimals, eighths)
+        if at >= size or _byte(data, at) != 44:
             return n, fail
-        lots, at = _steps(data, at + 1, layout[2], layout[3])
-        if at >= size or data[at] != 93 or price <= 0:
+        lots, at = _steps(data, at + 1, lot, lot_decimals, lot_eighths)
+        if at >= size or _byte(data, at) != 93 or price <= 0:
             return n, fail
         out[n, 0] = price
         out[n, 1] = lots
         n += 1
         at += 1
-        if at >= size or data[at] != 44:
+        if at >= size or _byte(data, at) != 44:
             return n, at
         at += 1
 
 
 @numba.njit(cache=True)
-def scan_depth(data: bytes, layout: Layout, out: Levels) -> tuple[int, int, int, int, int]:
-    """Read a depth message into `out`, bids then asks.
+def _depth(
+    data: bytes, at: int, layout: Layout, out: Levels, used: int
+) -> tuple[int, int, int, int, int]:
+    """Return (number of bids, of asks, E, U, u), -1 first when odd; levels go behind `used`."""
+    event, at = _whole(data, _expect(data, at, _DEPTH_HEAD))
+    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
+    first, at = _whole(data, _expect(data, at, _FIRST))
+    last, at = _whole(data, _expect(data, at, _LAST))
+    bids, at = _levels(data, _expect(data, at, _BIDS), layout, out, used)
+    total, at = _levels(data, _expect(data, at, _ASKS), layout, out, bids)
+    # The closing bracket of the asks, then the two braces.
+    if at >= len(data) or _byte(data, at) != 93:
+        return -1, 0, 0, 0, 0
+    at = _expect(data, at + 1, _END)
+    if at != len(data) or event <= 0 or event >= MAX_MS:
+        return -1, 0, 0, 0, 0
+    return bids - used, total - bids, event, first, last
 
-    Returns (number of bids, number of asks, E, U, u), with -1 first when it is not spelt as known.
+
+@numba.njit(cache=True)
+def _quote(data: bytes, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
+    """Return (u, bid, bid size, ask, ask size), -1 first when odd."""
+    update, at = _whole(data, _expect(data, at, _QUOTE_HEAD))
+    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
+    bid, at = _field(data, _expect(data, at, _BID), layout, _PRICE)
+    bid_lots, at = _field(data, _expect(data, at, _BID_SIZE), layout, _SIZE)
+    ask, at = _field(data, _expect(data, at, _ASK), layout, _PRICE)
+    ask_lots, at = _field(data, _expect(data, at, _ASK_SIZE), layout, _SIZE)
+    if _expect(data, at, _END) != len(data):
+        return -1, 0, 0, 0, 0
+    return update, bid, bid_lots, ask, ask_lots
+
+
+@numba.njit(cache=True)
+def _trade(data: bytes, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
+    """Return (T, t, price, size, 1 if the buyer was the maker), -1 first when odd."""
+    _, at = _whole(data, _expect(data, at, _TRADE_HEAD))
+    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
+    number, at = _whole(data, _expect(data, at, _TRADE_ID))
+    price, at = _field(data, _expect(data, at, _TRADE_PRICE), layout, _PRICE)
+    lots, at = _field(data, _expect(data, at, _TRADE_SIZE), layout, _SIZE)
+    event, at = _whole(data, _expect(data, at, _TRADE_TIME))
+    maker = 1
+    after = _expect(data, at, _SOLD)
+    if after > len(data):
+        maker = 0
+        after = _expect(data, at, _BOUGHT)
+    end = _expect(data, after, _TRUE)
+    if end != len(data):
+        end = _expect(data, after, _FALSE)
+    if end != len(data) or event <= 0 or event >= MAX_MS or price <= 0 or lots <= 0:
+        return -1, 0, 0, 0, 0
+    return event, number, price, lots, maker
+
+
+@numba.njit(cache=True)
+def scan(
+    data: bytes, table: Table, out: Levels, used: int
+) -> tuple[int, int, int, int, int, int, int]:
+    """Read a frame of a combined stream.
+
+    Returns its kind, the row of its instrument and five figures in ticks, lots and milliseconds:
+    `QUOTE`: u, bid, bid size, ask, ask size; `TRADE`: T, t, price, size, 1 if the buyer was the
+    maker; `DEPTH`: number of bids and of asks in `out` from row `used` on, E, U, u. What is not
+    spelt as known, not exact, or has no room in `out`, is `OTHER`.
     """
+    other = (0, 0, 0, 0, 0, 0, 0)
     size = len(data)
-    at = _expect(data, 0, _HEAD)
-    while at < size and data[at] != 34:
-        # A control character or an escape is for the parser to judge, and so is UTF-8.
-        if data[at] < 32 or data[at] == 92 or data[at] > 126:
-            return -1, 0, 0, 0, 0
+    if size > MAX_FRAME_BYTES:
+        return other
+    start = _expect(data, 0, _HEAD)
+    at = start
+    while at < size and _byte(data, at) != 64:
         at += 1
-    at = _expect(data, at, _DATA)
-    event, at = _whole(data, at)
-    at = _expect(data, at, _SYMBOL)
-    length = layout[4]
-    if at + length > size:
-        return -1, 0, 0, 0, 0
-    for index in range(length):
-        if data[at + index] != layout[5 + index]:
-            return -1, 0, 0, 0, 0
-    at = _expect(data, at + length, _FIRST)
-    first, at = _whole(data, at)
-    at = _expect(data, at, _LAST)
-    last, at = _whole(data, at)
-    at = _expect(data, at, _BIDS)
-    bids, at = _levels(data, at, layout, out, 0)
-    at = _expect(data, at, _ASKS)
-    total, at = _levels(data, at, layout, out, bids)
-    at = _expect(data, at, _END)
-    if at != size or event <= 0 or event >= MAX_MS:
-        return -1, 0, 0, 0, 0
-    return bids, total - bids, event, first, last
+        if at - start > _MAX_SYMBOL:
+            return other
+    if at + 2 >= size:
+        return other
+    letter = _byte(data, at + 1)
+    if letter == 107:  # kline
+        return (4, 0, 0, 0, 0, 0, 0)
+    if letter == 97:  # aggTrade
+        return (5, 0, 0, 0, 0, 0, 0)
+    row = _row(data, start, at, table)
+    at = _stream(data, at)
+    if row < 0 or at > size:
+        return other
+    kind = 0
+    a, b, c, d, e = -1, 0, 0, 0, 0
+    if letter == 98:  # bookTicker
+        kind = 1
+        a, b, c, d, e = _quote(data, at, table[row])
+    elif letter == 116:  # trade
+        kind = 2
+        a, b, c, d, e = _trade(data, at, table[row])
+    elif letter == 100:  # depth
+        kind = 3
+        a, b, c, d, e = _depth(data, at, table[row], out, used)
+    return (kind, row, a, b, c, d, e) if a >= 0 else other
+
+
+Scan: TypeAlias = Callable[[bytes, Table, Levels, int], tuple[int, int, int, int, int, int, int]]
+
+
+@cache
+def compiled() -> Scan:
+    """Compile or load the scanner, once a process.
+
+    Its data must be bytes, its arrays C-ordered int64: as `table` and `room` make them.
+    """
+    return entry(scan, b"{}", table([]), room(), 0)
+
+
+def room() -> Levels:
+    """Return an array into which depth messages are read, one behind the other."""
+    return np.empty((BLOCK, 2), np.int64)
 
 
 def warm() -> None:
-    """Compile or load the scanner with the types used."""
-    scan_depth(b"{}", np.zeros(8, np.int64), np.zeros((1, 2), np.int64))
+    """Compile or load the scanner with the types used, so that the first frame does not wait."""
+    compiled()

@@ -10,9 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.feeds.binance import parse
 from core.feeds.binance.parse import BinanceDecoder
-from core.feeds.binance.scan import layout, scan_depth
+from core.feeds.binance.scan import DEPTH as DEPTH_KIND
+from core.feeds.binance.scan import (
+    BLOCK,
+    MAX_FRAME_BYTES,
+    OTHER,
+    compiled,
+    layout,
+    room,
+    scan,
+    table,
+)
+from core.feeds.binance.scan import QUOTE as QUOTE_KIND
+from core.feeds.binance.scan import TRADE as TRADE_KIND
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -232,14 +243,12 @@ def test_any_bytes_give_events_and_no_exception(data: bytes) -> None:
             assert isinstance(event, FrameRejected | FeedConnected | FeedDisconnected)
 
 
-def test_oversized_frame_is_refused_unread(
-    decoder: BinanceDecoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parse, "MAX_FRAME_BYTES", 100)
-    for data in (QUOTE, TRADE, DEPTH):
-        assert rejection(decoder, data) == f"frame must be at most 100 bytes, was {len(data)}"
-    reason = rejection(decoder, DEPTH, "http", "https://x/api/v3/depth?symbol=BTCUSDT")
-    assert reason == f"answer must be at most 100 bytes, was {len(DEPTH)}"
+def test_oversized_frame_is_refused_unread(decoder: BinanceDecoder) -> None:
+    many = b'["61737.63000000","0.00000000"],' * (MAX_FRAME_BYTES // 32)
+    for data in (DEPTH.replace(b'"b":[', b'"b":[' + many), QUOTE + b" " * MAX_FRAME_BYTES):
+        assert rejection(decoder, data) == f"frame must be at most 8388608 bytes, was {len(data)}"
+    reason = rejection(decoder, data, "http", "https://x/api/v3/depth?symbol=BTCUSDT")
+    assert reason == f"answer must be at most 8388608 bytes, was {len(data)}"
 
 
 texts = st.one_of(
@@ -264,23 +273,83 @@ def test_scanner_reads_what_the_parser_reads_or_leaves_it(
     ).encode()
     plan = layout("BTCUSDT", item.price_tick, item.size_lot)
     assert plan is not None
-    out = np.empty((10, 2), np.int64)
-    scanned, _, *ids = scan_depth(data, plan, out)
-    (parsed,) = BinanceDecoder(instruments=[item])._other(77, data) if scanned >= 0 else (None,)
-    if isinstance(parsed, BookDelta):
-        assert out[:scanned].tolist() == parsed.bids.tolist()
-        assert ids == [1, 1, 2]
-    else:
-        assert parsed is None
+    out = room()
+    kind, row, scanned, _, *ids = scan(data, table([plan]), out, 0)
+    if kind == OTHER:
+        return
+    (parsed,) = BinanceDecoder(instruments=[item])._other(77, data)
+    assert isinstance(parsed, BookDelta)
+    assert (kind, row) == (DEPTH_KIND, 0)
+    assert out[:scanned].tolist() == parsed.bids.tolist()
+    assert ids == [1, 1, 2]
 
 
-def test_scanner_takes_what_the_venue_sends(btc: Instrument) -> None:
-    plan = layout("BTCUSDT", btc.price_tick, btc.size_lot)
-    assert plan is not None
-    out = np.empty((3, 2), np.int64)
-    ids = (1723161255208, 50093239189, 50093239202)
-    assert scan_depth(DEPTH, plan, out) == (2, 1, *ids)
-    assert scan_depth(DEPTH, plan, out[:2])[0] == -1
+@given(texts, texts, st.sampled_from(["0.01", "5", "0.25"]))
+def test_scanner_reads_quotes_and_trades_as_the_parser_or_leaves_them(
+    price: str, size: str, tick: str
+) -> None:
+    item = Instrument(
+        id=BTC, venue=VenueName("binance"), venue_symbol="BTCUSDT", base="BTC", quote="USDT",
+        price_tick=Decimal(tick), size_lot=Decimal("0.00001"),
+    )  # fmt: skip
+    for data in (
+        QUOTE.replace(b"61837.63000000", price.encode()).replace(b"3.78826000", size.encode()),
+        TRADE.replace(b"61837.63000000", price.encode()).replace(b"0.02000000", size.encode()),
+    ):
+        scanned = BinanceDecoder(instruments=[item])
+        parsed = BinanceDecoder(instruments=[item])
+        parsed._scan = lambda data, rows, out, used: (OTHER, 0, 0, 0, 0, 0, 0)
+        assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
+
+
+def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) -> None:
+    plans = [layout(item.venue_symbol, item.price_tick, item.size_lot) for item in (nkn, btc)]
+    rows = table([plan for plan in plans if plan is not None])
+    out = room()
+    for read in (scan, compiled()):
+        ids = (1723161255208, 50093239189, 50093239202)
+        assert read(DEPTH, rows, out, 0) == (DEPTH_KIND, 1, 2, 1, *ids)
+        assert read(QUOTE, rows, out, 0) == (
+            QUOTE_KIND, 1, 50093239212, 6183763, 378826, 6183764, 154698,
+        )  # fmt: skip
+        assert read(TRADE, rows, out, 0) == (
+            TRADE_KIND, 1, 1723161255342, 3735683259, 6183763, 2000, 1,
+        )  # fmt: skip
+        assert read(TRADE.replace(b'"m":true', b'"m":false'), rows, out, 0)[-1] == 0
+        assert read(DEPTH, rows, out, BLOCK - 2)[0] == OTHER
+        assert read(QUOTE.replace(b"BTCUSDT", b"NKNUSDT"), rows, out, 0)[0] == OTHER
+
+
+def test_deltas_stay_as_they_were_while_more_are_decoded(decoder: BinanceDecoder) -> None:
+    kept = [recv(decoder, DEPTH) for _ in range(BLOCK)]
+    for event in kept:
+        assert isinstance(event, BookDelta)
+        assert event.bids.tolist() == [[6173763, 0], [5685458, 125000]]
+        assert event.asks.tolist() == [[6183764, 154698]]
+
+
+def test_depth_message_larger_than_the_array_is_read_all_the_same(decoder: BinanceDecoder) -> None:
+    recv(decoder, DEPTH)
+    levels = b",".join(b'["%d.00000000","1.00000000"]' % price for price in range(1, BLOCK + 10))
+    event = recv(decoder, DEPTH.replace(b'["61737.63000000","0.00000000"]', levels))
+    assert isinstance(event, BookDelta)
+    assert len(event.bids) == BLOCK + 10
+
+
+def test_scanner_finds_each_of_many_symbols(btc: Instrument) -> None:
+    names = [f"{chr(65 + number % 26) * (1 + number // 26)}USDT" for number in range(300)]
+    items = [msgspec.structs.replace(btc, venue_symbol=name) for name in names]
+    rows = table(
+        [
+            plan
+            for item in items
+            if (plan := layout(item.venue_symbol, item.price_tick, item.size_lot)) is not None
+        ]
+    )
+    for number, name in enumerate(names):
+        data = QUOTE.replace(b"btcusdt", name.lower().encode()).replace(b"BTCUSDT", name.encode())
+        expected = (QUOTE_KIND, number) if len(name) <= 24 else (OTHER, 0)
+        assert scan(data, rows, room(), 0)[:2] == expected
 
 
 def test_rest_book_becomes_an_image_of_the_symbol_in_its_url(decoder: BinanceDecoder) -> None:
