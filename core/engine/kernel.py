@@ -253,7 +253,10 @@ class Kernel:
             mine = [item for item in instruments if item.venue == venue]
             self._decoders[venue].add_instruments(mine)
         for pupil in self._pupils:
-            pupil.add_instruments([item for item in instruments if item.venue == pupil.name])
+            follows = isinstance(pupil, FollowsMarket)
+            pupil.add_instruments(
+                [item for item in instruments if follows or item.venue == pupil.name]
+            )
         self._tell_instruments()
         self.refresh()
 
