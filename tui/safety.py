@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 from core.model.ids import InstrumentId
 from core.model.views import EngineStatus
+from link.replica import Replica
 
 TWICE_S: Final = 1.0
 """The second press counts within this many seconds."""
@@ -34,3 +37,29 @@ class Twice:
             return True
         self._what, self._until_s = what, now_s + TWICE_S
         return False
+
+
+class EngineClock:
+    """The engine's time as far as its frames tell it, carried on by our own clock in between.
+
+    Arming ends by the engine's clock; over ssh that is another machine's.
+    """
+
+    def __init__(
+        self,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._wall_ns = wall_ns
+        self._frame_ns = 0
+        self._seen_ns = 0
+
+    def now_ns(self, replica: Replica) -> int:
+        """Return the engine's UTC nanoseconds, ours before its first frame."""
+        if replica.frame_ts_ns != self._frame_ns:
+            self._frame_ns = replica.frame_ts_ns
+            self._seen_ns = self._monotonic_ns()
+        if not self._frame_ns:
+            return self._wall_ns()
+        return self._frame_ns + self._monotonic_ns() - self._seen_ns

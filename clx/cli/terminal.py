@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ import click
 from store.paths import find_paths, make_folders
 
 if TYPE_CHECKING:
+    from clx.spawn import Starting
+    from core.model.settings import TuiSettings
     from link.port import EngineLink
 
 
@@ -31,7 +32,7 @@ def open_terminal() -> int:
         return 2
     from link.client import UnixLink
 
-    return _show(UnixLink(paths.socket), starting.why_not)
+    return _show(UnixLink(paths.socket), starting)
 
 
 @click.command()
@@ -65,18 +66,21 @@ def bridge(path: Path | None) -> None:
     copy(path or find_paths().socket)
 
 
-def _show(link: EngineLink, why_no_engine: Callable[[], str] = str) -> int:
+def _show(link: EngineLink, starting: Starting | None = None) -> int:
     if not sys.stdin.isatty() or not sys.stdout.isatty():
-        from core.model.errors import ConfigError
-
-        message = ConfigError(
-            "the terminal needs a tty; the verbs work without: clx watch, clx positions, clx --help"
+        sys.stderr.write(
+            "clx: the terminal needs a tty; the verbs work without one: clx watch, clx positions\n"
         )
-        sys.stderr.write(f"clx: {message}\n")
         return 2
     from tui.app import ClxApp
 
-    app = ClxApp(link=link, theme=_theme(), load_settings=_load_tui_settings)
+    app = ClxApp(
+        link,
+        theme=_theme(),
+        load_settings=_load_tui_settings,
+        why_no_engine=starting.why_not if starting is not None else str,
+        starting=starting is not None and starting.process is not None,
+    )
     app.run()
     return app.return_code or 0
 
@@ -91,7 +95,7 @@ def _theme() -> str:
     return name if isinstance(name, str) else "clx-dark"
 
 
-def _load_tui_settings() -> object:
+def _load_tui_settings() -> TuiSettings:
     from store.settings import load_settings
 
     return load_settings(find_paths().config_file).tui

@@ -1,0 +1,252 @@
+"""The terminal app: theme, key map, link; behaviour lives in the screens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.types import CSSPathType
+
+from core.model.errors import ClxError, ConfigError
+from tui.desk import Desk
+from tui.keys import KEYS, Key, bindings, key_map
+from tui.palette import ClxCommands
+from tui.screens.trade import TradeScreen
+from tui.style import Look, glyphs_wanted, has_few_colours, theme_wanted
+from tui.theme import (
+    css_variables,
+    load_theme,
+    textual_theme,
+    theme_names,
+    user_theme_folder,
+)
+
+if TYPE_CHECKING:
+    from core.model.settings import TuiSettings
+    from link.port import EngineLink
+
+ARM_SECONDS: Final = 300
+
+DEFAULT_VARIABLES: Final = dict.fromkeys(
+    ("up", "down", "bid", "ask", "own", "position", "warn", "grid", "axis", "muted"), "#808080"
+)
+"""Stand-ins until the theme is loaded, a moment later."""
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """The defaults of [tui], in force until the settings are read after the first paint."""
+
+    theme: str = "clx-dark"
+    fps: float = 10.0
+    flash: bool = True
+    glyphs: str = "auto"
+    indicators: tuple[str, ...] = ("ema(20)", "ema(50)", "bb(20,2)", "rsi(14)")
+    timeframe: str = "1m"
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: TuiSettings) -> Preferences:
+        """Return the preferences of a settings table."""
+        return cls(**{item.name: getattr(settings, item.name) for item in fields(cls)})
+
+
+class ClxApp(App[None]):
+    """One face of an engine."""
+
+    CSS_PATH: ClassVar[CSSPathType | None] = "clx.tcss"
+    COMMANDS: ClassVar[Any] = {ClxCommands}
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, everywhere=True)]
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(
+        self,
+        link: EngineLink,
+        *,
+        settings: TuiSettings | None = None,
+        theme: str = "clx-dark",
+        load_settings: Callable[[], TuiSettings] | None = None,
+        why_no_engine: Callable[[], str] = str,
+        starting: bool = False,
+    ) -> None:
+        """Prepare; nothing is connected before the first paint.
+
+        Args:
+            link: The doorway to the engine.
+            settings: The [tui] table, where it is known already.
+            theme: The theme of the first paint, where only that is known.
+            load_settings: Reads the table after the first paint; ConfigError is shown.
+            why_no_engine: Why an engine that was started is gone, empty while it lives.
+            starting: An engine was started just now.
+        """
+        super().__init__()
+        self.link = link
+        self.preferences = Preferences.of(settings) if settings else Preferences(theme=theme)
+        self.key_table: tuple[Key, ...] = KEYS
+        self.why_no_engine = why_no_engine
+        self.starting = starting
+        self.desk = Desk(link, ARM_SECONDS)
+        self._load_settings = load_settings
+        self._problem = ""
+        self.look = self._make_look(self.preferences.theme)
+        self.animation_level = "none"
+        if settings:
+            self._take_keys(settings.keys)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give the stylesheet our own colour names before a theme is in force."""
+        return css_variables(self.look.theme) if hasattr(self, "look") else DEFAULT_VARIABLES
+
+    def on_mount(self) -> None:
+        """Show the main screen and start following the engine."""
+        self._use_theme()
+        self.push_screen(TradeScreen())
+        self.run_worker(self.link.run(), name="link", exit_on_error=False)
+        if self._load_settings is not None:
+            self.call_after_refresh(self._read_settings)
+
+    # -- settings ------------------------------------------------------------------------------
+
+    def _read_settings(self) -> None:
+        load = self._load_settings
+        assert load is not None
+
+        def work() -> None:
+            try:
+                settings = load()
+            except ConfigError as error:
+                self.call_from_thread(self.say, f"settings: {error}; the defaults hold", "error")
+            else:
+                self.call_from_thread(self._take_settings, settings)
+
+        self.run_worker(work, thread=True, exit_on_error=False)
+
+    def _take_settings(self, settings: TuiSettings) -> None:
+        before = self.preferences
+        self.preferences = Preferences.of(settings)
+        self._take_keys(settings.keys)
+        if self.preferences != before:
+            self.look = self._make_look(self.preferences.theme)
+            self._use_theme()
+            screen = self.trade_screen
+            if screen is not None:
+                screen.take_preferences(self.preferences)
+
+    def _take_keys(self, overrides: Mapping[str, str]) -> None:
+        try:
+            self.key_table = key_map(overrides)
+        except ConfigError as error:
+            self._problem = str(error)
+            self.say(f"{error}; the default keys hold", "error")
+            return
+        self.set_keymap({key.id: key.keys for key in self.key_table if key.id in overrides})
+
+    # -- themes --------------------------------------------------------------------------------
+
+    def _make_look(self, name: str) -> Look:
+        wanted = theme_wanted(name)
+        try:
+            theme = load_theme(wanted, user_theme_folder())
+        except ConfigError as error:
+            self._problem = str(error)
+            theme = load_theme("clx-dark")
+        glyphs = glyphs_wanted(self.preferences.glyphs)
+        return Look(theme, few_colours=has_few_colours(), glyphs=glyphs)
+
+    def _use_theme(self) -> None:
+        self.register_theme(textual_theme(self.look.theme))
+        self.theme = self.look.theme.name
+        if self._problem:
+            self.say(self._problem, "error")
+            self._problem = ""
+
+    def next_theme(self) -> None:
+        """Take the next theme, until the app ends."""
+        names = theme_names(user_theme_folder())
+        at = names.index(self.look.theme.name) if self.look.theme.name in names else -1
+        self.look = self._make_look(names[(at + 1) % len(names)])
+        self._use_theme()
+        screen = self.trade_screen
+        if screen is not None:
+            screen.repaint()
+            screen.notice(f"theme {self.look.theme.name} (tui.theme keeps one)")
+
+    # -- what palette, command line and keys share ---------------------------------------------
+
+    @property
+    def trade_screen(self) -> TradeScreen | None:
+        """The main screen, once it is there."""
+        return next((s for s in self.screen_stack if isinstance(s, TradeScreen)), None)
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Say something where the eye is."""
+        screen = self.trade_screen
+        if screen is not None:
+            screen.notice(text, level)
+
+    def run_key_action(self, action: str) -> None:
+        """Run a key's action as if the key had been pressed."""
+        screen = self.trade_screen
+        if screen is not None:
+            target: Any = self if action.startswith("app.") else screen
+            self.run_worker(self.run_action(action.removeprefix("app."), target))
+
+    def open_command(self, name: str, args: Mapping[str, str] | None = None) -> None:
+        """Carry out a command of the table; what is missing is asked for in a form."""
+        from core.model.commands import COMMANDS, Command
+        from tui.screens.form import CommandForm, fields_of
+
+        kind = COMMANDS[name]
+        given = self._prefill(name, dict(args or {}))
+        if not fields_of(kind) and name not in {"kill", "stop_engine", "resume"}:
+            self.run_worker(self.ask(kind()), exit_on_error=False)
+            return
+
+        def done(command: Command | None) -> None:
+            if command is not None:
+                self.run_worker(self.ask(command), exit_on_error=False)
+
+        self.push_screen(CommandForm(kind, given), done)
+
+    def _prefill(self, name: str, args: dict[str, str]) -> dict[str, str]:
+        from core.model.commands import COMMANDS
+        from tui.desk import new_order_id
+
+        screen = self.trade_screen
+        known = COMMANDS[name].model_fields
+        if "client_order_id" in known and name != "cancel_order":
+            args.setdefault("client_order_id", new_order_id())
+        focus = screen.focus_id if screen is not None else None
+        if "instrument" in known and focus is not None and known["instrument"].is_required():
+            args.setdefault("instrument", focus)
+        return args
+
+    async def ask(self, command: Any) -> None:
+        """Have a command carried out; a table answers with a page, the rest with a line."""
+        from tui.screens.result import ResultScreen
+
+        try:
+            reply = await self.desk.ask(command)
+        except ClxError as error:
+            self.say(str(error), "error")
+            return
+        if reply.ok and command.tier.value == "read" and reply.result is not None:
+            self.push_screen(ResultScreen(command.title, reply.result))
+        else:
+            self.say(reply.text, reply.level)
+
+    def action_kill_switch(self) -> None:
+        """Open the kill switch above whatever is shown."""
+        from tui.screens.kill import KillScreen
+
+        if isinstance(self.screen, KillScreen):
+            return
+        self.push_screen(KillScreen(self.desk), self._killed)
+
+    def _killed(self, reply: Any) -> None:
+        if reply is not None:
+            self.say(reply.text, reply.level)

@@ -1,0 +1,1 @@
+"""The candle chart: scale, candles, overlays, sub-panes and axes, all as runs."""

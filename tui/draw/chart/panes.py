@@ -1,0 +1,121 @@
+"""The rows below the price: volume columns, indicator panes and the time axis."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from tui.draw.chart.dots import Dots
+from tui.draw.chart.plot import centre, draw_line, time_marks
+from tui.draw.chart.view import ChartView, Pane
+from tui.draw.runs import Grid
+
+_DAY_NS = 86_400_000_000_000
+
+
+def draw_volume(view: ChartView, x0: int, x1: int) -> Grid:
+    """Draw columns `x0` to `x1` of the volume strip, in eighths of a cell."""
+    rows = view.layout.volume_rows
+    grid = Grid(x1 - x0, rows)
+    if not rows:
+        return grid
+    columns = view.glyphs.columns
+    steps = len(columns) - 1
+    width = max(1, view.pitch - 1)
+    bars = [(i, view.bars.volume[i], "volume") for i in view.visible(x0, x1)]
+    if view.forming is not None:
+        bars.append((view.count, view.forming.volume_lots, "volume_now"))
+    for index, volume, role in bars:
+        if volume <= 0:
+            continue
+        units = max(1, round(min(1.0, volume / view.volume_top) * rows * steps))
+        x = view.x_of(index) - x0 + (view.pitch >= 3)
+        for y in range(rows):
+            part = min(steps, max(0, units - (rows - 1 - y) * steps))
+            if part:
+                grid.put(x, y, columns[part] * width, role)
+    return grid
+
+
+def draw_pane(view: ChartView, pane: Pane, rows: int, x0: int, x1: int) -> Grid:
+    """Draw columns `x0` to `x1` of an indicator pane."""
+    grid = Grid(x1 - x0, rows)
+    if not grid.width or not rows:
+        return grid
+    value_range = pane_range(view, pane)
+    if value_range is None:
+        return grid
+    dots = Dots(grid.width, rows, view.glyphs)
+    for number, line in enumerate(pane.lines):
+        mark = view.glyphs.marks[min(number, len(view.glyphs.marks) - 1)]
+        draw_line(view, dots, line, (x0, x1), value_range, mark)
+    for x, y, char, role in dots.cells():
+        grid.put(x, y, char, role)
+    return grid
+
+
+def pane_range(view: ChartView, pane: Pane) -> tuple[float, float] | None:
+    """Return the value range of a pane; RSI and its kin keep 20 to 80 in sight."""
+    seen = view.visible(0, view.layout.width)
+    values = [
+        value
+        for line in pane.lines
+        for value in line.values[seen.start : seen.stop]
+        if math.isfinite(value)
+    ]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    if pane.name.lower().startswith(("rsi", "stoch", "mfi")):
+        return min(low, 20.0), max(high, 80.0) + 1e-9
+    if high <= low:
+        return low - 1.0, high + 1.0
+    room = (high - low) * 0.05
+    return low - room, high + room
+
+
+def draw_times(view: ChartView, x0: int, x1: int) -> Grid:
+    """Draw columns `x0` to `x1` of the time axis."""
+    grid = Grid(x1 - x0, 1)
+    taken = -1
+    width = view.layout.width
+    for index, ts_ns in time_marks(view):
+        text = time_label(view, ts_ns)
+        # The label begins at its bar, so that both parts of the chart agree without overlap.
+        x = view.x_of(index) + centre(view)
+        if x > taken and x + len(text) <= width:
+            grid.put(x - x0, 0, text, "axis")
+            taken = x + len(text) + 1
+    if view.crosshair is not None:
+        index = view.crosshair[0]
+        opened = _open_of(view, index)
+        if opened is not None:
+            text = f" {_full_label(view, opened)} "
+            x = min(max(0, view.x_of(index) - len(text) // 2), max(0, width - len(text)))
+            grid.put(x - x0, 0, text, "cursor")
+    return grid
+
+
+def time_label(view: ChartView, ts_ns: int) -> str:
+    """Return the words for a time on the axis: time of day, or the date at midnight."""
+    moment = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+    if ts_ns % _DAY_NS == 0 or view.timeframe.ns >= _DAY_NS:
+        if moment.month == 1 and moment.day == 1:
+            return moment.strftime("%Y")
+        return moment.strftime("%d %b")
+    return moment.strftime("%H:%M:%S" if view.timeframe.ns < 60_000_000_000 else "%H:%M")
+
+
+def _full_label(view: ChartView, ts_ns: int) -> str:
+    moment = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
+    if view.timeframe.ns >= _DAY_NS:
+        return moment.strftime("%d %b %Y")
+    return moment.strftime(
+        "%d %b %H:%M:%S" if view.timeframe.ns < 60_000_000_000 else "%d %b %H:%M"
+    )
+
+
+def _open_of(view: ChartView, index: int) -> int | None:
+    if 0 <= index < view.count:
+        return view.bars.ts_open_ns[index]
+    return view.forming.ts_open_ns if view.forming is not None else None

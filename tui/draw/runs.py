@@ -1,0 +1,177 @@
+"""Rows of styled runs, and the grid of cells they are cut from.
+
+A run is (text, role). A role names a meaning (`up`, `muted`, `cursor`); the theme decides how it
+looks. Every character drawn is one cell wide: text from outside goes through `plain` first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeAlias
+
+Run: TypeAlias = tuple[str, str]
+Row: TypeAlias = tuple[Run, ...]
+
+BLANK: Final = ""
+"""The role of a cell nobody wrote to; it joins whatever run it follows."""
+
+FILLED: Final[frozenset[str]] = frozenset(
+    (
+        "last_up",
+        "last_down",
+        "cursor",
+        "selected",
+        "flash_up",
+        "flash_down",
+        "chip",
+        "chip_warn",
+        "chip_live",
+        "key",
+    )
+)
+"""Roles that paint their blanks (a background or a reversed cell), so blanks count."""
+
+
+def plain(text: str) -> str:
+    """Return `text` with every character that is not one cell wide replaced by ``?``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if _is_one_cell(char) else "?" for char in text)
+
+
+def _is_one_cell(char: str) -> bool:
+    if not char.isprintable() or unicodedata.combining(char):
+        return False
+    return unicodedata.east_asian_width(char) not in "WF" and unicodedata.category(char) != "Cf"
+
+
+def clip(text: str, width: int, ellipsis: str = "…") -> str:
+    """Return `text` cut to `width` cells, with an ellipsis where something was lost."""
+    if len(text) <= width:
+        return text
+    if width <= len(ellipsis):
+        return text[: max(0, width)]
+    return text[: width - len(ellipsis)] + ellipsis
+
+
+def row_text(row: Row) -> str:
+    """Return a row without its roles."""
+    return "".join(text for text, _ in row)
+
+
+def merged(runs: Iterable[Run]) -> Row:
+    """Return `runs` with neighbours of one role joined; blanks join the run before them."""
+    out: list[Run] = []
+    for text, role in runs:
+        if not text:
+            continue
+        if out and _joins(text, role, out[-1][1]):
+            out[-1] = (out[-1][0] + text, out[-1][1])
+        elif out and not out[-1][0].strip() and role not in FILLED and out[-1][1] not in FILLED:
+            out[-1] = (out[-1][0] + text, role)
+        else:
+            out.append((text, role))
+    return tuple(out)
+
+
+def _joins(text: str, role: str, before: str) -> bool:
+    if role == before:
+        return True
+    return role not in FILLED and before not in FILLED and not text.strip()
+
+
+def fitted(row: Sequence[Run], width: int) -> Row:
+    """Return `row` cut or padded to exactly `width` cells."""
+    out: list[Run] = []
+    left = width
+    for text, role in row:
+        if left <= 0:
+            break
+        out.append((text[:left], role))
+        left -= len(text)
+    if left > 0:
+        out.append((" " * left, BLANK))
+    return merged(out)
+
+
+def beside(*parts: Sequence[Row]) -> list[Row]:
+    """Join blocks of equally many rows side by side."""
+    return [merged(run for row in rows for run in row) for rows in zip(*parts, strict=True)]
+
+
+class Grid:
+    """A rectangle of cells to draw on; writing outside it is silently cut."""
+
+    __slots__ = ("_chars", "_roles", "height", "width")
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width = max(0, width)
+        self.height = max(0, height)
+        self._chars = [[" "] * self.width for _ in range(self.height)]
+        self._roles = [[BLANK] * self.width for _ in range(self.height)]
+
+    def put(self, x: int, y: int, text: str, role: str) -> None:
+        """Write `text` from cell (`x`, `y`) on."""
+        if not 0 <= y < self.height or x >= self.width:
+            return
+        if x < 0:
+            text, x = text[-x:], 0
+        text = text[: self.width - x]
+        end = x + len(text)
+        self._chars[y][x:end] = text
+        self._roles[y][x:end] = [role] * len(text)
+
+    def put_blank(self, x: int, y: int, text: str, role: str) -> None:
+        """Write only those characters of `text` whose cell is still blank."""
+        if not 0 <= y < self.height:
+            return
+        chars, roles = self._chars[y], self._roles[y]
+        for at, char in enumerate(text, x):
+            if 0 <= at < self.width and chars[at] == " ":
+                chars[at] = char
+                roles[at] = role
+
+    def put_right(self, right: int, y: int, text: str, role: str) -> None:
+        """Write `text` so that it ends before cell `right`."""
+        self.put(right - len(text), y, text, role)
+
+    def fill(self, y: int, role: str) -> None:
+        """Give every cell of a row one role, keeping its characters."""
+        if 0 <= y < self.height:
+            self._roles[y] = [role] * self.width
+
+    def cells(self) -> tuple[list[list[str]], list[list[str]]]:
+        """Return the raw characters and roles by row, for tight loops that clip by themselves."""
+        return self._chars, self._roles
+
+    def is_blank(self, x: int, y: int, length: int = 1) -> bool:
+        """Return whether `length` cells from (`x`, `y`) are inside and empty."""
+        if not 0 <= y < self.height or x < 0 or x + length > self.width:
+            return False
+        return all(char == " " for char in self._chars[y][x : x + length])
+
+    def row(self, y: int) -> Row:
+        """Return one row as merged runs."""
+        chars, roles = self._chars[y], self._roles[y]
+        if not chars:
+            return ()
+        out: list[Run] = []
+        start, role = 0, roles[0]
+        for at in range(1, len(roles)):
+            other = roles[at]
+            if other is role or other == role:
+                continue
+            if other == BLANK and role not in FILLED and chars[at] == " ":
+                continue
+            if role == BLANK and other not in FILLED:
+                role = other
+                continue
+            out.append(("".join(chars[start:at]), role))
+            start, role = at, other
+        out.append(("".join(chars[start:]), role))
+        return tuple(out)
+
+    def rows(self) -> list[Row]:
+        """Return all rows as merged runs."""
+        return [self.row(y) for y in range(self.height)]

@@ -1,0 +1,220 @@
+"""The first line, the last line and the small panels beside the ladder: state in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from core.model.accounts import LimitUse
+from core.model.instruments import Instrument
+from core.model.market import FeedStatus
+from core.model.views import EngineStatus, ModelView, QuoteLine, StrategyView
+from tui.draw import numbers
+from tui.draw.glyphs import Glyphs
+from tui.draw.runs import Grid, Row, Run, clip, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand: everything the first line says."""
+
+    instrument: Instrument | None
+    quote: QuoteLine | None
+    status: EngineStatus | None
+    link: str
+    """``up``, ``connecting`` or ``down``."""
+    reason: str
+    """Why the link is not up."""
+    armed_s: int = 0
+    day_pnl: Decimal = Decimal(0)
+    slow_fps: float = 0.0
+    """The frame rate in force when the terminal cannot follow, else 0."""
+
+
+def draw_header(now: Standing, width: int, glyphs: Glyphs) -> Row:
+    """Draw the first line: what is looked at on the left, how things stand on the right."""
+    grid = Grid(width, 1)
+    right = _right(now)
+    start = width - sum(len(text) + 1 for text, _ in right)
+    while right and start < 24:
+        start += len(right[0][0]) + 1
+        right = right[1:]
+    x = 1
+    for text, role in _left(now, glyphs):
+        if x + len(text) > start - 1:
+            break
+        grid.put(x, 0, text, role)
+        x += len(text) + 2
+    x = start
+    for text, role in right:
+        grid.put(x, 0, text, role)
+        x += len(text) + 1
+    return grid.row(0)
+
+
+def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
+    item, line = now.instrument, now.quote
+    if item is None:
+        return [("clx", "title")]
+    out: list[Run] = [(item.symbol, "title")]
+    if line is None or not line.last_ticks:
+        return [*out, (item.venue, "muted"), ("no price yet", "muted")]
+    change = numbers.change(line.last_ticks, line.open_24h_ticks)
+    role = "up" if change > 0 else "down" if change < 0 else "text"
+    price = numbers.price(item, line.last_ticks)
+    out.append((f"{price} {glyphs.direction(change)}", role))
+    out.append((numbers.percent(change), role))
+    spread = line.ask_ticks - line.bid_ticks
+    out.append((f"spread {numbers.price(item, spread)}", "muted"))
+    low, high = line.low_24h_ticks, line.high_24h_ticks
+    out.append((f"24h {numbers.price(item, low)} - {numbers.price(item, high)}", "muted"))
+    volume = float(line.volume_24h_lots * item.size_lot)
+    out += [(f"vol {numbers.short(volume)}", "muted"), (item.venue, "muted")]
+    return out
+
+
+def _right(now: Standing) -> list[Run]:
+    out: list[Run] = []
+    status = now.status
+    if now.slow_fps:
+        out.append((f" slow terminal {now.slow_fps:g} Hz ", "warn"))
+    if status is not None and now.day_pnl:
+        role = "up" if now.day_pnl > 0 else "down"
+        out.append((f"day {numbers.signed(now.day_pnl)} ", role))
+    out.append(_feed(now))
+    if status is not None:
+        if not status.journal_ok:
+            out.append((" JOURNAL FAILED ", "chip_live"))
+        if status.risk_state.value != "active":
+            out.append((f" {status.risk_state.value.upper()} ", "chip_live"))
+        mode = status.mode
+        out.append((f" {mode} ", "chip_live" if mode == "LIVE" else "chip"))
+    if now.armed_s:
+        left = f"{now.armed_s // 60}:{now.armed_s % 60:02d}"
+        out.append((f" ARMED {left} ", "chip_warn"))
+    else:
+        out.append((" DISARMED ", "chip"))
+    return out
+
+
+def _feed(now: Standing) -> Run:
+    if now.link != "up":
+        return (f" link {now.link} ", "chip_warn")
+    status = now.status
+    if status is not None and status.phase != "running":
+        return (f"{clip(plain(status.phase), 40)} ", "warn")
+    line = now.quote
+    if line is None:
+        return ("feed waiting ", "muted")
+    if line.status != FeedStatus.LIVE:
+        word = FeedStatus(line.status).name
+        return (f" {word} {numbers.age(line.age_ms)} ", "chip_warn")
+    return (f"feed {numbers.age(line.age_ms)} ", "muted")
+
+
+def draw_hints(
+    hints: Sequence[tuple[str, str]], notice: tuple[str, str] | None, right: str, width: int
+) -> Row:
+    """Draw the last line: a notice (words, role) if there is one, else keys and their words."""
+    grid = Grid(width, 1)
+    room = width - len(right) - 2
+    if notice is not None:
+        words, role = notice
+        grid.put(1, 0, clip(plain(words), max(0, width - 2)), role)
+        return grid.row(0)
+    x = 1
+    for key, words in hints:
+        if x + len(key) + len(words) + 1 > room:
+            break
+        grid.put(x, 0, key, "key")
+        grid.put(x + len(key) + 1, 0, words, "muted")
+        x += len(key) + len(words) + 3
+    grid.put_right(width - 1, 0, right, "muted")
+    return grid.row(0)
+
+
+def draw_tabs(names: Sequence[tuple[str, int]], active: str, right: str, width: int) -> Row:
+    """Draw the tabs: (name, count) each, the active one by name; `right` stands at the end."""
+    grid = Grid(width, 1)
+    x = 0
+    for name, count in names:
+        text = f" {name} {count} " if count else f" {name} "
+        if x + len(text) > width - len(right) - 1:
+            break
+        grid.put(x, 0, text, "selected" if name == active else "muted")
+        x += len(text) + 1
+    grid.put_right(width - 1, 0, right, "text")
+    return grid.row(0)
+
+
+def draw_minds(
+    models: Sequence[ModelView],
+    strategies: Sequence[StrategyView],
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+) -> list[Row]:
+    """Draw what models and strategies say in a line each, as many as fit."""
+    grid = Grid(width, height)
+    y = 0
+    for model in models:
+        if y < height:
+            _model(grid, y, model, glyphs)
+            y += 1
+    for strategy in strategies:
+        if y < height:
+            _strategy(grid, y, strategy)
+            y += 1
+    if not models and not strategies and height:
+        grid.put(1, 0, "no models, no strategies", "muted")
+    return grid.rows()
+
+
+def _model(grid: Grid, y: int, view: ModelView, glyphs: Glyphs) -> None:
+    grid.put(1, y, "MODEL", "muted")
+    grid.put(7, y, clip(view.info.id, 12), "text")
+    last = view.last
+    x = 8 + min(12, len(view.info.id))
+    if view.info.state != "ready":
+        grid.put(x, y, clip(plain(view.info.state), max(0, grid.width - x)), "warn")
+        return
+    if last is None or not last.valid or not math.isfinite(last.p_up):
+        grid.put(x, y, "no prediction yet", "muted")
+        return
+    role = "up" if last.p_up > 0.5 else "down"
+    arrow = glyphs.arrow_up if last.p_up > 0.5 else glyphs.arrow_down
+    hits = f" {view.hits / view.judged:.0%}/{view.judged}" if view.judged else ""
+    grid.put(x, y, f"{arrow} up {last.p_up:.2f}", role)
+    interval = f"[{last.low_return * 1e4:+.0f} {last.high_return * 1e4:+.0f}]bp{hits}"
+    grid.put(x + 11, y, clip(interval, max(0, grid.width - x - 11)), "muted")
+
+
+def _strategy(grid: Grid, y: int, view: StrategyView) -> None:
+    grid.put(1, y, "STRAT", "muted")
+    grid.put(7, y, clip(view.info.id, 12), "text")
+    x = 8 + min(12, len(view.info.id))
+    signal = view.last_signal
+    words = view.state
+    role = "warn" if view.state.startswith("failed") else "muted"
+    if view.enabled and signal is not None:
+        words = f"{signal.direction.value} {signal.confidence:.2f}"
+        role = {"long": "up", "short": "down"}.get(signal.direction.value, "text")
+        pnl = numbers.signed(view.realised_pnl)
+        words += f"  {pnl}  {view.orders} orders"
+    grid.put(x, y, clip(plain(words), max(0, grid.width - x)), role)
+
+
+def draw_limits(limits: Sequence[LimitUse], width: int, height: int, glyphs: Glyphs) -> list[Row]:
+    """Draw each limit as a bar: used of allowed."""
+    grid = Grid(width, height)
+    for y, limit in enumerate(limits[:height]):
+        part = float(limit.used / limit.allowed) if limit.allowed else 0.0
+        name = limit.rule.removeprefix("risk.").replace("_", " ")
+        grid.put(1, y, clip(name, 22, glyphs.ellipsis), "text")
+        role = "warn" if part >= 0.8 else "accent"
+        grid.put(24, y, numbers.bar(part, 12, glyphs.bars), role)
+        words = f"{limit.used:,.0f} of {limit.allowed:,.0f} {limit.unit}"
+        grid.put(38, y, words, "muted")
+    return grid.rows()

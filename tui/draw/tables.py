@@ -1,0 +1,221 @@
+"""Lists as tables: fixed columns, decimals aligned, empty states that teach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from core.model.accounts import Balance, Position
+from core.model.orders import Order, OrderFilled
+from core.model.views import Alert
+from tui.draw import numbers
+from tui.draw.glyphs import Glyphs
+from tui.draw.runs import Grid, Row, clip, plain
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[T]):
+    """One column: its name, what it says, and how it says it."""
+
+    name: str
+    text: Callable[[T], str]
+    right: bool = False
+    """Right-aligned on the last character; numbers of equal decimals align on the point."""
+    role: Callable[[T], str] | None = None
+    weight: int = 0
+    """Columns of higher weight are dropped first when there is no room."""
+    wide: bool = False
+    """Takes what is left of the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[T]):
+    """Columns and the words for an empty list."""
+
+    columns: tuple[Column[T], ...]
+    empty: str
+
+
+def draw_table(
+    table: Table[T],
+    items: Sequence[T],
+    cursor: int | None,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+) -> list[Row]:
+    """Draw a head row and as many items as fit, keeping the cursor in sight."""
+    grid = Grid(width, height)
+    if not height:
+        return grid.rows()
+    if not items:
+        grid.put(1, min(1, height - 1), clip(table.empty, width - 1, glyphs.ellipsis), "muted")
+        return grid.rows()
+    room = height - 1
+    first = window(len(items), cursor, room)
+    shown = items[first : first + room]
+    cells = [[plain(column.text(item)) for column in table.columns] for item in shown]
+    places = _places(table, cells, width)
+    for at, (x, size) in places.items():
+        name = clip(table.columns[at].name, size, glyphs.ellipsis)
+        grid.put(x + size - len(name) if table.columns[at].right else x, 0, name, "muted")
+    for y, (item, row) in enumerate(zip(shown, cells, strict=True), 1):
+        for at, (x, size) in places.items():
+            column = table.columns[at]
+            text = clip(row[at], size, glyphs.ellipsis)
+            role = column.role(item) if column.role is not None else "text"
+            grid.put(x + size - len(text) if column.right else x, y, text, role)
+        if cursor is not None and first + y - 1 == cursor:
+            grid.put(0, y, glyphs.pointer, "cursor")
+            grid.fill(y, "cursor")
+    return grid.rows()
+
+
+def window(count: int, cursor: int | None, room: int) -> int:
+    """Return the first item shown so that the cursor is in sight."""
+    if cursor is None or room <= 0:
+        return max(0, count - room) if cursor is None else 0
+    return max(0, min(cursor - room // 2, count - room))
+
+
+def _places(
+    table: Table[T], cells: Sequence[Sequence[str]], width: int
+) -> dict[int, tuple[int, int]]:
+    columns = table.columns
+    sizes = [
+        max(len(column.name), max((len(row[at]) for row in cells), default=0))
+        for at, column in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    while kept and sum(sizes[at] + 2 for at in kept if not columns[at].wide) > width:
+        heaviest = max(kept, key=lambda at: (columns[at].weight, at))
+        if columns[heaviest].weight == 0:
+            break
+        kept.remove(heaviest)
+    used = sum(sizes[at] + 2 for at in kept if not columns[at].wide)
+    places: dict[int, tuple[int, int]] = {}
+    x = 1
+    for at in kept:
+        size = max(4, width - used - 2) if columns[at].wide else sizes[at]
+        if x + size > width and places:
+            size = width - x
+        if size <= 0:
+            break
+        places[at] = (x, size)
+        x += size + 2
+    return places
+
+
+def _side_role(side: str) -> str:
+    return "bid" if side == "buy" else "ask"
+
+
+def _pnl_role(value: Decimal) -> str:
+    return "up" if value > 0 else "down" if value < 0 else "text"
+
+
+def _symbol(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _state_role(order: Order) -> str:
+    state = order.state.value
+    if state in {"unknown", "denied", "rejected"}:
+        return "warn"
+    return "muted" if order.state.terminal else "own"
+
+
+ORDERS: Table[Order] = Table(
+    (
+        Column("id", lambda o: o.intent.client_order_id[-6:], role=lambda o: "muted", weight=4),
+        Column("time", lambda o: numbers.clock(o.ts_submitted_ns), weight=2),
+        Column("symbol", lambda o: _symbol(o.intent.instrument_id)),
+        Column(
+            "side", lambda o: o.intent.side.value.upper(), role=lambda o: _side_role(o.intent.side)
+        ),
+        Column("type", lambda o: o.intent.type.value, weight=3),
+        Column("size", lambda o: numbers.trimmed(o.intent.size), right=True),
+        Column(
+            "price",
+            lambda o: "market" if o.intent.price is None else numbers.trimmed(o.intent.price, 2),
+            right=True,
+        ),
+        Column("filled", lambda o: numbers.trimmed(o.filled), right=True, weight=1),
+        Column("state", lambda o: o.state.value.replace("_", " "), role=_state_role),
+        Column("origin", lambda o: o.intent.strategy_id or _who(o), weight=5),
+        Column("why", lambda o: o.note or o.intent.reason, role=lambda o: "muted", wide=True),
+    ),
+    "no orders; b opens a buy ticket, s a sell ticket (a arms this instrument first)",
+)
+
+POSITIONS: Table[Position] = Table(
+    (
+        Column("symbol", lambda p: _symbol(p.instrument_id)),
+        Column("side", lambda p: "long" if p.size > 0 else "short" if p.size < 0 else "flat"),
+        Column("size", lambda p: numbers.trimmed(abs(p.size)), right=True),
+        Column(
+            "entry",
+            lambda p: "-" if p.average_price is None else f"{p.average_price:,.4f}",
+            right=True,
+        ),
+        Column("mark", lambda p: numbers.amount(p.mark_price, 4), right=True, weight=2),
+        Column(
+            "unrealised",
+            lambda p: numbers.signed(p.unrealised_pnl),
+            right=True,
+            role=lambda p: _pnl_role(p.unrealised_pnl),
+        ),
+        Column(
+            "realised",
+            lambda p: numbers.signed(p.realised_pnl),
+            right=True,
+            role=lambda p: _pnl_role(p.realised_pnl),
+        ),
+        Column("fees", lambda p: f"{p.fees:,.2f}", right=True, weight=1),
+    ),
+    "no positions yet; a fill makes one",
+)
+
+FILLS: Table[OrderFilled] = Table(
+    (
+        Column("time", lambda f: numbers.clock(f.ts_event_ns or f.ts_ns)),
+        Column("symbol", lambda f: _symbol(f.instrument_id)),
+        Column("side", lambda f: f.side.value.upper(), role=lambda f: _side_role(f.side)),
+        Column("size", lambda f: numbers.trimmed(f.size), right=True),
+        Column("price", lambda f: numbers.trimmed(f.price, 2), right=True),
+        Column("fee", lambda f: f"{numbers.trimmed(f.fee, 2)} {f.fee_asset}", right=True, weight=1),
+        Column("maker", lambda f: "maker" if f.maker else "taker", weight=2),
+        Column("order", lambda f: f.client_order_id[-6:], role=lambda f: "muted", weight=3),
+    ),
+    "no fills yet",
+)
+
+BALANCES: Table[Balance] = Table(
+    (
+        Column("venue", lambda b: b.venue, weight=1),
+        Column("asset", lambda b: b.asset),
+        Column("total", lambda b: numbers.trimmed(b.total, 2), right=True),
+        Column("held", lambda b: numbers.trimmed(b.held, 2), right=True),
+        Column("free", lambda b: numbers.trimmed(b.free, 2), right=True),
+    ),
+    "no balances yet; they come with the first reconciliation",
+)
+
+LOG: Table[Alert] = Table(
+    (
+        Column("time", lambda a: numbers.clock(a.ts_ns)),
+        Column("level", lambda a: a.level, role=lambda a: "muted" if a.level == "info" else "warn"),
+        Column("from", lambda a: a.source, weight=1),
+        Column("what", lambda a: a.text.replace("\n", " "), wide=True),
+    ),
+    "nothing happened yet; what does is kept here and in `clx status`",
+)
+
+
+def _who(order: Order) -> str:
+    origin = order.intent.origin
+    return "you" if origin == "tui" else origin

@@ -1,0 +1,156 @@
+"""The watchlist, and strategies and models in the same form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
+from core.model.market import FeedStatus
+from core.model.views import ModelView, QuoteLine, StrategyView
+from tui.draw import numbers
+from tui.draw.tables import Column, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """An instrument of the watchlist with its newest quote, if any came yet."""
+
+    instrument: Instrument
+    line: QuoteLine | None
+    spark: str = ""
+    """A few columns of its recent prices."""
+
+
+def quoted(
+    names: Sequence[InstrumentId],
+    instruments: Mapping[InstrumentId, Instrument],
+    quotes: Mapping[InstrumentId, QuoteLine],
+    sparks: Mapping[InstrumentId, str],
+) -> list[Quoted]:
+    """Return the watchlist's lines in its order, unknown instruments left out."""
+    return [
+        Quoted(instruments[name], quotes.get(name), sparks.get(name, ""))
+        for name in names
+        if name in instruments
+    ]
+
+
+def _last(item: Quoted) -> str:
+    line = item.line
+    return "-" if line is None or not line.last_ticks else _price(item, line.last_ticks)
+
+
+def _price(item: Quoted, ticks: int) -> str:
+    return numbers.price(item.instrument, ticks)
+
+
+def _change(item: Quoted) -> float:
+    line = item.line
+    return math.nan if line is None else numbers.change(line.last_ticks, line.open_24h_ticks)
+
+
+def _change_role(item: Quoted) -> str:
+    change = _change(item)
+    return "up" if change > 0 else "down" if change < 0 else "muted"
+
+
+def _data(item: Quoted) -> str:
+    line = item.line
+    if line is None:
+        return "waiting"
+    status = FeedStatus(line.status)
+    return numbers.age(line.age_ms) if status is FeedStatus.LIVE else status.name
+
+
+def _data_role(item: Quoted) -> str:
+    line = item.line
+    return "muted" if line is not None and line.status == FeedStatus.LIVE else "warn"
+
+
+def _spread(item: Quoted) -> str:
+    line = item.line
+    if line is None or not line.bid_ticks or not line.ask_ticks:
+        return "-"
+    return f"{(line.ask_ticks - line.bid_ticks) / line.ask_ticks * 1e4:.1f}"
+
+
+def _volume(item: Quoted) -> str:
+    line = item.line
+    if line is None:
+        return "-"
+    return numbers.short(float(line.volume_24h_lots * item.instrument.size_lot))
+
+
+WATCHLIST: Table[Quoted] = Table(
+    (
+        Column("symbol", lambda q: q.instrument.symbol),
+        Column("last", _last, right=True, role=_change_role),
+        Column("24 h", lambda q: numbers.percent(_change(q)), right=True, role=_change_role),
+        Column("", lambda q: q.spark, role=_change_role, weight=3),
+        Column("spread bp", _spread, right=True, weight=2),
+        Column("volume", _volume, right=True, weight=1),
+        Column("data", _data, role=_data_role),
+    ),
+    "the watchlist is empty; / finds an instrument and enter adds it",
+)
+
+
+def _signal(view: StrategyView) -> str:
+    signal = view.last_signal
+    if signal is None:
+        return "no signal yet"
+    when = numbers.clock(signal.ts_event_ns)
+    return f"{signal.direction.value} {signal.confidence:.2f} at {when}: {signal.reason}"
+
+
+def _state_role(state: str) -> str:
+    return "up" if state == "running" else "warn" if state.startswith("failed") else "muted"
+
+
+STRATEGIES: Table[StrategyView] = Table(
+    (
+        Column("strategy", lambda s: s.info.id),
+        Column("state", lambda s: s.state, role=lambda s: _state_role(s.state)),
+        Column("on", lambda s: " ".join(n.rpartition(".")[0] for n in s.info.instruments)),
+        Column("bars", lambda s: s.info.timeframe.value, weight=2),
+        Column("signals", lambda s: str(s.signals), right=True, weight=1),
+        Column("orders", lambda s: str(s.orders), right=True, weight=1),
+        Column("realised", lambda s: numbers.signed(s.realised_pnl), right=True),
+        Column("last signal", _signal, wide=True),
+    ),
+    "no strategies; add a [strategies.NAME] table to the settings",
+)
+
+
+def _says(view: ModelView) -> str:
+    last = view.last
+    if last is None or not last.valid:
+        return "no prediction yet"
+    low, high = numbers.percent(last.low_return, 2), numbers.percent(last.high_return, 2)
+    name = last.instrument_id.rpartition(".")[0]
+    return f"{name} up {last.p_up:.2f}  [{low} {high}] in {last.horizon_bars} bars"
+
+
+def _right(view: ModelView) -> str:
+    return f"{view.hits / view.judged:.0%} of {view.judged}" if view.judged else "-"
+
+
+MODELS: Table[ModelView] = Table(
+    (
+        Column("model", lambda m: m.info.id),
+        Column("state", lambda m: m.info.state, role=lambda m: _model_role(m.info.state)),
+        Column("bars", lambda m: m.info.timeframe.value, weight=2),
+        Column("right", _right, right=True),
+        Column("version", lambda m: m.info.version[:8], weight=3),
+        Column("trained on", lambda m: m.info.trained_on, weight=4),
+        Column("says", _says, wide=True),
+    ),
+    "no models; add a [models.NAME] table to the settings",
+)
+
+
+def _model_role(state: str) -> str:
+    return "text" if state == "ready" else "warn" if state.startswith("refused") else "muted"

@@ -1,0 +1,43 @@
+"""The palette: every command of the table and every key, found by typing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from tui.keys import show
+
+if TYPE_CHECKING:
+    from tui.app import ClxApp
+
+
+class ClxCommands(Provider):
+    """Offers the command table, then what keys do on the screen below."""
+
+    def entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        """Yield (words, help, what to run)."""
+        from core.model.commands import COMMANDS
+
+        app = cast("ClxApp", self.app)
+        for name, command in COMMANDS.items():
+            words = f"{command.title} ({name})"
+            yield words, f"{command.help} {command.tier.value}", partial(app.open_command, name)
+        for key in app.key_table:
+            run = partial(app.run_key_action, key.action)
+            yield f"{key.title} [{show(key.keys.split(',')[0])}]", f"key {key.id}", run
+
+    async def discover(self) -> Hits:
+        """List everything before anything is typed."""
+        for words, text, run in self.entries():
+            yield DiscoveryHit(words, run, help=text)
+
+    async def search(self, query: str) -> Hits:
+        """List what matches."""
+        matcher = self.matcher(query)
+        for words, text, run in self.entries():
+            score = matcher.match(words)
+            if score > 0:
+                yield Hit(score, matcher.highlight(words), run, help=text)

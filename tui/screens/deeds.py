@@ -1,0 +1,246 @@
+"""What keys and typed lines set in motion: dialogs, requests, and what is said of their outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast
+
+from core.model.errors import ConfigError
+from core.model.ids import InstrumentId
+from core.model.orders import Order
+from core.model.views import StrategyView
+from tui.desk import Reply, new_order_id, order_words, submit_order
+from tui.draw.watchlist import Quoted
+from tui.grammar import AppLine, ChartLine, CommandLine, Known, OrderLine, PaneLine, parse
+from tui.hand import SideName
+from tui.preview import TicketText, read
+from tui.screens.find import FindScreen
+from tui.screens.help import HelpScreen
+from tui.screens.result import ResultScreen
+from tui.screens.ticket import Prefill, TicketScreen
+
+if TYPE_CHECKING:
+    from tui.screens.trade import TradeScreen
+
+
+class Deeds:
+    """Acts for the trade screen; everything that goes to the engine goes through its desk."""
+
+    def __init__(self, screen: TradeScreen) -> None:
+        self._screen = screen
+
+    # -- dialogs -----------------------------------------------------------------------------
+
+    def find(self) -> None:
+        """Find an instrument, show it, and watch it when it was not watched."""
+        screen = self._screen
+
+        def chosen(name: InstrumentId | None) -> None:
+            if name is None:
+                return
+            screen.look_at(name)
+            if name not in screen.replica.watchlist:
+                self._do(screen.clx.desk.watch(name))
+
+        screen.app.push_screen(FindScreen(screen.replica), chosen)
+
+    def help(self) -> None:
+        """Show all keys and commands."""
+        self._screen.app.push_screen(HelpScreen(self._screen.clx.key_table))
+
+    def ticket(self, side: str, line: OrderLine | None = None) -> None:
+        """Open a ticket; its price is that of the cursor now, or the typed one."""
+        screen = self._screen
+        name = line.instrument if line is not None else screen.focus_id
+        item = screen.replica.instruments.get(name) if name else None
+        if item is None:
+            screen.notice("no instrument yet: wait for the engine, or / finds one", "warning")
+            return
+        if line is not None:
+            prefill = Prefill(
+                side=line.side,
+                size=line.size,
+                price=line.price,
+                type="market" if line.market else "limit",
+                lives="post" if line.post_only else line.time_in_force,
+                reduce_only=line.reduce_only,
+                focus="send" if line.price is not None or line.market else "size",
+            )
+        else:
+            way = cast("SideName", side)
+            view = screen.ladder_view()
+            price = screen.hand.price(way, view) if view is not None else None
+            size = screen.hand.preset(screen.replica, view) if view is not None else None
+            prefill = Prefill(side=way, size=size or None, price=price)
+        ticket = TicketScreen(screen.clx.desk, item, prefill)
+        screen.app.push_screen(ticket, self._say_reply)
+
+    # -- orders ------------------------------------------------------------------------------
+
+    def quick(self, side: str) -> None:
+        """Send a limit order at the best price of its side, only when armed."""
+        way = cast("SideName", side)
+        view = self._screen.ladder_view()
+        price = self._screen.hand.best(way, view) if view is not None else None
+        self._send_at(way, price)
+
+    def open(self) -> None:
+        """Open what the cursor is on; at an armed ladder, send an order there."""
+        screen = self._screen
+        if screen.pane == "ladder":
+            view = screen.ladder_view()
+            way = screen.hand.side_at_cursor(view) if view is not None else None
+            if view is None or way is None:
+                screen.notice("j and k move the ladder's cursor first")
+            elif screen.clx.desk.armed_left_s(screen.focus_id):
+                self._send_at(way, screen.hand.price(way, view))
+            else:
+                self.ticket(way)
+            return
+        item = screen.lists.chosen(screen.pane) if screen.pane != "tape" else None
+        if isinstance(item, Quoted):
+            screen.look_at(item.instrument.id)
+        elif item is not None:
+            screen.app.push_screen(ResultScreen(screen.pane, item))
+
+    def _send_at(self, side: SideName, price: Decimal | None) -> None:
+        screen, desk = self._screen, self._screen.clx.desk
+        item, view = screen.instrument, screen.ladder_view()
+        if item is None or view is None or price is None:
+            screen.notice("no price to trade at: there is no trusted book", "warning")
+            return
+        if not desk.armed_left_s(item.id):
+            screen.notice(f"DISARMED: a arms {item.symbol} for {desk.arm_seconds} s", "warning")
+            return
+        size = screen.hand.preset(screen.replica, view)
+        text = TicketText(
+            side=side, type="limit", size=f"{size:f}", price=f"{price:f}", time_in_force="gtc"
+        )
+        draft = read(text, item)
+        if draft.errors:
+            screen.notice("; ".join(draft.errors.values()), "error")
+            return
+        self._do(desk.ask(submit_order(new_order_id(), item.id, draft)))
+
+    def cancel(self) -> None:
+        """Cancel the chosen order of the list, or those at the ladder's cursor."""
+        screen = self._screen
+        if screen.pane == "orders":
+            chosen = screen.lists.chosen("orders")
+            orders = [chosen] if isinstance(chosen, Order) else []
+        else:
+            orders = screen.hand.orders_at_cursor(screen.replica)
+        live = [order for order in orders if not order.state.terminal]
+        if not live:
+            screen.notice("no open order under the cursor; 4 lists orders, j and k choose")
+        for order in live:
+            self._do(screen.clx.desk.cancel(order.id))
+
+    def cancel_all(self) -> None:
+        """Cancel all orders of the instrument on screen, pressed twice."""
+        screen = self._screen
+        name = screen.focus_id
+        if name is None:
+            return
+        count = sum(
+            not order.state.terminal and order.intent.instrument_id == name
+            for order in screen.replica.orders.values()
+        )
+        if self._twice(f"cancel {name}", f"press again: cancel {count} orders of {name}"):
+            self._do(screen.clx.desk.cancel_all(name))
+
+    def close(self) -> None:
+        """Close the position in the instrument on screen, pressed twice."""
+        screen = self._screen
+        name = screen.focus_id
+        position = screen.replica.positions.get(name) if name else None
+        if name is None or position is None or not position.size:
+            screen.notice("no position to close here")
+            return
+        words = f"press again: close {position.size.normalize():f} {name} at market"
+        if self._twice(f"close {name}", words):
+            self._do(screen.clx.desk.close(name))
+
+    def arm(self) -> None:
+        """Arm the instrument, or disarm it."""
+        screen, desk = self._screen, self._screen.clx.desk
+        name = screen.focus_id
+        if name is None:
+            screen.notice("no instrument to arm yet", "warning")
+            return
+        self._do(desk.disarm(name) if desk.armed_left_s(name) else desk.arm(name))
+
+    def toggle_strategy(self) -> None:
+        """Enable or disable the chosen strategy; the only one needs no choosing."""
+        screen = self._screen
+        views = list(screen.replica.strategies.values())
+        chosen = screen.lists.chosen("strategies") if screen.pane == "strategies" else None
+        if chosen is None and len(views) == 1:
+            chosen = views[0]
+        if not isinstance(chosen, StrategyView):
+            screen.notice("8 lists strategies; choose one, then e")
+            return
+        self._do(screen.clx.desk.toggle_strategy(chosen))
+
+    def copy(self) -> None:
+        """Copy the chosen row to the terminal's clipboard."""
+        from tui.screens.result import tabulate
+
+        item: Any = self._screen.lists.chosen(self._screen.pane)
+        if item is not None:
+            self._screen.app.copy_to_clipboard("\n".join(tabulate(item)))
+            self._screen.notice("copied")
+
+    # -- the command line ----------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """Understand a typed line and do what it says; what is not understood stays said."""
+        from core.model.commands import COMMANDS
+
+        screen = self._screen
+        known = Known(
+            instruments=tuple(screen.replica.instruments),
+            focus=screen.focus_id,
+            commands={name: tuple(kind.model_fields) for name, kind in COMMANDS.items()},
+        )
+        try:
+            parsed = parse(text, known)
+        except ConfigError as error:
+            screen.notice(str(error), "error")
+            return
+        match parsed:
+            case OrderLine():
+                self.ticket(parsed.side, parsed)
+            case ChartLine():
+                screen.look_at(parsed.instrument, parsed.timeframe)
+            case PaneLine():
+                screen.action_pane(parsed.pane)
+            case CommandLine():
+                args = {key: str(value) for key, value in parsed.args.items()}
+                screen.clx.open_command(parsed.name, args)
+            case AppLine(what="help"):
+                self.help()
+            case AppLine():
+                screen.action_detach()
+
+    # -- within --------------------------------------------------------------------------------
+
+    def _twice(self, what: str, words: str) -> bool:
+        if self._screen.twice.press(what, time.monotonic()):
+            return True
+        self._screen.notice(words, "info")
+        return False
+
+    def _do(self, request: Awaitable[Reply]) -> None:
+        async def work() -> None:
+            self._say_reply(await request)
+
+        self._screen.run_worker(work(), exit_on_error=False)
+
+    def _say_reply(self, reply: Reply | None) -> None:
+        if reply is None:
+            return
+        words = reply.text or (order_words(reply.order) if reply.order else "")
+        self._screen.notice(words, reply.level)

@@ -1,0 +1,73 @@
+"""Help, made from the key map in force and the command table; it cannot drift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui.keys import Key, show
+
+_GRAMMAR = (
+    ("b 0.5 BTC-USDT @64250 post", "buy ticket, ready to send; s sells"),
+    ("s 0.5 market", "sell ticket for the instrument on screen"),
+    ("BTC-USDT 5m", "what the chart shows"),
+    ("POS ORD FILLS BAL DOM TAPE WL LOG", "panes"),
+    ("kill flatten · arm seconds=60", "any command below, with its fields"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys, the command line, all commands."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "close", show=False),
+        Binding("j,down", "scroll(1)", "down", show=False),
+        Binding("k,up", "scroll(-1)", "up", show=False),
+        Binding("pagedown,space", "scroll(15)", "page down", show=False),
+        Binding("pageup", "scroll(-15)", "page up", show=False),
+    ]
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        super().__init__()
+        self.keys = keys
+
+    def compose(self) -> ComposeResult:
+        """One long page."""
+        with VerticalScroll(id="help", classes="sheet"):
+            yield Static(help_text(self.keys), id="help-text")
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one("#help", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def help_text(keys: Sequence[Key]) -> Text:
+    """Return the help page."""
+    from core.model.commands import COMMANDS
+
+    text = Text(no_wrap=False)
+    text.append("KEYS", "bold")
+    text.append("   esc closes, j k scroll\n")
+    for group in dict.fromkeys(key.group for key in keys):
+        text.append(f"\n {group}\n", "bold")
+        for key in keys:
+            if key.group == group:
+                names = " ".join(show(name) for name in key.keys.split(","))
+                text.append(f"  {names:<18} {key.title}")
+                text.append(f"   {key.id}\n", "dim")
+    text.append("\n COMMAND LINE, after :\n", "bold")
+    for example, words in _GRAMMAR:
+        text.append(f"  {example:<34} {words}\n")
+    text.append("\n COMMANDS, in the palette and after :\n", "bold")
+    for name, command in COMMANDS.items():
+        text.append(f"  {name:<20} {command.help}")
+        text.append(f"   {command.tier.value}\n", "dim")
+    text.append("\n The engine goes on when this screen is closed; clx attaches again.\n")
+    return text

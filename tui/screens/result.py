@@ -1,0 +1,95 @@
+"""Show what a command answered, as a table of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import ClassVar, Final
+
+import msgspec
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import ScrollableContainer
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_LONGEST: Final = 40
+_NEWEST: Final = 200
+
+
+class ResultScreen(ModalScreen[None]):
+    """A page of text that scrolls both ways."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "close", show=False),
+        Binding("j,down", "scroll(0,1)", "down", show=False),
+        Binding("k,up", "scroll(0,-1)", "up", show=False),
+        Binding("h,left", "scroll(-8,0)", "left", show=False),
+        Binding("l,right", "scroll(8,0)", "right", show=False),
+        Binding("y", "copy", "copy", show=False),
+    ]
+
+    def __init__(self, title: str, result: object) -> None:
+        super().__init__()
+        self.heading = title
+        self.lines = tabulate(result)
+
+    def compose(self) -> ComposeResult:
+        """The title and the table."""
+        with ScrollableContainer(id="result", classes="sheet"):
+            text = Text(f"{self.heading}   esc closes, y copies\n\n", no_wrap=True)
+            text.append("\n".join(self.lines))
+            yield Static(text, id="result-text")
+
+    def action_scroll(self, x: int, y: int) -> None:
+        """Scroll by cells."""
+        self.query_one("#result").scroll_relative(x=x, y=y, animate=False)
+
+    def action_copy(self) -> None:
+        """Copy the table to the clipboard of the terminal."""
+        self.app.copy_to_clipboard("\n".join(self.lines))
+
+
+def tabulate(result: object) -> list[str]:
+    """Return a result as aligned lines: a table of structs, or one field on a line."""
+    plain = msgspec.to_builtins(result, builtin_types=(Decimal,))
+    if isinstance(plain, Mapping):
+        flat = _flat(plain)
+        width = max((len(name) for name in flat), default=0)
+        return [f"{name:<{width}}  {value}" for name, value in flat.items()]
+    if not isinstance(plain, list | tuple):
+        return [str(plain)]
+    if not plain:
+        return ["nothing to show"]
+    rows = [_flat(row) if isinstance(row, Mapping) else {"value": str(row)} for row in plain]
+    return _table(rows[-_NEWEST:])
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in names if any(row.get(name) for row in rows)]
+    widths = {
+        name: min(_LONGEST, max(len(name), *(len(row.get(name, "")) for row in rows)))
+        for name in names
+    }
+    head = "  ".join(f"{name:<{widths[name]}}" for name in names)
+    return [
+        head,
+        *(
+            "  ".join(f"{row.get(name, '')[:_LONGEST]:<{widths[name]}}" for name in names)
+            for row in rows
+        ),
+    ]
+
+
+def _flat(row: Mapping[str, object], before: str = "") -> dict[str, str]:
+    out: dict[str, str] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            out.update(_flat(value, f"{before}{name}."))
+        elif isinstance(value, list):
+            out[before + name] = f"{len(value)}: " + " ".join(str(item) for item in value[:8])
+        else:
+            out[before + name] = "" if value is None else str(value)
+    return out

@@ -1,0 +1,134 @@
+"""From a role to how it looks: theme, colour depth and NO_COLOR decide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from rich.style import Style
+
+from tui.draw.glyphs import Glyphs, GlyphSet, glyph_set
+from tui.theme import Theme
+
+_SLOT_ROLES: Final[Mapping[str, tuple[str, str]]] = {
+    # role: (slot of the theme, attributes)
+    "": ("text", ""),
+    "text": ("text", ""),
+    "title": ("text", "bold"),
+    "muted": ("muted", ""),
+    "accent": ("accent", ""),
+    "key": ("accent", "bold"),
+    "axis": ("axis", ""),
+    "grid": ("grid", ""),
+    "up": ("up", ""),
+    "down": ("down", ""),
+    "up_now": ("up", "bold"),
+    "down_now": ("down", "bold"),
+    "bid": ("bid", ""),
+    "ask": ("ask", ""),
+    "own": ("own", "bold"),
+    "position": ("position", ""),
+    "warn": ("warn", "bold"),
+    "mark_up": ("own", "bold"),
+    "mark_down": ("own", "bold"),
+    "volume": ("grid", ""),
+    "volume_now": ("muted", ""),
+    "line_1": ("accent", ""),
+    "line_2": ("position", ""),
+    "line_3": ("axis", ""),
+    "band": ("muted", ""),
+    "predict": ("position", "bold"),
+    "cross": ("axis", ""),
+}
+
+_FILLED_ROLES: Final[Mapping[str, str]] = {
+    # role: slot whose colour is the ground
+    "last_up": "up",
+    "last_down": "down",
+    "flash_up": "up",
+    "flash_down": "down",
+    "chip": "muted",
+    "chip_warn": "warn",
+    "chip_live": "down",
+}
+
+_ANSI_DEFAULT: Final[Mapping[str, str]] = {
+    "text": "default",
+    "muted": "bright_black",
+    "accent": "cyan",
+    "up": "green",
+    "down": "red",
+    "bid": "green",
+    "ask": "red",
+    "own": "bright_yellow",
+    "position": "magenta",
+    "warn": "bright_red",
+    "grid": "bright_black",
+    "axis": "white",
+    "surface": "black",
+    "background": "default",
+}
+
+
+class Look:
+    """The styles of every role, and the glyphs to draw with."""
+
+    def __init__(self, theme: Theme, *, few_colours: bool, glyphs: GlyphSet) -> None:
+        self.theme = theme
+        self.glyphs: Glyphs = glyph_set(glyphs, hueless=theme.hueless)
+        self._few = few_colours
+        self.styles: dict[str, Style] = self._make()
+
+    def style(self, role: str) -> Style:
+        """Return a role's style; one nobody defined looks like text."""
+        return self.styles.get(role) or self.styles[""]
+
+    def _make(self) -> dict[str, Style]:
+        ground = self._colour("background")
+        out: dict[str, Style] = {}
+        for role, (slot, words) in _SLOT_ROLES.items():
+            attributes = " ".join(dict.fromkeys((*self._words(slot), *words.split())))
+            out[role] = Style.parse(f"{attributes} {self._colour(slot)} on {ground}".strip())
+        for role, slot in _FILLED_ROLES.items():
+            if self.theme.hueless:
+                out[role] = Style.parse(f"bold reverse {self._colour('text')} on {ground}")
+            else:
+                ink = "black" if self._few else ground
+                out[role] = Style.parse(f"bold {ink} on {self._colour(slot)}")
+        out["chip"] = Style.parse(f"{self._colour('text')} on {self._colour('grid')}")
+        if self._few or self.theme.hueless:
+            out["chip"] = Style.parse(f"reverse {self._colour('text')} on {ground}")
+        out["cursor"] = Style.parse(f"reverse {self._colour('text')} on {ground}")
+        out["selected"] = Style.parse(f"bold underline {self._colour('text')} on {ground}")
+        return out
+
+    def _words(self, slot: str) -> tuple[str, ...]:
+        return self.theme.colours[slot].attributes
+
+    def _colour(self, slot: str) -> str:
+        if not self._few:
+            return self.theme.colours[slot].hex
+        return self.theme.ansi.get(slot) or _ANSI_DEFAULT[slot]
+
+
+def has_few_colours(env: Mapping[str, str] = os.environ) -> bool:
+    """Return whether the terminal has 16 colours or fewer, as far as it says."""
+    if env.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
+        return False
+    term = env.get("TERM", "")
+    return "256color" not in term and "direct" not in term and "kitty" not in term
+
+
+def glyphs_wanted(setting: str, env: Mapping[str, str] = os.environ) -> GlyphSet:
+    """Return the glyph set: as set, else blocks where the locale is UTF-8."""
+    if setting in {"block", "ascii"}:
+        return "ascii" if setting == "ascii" else "block"
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "UTF-8"
+    plain = "UTF" not in locale.upper() and locale not in {"C", "POSIX"}
+    return "ascii" if plain or env.get("TERM") == "linux" else "block"
+
+
+def theme_wanted(setting: str, env: Mapping[str, str] = os.environ) -> str:
+    """Return the theme's name: as set, but without hue where NO_COLOR asks for it."""
+    return "mono" if env.get("NO_COLOR") else setting

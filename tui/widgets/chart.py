@@ -1,0 +1,105 @@
+"""The chart: history, live part and axis as three widgets, so that a tick repaints few cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from core.model.instruments import Instrument
+from core.model.market import FormingBar, Timeframe
+from core.model.views import Chart
+from tui.draw.chart.axis import axis_width, draw_axis
+from tui.draw.chart.build import Happenings, Zoom, build_view, with_forming
+from tui.draw.chart.candles import draw_head, draw_history, draw_live, draw_message
+from tui.draw.chart.view import MAX_PITCH, ChartView
+from tui.widgets.rows import RowsWidget
+
+
+class ChartWidget(Vertical):
+    """Draws a chart; told what changed, it repaints only that."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.head = RowsWidget(id="chart-head")
+        self.history = RowsWidget(id="chart-history")
+        self.live = RowsWidget(id="chart-live")
+        self.axis = RowsWidget(id="chart-axis")
+        self.zoom = Zoom()
+        self.view: ChartView | None = None
+        self._axis_width = 12
+
+    def compose(self) -> ComposeResult:
+        """Head above, the three parts side by side."""
+        yield self.head
+        with Horizontal(id="chart-body"):
+            yield self.history
+            yield self.live
+            yield self.axis
+
+    def show_message(self, timeframe: Timeframe, *lines: str) -> None:
+        """Say why there is no chart."""
+        self.view = None
+        width, height = self.size.width, max(0, self.size.height - 1)
+        self._widths(0, 0)
+        self.history.show(draw_message(width, height, lines))
+        self.head.show([draw_head(None, timeframe, width, self.history.look.glyphs)])
+
+    def show_chart(
+        self,
+        chart: Chart,
+        forming: FormingBar | None,
+        instrument: Instrument,
+        happenings: Happenings,
+        *,
+        trusted: bool,
+    ) -> None:
+        """Draw everything anew: bars closed, orders changed, zoom or size changed."""
+        height = self.size.height - 1
+        room = self.size.width - self._axis_width
+        if height < 3 or room < 8:
+            return
+        glyphs = self.history.look.glyphs
+        view = build_view(
+            chart, forming, instrument, (room, height), self.zoom, happenings, glyphs, self.view,
+            trusted=trusted,
+        )  # fmt: skip
+        wanted = axis_width(view)
+        if wanted != self._axis_width:
+            self._axis_width = wanted
+            room = self.size.width - wanted
+            view = build_view(
+                chart, forming, instrument, (room, height), self.zoom, happenings, glyphs,
+                trusted=trusted,
+            )  # fmt: skip
+        self.view = view
+        self._widths(view.layout.live, wanted)
+        self.history.show(draw_history(view))
+        self._show_live(view)
+
+    def show_forming(self, forming: FormingBar | None, *, trusted: bool) -> None:
+        """Draw a tick: the forming bar and the last price; history only if the scale moved."""
+        view = self.view
+        if view is None:
+            return
+        moved = replace(with_forming(view, forming), trusted=trusted)
+        self.view = moved
+        if moved.scale != view.scale or moved.volume_top != view.volume_top:
+            self.history.show(draw_history(moved))
+        self._show_live(moved)
+
+    def set_zoom(self, zoom: Zoom) -> None:
+        """Zoom and scroll; the caller draws anew."""
+        self.zoom = replace(zoom, pitch=min(MAX_PITCH, max(1, zoom.pitch)))
+
+    def _show_live(self, view: ChartView) -> None:
+        self.live.show(draw_live(view))
+        self.axis.show(draw_axis(view, self._axis_width))
+        self.head.show([draw_head(view, view.timeframe, self.size.width, view.glyphs)])
+
+    def _widths(self, live: int, axis: int) -> None:
+        for widget, width in ((self.live, live), (self.axis, axis)):
+            value = widget.styles.width
+            if value is None or value.value != width:
+                widget.styles.width = width
