@@ -129,7 +129,7 @@ class Emulator:
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=1 << 16)
         rest = RestFront(self.venue, PUBLIC + PRIVATE)
-        streams = StreamEndpoint(self.venue.hub, self._clock)
+        streams = StreamEndpoint(self.venue.hub, self._clock, self.venue.limiter)
         for prefix in _PREFIXES:
             app.add_routes(rest.routes(prefix))
             # Under /stream as well: ccxt takes a URL for spot only if it contains that word.

@@ -105,7 +105,7 @@ class RestFront:
         venue.market.follow(venue.clock)
         address = request.remote or "?"
         query = request.raw_path.partition("?")[2]
-        body = (await request.text()) if request.can_read_body else ""
+        body = (await request.read()).decode("utf-8", "replace")
         account: Account | None = None
         try:
             self._limited_now()

@@ -21,7 +21,7 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _IOC: Final = TimeInForce.IOC
 
-_RESTING: Final = 270
+_RESTING: Final = 300
 """Crowd orders a side that cancels and additions balance around."""
 _SELF_EXCITED: Final = 0.5
 """Share of the flow that is answered flow (the Hawkes branching ratio)."""
@@ -48,7 +48,7 @@ class Crowd:
         self._lean = 1
         ticks = value.ticks
         self._median_lots = max(1.0, shard.listing.lots_worth(shard.listing.order_value, ticks))
-        self._reach = max(ticks * 3.2e-4, 36.0)
+        self._reach = max(ticks * 3.2e-4, 48.0)
         """Median distance of a resting order from the best price, in ticks."""
 
     def populate(self, ts_ns: int) -> None:
@@ -65,7 +65,7 @@ class Crowd:
         seconds = quantum_ns / 1e9
         self._fast *= math.exp(-_FAST_DECAY * seconds)
         self._slow *= math.exp(-_SLOW_DECAY * seconds)
-        rate = (self._base_rate + self._fast + self._slow) * self._value.activity
+        rate = self._base_rate * self._value.activity + self._fast + self._slow
         # Poisson count by multiplying uniforms.
         left = math.exp(-rate * seconds)
         count, product = 0, self._uniform()

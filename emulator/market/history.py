@@ -40,6 +40,7 @@ _MINUTES: Final = 1440
 _SCALES: Final = ((360, 0.30), (60, 0.32), (10, 0.30))
 """Minutes between knots of log volatility, and their standard deviation."""
 _CACHED_DAYS: Final = 12
+_RECENT_MINUTES: Final = 120
 
 
 class History:
@@ -64,10 +65,14 @@ class History:
         self._path = DailyPath(seed, listing, today)
         self._value = value_per_minute
         self._trades = trades_per_minute
+        self._season = season()
         self._days: OrderedDict[int, Rows] = OrderedDict()
         self._hours: dict[int, Rows] = {}
         self.day_vol = self._path.vol_of(today)
-        last = self.minutes(self.end_ms - MINUTE_MS, self.end_ms)
+        last = self.minutes(self.end_ms - _RECENT_MINUTES * MINUTE_MS, self.end_ms)
+        moves = np.diff(np.log(last[:, CLOSE].astype(np.float64)))
+        self.recent_vol = float(np.std(moves)) * _MINUTES**0.5
+        """Volatility of the last two hours, as that of a day; live trading goes on from it."""
         self.last_close = int(last[-1, CLOSE])
         self.log_price_now = float(np.log(self.last_close * listing.tick))
         """Where the live price starts: the last close of history."""
@@ -117,8 +122,7 @@ class History:
         common = stream(self._seed, "minutes", day)
         share = listing.common_share
         mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(listing.symbol, day, own)
-        minute = np.arange(_MINUTES, dtype=np.float64)
-        shape = season(minute * 60.0) * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
+        shape = self._season * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
         variance = shape**2
         variance *= self._path.vol_of(day) ** 2 / variance.sum()
         vol = np.sqrt(variance)

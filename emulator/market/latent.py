@@ -42,11 +42,15 @@ def uniforms(rng: np.random.Generator) -> Iterator[float]:
         yield from rng.random(_BLOCK).tolist()
 
 
-def season(second_of_day: Floats) -> Floats:
+def time_of_day(second_of_day: float) -> float:
     """Return the time-of-day factor of volatility: calm Asian night, busy US morning, mean 1."""
-    phase = 2.0 * np.pi * second_of_day / DAY_S
-    wave: Floats = 1.0 + 0.28 * np.cos(phase - 3.9) + 0.12 * np.cos(2.0 * phase - 1.2)
-    return wave
+    phase = 2.0 * math.pi * second_of_day / DAY_S
+    return 1.0 + 0.28 * math.cos(phase - 3.9) + 0.12 * math.cos(2.0 * phase - 1.2)
+
+
+def season() -> Floats:
+    """Return the time-of-day factor of each minute of a day, shape (1440,)."""
+    return np.array([time_of_day(60.0 * minute) for minute in range(DAY_S // 60)])
 
 
 class DailyPath:
@@ -111,7 +115,16 @@ class CommonFactor:
 class LiveValue:
     """What an instrument is worth right now: diffusion, drifting trends and jumps."""
 
-    def __init__(self, seed: int, listing: Listing, log_price: float, day_vol: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        listing: Listing,
+        log_price: float,
+        day_vol: float,
+        *,
+        recent_vol: float,
+        second_of_day: float,
+    ) -> None:
         self._share = listing.common_share
         self._rest = math.sqrt(1 - self._share**2)
         self._normals = normals(stream(seed, "live", listing.symbol))
@@ -119,7 +132,8 @@ class LiveValue:
         self._tick = listing.tick
         self._log_price = log_price
         self._day_vol = day_vol
-        self._slow = 0.0
+        usual = day_vol * time_of_day(second_of_day)
+        self._slow = max(-1.0, min(1.0, math.log(max(recent_vol, 1e-6) / usual)))
         self._fast = 0.0
         self._trend = 0.0
         self.second_vol = day_vol / math.sqrt(DAY_S)
@@ -138,11 +152,10 @@ class LiveValue:
         self._slow = 0.9995 * self._slow + 0.010 * next(draw)
         self._fast = 0.97 * self._fast + 0.085 * next(draw)
         mood = common.mood + self._slow + self._fast - 0.12
-        phase = 2.0 * math.pi * second_of_day / DAY_S
-        calm = 1.0 + 0.28 * math.cos(phase - 3.9) + 0.12 * math.cos(2.0 * phase - 1.2)
+        calm = time_of_day(second_of_day)
         self.second_vol = self._day_vol / math.sqrt(DAY_S) * calm * math.exp(mood)
         self.activity = min(2.5, calm * math.exp(0.6 * mood))
-        self._trend = 0.9985 * self._trend + 0.0014 * next(draw)
+        self._trend = 0.9985 * self._trend + 0.0007 * next(draw)
         chance = next(self._uniforms)
         if chance < 8.0 / DAY_S:
             self._log_price += self.second_vol * next(draw) * 14.0

@@ -18,9 +18,9 @@ QUANTUM_NS: Final = 20 * MS
 _LONGEST_CATCH_UP_NS: Final = 2 * SECOND
 _WARM_UP_QUANTA: Final = 150
 """Steps the crowd takes around a standing value before anybody looks, to close the spread."""
-_VALUE_PER_EVENT: Final = 0.15
+_VALUE_PER_EVENT: Final = 0.11
 """Median order values traded per order flow event, as measured; scales history's volume."""
-_TRADES_PER_EVENT: Final = 0.2
+_TRADES_PER_EVENT: Final = 0.19
 
 
 class Market:
@@ -61,7 +61,14 @@ class Market:
             candles = Candles(history)
             candles.roll(start_ns // MS)
             log_price = history.log_price_now
-            value = LiveValue(seed, listing, log_price, history.day_vol)
+            value = LiveValue(
+                seed,
+                listing,
+                log_price,
+                history.day_vol,
+                recent_vol=history.recent_vol,
+                second_of_day=start_ns / SECOND % DAY_S,
+            )
             shard = Shard(listing, candles, start_ns)
             crowd = Crowd(seed, shard, value, events_per_second)
             self._values.append(value)

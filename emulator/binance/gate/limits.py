@@ -11,9 +11,11 @@ from emulator.binance.gate.errors import ApiError
 WEIGHT_PER_MINUTE: Final = 6_000
 ORDERS_PER_10S: Final = 100
 ORDERS_PER_DAY: Final = 200_000
+CONNECTIONS_PER_5M: Final = 300
 _MINUTE_MS: Final = 60_000
 _TEN_SECONDS_MS: Final = 10_000
 _DAY_MS: Final = 86_400_000
+_FIVE_MINUTES_MS: Final = 300_000
 _WARNINGS: Final = 20
 """Requests refused with 429 in one minute before the address is banned."""
 _BAN_MS: Final = 120_000
@@ -37,6 +39,7 @@ class Limiter:
         self.weight_limit = WEIGHT_PER_MINUTE
         self._addresses: dict[str, _Address] = {}
         self._orders: dict[int, deque[int]] = {}
+        self._attempts: dict[str, deque[int]] = {}
 
     def charge(self, address: str, weight: int) -> None:
         """Count a request's weight.
@@ -108,6 +111,20 @@ class Limiter:
                 break
             recent += 1
         return recent, len(placed)
+
+    def count_connection(self, address: str) -> None:
+        """Count an attempt to open a stream connection.
+
+        Raises:
+            ApiError: 429 for more than the venue allows in five minutes.
+        """
+        now = self._now_ms()
+        attempts = self._attempts.setdefault(address, deque())
+        while attempts and attempts[0] <= now - _FIVE_MINUTES_MS:
+            attempts.popleft()
+        if len(attempts) >= CONNECTIONS_PER_5M:
+            raise ApiError(-1003, "Too many connection attempts.", 429, {"Retry-After": "300"})
+        attempts.append(now)
 
     def ban(self, address: str, for_ms: int) -> None:
         """Ban an address for a while."""

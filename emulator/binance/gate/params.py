@@ -21,6 +21,7 @@ _SYMBOLS: Final = (
     r"\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\]"  # the venue's own wording
 )
 _MOST_DECIMALS: Final = 8
+_LARGEST: Final = (1 << 62) - 1
 
 
 class Params:
@@ -95,6 +96,8 @@ class Params:
             return None
         if not re.fullmatch(_INTEGER, value):
             raise illegal(name, _INTEGER)
+        if int(value) > _LARGEST:
+            raise ApiError(-1108, f"Parameter '{name}' overflowed.")
         return int(value)
 
     def between(self, name: str, default: int, least: int, most: int) -> int:

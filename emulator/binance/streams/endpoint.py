@@ -8,6 +8,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from emulator.binance.gate.errors import ApiError
+from emulator.binance.gate.limits import Limiter
 from emulator.binance.streams.connection import Connection
 from emulator.binance.streams.hub import Hub
 from emulator.clock import Clock
@@ -27,8 +29,9 @@ class _Invalid(Exception):
 class StreamEndpoint:
     """Serves market data connections."""
 
-    def __init__(self, hub: Hub, clock: Clock) -> None:
+    def __init__(self, hub: Hub, clock: Clock, limiter: Limiter) -> None:
         self._hub = hub
+        self._limiter = limiter
         self._clock = clock
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
@@ -44,6 +47,10 @@ class StreamEndpoint:
     async def _serve(
         self, request: web.Request, names: list[str], *, combined: bool
     ) -> web.StreamResponse:
+        try:
+            self._limiter.count_connection(request.remote or "?")
+        except ApiError as error:
+            return web.json_response(error.body(), status=error.status, headers=error.headers)
         connection = Connection(self._clock)
         connection.combined = combined
         ws = await connection.open(request)

@@ -88,6 +88,15 @@ async def test_klines_of_all_intervals_answer(client):
         assert rows
 
 
+@pytest.mark.parametrize("interval", ["1s", "1m", "1h", "1w", "1M"])
+@pytest.mark.parametrize(("first", "last"), [(2**62 - 1, None), (0, 0), (10**13, 5), (None, 0)])
+async def test_klines_of_impossible_ranges_are_empty(client, interval, first, last):
+    params = {"startTime": first, "endTime": last}
+    params = {name: value for name, value in params.items() if value is not None}
+    status, rows = await client.public("klines", symbol="BTCUSDT", interval=interval, **params)
+    assert (status, rows) == (200, [])
+
+
 async def test_trades_and_aggregates_page_by_id(client, until):
     shard = client.emulator.venue.market.shards["BTCUSDT"]
     await until(lambda: len(shard.trades) > 5)
@@ -129,6 +138,7 @@ async def test_tickers_answer_one_or_many(client):
         ),
         ("klines", {"symbol": "BTCUSDT", "interval": "7m"}, -1120, "Invalid interval."),
         ("klines", {"symbol": "BTCUSDT"}, -1102, "'interval'"),
+        ("trades", {"symbol": "BTCUSDT", "fromId": 2**63}, -1108, "'fromId' overflowed"),
         ("klines", {"symbol": "BTCUSDT", "interval": "1m", "startTime": ""}, -1105, "was empty"),
         ("aggTrades", {"symbol": "BTCUSDT", "fromId": 1, "startTime": 1}, -1128, "Combination"),
         ("ticker/price", {"symbol": "BTCUSDT", "symbols": "[]"}, -1128, "Combination"),

@@ -3,7 +3,7 @@
 import pytest
 
 from emulator.binance.gate.errors import ApiError
-from emulator.binance.gate.limits import ORDERS_PER_10S, Limiter
+from emulator.binance.gate.limits import CONNECTIONS_PER_5M, ORDERS_PER_10S, Limiter
 
 
 class Now:
@@ -61,6 +61,18 @@ def test_orders_are_counted_in_both_windows(now):
     now.ms += 10_000
     limiter.count_order(1)
     assert limiter.orders(1) == (1, ORDERS_PER_10S + 1)
+
+
+def test_connection_attempts_are_counted_over_five_minutes(now):
+    limiter = Limiter(now)
+    for _ in range(CONNECTIONS_PER_5M):
+        limiter.count_connection("a")
+    with pytest.raises(ApiError) as refused:
+        limiter.count_connection("a")
+    assert refused.value.status == 429
+    limiter.count_connection("b")
+    now.ms += 300_001
+    limiter.count_connection("a")
 
 
 async def test_over_http_429_then_418_with_retry_after(client):
