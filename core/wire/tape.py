@@ -97,6 +97,9 @@ class TapeWriter:
         self._files: dict[VenueName, _TapeFile] = {}
         self._numbers: dict[VenueName, int] = {}
         self._wake = threading.Event()
+        self._asked = 0
+        self._served = 0
+        self._done = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="tape", daemon=True)
         self._thread.start()
@@ -112,6 +115,14 @@ class TapeWriter:
         self._put += size
         self._pending.append((venue, kind, conn, ts_recv_ns, url, data))
 
+    def flush(self, timeout_s: float = _JOIN_S) -> None:
+        """Have what is buffered written now, and wait until it is; not for the loop."""
+        self._asked += 1
+        asked = self._asked
+        self._wake.set()
+        with self._done:
+            self._done.wait_for(lambda: self._served >= asked, timeout_s)
+
     def close(self) -> None:
         """Write what is buffered, end the files properly and stop the thread."""
         self._stopping = True
@@ -121,7 +132,12 @@ class TapeWriter:
     def _run(self) -> None:
         while not self._stopping:
             self._wake.wait(_FLUSH_S)
+            self._wake.clear()
+            asked = self._asked
             self._drain()
+            with self._done:
+                self._served = asked
+                self._done.notify_all()
         self._drain()
         for venue in list(self._files):
             self._end(venue)

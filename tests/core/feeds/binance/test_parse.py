@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.binance.parse import BinanceDecoder
-from core.feeds.binance.scan import DEPTH as DEPTH_KIND
 from core.feeds.binance.scan import (
     BLOCK,
     MAX_FRAME_BYTES,
@@ -22,6 +21,7 @@ from core.feeds.binance.scan import (
     scan,
     table,
 )
+from core.feeds.binance.scan import DEPTH as DEPTH_KIND
 from core.feeds.binance.scan import QUOTE as QUOTE_KIND
 from core.feeds.binance.scan import TRADE as TRADE_KIND
 from core.model.ids import InstrumentId, VenueName
