@@ -23,7 +23,7 @@ def draw_tape(
     grid = Grid(width, height)
     if not height:
         return grid.rows()
-    grid.put(0, 0, "tape" if not skipped or width < 18 else f"tape, {skipped:,} more", "muted")
+    grid.put(1, 0, "tape" if not skipped or width < 18 else f"tape, {skipped:,} more", "muted")
     shown = trades[: -(height - 1) - 1 : -1] if height > 1 else ()
     price_ticks = shown[0].price_ticks if shown else 1
     decimals = numbers.size_decimals(instrument, max(1, price_ticks))
@@ -36,10 +36,10 @@ def draw_tape(
         x = width
         grid.put_right(x, y, size, "text")
         x -= max(9, len(size)) + 1
-        if x >= len(price) + 2:
+        if x >= len(price) + 3:
             grid.put_right(x, y, price, role)
             x -= len(price) + 1
-        if x >= len(when) + 2:
-            grid.put(2, y, when, "muted")
-        grid.put(0, y, glyphs.down if sold else glyphs.up, role)
+        if x >= len(when) + 3:
+            grid.put(3, y, when, "muted")
+        grid.put(1, y, glyphs.down if sold else glyphs.up, role)
     return grid.rows()

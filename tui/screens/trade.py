@@ -68,6 +68,8 @@ class TradeScreen(Screen[None]):
     """Everything about one instrument, and the lists."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, everywhere=False)]
+    AUTO_FOCUS: ClassVar[str | None] = ""
+    """Keys belong to the screen until a field is opened."""
 
     def __init__(self) -> None:
         super().__init__()
