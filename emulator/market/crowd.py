@@ -52,13 +52,19 @@ class Crowd:
         """Median distance of a resting order from the best price, in ticks."""
 
     def populate(self, ts_ns: int) -> None:
-        """Fill an empty book around the value."""
+        """Fill an empty book around the value and close the spread, without a trade."""
         for index in range(2 * _RESTING):
             side = _BUY if index % 2 else _SELL
             distance = 1 + int(self._reach * math.exp(1.1 * self._normal()))
             price = round(self._value.ticks) - side.sign * distance
             if price > 0:
                 self._place(side, price, self._lots(1.0 + distance / self._reach), ts_ns)
+
+        for _ in range(_RESTING):
+            bid, ask = self._engine.best_bid(), self._engine.best_ask()
+            if bid is None or ask is None or ask - bid <= 1:
+                break
+            self._step_inside(bid, ask, self._value.ticks, 0.0, ts_ns)
 
     def step(self, start_ns: int, quantum_ns: int) -> None:
         """Act for one quantum of time."""

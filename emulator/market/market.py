@@ -16,8 +16,6 @@ from emulator.market.shard import Shard
 QUANTUM_NS: Final = 20 * MS
 """The market acts in steps of this, whatever the steps it is asked for."""
 _LONGEST_CATCH_UP_NS: Final = 2 * SECOND
-_WARM_UP_QUANTA: Final = 150
-"""Steps the crowd takes around a standing value before anybody looks, to close the spread."""
 _VALUE_PER_EVENT: Final = 0.11
 """Median order values traded per order flow event, as measured; scales history's volume."""
 _TRADES_PER_EVENT: Final = 0.19
@@ -77,8 +75,6 @@ class Market:
         self._second(start_ns)
         for crowd in self.crowds.values():
             crowd.populate(start_ns)
-            for _ in range(_WARM_UP_QUANTA):
-                crowd.step(start_ns, QUANTUM_NS)
 
     def step(self, by_ns: int) -> None:
         """Move time forward; the crowd acts in whole quanta, the rest is kept for later."""
