@@ -18,6 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q clx core emulator link store themes tui $(VENV)/lib || true
+	$(BIN)/python -m clx.warm
 	touch $@
 
 run: install ## open clx on the simulated market, offline, nothing to configure

@@ -7,23 +7,24 @@ import contextlib
 import functools
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
 import clx
 from clx.sim import EmulatorAddress
+from clx.warm import kernels
 from core.engine.clock import SystemClock
 from core.engine.engine import Engine
-from core.feeds.binance import scan
 from core.feeds.binance.stream import BinanceFeed
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.market import Levels
 from core.model.ports import Clock, Journal, Predictor, StrategyRunner, Venue
-from core.model.settings import FeedSettings, Settings, VenueSettings
-from core.model.views import Mode
+from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
+from core.model.views import Fact, InstrumentsChanged, Mode
 from core.strategies.process import ProcessRunner
 from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
@@ -33,6 +34,7 @@ from link.server import LinkServer
 from store.journal import SqliteJournal
 from store.paths import Paths
 from store.predictions import SqlitePredictions
+from store.watchlist import load_watchlist, save_watchlist
 
 FEEDS: Final = {"binance": BinanceFeed}
 """Feed and venue kinds by name; a settings table of another name is refused."""
@@ -52,6 +54,7 @@ class Assembly:
         Raises:
             ConfigError: Settings contradict each other.
         """
+        settings = _with_watchlist(settings, paths)
         self.settings = _pointed_at(settings, emulator) if emulator else settings
         self.paths = paths
         self.clock: Clock = SystemClock()
@@ -91,7 +94,9 @@ class Assembly:
     def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
         """Build each strategy's factory; one process per start."""
         return {
-            StrategyId(name): functools.partial(ProcessRunner, name, table, self.clock)
+            StrategyId(name): functools.partial(
+                ProcessRunner, name, from_config_folder(table, self.paths), self.clock
+            )
             for name, table in self.settings.strategies.items()
         }
 
@@ -118,14 +123,6 @@ class Assembly:
         if not self.settings.engine.tape:
             return None
         return TapeWriter(self.paths.tapes, max_bytes=self.settings.engine.tape_max_mb << 20)
-
-    def kernels(self) -> Mapping[str, Callable[[], object]]:
-        """Return the compiled kernels of the rooms above the engine, by what they are for."""
-        if not any(table.enabled for table in self.settings.models.values()):
-            return {"feed frames": scan.warm}
-        from core.ai.features import warm
-
-        return {"feed frames": scan.warm, "features": warm}
 
     @staticmethod
     def _rng() -> random.Random:
@@ -169,22 +166,45 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             session=assembly.session,
             mode=assembly.mode,
             version=clx.__version__,
-            kernels=assembly.kernels(),
+            kernels=kernels(),
         )
         holder.append(engine)
+        engine.on_fact(functools.partial(_keep_watchlist, paths, settings.engine.watchlist))
         server = LinkServer(engine, paths.socket, backlog=settings.engine.client_backlog)
         server.bind()
         yield engine, server
 
 
 async def serve(engine: Engine, server: LinkServer) -> None:
-    """Run an engine and its doorway until the engine is stopped."""
+    """Run an engine and its doorway until the engine is stopped.
+
+    An engine nobody can reach must not go on unseen: when the doorway fails, the engine stops.
+    """
     doorway = asyncio.create_task(server.run(), name="doorway")
+    doorway.add_done_callback(lambda _: engine.stop("the doorway closed"))
     try:
         await engine.run()
     finally:
         doorway.cancel()
-        await asyncio.gather(doorway, return_exceptions=True)
+        (outcome,) = await asyncio.gather(doorway, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+def _with_watchlist(settings: Settings, paths: Paths) -> Settings:
+    """Return settings with the watchlist a person has edited, where there is one."""
+    kept = load_watchlist(paths.watchlist)
+    if kept is None:
+        return settings
+    engine = settings.engine.model_copy(update={"watchlist": kept})
+    return settings.model_copy(update={"engine": engine})
+
+
+def _keep_watchlist(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -> None:
+    if isinstance(fact, InstrumentsChanged):
+        now = tuple(fact.watchlist)
+        if now != (load_watchlist(paths.watchlist) or before):
+            save_watchlist(paths.watchlist, now)
 
 
 def _depth(engine: Callable[[], Engine], instrument_id: InstrumentId) -> Ladder | None:
@@ -225,6 +245,13 @@ def check_modes(settings: Settings) -> None:
                 f"venues.{name}: mode = 'live' needs api_key and api_secret; give them as "
                 f"CLX_VENUES__{name.upper()}__API_KEY and __API_SECRET"
             )
+
+
+def from_config_folder(table: StrategySettings, paths: Paths) -> StrategySettings:
+    """Return a strategy's table with a relative file made absolute: it lies beside config.toml."""
+    if not table.kind.endswith(".py"):
+        return table
+    return table.model_copy(update={"kind": str(paths.config / Path(table.kind).expanduser())})
 
 
 def _pointed_at(settings: Settings, emulator: EmulatorAddress) -> Settings:

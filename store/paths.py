@@ -48,6 +48,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / f"journal-{mode}.sqlite"
 
     @property
+    def watchlist(self) -> Path:
+        """The watchlist as edited by hand; it need not exist."""
+        return self.data / "watchlist.json"
+
+    @property
     def tapes(self) -> Path:
         """Folder of raw-frame tapes."""
         return self.data / "tapes"

@@ -62,7 +62,7 @@ def backtest(
     settings = load_settings(paths.config_file)
     plan = Plan(
         strategy_id=StrategyId(Path(strategy).stem),
-        strategy=_strategy(settings, strategy, changes, size),
+        strategy=_strategy(settings, paths, strategy, changes, size),
         half_spread_bps=_decimal(spread_bps, "--spread-bps") / 2,
         seed=seed,
     )
@@ -97,10 +97,14 @@ def progress_line(what: str, unit: str) -> Callable[[int, int], None] | None:
 
 
 def _strategy(
-    settings: Settings, name: str, changes: tuple[str, ...], size: str | None
+    settings: Settings, paths: Paths, name: str, changes: tuple[str, ...], size: str | None
 ) -> StrategySettings:
     table = settings.strategies.get(name)
-    if table is None:
+    if table is not None:
+        from clx.compose import from_config_folder
+
+        table = from_config_folder(table, paths)
+    else:
         kind = str(Path(name).absolute()) if name.endswith(".py") else name
         table = StrategySettings(kind=kind)
     parameters = dict(table.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 import click
@@ -62,9 +63,7 @@ def start(timeout: float) -> int:
 @click.option("--keep-emulator", is_flag=True, help="leave the simulated market running")
 def stop(timeout: float, keep_emulator: bool) -> int:
     """Stop the engine; open orders stay at the venue."""
-    status: commands.StatusReport = ask(commands.GetStatus())
-    pid = status.status.pid
-    ask(commands.StopEngine())
+    pid = _ask_to_stop()
     deadline = time.monotonic() + timeout
     while _alive(pid):
         if time.monotonic() > deadline:
@@ -120,6 +119,22 @@ def log(lines: int) -> None:
         raise ConfigError(f"no log at {file}; the engine has not run yet")
     for line in file.read_text(errors="replace").splitlines()[-lines:]:
         click.echo(line)
+
+
+def _ask_to_stop() -> int:
+    """Have the engine stop, by a signal when it does not answer, and return its pid."""
+    try:
+        status: commands.StatusReport = ask(commands.GetStatus())
+        ask(commands.StopEngine())
+    except LinkError:
+        from link.socketfile import holder_pid
+
+        pid = holder_pid(find_paths().socket)
+        if pid is None:
+            raise
+        os.kill(pid, signal.SIGTERM)
+        return pid
+    return status.status.pid
 
 
 def _alive(pid: int) -> bool:
