@@ -84,6 +84,7 @@ class BinanceFeed:
         self._wanted: dict[InstrumentId, None] = {}
         self._lines: list[Line] = []
         self._changed = asyncio.Event()
+        # Each instrument waits at most once, so the listing bounds the queue.
         self._images: asyncio.Queue[InstrumentId] = asyncio.Queue()
         self._queued: set[InstrumentId] = set()
         self._fetched_ns: dict[InstrumentId, int] = {}
@@ -158,6 +159,10 @@ class BinanceFeed:
                     self._assign(sink, tasks)
         finally:
             await self._http.close()
+
+    async def close(self) -> None:
+        """Close the REST connections; `run` does so itself when it ends."""
+        await self._http.close()
 
     async def _learn_listing(self) -> None:
         backoff = Backoff(self._rng)
