@@ -160,10 +160,6 @@ class BinanceFeed:
         finally:
             await self._http.close()
 
-    async def close(self) -> None:
-        """Close the REST connections; `run` does so itself when it ends."""
-        await self._http.close()
-
     async def _learn_listing(self) -> None:
         backoff = Backoff(self._rng)
         while not self._listed:
