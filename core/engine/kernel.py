@@ -175,19 +175,7 @@ class Kernel:
             mode=mode,
         )
         self.forecasts = Forecasts(predictors, settings.models, predictions, self.log)
-        self.proposals = Proposals(
-            infos,
-            settings.strategies,
-            market=self.market,
-            banks=Banks(self.market),
-            listing=self.listing,
-            log=self.log,
-            clock=clock,
-            desk=self.desk,
-            start=host.start_strategy,
-            stop=host.stop_strategy,
-            failed=self._strategy_failed,
-        )
+        self.proposals = self._make_proposals(infos)
         self.wants = Wants(
             self.market,
             self.listing,
@@ -210,6 +198,21 @@ class Kernel:
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
         self._busy = False
         self.add_instruments(instruments)
+
+    def _make_proposals(self, infos: Mapping[StrategyId, StrategyInfo | str]) -> Proposals:
+        return Proposals(
+            infos,
+            self.settings.strategies,
+            market=self.market,
+            banks=Banks(self.market),
+            listing=self.listing,
+            log=self.log,
+            clock=self.clock,
+            desk=self.desk,
+            start=self.host.start_strategy,
+            stop=self.host.stop_strategy,
+            failed=self._strategy_failed,
+        )
 
     # -- start -----------------------------------------------------------------------------
 
