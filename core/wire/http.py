@@ -234,6 +234,9 @@ class HttpSession:
                 trust_env=not self._loopback,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
+            # aiohttp sends a DELETE again by itself when the connection drops; whether a request
+            # is sent again is never the library's to decide. There is no public switch.
+            self._client._retry_connection = False
         return self._client
 
     async def _wait_for_budget(self, weight: int, urgent: bool) -> None:
