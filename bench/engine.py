@@ -26,7 +26,7 @@ SECONDS = 20.0
 WATCHED = tuple(
     InstrumentId(f"{base}-USDT.binance") for base in ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 )
-BUSY = "[emulator]\nevents_per_second = 200\nhistory_days = 30\n"
+BUSY = "[emulator]\nevents_per_second = 400\nhistory_days = 30\n"
 IDLE = f"{BUSY}[engine]\nwatchlist = []\n[models.tiny-1m]\nenabled = false\n"
 
 
