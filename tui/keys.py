@@ -32,24 +32,15 @@ class Key:
     title: str
     """A few words, for the help."""
     group: Group
-    hint: str = ""
-    """One word for the last line; empty: not shown there."""
     everywhere: bool = False
     """Works above every screen, also while typing."""
 
 
 KEYS: Final[tuple[Key, ...]] = (
     Key("app.command", "colon", "command_line", "command line", "everywhere"),
-    Key(
-        "app.palette",
-        "ctrl+p",
-        "command_palette",
-        "palette of all commands",
-        "everywhere",
-        "palette",
-    ),
-    Key("app.find", "slash", "find", "find an instrument", "everywhere", "find"),
-    Key("app.help", "question_mark,f1", "help", "this help", "everywhere", "help"),
+    Key("app.palette", "ctrl+p", "app.command_palette", "palette of all commands", "everywhere"),
+    Key("app.find", "slash", "find", "find an instrument", "everywhere"),
+    Key("app.help", "question_mark,f1", "help", "this help", "everywhere"),
     Key("app.detach", "q,d", "detach", "detach; the engine goes on", "everywhere"),
     Key("app.kill", "ctrl+k", "app.kill_switch", "kill switch", "everywhere", everywhere=True),
     Key("app.theme", "T", "next_theme", "next theme", "everywhere"),
@@ -66,7 +57,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pane.strategies", "8", "pane('strategies')", "strategies", "panes"),
     Key("pane.models", "9", "pane('models')", "models", "panes"),
     Key("pane.log", "0", "pane('log')", "log", "panes"),
-    Key("chart.shorter", "left_square_bracket", "timeframe(-1)", "shorter bars", "chart", "frame"),
+    Key("chart.shorter", "left_square_bracket", "timeframe(-1)", "shorter bars", "chart"),
     Key("chart.longer", "right_square_bracket", "timeframe(1)", "longer bars", "chart"),
     Key("chart.back", "left,h", "pan(-1)", "back in time", "chart"),
     Key("chart.forward", "right,l", "pan(1)", "forward in time", "chart"),
@@ -81,18 +72,33 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("list.far_down", "pagedown,ctrl+d", "cursor(10)", "far down", "ladder and lists"),
     Key("list.open", "enter", "open", "open; at an armed ladder: order", "ladder and lists"),
     Key("list.copy", "y", "copy", "copy the row", "ladder and lists"),
-    Key("ladder.centre", "space", "centre", "centre the ladder", "ladder and lists", "centre"),
-    Key("trade.buy", "b", "ticket('buy')", "buy ticket at the cursor", "trading", "buy"),
-    Key("trade.sell", "s", "ticket('sell')", "sell ticket at the cursor", "trading", "sell"),
+    Key("ladder.centre", "space", "centre", "centre the ladder", "ladder and lists"),
+    Key("trade.buy", "b", "ticket('buy')", "buy ticket at the cursor", "trading"),
+    Key("trade.sell", "s", "ticket('sell')", "sell ticket at the cursor", "trading"),
     Key("trade.join_bid", "B", "quick('buy')", "armed: bid at the best bid, at once", "trading"),
     Key("trade.join_ask", "S", "quick('sell')", "armed: offer at the best ask, at once", "trading"),
     Key("trade.cancel", "c", "cancel", "cancel the order at the cursor", "trading"),
     Key("trade.cancel_all", "X", "cancel_all", "twice: cancel all orders here", "trading"),
     Key("trade.close", "Z", "close", "twice: close the position here", "trading"),
-    Key("trade.arm", "a", "arm", "arm or disarm this instrument", "trading", "arm"),
+    Key("trade.arm", "a", "arm", "arm or disarm this instrument", "trading"),
     Key("strategy.toggle", "e", "toggle_strategy", "enable or disable the strategy", "trading"),
 )
 """Every key of the main screen; keys inside dialogs are shown in the dialogs."""
+
+HINTS: Final[Mapping[str, str]] = {
+    "trade.buy": "buy",
+    "trade.sell": "sell",
+    "trade.arm": "arm",
+    "chart.shorter": "",
+    "chart.longer": "frame",
+    "app.command": "command",
+    "app.find": "find",
+    "app.help": "help",
+    "app.kill": "kill",
+    "app.palette": "palette",
+    "ladder.centre": "centre",
+}
+"""What the last line says of keys, most wanted first; a word stands for the keys before it too."""
 
 FORBIDDEN: Final[Mapping[str, str]] = {
     "ctrl+h": "backspace",
@@ -140,6 +146,19 @@ def show(key: str) -> str:
     """Return a key as printed on the keyboard: ``left_square_bracket`` is ``[``."""
     *modifiers, name = key.split("+")
     return "+".join([*modifiers, _SIGNS.get(name, name)])
+
+
+def hints(table: Iterable[Key]) -> list[tuple[str, str]]:
+    """Return (keys, word) for the last line, with a person's own keys."""
+    first = {key.id: show(key.keys.split(",")[0]) for key in table}
+    out: list[tuple[str, str]] = []
+    before = ""
+    for name, word in HINTS.items():
+        keys = f"{before} {first[name]}".strip()
+        before = "" if word else keys
+        if word:
+            out.append((keys, word))
+    return out
 
 
 def key_map(overrides: Mapping[str, str]) -> tuple[Key, ...]:

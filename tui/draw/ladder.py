@@ -147,7 +147,7 @@ def _spread(view: LadderView, grid: Grid, y: int, glyphs: Glyphs) -> None:
         spread = book.asks[0][0] - book.bids[0][0]
         words = f" spread {numbers.price(view.instrument, spread)}  {_imbalance(book)} "
         role = "muted"
-    grid.put(0, y, glyphs.line * grid.width, "grid")
+    grid.put(1, y, glyphs.line * (grid.width - 2), "grid")
     grid.put(max(0, (grid.width - len(words)) // 2), y, words[: grid.width], role)
 
 
@@ -187,7 +187,8 @@ def _level(
     if own is not None:
         side, size = own
         grid.put(0, y, "B" if side is Side.BUY else "S", "own")
-        grid.put(columns.bar, y, f"{numbers.trimmed(size)}"[: columns.size - columns.bar], "own")
+        text = f"{numbers.trimmed(size)} "
+        grid.put(columns.bar, y, text[: columns.size - columns.bar - 8], "own")
     if ticks == view.cursor:
         grid.put(1, y, glyphs.pointer, "cursor")
         grid.fill(y, "cursor")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from core.model.accounts import LimitUse
 from core.model.instruments import Instrument
@@ -14,6 +15,9 @@ from core.model.views import EngineStatus, ModelView, QuoteLine, StrategyView
 from tui.draw import numbers
 from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid, Row, Run, clip, plain
+
+_LEFT_ROOM: Final = 26
+"""Cells kept for symbol and price while anything on the right can be left out for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,15 @@ class Standing:
     day_pnl: Decimal = Decimal(0)
     slow_fps: float = 0.0
     """The frame rate in force when the terminal cannot follow, else 0."""
+    flash: int = 0
+    """The direction the price moved since it was last drawn, where that is to be seen."""
 
 
 def draw_header(now: Standing, width: int, glyphs: Glyphs) -> Row:
     """Draw the first line: what is looked at on the left, how things stand on the right."""
     grid = Grid(width, 1)
-    right = _right(now)
-    start = width - sum(len(text) + 1 for text, _ in right)
-    while right and start < 24:
-        start += len(right[0][0]) + 1
-        right = right[1:]
+    right = [run for _, run in _kept(_right(now), width - _LEFT_ROOM)]
+    start = max(0, width - sum(len(text) + 1 for text, _ in right))
     x = 1
     for text, role in _left(now, glyphs):
         if x + len(text) > start - 1:
@@ -54,6 +57,17 @@ def draw_header(now: Standing, width: int, glyphs: Glyphs) -> Row:
     return grid.row(0)
 
 
+def _kept(runs: list[tuple[int, Run]], room: int) -> list[tuple[int, Run]]:
+    """Return the runs that fit, the least important (highest number) left out first."""
+    kept = list(runs)
+    while kept and sum(len(text) + 1 for _, (text, _) in kept) > room:
+        worst = max(range(len(kept)), key=lambda at: kept[at][0])
+        if kept[worst][0] == 0:
+            break
+        del kept[worst]
+    return kept
+
+
 def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     item, line = now.instrument, now.quote
     if item is None:
@@ -64,7 +78,8 @@ def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     change = numbers.change(line.last_ticks, line.open_24h_ticks)
     role = "up" if change > 0 else "down" if change < 0 else "text"
     price = numbers.price(item, line.last_ticks)
-    out.append((f"{price} {glyphs.direction(change)}", role))
+    shown = {1: "flash_up", -1: "flash_down"}.get(now.flash, role)
+    out.append((f"{price} {glyphs.direction(change)}", shown))
     out.append((numbers.percent(change), role))
     spread = line.ask_ticks - line.bid_ticks
     out.append((f"spread {numbers.price(item, spread)}", "muted"))
@@ -75,27 +90,29 @@ def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     return out
 
 
-def _right(now: Standing) -> list[Run]:
-    out: list[Run] = []
+def _right(now: Standing) -> list[tuple[int, Run]]:
+    """Return (importance, run) from left to right; 0 is never left out."""
+    out: list[tuple[int, Run]] = []
     status = now.status
     if now.slow_fps:
-        out.append((f" slow terminal {now.slow_fps:g} Hz ", "warn"))
+        out.append((3, (f" slow terminal {now.slow_fps:g} Hz ", "warn")))
     if status is not None and now.day_pnl:
         role = "up" if now.day_pnl > 0 else "down"
-        out.append((f"day {numbers.signed(now.day_pnl)} ", role))
-    out.append(_feed(now))
+        out.append((2, (f"day {numbers.signed(now.day_pnl)} ", role)))
+    out.append((0, _feed(now)))
     if status is not None:
         if not status.journal_ok:
-            out.append((" JOURNAL FAILED ", "chip_live"))
+            out.append((1, (" JOURNAL FAILED ", "chip_live")))
         if status.risk_state.value != "active":
-            out.append((f" {status.risk_state.value.upper()} ", "chip_live"))
+            risk = status.risk_state.value.replace("_", " ").upper()
+            out.append((0, (f" {risk} ", "chip_live")))
         mode = status.mode
-        out.append((f" {mode} ", "chip_live" if mode == "LIVE" else "chip"))
+        out.append((0, (f" {mode} ", "chip_live" if mode == "LIVE" else "chip")))
     if now.armed_s:
         left = f"{now.armed_s // 60}:{now.armed_s % 60:02d}"
-        out.append((f" ARMED {left} ", "chip_warn"))
+        out.append((0, (f" ARMED {left} ", "chip_warn")))
     else:
-        out.append((" DISARMED ", "chip"))
+        out.append((0, (" DISARMED ", "chip")))
     return out
 
 
@@ -104,7 +121,7 @@ def _feed(now: Standing) -> Run:
         return (f" link {now.link} ", "chip_warn")
     status = now.status
     if status is not None and status.phase != "running":
-        return (f"{clip(plain(status.phase), 40)} ", "warn")
+        return (f"{clip(plain(status.phase), 26)} ", "warn")
     line = now.quote
     if line is None:
         return ("feed waiting ", "muted")
@@ -135,17 +152,56 @@ def draw_hints(
     return grid.row(0)
 
 
-def draw_tabs(names: Sequence[tuple[str, int]], active: str, right: str, width: int) -> Row:
-    """Draw the tabs: (name, count) each, the active one by name; `right` stands at the end."""
+def draw_tabs(
+    names: Sequence[tuple[str, int]], active: str, right: str, width: int, glyphs: Glyphs
+) -> Row:
+    """Draw the tabs: (name, count) each, the active one by name; `right` stands at the end.
+
+    Names are shortened where they do not all fit; then as many as fit around the active one.
+    """
     grid = Grid(width, 1)
-    x = 0
-    for name, count in names:
-        text = f" {name} {count} " if count else f" {name} "
-        if x + len(text) > width - len(right) - 1:
+    for short in (False, True):
+        texts = [_tab(name, count, short) for name, count in names]
+        for tail in (right, ""):
+            if sum(map(len, texts)) + len(tail) + 2 <= width:
+                return _tab_row(grid, names, texts, active, tail)
+    at = next((number for number, (name, _) in enumerate(names) if name == active), 0)
+    first = last = at
+    while True:
+        used = sum(map(len, texts[first : last + 1])) + 3
+        if last + 1 < len(texts) and used + len(texts[last + 1]) <= width:
+            last += 1
+        elif first and used + len(texts[first - 1]) <= width:
+            first -= 1
+        else:
             break
-        grid.put(x, 0, text, "selected" if name == active else "muted")
-        x += len(text) + 1
-    grid.put_right(width - 1, 0, right, "text")
+    row = _tab_row(grid, names[first : last + 1], texts[first : last + 1], active, "")
+    if last + 1 < len(texts):
+        grid.put(width - 1, 0, glyphs.ellipsis, "muted")
+        row = grid.row(0)
+    return row
+
+
+_SHORT_TABS: Final = {
+    "watchlist": "watch", "positions": "pos", "balances": "bal", "strategies": "strat",
+}  # fmt: skip
+
+
+def _tab(name: str, count: int, short: bool) -> str:
+    name = _SHORT_TABS.get(name, name) if short else name
+    words = f" {name} {count} " if count else f" {name} "
+    return words if short else words + " "
+
+
+def _tab_row(
+    grid: Grid, names: Sequence[tuple[str, int]], texts: Sequence[str], active: str, right: str
+) -> Row:
+    x = 0
+    for (name, _), text in zip(names, texts, strict=True):
+        chosen = name == active
+        grid.put(x, 0, text.rstrip() + " ", "selected" if chosen else "muted")
+        x += len(text)
+    grid.put_right(grid.width - 1, 0, right, "text")
     return grid.row(0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from core.model.accounts import Balance, Position
 from core.model.orders import Order, OrderFilled
@@ -15,6 +15,8 @@ from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid, Row, clip, plain
 
 T = TypeVar("T")
+_LEAST_WIDE: Final = 8
+"""A column of words narrower than this says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,8 @@ def _places(
     x = 1
     for at in kept:
         size = max(4, width - used - 2) if columns[at].wide else sizes[at]
+        if columns[at].wide and places and width - x < _LEAST_WIDE:
+            continue
         if x + size > width and places:
             size = width - x
         if size <= 0:

@@ -33,7 +33,7 @@ def draw_tape(
         size = numbers.size(instrument, trade.size_lots, decimals)
         price = numbers.price(instrument, trade.price_ticks)
         when = numbers.clock(trade.ts_event_ns)
-        x = width
+        x = width - 1
         grid.put_right(x, y, size, "text")
         x -= max(9, len(size)) + 1
         if x >= len(price) + 3:

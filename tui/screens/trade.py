@@ -39,7 +39,7 @@ from tui.draw.tape import draw_tape
 from tui.draw.watchlist import WATCHLIST
 from tui.grammar import PaneName
 from tui.hand import Hand
-from tui.keys import KEYS, bindings, show
+from tui.keys import KEYS, bindings, hints
 from tui.pace import Pace
 from tui.panes import ALL, LISTS, TOPICS, Lists
 from tui.safety import Twice
@@ -51,12 +51,14 @@ if TYPE_CHECKING:
     from tui.app import ClxApp, Preferences
 
 WIDE: Final = 100
-WITH_TAPE: Final = 122
+WITH_TAPE: Final = 140
 WITH_WATCHLIST: Final = 150
 TALL: Final = 30
 SMALLEST: Final = (60, 16)
 _SIDE: Final = 40
-_TAPE: Final = 26
+_TAPE: Final = 27
+_TAPE_NARROW: Final = 13
+"""Without prices and times."""
 _CHART_TOPICS: Final = frozenset({"chart", "orders", "fills", "signals", "positions", "models"})
 _NOTICE_S: Final = 4.0
 _SLOW_S: Final = 0.5
@@ -89,6 +91,7 @@ class TradeScreen(Screen[None]):
         self._alerts_seen = 0
         self._slow_due = 0.0
         self._spark_due = 0.0
+        self._price_drawn: tuple[InstrumentId | None, int] = (None, 0)
         self._last_state = ""
         self._timer: Timer | None = None
 
@@ -142,12 +145,13 @@ class TradeScreen(Screen[None]):
         wide, tall = width >= WIDE, height >= TALL
         booked = self.pane in {"ladder", "tape"}
         self._set("#too-small", "block" if (width, height) < SMALLEST or height < 16 else "none")
-        side = (_SIDE + (_TAPE if width >= WITH_TAPE else 0)) if wide else (32 if booked else 0)
+        tape = _TAPE if width >= WITH_TAPE else _TAPE_NARROW if width >= 115 else 0
+        side = _SIDE + tape if wide else 32 if booked else 0
         self._set("#side", "block" if side else "none", width=side)
-        with_tape = width >= WITH_TAPE or (not wide and self.pane == "tape")
-        tape = _TAPE if width >= WITH_TAPE else 32
-        self._set("#tape", "block" if with_tape else "none", width=tape)
-        self._set("#ladder", "block" if wide or self.pane == "ladder" else "none")
+        with_tape = self.pane == "tape" or (wide and tape > 0)
+        alone = self.pane == "tape" and not tape
+        self._set("#tape", "block" if with_tape else "none", width=side if alone else tape)
+        self._set("#ladder", "none" if alone else "block")
         self._set("#minds", "block" if wide and tall else "none", height=3)
         rows = 9 if tall and wide else 7 if wide else (0 if booked else 8)
         self._set("#bottom", "block" if rows else "none", height=rows)
@@ -193,7 +197,7 @@ class TradeScreen(Screen[None]):
             self._draw_chart(dirty)
             self._draw_book(dirty, everything)
             self._draw_lists(dirty, everything, slow)
-            if slow or everything or dirty & {"status", "account", "alerts"}:
+            if slow or everything or dirty & {"status", "alerts"}:
                 self._draw_words(now)
 
     @property
@@ -290,7 +294,12 @@ class TradeScreen(Screen[None]):
         if tape.display and (everything or "tape" in dirty):
             width, height = tape.size
             rows = draw_tape(
-                list(self.replica.tape), self.replica.tape_skipped, item, width, height, tape.look.glyphs
+                list(self.replica.tape),
+                self.replica.tape_skipped,
+                item,
+                width,
+                height,
+                tape.look.glyphs,
             )
             tape.show(rows)
 
@@ -345,14 +354,24 @@ class TradeScreen(Screen[None]):
             armed_s=self.clx.desk.armed_left_s(self.focus_id),
             day_pnl=replica.day_pnl,
             slow_fps=self.pace.fps if self.pace.slow else 0.0,
+            flash=self._price_moved(),
         )
         header.show([draw_header(standing, self.size.width, glyphs)])
         tabs = self.query_one("#tabs", RowsWidget)
         names = [(name, self.lists.count(name)) for name in self._tab_names()]
         equity = f"equity {replica.equity:,.2f}" if replica.equity else ""
-        tabs.show([draw_tabs(names, self.pane, equity, self.size.width)])
+        tabs.show([draw_tabs(names, self.pane, equity, self.size.width, glyphs)])
         self._note_alerts(now)
         self._draw_foot(now)
+
+    def _price_moved(self) -> int:
+        """Return which way the price went since the last call, 0 where it is not to flash."""
+        line = self.replica.quotes.get(self.focus_id) if self.focus_id else None
+        now = (self.focus_id, line.last_ticks if line is not None else 0)
+        before, self._price_drawn = self._price_drawn, now
+        if not self.clx.preferences.flash or before[0] != now[0] or not before[1]:
+            return 0
+        return (now[1] > before[1]) - (now[1] < before[1])
 
     def _tab_names(self) -> list[PaneName]:
         return list(ALL)
@@ -370,13 +389,13 @@ class TradeScreen(Screen[None]):
         notice = self._notice
         if notice is not None and notice[2] and now > notice[2]:
             notice = self._notice = None
-        hints = [(show(key.keys.split(",")[0]), key.hint) for key in self.clx.key_table if key.hint]
         words = None
         if notice is not None:
             tail = "   (esc: read)" if not notice[2] else ""
             words = (notice[0] + tail, notice[1])
         foot = self.query_one("#foot", RowsWidget)
-        foot.show([draw_hints(hints, words, "q detaches; the engine goes on", self.size.width)])
+        leave = "q detaches; the engine goes on" if self.size.width >= WIDE else "q detach"
+        foot.show([draw_hints(hints(self.clx.key_table), words, leave, self.size.width)])
 
     def notice(self, text: str, level: str = "info") -> None:
         """Say something in the last line; warnings and errors stay until read."""
