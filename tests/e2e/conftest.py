@@ -148,9 +148,7 @@ class Home:
 
     def at_venue(self, order_id: str) -> list[dict[str, Any]]:
         """Return every order of this client id the venue ever had."""
-        return [
-            row for row in self.control("oracle")["orders"] if row["clientOrderId"] == order_id
-        ]
+        return [row for row in self.control("oracle")["orders"] if row["clientOrderId"] == order_id]
 
     def engine_pid(self) -> int:
         """Return the running engine's pid."""
@@ -191,7 +189,8 @@ class Home:
 
     def close(self) -> None:
         """Stop every process of this home, whatever state it is in."""
-        self.run("daemon", "stop")
+        if not self.children or engine_answers(self.socket):
+            self.run("daemon", "stop", "--keep-emulator")
         for child in self.children:
             child.kill()
             for pipe in (child.stdin, child.stdout, child.stderr):

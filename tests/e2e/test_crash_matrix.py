@@ -158,7 +158,9 @@ async def settle(client: Any, prefix: str) -> None:
     for order in [item for key, item in client.replica.orders.items() if key.startswith(prefix)]:
         intent = order.intent
         price = {} if intent.price is None else {"price": str(intent.price)}
-        again = await client.submit(order.id, intent.side, str(intent.size), instrument=SOL, **price)
+        again = await client.submit(
+            order.id, intent.side, str(intent.size), instrument=SOL, **price
+        )
         assert (again.state, again.filled) == (order.state, order.filled)
     assert not await client.disagreements()
     # What still rests would be in the way of the next scenario.
