@@ -204,10 +204,10 @@ def _ours(traffic: Traffic) -> tuple[float, tuple[float, float]]:
     for event in decode("http", 0, start_ns, IMAGE_URL, traffic.image):
         apply(event)
 
+    frames = [(data, start_ns + n * 20_000_000) for n, data in enumerate(traffic.frames)]
+
     def loop() -> None:
-        now_ns = start_ns
-        for data in traffic.frames:
-            now_ns += 20_000_000
+        for data, now_ns in frames:
             for event in decode("recv", 0, now_ns, "", data):
                 apply(event)
 

@@ -12,12 +12,15 @@ then ascending with the best last, and one kernel serves both::
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
+from core.engine.compiled import entry
 from core.model.market import Levels
 
 Store: TypeAlias = npt.NDArray[np.int64]
@@ -32,28 +35,40 @@ _NO_ASK: Final = (1 << 63) - 1
 
 
 @numba.njit(cache=True)
-def _place(keys: Store, sizes: Store, n: int, key: int, size: int) -> int:
-    """Set one level of an ascending side of `n` levels and return the new count.
+def _find(keys: Store, n: int, key: int, near: int) -> int:
+    """Return the first of `n` ascending keys that is not below `key`, looking from `near` on.
 
-    Indices are unsigned where it counts: numba then need not look for negative ones, and the
-    loops that make room become vector moves.
+    A message lists its levels best first, so the next one is a little below the last.
     """
+    low = min(near, n)
     high = n
-    low = n - 4
-    step = 8
-    while low > 0 and keys[low] >= key:
-        high = low + 1
-        low = n - step
-        step *= 2
-    low = max(low, 0)
+    if low == n or keys[np.uint64(low)] >= key:
+        step = 1
+        high = low
+        low = high - 1
+        while low >= 0 and keys[np.uint64(low)] >= key:
+            high = low
+            low = high - step
+            step += step
+        low = max(low, -1) + 1
     while low < high:
         middle = (low + high) >> 1
         if keys[np.uint64(middle)] < key:
             low = middle + 1
         else:
             high = middle
-    at = np.uint64(low)
-    if low < n and keys[at] == key:
+    return low
+
+
+@numba.njit(cache=True)
+def _place(keys: Store, sizes: Store, n: int, found: int, key: int, size: int) -> int:
+    """Set one level of an ascending side of `n` levels at its place and return the new count.
+
+    Indices are unsigned where it counts: numba then need not look for negative ones, and the
+    loops that make room become vector moves.
+    """
+    at = np.uint64(found)
+    if found < n and keys[at] == key:
         if size > 0:
             sizes[at] = size
             return n
@@ -86,21 +101,39 @@ def _apply(
     room = store.shape[1]
     if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
         return -1, 0, _NO_BID, _NO_ASK
+    keys = store[0]
+    sizes = store[1]
+    near = n_bids
     for index in range(bids.shape[0]):
-        n_bids = _place(store[0], store[1], n_bids, bids[index, 0], bids[index, 1])
+        key = bids[index, 0]
+        near = _find(keys, n_bids, key, near)
+        n_bids = _place(keys, sizes, n_bids, near, key, bids[index, 1])
+    best_bid = int(keys[n_bids - 1]) if n_bids else _NO_BID
+    keys = store[2]
+    sizes = store[3]
+    near = n_asks
     for index in range(asks.shape[0]):
-        n_asks = _place(store[2], store[3], n_asks, -asks[index, 0], asks[index, 1])
-    best_bid = int(store[0, n_bids - 1]) if n_bids else _NO_BID
-    best_ask = -int(store[2, n_asks - 1]) if n_asks else _NO_ASK
+        key = -asks[index, 0]
+        near = _find(keys, n_asks, key, near)
+        n_asks = _place(keys, sizes, n_asks, near, key, asks[index, 1])
+    best_ask = -int(keys[n_asks - 1]) if n_asks else _NO_ASK
     return n_bids, n_asks, best_bid, best_ask
+
+
+@cache
+def _kernel() -> Callable[[Store, int, int, Levels, Levels], tuple[int, int, int, int]]:
+    """Compile or load the kernel, once a process, for level arrays of any memory layout."""
+    levels = np.zeros((2, 2), np.int64)[::-1]
+    return entry(_apply, np.zeros((4, 4), np.int64), 0, 0, levels, levels)
 
 
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_ask", "_bid", "_store", "last_id", "n_asks", "n_bids")
+    __slots__ = ("_apply", "_ask", "_bid", "_store", "last_id", "n_asks", "n_bids")
 
     def __init__(self) -> None:
+        self._apply = _kernel()
         self._store: Store = np.zeros((4, _START_LEVELS), np.int64)
         self._bid = _NO_BID
         self._ask = _NO_ASK
@@ -136,19 +169,20 @@ class OrderBook:
         """Replace the book with an image; levels in any order, best first is quickest."""
         self.n_bids = self.n_asks = 0
         # From the far end to the touch every level is only appended.
-        self.apply(np.ascontiguousarray(bids[::-1]), np.ascontiguousarray(asks[::-1]))
+        self.apply(bids[::-1], asks[::-1])
 
     def apply(self, bids: Levels, asks: Levels) -> bool:
         """Set changed levels and return whether the book is crossed now.
 
-        Sizes are absolute, 0 removes; removing an unknown level is normal.
+        Sizes are absolute, 0 removes; removing an unknown level is normal. Arrays must be int64;
+        levels come in any order, best first is quickest, and of two with one price the later wins.
         """
-        bid: int
-        ask: int
-        n_bids, n_asks, bid, ask = _apply(self._store, self.n_bids, self.n_asks, bids, asks)
+        n_bids, n_asks, bid, ask = self._apply(self._store, self.n_bids, self.n_asks, bids, asks)
         if n_bids < 0:
             self._grow(max(self.n_bids + len(bids), self.n_asks + len(asks)))
-            n_bids, n_asks, bid, ask = _apply(self._store, self.n_bids, self.n_asks, bids, asks)
+            n_bids, n_asks, bid, ask = self._apply(
+                self._store, self.n_bids, self.n_asks, bids, asks
+            )
         self.n_bids = n_bids
         self.n_asks = n_asks
         self._bid = bid
@@ -200,5 +234,5 @@ class OrderBook:
 
 
 def warm() -> None:
-    """Compile or load the kernels with the types used, so that the first tick does not wait."""
-    OrderBook().apply(np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
+    """Compile or load the kernel with the types used, so that the first tick does not wait."""
+    _kernel()

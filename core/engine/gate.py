@@ -62,8 +62,9 @@ class Gate:
         "_asked_ns",
         "_buffer",
         "_eager",
-        "_rule",
+        "_follow",
         "_since_ns",
+        "_splice",
         "_spliced",
         "book",
         "gaps",
@@ -82,7 +83,8 @@ class Gate:
         """Start unsubscribed; an eager gate takes a delta for a subscription, others ignore it."""
         self._eager = eager
         self.instrument_id = instrument_id
-        self._rule = rule
+        self._follow = rule.follow
+        self._splice = rule.splice
         self.book = OrderBook()
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
@@ -135,10 +137,8 @@ class Gate:
         if not self.synced:
             return self._hold(delta)
         book = self.book
-        if self._spliced:
-            verdict = self._rule.follow(book.last_id, delta)
-        else:
-            verdict = self._rule.splice(book.last_id, delta)
+        judge = self._follow if self._spliced else self._splice
+        verdict = judge(book.last_id, delta)
         if verdict is _APPLY:
             crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id
@@ -166,11 +166,8 @@ class Gate:
         held = tuple(self._buffer)
         self._buffer.clear()
         for index, delta in enumerate(held):
-            verdict = (
-                self._rule.follow(self.book.last_id, delta)
-                if self._spliced
-                else self._rule.splice(self.book.last_id, delta)
-            )
+            judge = self._follow if self._spliced else self._splice
+            verdict = judge(self.book.last_id, delta)
             if verdict is Verdict.GAP:
                 return self._unspliceable(image, held[index:])
             if verdict is Verdict.APPLY:

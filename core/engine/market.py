@@ -51,6 +51,11 @@ __all__ = [
 MAX_TRADES: Final = 1000
 """Public trades kept per instrument."""
 
+_ENDED: Final = tuple(
+    tuple(index for index in range(len(TIMEFRAMES)) if flags >> index & 1) for flags in range(256)
+)
+"""The timeframes of each combination of flags."""
+
 _DAY_NS: Final = Timeframe.D1.ns
 _PARTS: Final = (Timeframe.H4, Timeframe.H1, Timeframe.M15, Timeframe.M5, Timeframe.M1)
 
@@ -133,9 +138,6 @@ class MarketState:
         self._grace_ns = grace_ms * 1_000_000
         self._markets: dict[InstrumentId, _Market] = {}
         self._handlers: dict[type, Callable[[Any], Sequence[MarketOutput]]] = {
-            Quote: self._on_quote,
-            Trade: self._on_trade,
-            BookDelta: self._on_delta,
             BookSnapshot: self._on_snapshot,
             FeedConnected: self._on_connected,
             FeedDisconnected: self._on_disconnected,
@@ -156,6 +158,18 @@ class MarketState:
         Bars of the venue's own candle stream and rejected frames change nothing here. An event of
         an instrument that was never added is ignored.
         """
+        # Nearly all events are of these three kinds: spare them the detour.
+        if type(event) is Quote:
+            market = self._markets.get(event.instrument_id)
+            if market is not None:
+                market.quote = event
+                market.gate.last_recv_ns = event.ts_recv_ns
+            return ()
+        if type(event) is Trade:
+            return self._on_trade(event)
+        if type(event) is BookDelta:
+            market = self._markets.get(event.instrument_id)
+            return market.gate.on_delta(event) if market is not None else ()
         handler = self._handlers.get(type(event))
         return handler(event) if handler is not None else ()
 
@@ -352,13 +366,6 @@ class MarketState:
 
     # -- handlers --------------------------------------------------------------------------
 
-    def _on_quote(self, quote: Quote) -> Sequence[MarketOutput]:
-        market = self._markets.get(quote.instrument_id)
-        if market is not None:
-            market.quote = quote
-            market.gate.last_recv_ns = quote.ts_recv_ns
-        return ()
-
     def _on_trade(self, trade: Trade) -> Sequence[MarketOutput]:
         market = self._markets.get(trade.instrument_id)
         if market is None:
@@ -383,10 +390,6 @@ class MarketState:
         if late:
             self._revise(market, late, trade, out)
         return out
-
-    def _on_delta(self, delta: BookDelta) -> Sequence[MarketOutput]:
-        market = self._markets.get(delta.instrument_id)
-        return market.gate.on_delta(delta) if market is not None else ()
 
     def _on_snapshot(self, image: BookSnapshot) -> Sequence[MarketOutput]:
         market = self._markets.get(image.instrument_id)
@@ -423,10 +426,9 @@ class MarketState:
     # -- bars ------------------------------------------------------------------------------
 
     def _close(self, market: _Market, flags: int, ts_recv_ns: int, out: list[MarketOutput]) -> None:
-        for index, timeframe in enumerate(TIMEFRAMES):
+        for index in _ENDED[(flags | flags >> 16) & 0xFF]:
+            timeframe = TIMEFRAMES[index]
             flag = flags >> index
-            if not flag & 0x10001:
-                continue
             closed = market.builder.closed(index)
             row = closed.tolist()
             opened = row[_bars.OPEN_TS]

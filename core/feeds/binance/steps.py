@@ -58,23 +58,25 @@ class Steps(dict[str, int]):
             DataError: It is no plain number.
             OffStep: It is not a whole number of steps.
         """
-        if self._eighths and text[-9:-8] == ".":  # Binance writes eight decimals nearly always.
-            digits = text[:-9] + text[-8:]
-            if digits.isdigit() and digits.isascii() and len(digits) < 40 and text[0] != ".":
+        whole, _, fraction = text.partition(".")
+        # Binance writes eight decimals nearly always; nine digits before them fit any price.
+        if len(fraction) == 8 and 0 < len(whole) < 10 and self._eighths:
+            digits = whole + fraction
+            if digits.isdigit() and digits.isascii():
                 count, rest = divmod(int(digits), self._eighths)
-                if not rest and count <= _LARGEST:
+                if not rest:
                     return count
         if not _NUMBER.match(text):
             raise DataError(f"{self._what} must be a decimal number, was {text[:40]!r}")
-        count_exact = _EXACT.divide(Decimal(text), self._step)
-        whole = int(count_exact)
-        if whole != count_exact:
+        exact = _EXACT.divide(Decimal(text), self._step)
+        count = int(exact)
+        if count != exact:
             raise OffStep(
                 f"{self._what} must be a whole number of steps of {self._step}, was {text!r}",
                 self._symbol,
             )
-        if whole > _LARGEST:
+        if count > _LARGEST:
             raise DataError(
                 f"{self._what} is beyond 64 bits in steps of {self._step}, was {text!r}"
             )
-        return whole
+        return count
