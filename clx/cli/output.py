@@ -49,11 +49,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None
 
 
 def show(cell: object) -> str:
-    """Return a cell's text; None is a dash."""
+    """Return a cell's text: a dash for None, decimals exact but without trailing zeros."""
     if cell is None:
         return "-"
     if isinstance(cell, Decimal):
-        return f"{cell:,f}"
+        return f"{cell.normalize():,f}"
     return str(cell)
 
 

@@ -264,7 +264,7 @@ def positions(style: str) -> None:
             (
                 p.instrument_id,
                 p.size,
-                p.average_price and p.average_price.normalize(),
+                p.average_price and round(p.average_price, 8),
                 p.mark_price,
                 _money(p.unrealised_pnl),
                 _money(p.realised_pnl),

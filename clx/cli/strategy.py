@@ -35,7 +35,7 @@ def list_(style: str) -> None:
                 v.info.timeframe.value,
                 v.signals,
                 v.orders,
-                v.realised_pnl,
+                f"{v.realised_pnl:+,.2f}",
                 " ".join(f"{key}={value}" for key, value in v.info.parameters.items()),
             )
             for v in views

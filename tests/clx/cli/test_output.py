@@ -1,0 +1,33 @@
+import json
+import math
+from decimal import Decimal
+
+import pytest
+
+from clx.cli.output import print_json, print_table, show
+from core.model.commands import Done
+
+
+def test_numbers_are_right_aligned_and_exact(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "size"), [("a", Decimal("0.10")), ("bb", Decimal(1234))], "none")
+    assert capsys.readouterr().out.splitlines() == ["name   size", "a       0.1", "bb    1,234"]
+
+
+def test_an_empty_table_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name",), [], "nothing yet; do this")
+    assert capsys.readouterr().out == "nothing yet; do this\n"
+
+
+def test_json_keeps_decimals_exact_and_says_null_for_what_is_no_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_json({"price": Decimal("64250.10"), "rsi": math.nan, "done": Done()})
+    assert json.loads(capsys.readouterr().out) == {
+        "price": "64250.10",
+        "rsi": None,
+        "done": {"text": "done"},
+    }
+
+
+def test_nothing_is_a_dash() -> None:
+    assert show(None) == "-"

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from clx.compose import Assembly, check_modes
+from clx.sim import EmulatorAddress
+from core.model.errors import ConfigError
+from core.model.settings import Settings
+from store.paths import Paths, find_paths
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return find_paths({"CLX_HOME": str(tmp_path)})
+
+
+def settings(**tables: object) -> Settings:
+    return Settings.model_validate(tables)
+
+
+def test_live_mode_alone_is_refused_and_says_what_else_it_needs() -> None:
+    with pytest.raises(ConfigError, match=r"set trading\.live = true"):
+        check_modes(settings(mode="live"))
+
+
+def test_live_mode_without_keys_is_refused_and_names_the_variables() -> None:
+    with pytest.raises(ConfigError, match="CLX_VENUES__BINANCE__API_KEY"):
+        check_modes(settings(mode="live", trading={"live": True}))
+
+
+def test_an_unknown_venue_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"feeds\.binanse: no such venue; did you mean 'binance'"):
+        check_modes(settings(feeds={"binanse": {}}))
+
+
+def test_sim_mode_points_feed_and_venue_at_the_emulator_and_keeps_the_rest(paths: Paths) -> None:
+    emulator = EmulatorAddress(
+        pid=1,
+        port=9,
+        api_key="key",
+        api_secret="hidden",
+        rest_url="http://127.0.0.1:9",
+        stream_url="ws://127.0.0.1:9",
+        ws_api_url="ws://127.0.0.1:9/ws-api/v3",
+    )
+    chosen = settings(feeds={"binance": {"snapshot_levels": 100}})
+    made = Assembly(chosen, paths, emulator).settings
+    assert made.feeds["binance"].rest_url == "http://127.0.0.1:9"
+    assert made.feeds["binance"].snapshot_levels == 100
+    assert made.venues["binance"].api_secret.get_secret_value() == "hidden"
+    assert "hidden" not in repr(made) + repr(emulator)
+
+
+def test_a_kept_watchlist_wins_over_the_settings(paths: Paths) -> None:
+    paths.data.mkdir(parents=True)
+    paths.watchlist.write_text('["ETH-USDT.binance"]')
+    assert Assembly(settings(), paths, None).settings.engine.watchlist == ("ETH-USDT.binance",)
+
+
+def test_a_strategy_file_named_relatively_lies_beside_the_settings(paths: Paths) -> None:
+    chosen = settings(strategies={"mine": {"kind": "mine.py"}})
+    factory = Assembly(chosen, paths, None).strategies()
+    with pytest.raises(ConfigError, match=str(paths.config / "mine.py")):
+        next(iter(factory.values()))()
