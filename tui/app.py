@@ -60,10 +60,7 @@ class ClxApp(App[None]):
     CSS_PATH: ClassVar[CSSPathType | None] = "clx.tcss"
     COMMANDS: ClassVar[Any] = {ClxCommands}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, everywhere=True)]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
-        (100, "-normal"),
-    ]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012  as declared there
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 

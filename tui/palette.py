@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.markup import escape
 
 from tui.keys import show
 
@@ -24,7 +26,7 @@ class ClxCommands(Provider):
         app = cast("ClxApp", self.app)
         for name, command in COMMANDS.items():
             words = f"{command.title} ({name})"
-            yield words, f"{command.help} {command.tier.value}", partial(app.open_command, name)
+            yield words, f"{command.help} ({command.tier.value})", partial(app.open_command, name)
         for key in app.key_table:
             run = partial(app.run_key_action, key.action)
             yield f"{key.title} [{show(key.keys.split(',')[0])}]", f"key {key.id}", run
@@ -32,7 +34,7 @@ class ClxCommands(Provider):
     async def discover(self) -> Hits:
         """List everything before anything is typed."""
         for words, text, run in self.entries():
-            yield DiscoveryHit(words, run, help=text)
+            yield DiscoveryHit(Content(words), run, text=words, help=escape(text))
 
     async def search(self, query: str) -> Hits:
         """List what matches."""
@@ -40,4 +42,4 @@ class ClxCommands(Provider):
         for words, text, run in self.entries():
             score = matcher.match(words)
             if score > 0:
-                yield Hit(score, matcher.highlight(words), run, help=text)
+                yield Hit(score, matcher.highlight(words), run, text=words, help=escape(text))

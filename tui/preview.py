@@ -165,4 +165,4 @@ def _after(draft: Draft, instrument: Instrument, replica: Replica) -> str:
     size += draft.size if draft.side == "buy" else -draft.size
     if not size:
         return "flat"
-    return f"{'long' if size > 0 else 'short'} {abs(size):f} {instrument.base}"
+    return f"{'long' if size > 0 else 'short'} {abs(size).normalize():f} {instrument.base}"

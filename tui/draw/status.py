@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -131,16 +132,21 @@ def _feed(now: Standing) -> Run:
     return (f"feed {numbers.age(line.age_ms)} ", "muted")
 
 
-def draw_hints(
-    hints: Sequence[tuple[str, str]], notice: tuple[str, str] | None, right: str, width: int
-) -> Row:
-    """Draw the last line: a notice (words, role) if there is one, else keys and their words."""
+def draw_notice(words: str, role: str, width: int, most: int = 4) -> list[Row]:
+    """Draw a notice over as many lines as it needs, `most` at most."""
+    lines = textwrap.wrap(plain(words), max(8, width - 2)) or [""]
+    if len(lines) > most:
+        lines = [*lines[: most - 1], clip(" ".join(lines[most - 1 :]), max(0, width - 2))]
+    grid = Grid(width, len(lines))
+    for y, line in enumerate(lines):
+        grid.put(1, y, line, role)
+    return grid.rows()
+
+
+def draw_hints(hints: Sequence[tuple[str, str]], right: str, width: int) -> Row:
+    """Draw the last line: keys and their words, as many as fit; `right` stands at the end."""
     grid = Grid(width, 1)
     room = width - len(right) - 2
-    if notice is not None:
-        words, role = notice
-        grid.put(1, 0, clip(plain(words), max(0, width - 2)), role)
-        return grid.row(0)
     x = 1
     for key, words in hints:
         if x + len(key) + len(words) + 1 > room:

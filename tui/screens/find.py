@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from core.model.ids import InstrumentId
 from link.replica import Replica
+from tui.widgets.fields import Words
 
 SHOWN: Final = 10
 
@@ -38,8 +39,8 @@ class FindScreen(ModalScreen[InstrumentId | None]):
         """A line to type on, the matches below."""
         with Vertical(id="find", classes="sheet"):
             yield Input(placeholder="part of a name, such as eth", id="find-text", compact=True)
-            yield Static(id="find-list")
-            yield Static("↑↓ choose   enter show it   esc leave", classes="keys")
+            yield Words(field_id="find-list")
+            yield Words("↑↓ choose   enter show it   esc leave", classes="keys")
 
     def on_mount(self) -> None:
         """List everything at first."""

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.model.errors import ConfigError
-from tui.widgets.fields import Choice, PressButton
+from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -44,20 +44,20 @@ class CommandForm(ModalScreen["Command | None"]):
     def compose(self) -> ComposeResult:
         """One field on a line, the help above, Run below."""
         with VerticalScroll(id="form", classes="sheet", can_focus=False):
-            yield Static(f"{self.kind.title}   {self.kind.tier.value}", id="form-title")
-            yield Static(self.kind.help, id="form-help")
+            yield Words(f"{self.kind.title}   {self.kind.tier.value}", field_id="form-title")
+            yield Words(self.kind.help, field_id="form-help")
             for name in fields_of(self.kind):
                 info = self.kind.model_fields[name]
                 note = info.description or ("" if info.is_required() else "optional")
                 yield Horizontal(
-                    Static(name.replace("_", " "), classes="name wide"),
+                    Words(name.replace("_", " "), classes="name wide"),
                     self._control(name, info),
-                    Static(note, classes="note"),
+                    Words(note, classes="note"),
                     classes="field",
                 )
-            yield Static(id="form-error")
+            yield Words(field_id="form-error")
             yield PressButton("Run", field_id="run")
-            yield Static("enter next field   ←→ choose   esc close", classes="keys")
+            yield Words("enter next field   ←→ choose   esc close", classes="keys")
 
     def on_mount(self) -> None:
         """Start at the first empty field, else at Run."""
@@ -118,7 +118,7 @@ class CommandForm(ModalScreen["Command | None"]):
         return args
 
     def _say(self, words: str) -> None:
-        self.query_one("#form-error", Static).update(words, layout=False)
+        self.query_one("#form-error", Static).update(words)
 
 
 def fields_of(kind: type[Command]) -> list[str]:

@@ -10,9 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from tui.keys import Key, show
+from tui.widgets.fields import Words
 
 _GRAMMAR = (
     ("b 0.5 BTC-USDT @64250 post", "buy ticket, ready to send; s sells"),
@@ -41,7 +41,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One long page."""
         with VerticalScroll(id="help", classes="sheet"):
-            yield Static(help_text(self.keys), id="help-text")
+            yield Words(help_text(self.keys), field_id="help-text")
 
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.desk import Reply
+from tui.widgets.fields import Words
 
 if TYPE_CHECKING:
     from tui.desk import Desk
@@ -48,11 +49,11 @@ class KillScreen(ModalScreen[Reply | None]):
     def compose(self) -> ComposeResult:
         """Lay out the levels and the line that asks."""
         with Vertical(id="kill", classes="sheet danger"):
-            yield Static("KILL SWITCH", id="kill-title")
+            yield Words("KILL SWITCH", field_id="kill-title")
             for name, _ in LEVELS:
-                yield Static(id=f"kill-{name}", classes="row")
-            yield Static(id="kill-ask")
-            yield Static("↑↓ or 1 2 3 choose   enter twice: do it   esc leave", classes="keys")
+                yield Words(field_id=f"kill-{name}", classes="row")
+            yield Words(field_id="kill-ask")
+            yield Words("↑↓ or 1 2 3 choose   enter twice: do it   esc leave", classes="keys")
 
     def on_mount(self) -> None:
         """Show the choice."""
@@ -117,4 +118,4 @@ class KillScreen(ModalScreen[Reply | None]):
     def _ask(self, words: str) -> None:
         line = self.query_one("#kill-ask", Static)
         line.set_class(self.asked, "wrong")
-        line.update(words, layout=False)
+        line.update(words)

@@ -12,7 +12,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
 from textual.screen import ModalScreen
-from textual.widgets import Static
+
+from tui.widgets.fields import Words
 
 _LONGEST: Final = 40
 _NEWEST: Final = 200
@@ -40,7 +41,7 @@ class ResultScreen(ModalScreen[None]):
         with ScrollableContainer(id="result", classes="sheet"):
             text = Text(f"{self.heading}   esc closes, y copies\n\n", no_wrap=True)
             text.append("\n".join(self.lines))
-            yield Static(text, id="result-text")
+            yield Words(text, field_id="result-text")
 
     def action_scroll(self, x: int, y: int) -> None:
         """Scroll by cells."""

@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from core.model.instruments import Instrument
 from tui.desk import Reply, new_order_id, submit_order
 from tui.preview import Draft, SideName, TicketText, preview, read
-from tui.widgets.fields import Choice, PressButton
+from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
     from tui.desk import Desk
@@ -78,19 +78,21 @@ class TicketScreen(ModalScreen[Reply | None]):
         """Lay the fields out, one on a line."""
         fill, coin = self.prefill, self.instrument
         with Vertical(id="ticket", classes=f"sheet {fill.side}"):
-            yield Static(id="ticket-title")
+            yield Words(field_id="ticket-title")
             yield self._line("type", Choice(("limit", "market"), fill.type, field_id="type"))
             yield self._line("size", self._input("size", fill.size), coin.base)
             yield self._line("price", self._input("price", fill.price), coin.quote)
             yield self._line("lives", Choice(tuple(_LIVES), fill.lives, field_id="lives"))
             reduce = "yes" if fill.reduce_only else "no"
             yield self._line("reduce", Choice(("no", "yes"), reduce, field_id="reduce"))
-            yield self._line("after", Static(id="after"))
-            yield self._line("checks", Static(id="checks"))
-            yield Static(id="ticket-error")
+            yield self._line("after", Words(field_id="after"))
+            yield self._line("checks", Words(field_id="checks"))
+            yield Words(field_id="ticket-error")
             with Horizontal(id="ticket-foot"):
                 yield PressButton(f"Send {fill.side}", field_id="send")
-                yield Static("F9 send   enter next field   ←→ choose   esc close", id="ticket-keys")
+                yield Words(
+                    "F9 send   enter next field   ←→ choose   esc close", field_id="ticket-keys"
+                )
 
     def on_mount(self) -> None:
         """Show everything and start following the market."""
@@ -103,9 +105,11 @@ class TicketScreen(ModalScreen[Reply | None]):
 
     @staticmethod
     def _line(name: str, control: Widget, unit: str = "") -> Horizontal:
-        note = Static(id=f"{name}-note", classes="note")
+        if isinstance(control, Words):
+            return Horizontal(Words(name, classes="name"), control, classes="field")
+        note = Words(field_id=f"{name}-note", classes="note")
         return Horizontal(
-            Static(name, classes="name"), control, Static(unit, classes="unit"), note,
+            Words(name, classes="name"), control, Words(unit, classes="unit"), note,
             classes="field", id=f"{name}-line",
         )  # fmt: skip
 
@@ -176,13 +180,16 @@ class TicketScreen(ModalScreen[Reply | None]):
         self._set(f"#{name}-note", f"✗ {error}" if error else words)
 
     def _set(self, selector: str, words: str | Text) -> None:
-        self.query_one(selector, Static).update(words, layout=False)
+        # Checks may need a second line; what follows the market never moves the sheet.
+        self.query_one(selector, Static).update(words, layout=selector == "#checks")
 
     def _say(self, words: str, wrong: bool = True) -> None:
+        if words == self._words:
+            return
         self._words = words
         line = self.query_one("#ticket-error", Static)
         line.set_class(wrong, "wrong")
-        line.update(words, layout=False)
+        line.update(words)
 
     def _armed_s(self) -> int:
         return self.desk.armed_left_s(self.instrument.id)
@@ -214,7 +221,8 @@ class TicketScreen(ModalScreen[Reply | None]):
             if reply.unknown:
                 self._set("#checks", "not available: the engine cannot be reached")
             else:
-                self._set("#checks", "ok" if reply.ok else f"✗ {reply.text}")
+                why = reply.order.note if reply.order is not None else ""
+                self._set("#checks", "ok" if reply.ok else f"✗ {why or reply.text}")
             self.query_one("#checks").set_class(not reply.ok, "wrong")
 
     # Sending

@@ -24,7 +24,7 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
@@ -33,7 +33,7 @@ from core.model.views import View
 from link.replica import Replica, Topic
 from tui.draw.chart.build import Happenings
 from tui.draw.ladder import LadderView, draw_ladder
-from tui.draw.status import Standing, draw_header, draw_hints, draw_minds, draw_tabs
+from tui.draw.status import Standing, draw_header, draw_hints, draw_minds, draw_notice, draw_tabs
 from tui.draw.tables import draw_table
 from tui.draw.tape import draw_tape
 from tui.draw.watchlist import WATCHLIST
@@ -44,21 +44,14 @@ from tui.pace import Pace
 from tui.panes import ALL, LISTS, TOPICS, Lists
 from tui.safety import Twice
 from tui.screens.deeds import Deeds
+from tui.screens.layout import WIDE, arrange
 from tui.widgets.chart import ChartWidget
+from tui.widgets.fields import Words
 from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
     from tui.app import ClxApp, Preferences
 
-WIDE: Final = 100
-WITH_TAPE: Final = 140
-WITH_WATCHLIST: Final = 150
-TALL: Final = 30
-SMALLEST: Final = (60, 16)
-_SIDE: Final = 40
-_TAPE: Final = 27
-_TAPE_NARROW: Final = 13
-"""Without prices and times."""
 _CHART_TOPICS: Final = frozenset({"chart", "orders", "fills", "signals", "positions", "models"})
 _NOTICE_S: Final = 4.0
 _SLOW_S: Final = 0.5
@@ -116,7 +109,9 @@ class TradeScreen(Screen[None]):
             yield RowsWidget(id="watch")
         yield RowsWidget(id="foot")
         yield Input(id="line", placeholder="b 0.5 BTC-USDT @64250 post   BTC-USDT 5m   POS   help")
-        yield Static("clx needs 60 x 16 cells at least; make the window larger", id="too-small")
+        yield Words(
+            "clx needs 60 x 16 cells at least; make the window larger", field_id="too-small"
+        )
 
     def on_mount(self) -> None:
         """Start the one timer of this screen."""
@@ -142,31 +137,22 @@ class TradeScreen(Screen[None]):
         width, height = self.size
         if not width:
             return
-        wide, tall = width >= WIDE, height >= TALL
-        booked = self.pane in {"ladder", "tape"}
-        self._set("#too-small", "block" if (width, height) < SMALLEST or height < 16 else "none")
-        tape = _TAPE if width >= WITH_TAPE else _TAPE_NARROW if width >= 115 else 0
-        side = _SIDE + tape if wide else 32 if booked else 0
-        self._set("#side", "block" if side else "none", width=side)
-        with_tape = self.pane == "tape" or (wide and tape > 0)
-        alone = self.pane == "tape" and not tape
-        self._set("#tape", "block" if with_tape else "none", width=side if alone else tape)
-        self._set("#ladder", "none" if alone else "block")
-        self._set("#minds", "block" if wide and tall else "none", height=3)
-        rows = 9 if tall and wide else 7 if wide else (0 if booked else 8)
-        self._set("#bottom", "block" if rows else "none", height=rows)
-        watch = 66 if width >= WITH_WATCHLIST else 0
-        self._set("#watch", "block" if watch else "none", width=watch)
+        parts = arrange(width, height, self.pane)
+        self._set("#too-small", parts.too_small)
+        self._set("#side", parts.side > 0, width=parts.side)
+        self._set("#tape", parts.tape > 0, width=parts.tape)
+        self._set("#ladder", parts.ladder)
+        self._set("#minds", parts.minds > 0, height=parts.minds)
+        self._set("#bottom", parts.bottom > 0, height=parts.bottom)
+        self._set("#watch", parts.watch > 0, width=parts.watch)
         self.call_after_refresh(self.draw_all)
 
-    def _set(
-        self, selector: str, display: str, width: int | None = None, height: int | None = None
-    ) -> None:
+    def _set(self, selector: str, shown: bool, width: int = 0, height: int = 0) -> None:
         styles = self.query_one(selector).styles
-        styles.display = display
-        if width is not None and width:
+        styles.display = "block" if shown else "none"
+        if width:
             styles.width = width
-        if height is not None and height:
+        if height:
             styles.height = height
 
     # -- the tick --------------------------------------------------------------------------
@@ -358,7 +344,7 @@ class TradeScreen(Screen[None]):
         )
         header.show([draw_header(standing, self.size.width, glyphs)])
         tabs = self.query_one("#tabs", RowsWidget)
-        names = [(name, self.lists.count(name)) for name in self._tab_names()]
+        names = [(name, self.lists.count(name)) for name in ALL]
         equity = f"equity {replica.equity:,.2f}" if replica.equity else ""
         tabs.show([draw_tabs(names, self.pane, equity, self.size.width, glyphs)])
         self._note_alerts(now)
@@ -373,9 +359,6 @@ class TradeScreen(Screen[None]):
             return 0
         return (now[1] > before[1]) - (now[1] < before[1])
 
-    def _tab_names(self) -> list[PaneName]:
-        return list(ALL)
-
     def _note_alerts(self, now: float) -> None:
         alerts = self.replica.alerts
         newest = alerts[-1].ts_ns if alerts else 0
@@ -389,13 +372,20 @@ class TradeScreen(Screen[None]):
         notice = self._notice
         if notice is not None and notice[2] and now > notice[2]:
             notice = self._notice = None
-        words = None
-        if notice is not None:
-            tail = "   (esc: read)" if not notice[2] else ""
-            words = (notice[0] + tail, notice[1])
+        if notice is None and self.clx.link.state != "up" and self.replica.status is not None:
+            why = self.clx.why_no_engine() or self.clx.link.reason
+            notice = (f"link down: {why}; what is shown is old. Trying again…", "warn", now)
         foot = self.query_one("#foot", RowsWidget)
-        leave = "q detaches; the engine goes on" if self.size.width >= WIDE else "q detach"
-        foot.show([draw_hints(hints(self.clx.key_table), words, leave, self.size.width)])
+        if notice is None:
+            leave = "q detaches; the engine goes on" if self.size.width >= WIDE else "q detach"
+            rows = [draw_hints(hints(self.clx.key_table), leave, self.size.width)]
+        else:
+            tail = "" if notice[2] else "   (esc: read)"
+            rows = draw_notice(notice[0] + tail, notice[1], self.size.width)
+        height = foot.styles.height
+        if height is None or height.value != len(rows):
+            foot.styles.height = len(rows)
+        foot.show(rows)
 
     def notice(self, text: str, level: str = "info") -> None:
         """Say something in the last line; warnings and errors stay until read."""

@@ -12,6 +12,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
+from textual.widgets import Static
 
 
 class Choice(Widget, can_focus=True):
@@ -68,6 +69,15 @@ class Choice(Widget, can_focus=True):
         """Tell the dialog."""
         if self.is_mounted:
             self.post_message(self.Changed(self))
+
+
+class Words(Static):
+    """Words taken as they are: brackets in an engine's message are no markup."""
+
+    def __init__(
+        self, words: str | Text = "", *, field_id: str | None = None, classes: str = ""
+    ) -> None:
+        super().__init__(words, id=field_id, classes=classes, markup=False)
 
 
 class PressButton(Widget, can_focus=True):
