@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -37,11 +36,6 @@ def load_settings(path: Path, env: Mapping[str, str] = os.environ) -> Settings:
         _put(tree, keys, _literal(value), variable)
         sources[".".join(keys)] = variable
     return _validate(tree, sources)
-
-
-def settings_sha256(settings: Settings) -> str:
-    """Return the sha256 of the canonical settings, secrets left out."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()
 
 
 def set_in_file(path: Path, key: str, value: str) -> None:

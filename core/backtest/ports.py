@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from core.engine.demand import Series
 from core.engine.kernel import Kernel
 from core.model.errors import InvariantError
-from core.model.facts import JournalRecord
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import BookDelta, MarketEvent
 from core.model.ports import FrameKind, StrategyRunner, Verdict
 from core.model.signals import Prediction
 from core.strategies.inprocess import InProcessRunner
-
-
-class MemoryJournal:
-    """A journal that lives as long as the run; `core.model.ports.Journal`."""
-
-    def __init__(self) -> None:
-        self.records: list[JournalRecord] = []
-
-    def append(self, records: Sequence[JournalRecord]) -> int:
-        """Keep records."""
-        self.records.extend(records)
-        return len(self.records)
-
-    def read(self, after: int = 0) -> Iterator[tuple[int, JournalRecord]]:
-        """Yield (sequence, record) in order."""
-        yield from enumerate(self.records[after:], after + 1)
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 class NoPredictions:

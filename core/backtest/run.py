@@ -12,7 +12,7 @@ import msgspec
 
 from core.backtest.history import History
 from core.backtest.market import CLOSE_NS, BarMarket
-from core.backtest.ports import MemoryJournal, NoFrames, NoPredictions, Stage
+from core.backtest.ports import NoFrames, NoPredictions, Stage
 from core.backtest.statistics import Statistics, measure
 from core.engine.clock import SimClock
 from core.engine.kernel import Kernel
@@ -23,6 +23,7 @@ from core.model.orders import OrderFilled
 from core.model.settings import Settings, StrategySettings
 from core.model.views import AlertRaised, Fact, OrderChanged
 from core.strategies.inprocess import InProcessRunner
+from core.trading.recorder import MemoryJournal
 from core.venues.sim import SimVenue
 
 PROGRESS_BARS = 500
@@ -132,7 +133,7 @@ class Backtest:
         fills = kernel.desk.fills(limit=1 << 30)
         name = self.history.instrument.id
         position = next((p for p in kernel.desk.positions() if p.instrument_id == name), None)
-        encoded = msgspec.msgpack.encode(self._journal.records)
+        encoded = msgspec.msgpack.encode([record for _, record in self._journal.read()])
         return Result(
             statistics=measure(
                 self._ts_ns,
