@@ -68,9 +68,8 @@ class Home:
         """Run a verb and return what it printed."""
         done = self.run(*words, timeout_s=timeout_s)
         if check and done.returncode:
-            raise AssertionError(
-                f"clx {' '.join(words)} -> {done.returncode}\n{done.stdout}{done.stderr}{self.log()}"
-            )
+            said = f"{done.stdout}{done.stderr}{self.log()}"
+            raise AssertionError(f"clx {' '.join(words)} -> {done.returncode}\n{said}")
         return done.stdout + (done.stderr if not check else "")
 
     def ask(self, *words: str) -> Any:
@@ -108,7 +107,7 @@ class Home:
         wait_until(file.exists, "the emulator to listen")
         return self.emulator()
 
-    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def control(self, path: str, body: dict[str, Any] | None = None, method: str = "") -> Any:
         """Ask the emulator's control endpoint."""
         state = self.emulator()
         request = urllib.request.Request(
@@ -118,7 +117,7 @@ class Home:
                 "X-Clx-Control": state["control_token"],
                 "Content-Type": "application/json",
             },
-            method="GET" if body is None else "POST",
+            method=method or ("GET" if body is None else "POST"),
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
@@ -126,6 +125,11 @@ class Home:
     def fault(self, kind: str, **more: Any) -> None:
         """Arm a fault of the emulator."""
         self.control("faults", {"kind": kind, **more})
+
+    def clear_faults(self) -> None:
+        """Disarm what did not strike, and let the crowd act."""
+        self.control("faults", method="DELETE")
+        self.control("flow", {"on": True})
 
     def best(self, symbol: str = "BTCUSDT") -> tuple[Decimal, Decimal]:
         """Return the true best bid and ask."""
@@ -137,7 +141,8 @@ class Home:
         return str((self.best(symbol)[0] * Decimal(share)).quantize(Decimal("0.01")))
 
     def inside(self, symbol: str = "BTCUSDT", tick: str = "0.01") -> str:
-        """Return a price for a bid of ours that nobody else waits at; makes room if need be."""
+        """Stop the crowd and return a price for a bid of ours that nobody else waits at."""
+        self.control("flow", {"on": False})
         bid, ask = self.best(symbol)
         while ask - bid < 2 * Decimal(tick):
             price, size = self.control(f"book?symbol={symbol}")["asks"][0]
@@ -419,22 +424,53 @@ def wait_until(condition: Any, what: str, patience_s: float = PATIENCE_S) -> Any
     return found
 
 
-@pytest.fixture
-def home() -> Iterator[Home]:
+SETTINGS = """
+[emulator]
+history_days = 3
+[engine]
+history_bars = 300
+[models.tiny-1m]
+enabled = false
+"""
+QUICK = """
+[trading]
+unknown_poll_s = 0.1
+[venues.binance]
+# How long "no such order" is not believed of an order that may be on its way.
+recv_window_ms = 1000
+timeout_s = 2.0
+"""
+"""For tests that wait for orders whose outcome is unknown."""
+
+
+def make_home(text: str = SETTINGS) -> Iterator[Home]:
     # Not tmp_path: a unix socket's path may have 107 bytes at most.
     root = Path(tempfile.mkdtemp(prefix="clx-"))
     (root / "run").mkdir(mode=0o700)
     made = Home(root)
-    made.configure("[emulator]\nhistory_days = 3\n[engine]\nhistory_bars = 300\n")
+    made.configure(text)
     yield made
     made.close()
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
+def home() -> Iterator[Home]:
+    yield from make_home()
+
+
+@pytest.fixture
 def running(home: Home) -> Home:
     home.clx("daemon", "start")
     return home
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Home]:
+    """One running home for all tests of a module that leave it as they found it."""
+    for made in make_home(SETTINGS + QUICK):
+        made.clx("daemon", "start")
+        yield made
 
 
 @pytest.fixture

@@ -160,7 +160,8 @@ def main() -> None:
         with os.fdopen(read) as passed:
             names = passed.read().splitlines()
         _, status = os.waitpid(child, 0)
-        print(json.dumps({"status": os.waitstatus_to_exitcode(status), "passed": names}))
+        end = {"status": os.waitstatus_to_exitcode(status), "passed": names}
+        sys.stdout.write(json.dumps(end) + "\n")
         sys.stdout.flush()
 
 
