@@ -10,7 +10,7 @@ from aiohttp import web
 
 from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
 from emulator.binance.streams.endpoint import StreamEndpoint
-from emulator.binance.streams.user_stream import UserStream
+from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.ws_api import WsApiEndpoint
 from emulator.clock import Clock, WallClock

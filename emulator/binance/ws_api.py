@@ -22,8 +22,8 @@ from emulator.binance.gate.errors import ApiError, missing
 from emulator.binance.gate.limits import WEIGHT_PER_MINUTE
 from emulator.binance.gate.params import Params
 from emulator.binance.streams.connection import Connection
-from emulator.binance.streams.user_stream import UserStream
 from emulator.binance.striking import Dropped, ProxyFailed, strike
+from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
 from emulator.clock import MS
