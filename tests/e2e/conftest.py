@@ -24,6 +24,7 @@ from core.model import commands
 from core.model.accounts import EntryKind
 from core.model.market import FeedStatus
 from core.model.orders import OrderState
+from core.model.views import Fact, FeedChanged
 from link.client import UnixLink
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +218,15 @@ class Client:
         self.link = link
         self.replica = link.replica
         self.home = home
+        self.facts: list[Fact] = []
+        """Every fact that came, also those whose effect the next one undid."""
+        apply = self.replica.apply_fact
+
+        def keep(seq: int, fact: Fact) -> None:
+            self.facts.append(fact)
+            apply(seq, fact)
+
+        self.replica.apply_fact = keep  # type: ignore[method-assign]
 
     def running(self) -> bool:
         """Return whether the engine runs and every venue was compared in this session."""
@@ -272,6 +282,24 @@ class Client:
             lambda: instrument in feeds and feeds[instrument].status is FeedStatus.LIVE,
             f"{instrument} to be live",
         )
+
+    def feed_states(self, instrument: str = "BTC-USDT.binance") -> list[FeedStatus]:
+        """Return every state an instrument's data was said to be in."""
+        return [
+            fact.feed.status
+            for fact in self.facts
+            if isinstance(fact, FeedChanged) and fact.feed.instrument_id == instrument
+        ]
+
+    async def falls_and_rises(self) -> None:
+        """Wait until a feed that was live was not, and is again."""
+        bad = {FeedStatus.STALE, FeedStatus.SYNCING}
+
+        def back() -> bool:
+            states = self.feed_states()
+            return bool(bad & set(states)) and states[-1] is FeedStatus.LIVE
+
+        await self.until(back, "the feed to drop and come back")
 
     async def cancel(self, order_id: str) -> None:
         """Ask for a cancel."""
