@@ -1,0 +1,242 @@
+"""A scripted engine link: it drives a real replica and keeps what was asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from fake_market import (
+    BTC,
+    NOW_NS,
+    SYMBOLS,
+    Market,
+    ema,
+    instruments,
+    order,
+    prediction,
+    snapshot,
+    strategy,
+)
+
+from core.model import commands as cmd
+from core.model.accounts import RiskState
+from core.model.errors import ClxError, LinkError
+from core.model.market import Side
+from core.model.orders import OrderState
+from core.model.views import (
+    BarColumns,
+    Chart,
+    ChartTail,
+    EngineSnapshot,
+    EngineStatus,
+    Fact,
+    MarketFrame,
+    OrderChanged,
+    StatusChanged,
+    StrategyChanged,
+    View,
+)
+from link.replica import Replica
+
+Answer = Callable[[cmd.Command], Any]
+
+
+class FakeLink:
+    """Implements the port: records requests and views, and answers as a sound engine would.
+
+    Tests change its mind with `answers` (by command class) and push facts and frames themselves.
+    """
+
+    def __init__(self, first: EngineSnapshot | None = None, up: bool = True) -> None:
+        self.replica = Replica()
+        self.state = "connecting"
+        self.reason = "connecting"
+        self.requests: list[cmd.Command] = []
+        self.views: list[View] = []
+        self.answers: dict[type[cmd.Command], Answer] = {}
+        self.held: asyncio.Event | None = None
+        """When set, requests wait for it before they are answered."""
+        self.first = first or snapshot()
+        self.markets = {
+            item.id: Market(item, SYMBOLS[item.symbol][0], seed)
+            for seed, item in enumerate(instruments())
+        }
+        self._comes_up = up
+        self._opened = 0
+
+    async def run(self) -> None:
+        """Come up at once, or never."""
+        if self._comes_up:
+            self.come_up()
+        await asyncio.Event().wait()
+
+    def come_up(self) -> None:
+        """Connect: the replica gets its snapshot, then a chart and a frame of the view."""
+        self.state, self.reason = "up", ""
+        self.replica.apply_snapshot(self.first)
+        self.send_chart()
+
+    def go_down(self, reason: str = "the engine closed the connection") -> None:
+        """Lose the engine."""
+        self.state, self.reason = "down", reason
+
+    def watch(self, view: View) -> None:
+        """Keep the view; a connected link answers with a chart at once."""
+        before = self.views[-1] if self.views else None
+        self.views.append(view)
+        changed = before is None or (before.focus, before.timeframe) != (view.focus, view.timeframe)
+        if self.state == "up" and changed:
+            self.send_chart()
+
+    @property
+    def sent(self) -> list[cmd.Command]:
+        """Requests other than dry runs."""
+        return [item for item in self.requests if not getattr(item, "dry_run", False)]
+
+    async def request(self, command: cmd.Command, timeout_s: float = 10.0) -> Any:
+        """Record, then answer."""
+        self.requests.append(command)
+        if self.state != "up":
+            raise LinkError(f"the engine is not reachable: {self.reason}")
+        if self.held is not None:
+            await self.held.wait()
+        answer = self.answers.get(type(command))
+        result = answer(command) if answer is not None else self.answer(command)
+        if isinstance(result, ClxError):
+            raise result
+        return result
+
+    def fact(self, fact: Fact) -> None:
+        """Push a fact."""
+        self.replica.apply_fact(self.replica.seq + 1, fact)
+
+    def frame(self, **changes: Any) -> None:
+        """Push a market frame."""
+        base = MarketFrame(ts_ns=NOW_NS)
+        self.replica.apply_frame(msgspec.structs.replace(base, **changes))
+
+    def send_chart(self) -> None:
+        """Send what the present view asks for."""
+        view = self.views[-1] if self.views else View()
+        if view.focus is None:
+            return
+        market = self.markets[view.focus]
+        bars = market.bars(view.timeframe, min(view.bars, 400))
+        tick = float(market.instrument.price_tick)
+        overlays = {
+            name: self._indicator(name, bars.close, tick) for name in view.indicators if "(" in name
+        }
+        lines = {key: value for group in overlays.values() for key, value in group.items()}
+        self._opened = market.mid
+        self.frame(
+            ts_ns=market.ts_ns,
+            quotes=[self.markets[name].quote() for name in {*view.quotes, view.focus}],
+            book=market.book(view.depth) if view.depth else None,
+            tape=market.tape(30) if view.tape else [],
+            chart=Chart(
+                instrument_id=view.focus,
+                timeframe=view.timeframe,
+                bars=bars,
+                indicators=lines,
+                predictions=[prediction(market.ts_ns)] if view.focus == BTC else [],
+            ),
+        )
+        self.send_tail()
+
+    def send_tail(self) -> None:
+        """Send the forming bar."""
+        view = self.views[-1]
+        assert view.focus is not None
+        market = self.markets[view.focus]
+        empty = BarColumns(ts_open_ns=[], open=[], high=[], low=[], close=[], volume=[])
+        self.frame(
+            ts_ns=market.ts_ns,
+            tail=ChartTail(
+                instrument_id=view.focus,
+                timeframe=view.timeframe,
+                closed=empty,
+                indicators={},
+                predictions=[],
+                forming=market.forming(view.timeframe, self._opened),
+            ),
+        )
+
+    @staticmethod
+    def _indicator(name: str, closes: list[int], tick: float) -> dict[str, list[float]]:
+        if name.startswith("ema"):
+            return {name: ema(closes, int(name[4:-1]), tick)}
+        if name.startswith("bb"):
+            middle = ema(closes, 20, tick)
+            width = 30 * tick * max(1, closes[-1] // 40_000)
+            return {
+                f"{name}.upper": [value + width for value in middle],
+                f"{name}.middle": middle,
+                f"{name}.lower": [value - width for value in middle],
+            }
+        return {name: [50 + 20 * math.sin(i / 7) for i in range(len(closes))]}
+
+    def answer(self, command: cmd.Command) -> Any:
+        """Carry out a command on the replica as an engine would."""
+        match command:
+            case cmd.Arm():
+                armed = {
+                    **self._status.armed,
+                    command.instrument: self.now_ns + command.seconds * 1_000_000_000,
+                }
+                self.fact(StatusChanged(status=msgspec.structs.replace(self._status, armed=armed)))
+                return cmd.Done(text="armed")
+            case cmd.Disarm():
+                left = {
+                    name: end
+                    for name, end in self._status.armed.items()
+                    if command.instrument not in (None, name)
+                }
+                self.fact(StatusChanged(status=msgspec.structs.replace(self._status, armed=left)))
+                return cmd.Done(text="disarmed")
+            case cmd.SubmitOrder():
+                return self._submit(command)
+            case cmd.CancelOrder():
+                known = self.replica.orders[command.client_order_id]
+                gone = msgspec.structs.replace(known, state=OrderState.CANCELED)
+                self.fact(OrderChanged(order=gone))
+                return cmd.OrderReport(order=gone)
+            case cmd.CancelAll() | cmd.Kill():
+                count = sum(not item.state.terminal for item in self.replica.orders.values())
+                risk = RiskState.HALTED if isinstance(command, cmd.Kill) else RiskState.ACTIVE
+                return cmd.KillReport(risk_state=risk, cancels=count)
+            case cmd.EnableStrategy() | cmd.DisableStrategy():
+                on = isinstance(command, cmd.EnableStrategy)
+                view = strategy(enabled=on, state="running" if on else "off")
+                self.fact(StrategyChanged(strategy=view))
+                return view
+            case cmd.ClosePosition():
+                return cmd.OrderReport(order=order(command.client_order_id, Side.SELL, None))
+            case cmd.GetBalances():
+                return self.replica.balances
+            case _:
+                return cmd.Done(text=f"{command.name} done")
+
+    @property
+    def now_ns(self) -> int:
+        """The engine's time."""
+        return self.replica.frame_ts_ns or NOW_NS
+
+    @property
+    def _status(self) -> EngineStatus:
+        assert self.replica.status is not None
+        return self.replica.status
+
+    def _submit(self, command: cmd.SubmitOrder) -> cmd.OrderReport:
+        made = order(
+            command.client_order_id,
+            command.side,
+            str(command.price) if command.price is not None else None,
+            str(command.size),
+            instrument=command.instrument,
+        )
+        if not command.dry_run:
+            self.fact(OrderChanged(order=made))
+        return cmd.OrderReport(order=made)
