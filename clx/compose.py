@@ -14,17 +14,17 @@ from typing import Final
 from pydantic import SecretStr
 
 import clx
+from clx.modes import MODES, check_modes
 from clx.sim import EmulatorAddress
 from clx.warm import kernels
 from core.engine.clock import SystemClock
 from core.engine.engine import Engine
 from core.feeds.binance.stream import BinanceFeed
-from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.market import Levels
 from core.model.ports import Clock, Journal, Predictor, StrategyRunner, Venue
 from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
-from core.model.views import Fact, InstrumentsChanged, Mode
+from core.model.views import Fact, InstrumentsChanged
 from core.strategies.process import ProcessRunner
 from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
@@ -37,12 +37,10 @@ from store.predictions import SqlitePredictions
 from store.watchlist import load_watchlist, save_watchlist
 
 FEEDS: Final = {"binance": BinanceFeed}
-"""Feed and venue kinds by name; a settings table of another name is refused."""
+"""Feed and venue kinds by name; `clx.modes.VENUES` lists the same names."""
 
 PAPER_DEPTH: Final = 100
 """Levels a side that a paper taker can reach."""
-
-MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
 
 
 class Assembly:
@@ -218,33 +216,6 @@ def _depth(engine: Callable[[], Engine], instrument_id: InstrumentId) -> Ladder 
 
 def _levels(side: Levels) -> list[Level]:
     return [(ticks, lots) for ticks, lots in side.tolist()]
-
-
-def check_modes(settings: Settings) -> None:
-    """Refuse settings that only together are wrong.
-
-    Raises:
-        ConfigError: Names the keys and what to do.
-    """
-    for section, names in (("feeds", settings.feeds), ("venues", settings.venues)):
-        for name in names:
-            if name not in FEEDS:
-                known = ", ".join(sorted(FEEDS))
-                raise ConfigError(
-                    f"{section}.{name}: no such venue{did_you_mean(name, FEEDS)}; known: {known}"
-                )
-    if settings.mode != "live":
-        return
-    if not settings.trading.live:
-        raise ConfigError(
-            "mode = 'live' sends real orders: set trading.live = true as well, or use paper"
-        )
-    for name, venue in settings.venues.items():
-        if not venue.api_key.get_secret_value() or not venue.api_secret.get_secret_value():
-            raise ConfigError(
-                f"venues.{name}: mode = 'live' needs api_key and api_secret; give them as "
-                f"CLX_VENUES__{name.upper()}__API_KEY and __API_SECRET"
-            )
 
 
 def from_config_folder(table: StrategySettings, paths: Paths) -> StrategySettings:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from clx.modes import check_modes
 from clx.sim import await_emulator, start_emulator
 from core.model.errors import ClxError, ConfigError
 from core.model.settings import Settings
@@ -49,6 +50,7 @@ def run(settings: Settings, paths: Paths) -> None:
     Raises:
         ClxError: It cannot start, or had to stop.
     """
+    check_modes(settings)
     emulator = None
     if settings.mode == "sim":
         process = start_emulator(settings.emulator, paths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clx.cli.output import format_option, print_json, print_table
+from clx.modes import check_modes
 from core.model.errors import ConfigError, did_you_mean
 from store.paths import find_paths
 from store.settings import flatten, load_settings, set_in_file
@@ -42,7 +43,7 @@ def path() -> None:
 def check() -> None:
     """Read the settings and say what is wrong with them, if anything."""
     file = find_paths().config_file
-    load_settings(file)
+    check_modes(load_settings(file))
     click.echo(f"{file}: {'fine' if file.exists() else 'absent, the defaults hold'}")
 
 

@@ -25,12 +25,13 @@ def daemon() -> None:
 @click.option("--timeout", default=60.0, show_default=True, help="seconds to wait for it")
 def start(timeout: float) -> int:
     """Start the engine in the background and wait until it answers."""
+    from clx.modes import check_modes
     from clx.spawn import engine_answers, last_words, start_engine
     from store.settings import load_settings
 
     paths = find_paths()
     make_folders(paths)
-    load_settings(paths.config_file)
+    check_modes(load_settings(paths.config_file))
     if engine_answers(paths.socket):
         status: commands.StatusReport = ask(commands.GetStatus())
         raise ConfigError(
@@ -53,6 +54,11 @@ def start(timeout: float) -> int:
                 click.echo(phase, err=True)
                 said = phase
         time.sleep(0.05)
+    if said:
+        raise LinkError(
+            f"after {timeout:g} s the engine is still {said}; it goes on trying (`clx status` "
+            "says how it stands, `clx daemon stop` ends it)"
+        )
     raise LinkError(
         f"the engine does not answer after {timeout:g} s: {last_words(paths.engine_log)}"
     )

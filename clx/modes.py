@@ -1,0 +1,40 @@
+"""What only the settings as a whole can get wrong; light, so that it is told before all else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.model.errors import ConfigError, did_you_mean
+from core.model.settings import Settings
+from core.model.views import Mode
+
+MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
+VENUES: Final = ("binance",)
+"""Feeds and venues there is code for; a settings table of another name is refused."""
+
+
+def check_modes(settings: Settings) -> None:
+    """Refuse settings that only together are wrong.
+
+    Raises:
+        ConfigError: Names the keys and what to do.
+    """
+    for section, names in (("feeds", settings.feeds), ("venues", settings.venues)):
+        for name in names:
+            if name not in VENUES:
+                known = ", ".join(sorted(VENUES))
+                raise ConfigError(
+                    f"{section}.{name}: no such venue{did_you_mean(name, VENUES)}; known: {known}"
+                )
+    if settings.mode != "live":
+        return
+    if not settings.trading.live:
+        raise ConfigError(
+            "mode = 'live' sends real orders: set trading.live = true as well, or use paper"
+        )
+    for name, venue in settings.venues.items():
+        if not venue.api_key.get_secret_value() or not venue.api_secret.get_secret_value():
+            raise ConfigError(
+                f"venues.{name}: mode = 'live' needs api_key and api_secret; give them as "
+                f"CLX_VENUES__{name.upper()}__API_KEY and __API_SECRET"
+            )
