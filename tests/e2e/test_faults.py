@@ -117,7 +117,7 @@ async def test_frame_that_cannot_be_read_costs_no_more_than_a_resync(shared, cli
     shared.fault(kind)
     if kind in {"malformed_frame", "binary_frame"}:
         await client.until(
-            lambda: client.replica.status.rejected_frames > before.rejected_frames,
+            lambda: shared.ask("status")["status"]["rejected_frames"] > before.rejected_frames,
             "the frame to be counted as rejected",
         )
     else:
