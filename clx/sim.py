@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from clx.spawn import alive
 from core.model.errors import TemporaryError
 from core.model.settings import EmulatorSettings
 from store.paths import Paths
@@ -119,8 +120,7 @@ def stop_emulator(paths: Paths, timeout_s: float = 10.0) -> bool:
     with contextlib.suppress(ProcessLookupError):
         os.kill(address.pid, signal.SIGTERM)
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            os.kill(address.pid, 0)
+        while alive(address.pid) and time.monotonic() < deadline:
             time.sleep(0.02)
     paths.emulator_state.unlink(missing_ok=True)
     return True

@@ -37,6 +37,22 @@ def engine_answers(path: Path) -> bool:
     return True
 
 
+def alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended and waits for its parent does not.
+
+    In a container nobody may ever collect it, and a signal would still find it.
+    """
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # Somebody else's, or a system without /proc.
+        return True
+    return state[:1] != ["Z"]
+
+
 def start_engine(paths: Paths) -> Starting:
     """Start an engine in a session of its own unless one answers; does not wait for it.
 

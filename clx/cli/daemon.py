@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -69,9 +68,11 @@ def start(timeout: float) -> int:
 @click.option("--keep-emulator", is_flag=True, help="leave the simulated market running")
 def stop(timeout: float, keep_emulator: bool) -> int:
     """Stop the engine; open orders stay at the venue."""
+    from clx.spawn import alive
+
     pid = _ask_to_stop()
     deadline = time.monotonic() + timeout
-    while _alive(pid):
+    while alive(pid):
         if time.monotonic() > deadline:
             raise LinkError(f"engine {pid} still runs after {timeout:g} s; see its log")
         time.sleep(0.02)
@@ -141,13 +142,3 @@ def _ask_to_stop() -> int:
         os.kill(pid, signal.SIGTERM)
         return pid
     return status.status.pid
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
