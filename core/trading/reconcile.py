@@ -205,6 +205,10 @@ class Reconciler:
             self._align(tracked, found)
         elif self._findings.missing(tracked, self._visibility_ns(order.venue)):
             self._asked_ns.pop(order.id, None)
+            # Balances that waited for this order can be compared now.
+            self._due_ns[order.venue] = 0
+        else:
+            tracked.ask = True
 
     def _align(self, tracked: Tracked, found: VenueOrder) -> None:
         """Take what the venue says of an order that has not ended here."""

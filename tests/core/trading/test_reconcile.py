@@ -291,6 +291,29 @@ async def test_an_accepted_order_the_venue_forgot_expires_with_an_alert(floor: A
     assert any("check its fills there" in text for text in floor.alerts())
 
 
+async def test_an_order_the_venue_forgot_is_asked_for_again_before_the_next_comparison(
+    floor: Any,
+) -> None:
+    floor.settings = Settings(
+        trading=TradingSettings(unknown_poll_s=0.001, reconcile_every_s=10_000)
+    )
+    floor.open(ready=False)
+    task = asyncio.create_task(floor.reconciler().run())
+    try:
+        await until(floor.submit_ok)
+        floor.submit()
+        floor.venue.deliver(floor.desk)
+        floor.venue.orders_by_id.clear()
+        floor.clock.advance(10)
+        floor.desk.on_venue_event(VenueConnected(venue="binance", ts_ns=floor.clock.ns))
+        await until(lambda: any("o1" in str(item) for item in floor.venue.questions))
+        floor.clock.advance(1)
+        await until(lambda: floor.state("o1") is OrderState.EXPIRED)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_running_it_asks_until_it_knows_and_wakes_on_connect(floor: Any) -> None:
     floor.settings = FAST
     floor.open(ready=False)
