@@ -40,6 +40,10 @@ class ClxCommands(Provider):
         """List what matches."""
         matcher = self.matcher(query)
         for words, text, run in self.entries():
-            score = matcher.match(words)
+            score, offsets = matcher.fuzzy_search.match(query, words)
             if score > 0:
-                yield Hit(score, matcher.highlight(words), run, text=words, help=escape(text))
+                # The matcher's own highlighting reads words as markup, and keys are brackets.
+                shown = Content(words)
+                for at in offsets:
+                    shown = shown.stylize(matcher.match_style, at, at + 1)
+                yield Hit(score, shown, run, text=words, help=escape(text))

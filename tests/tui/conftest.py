@@ -42,7 +42,9 @@ def opened(link: FakeLink) -> Open:
     """Open the app on the link: ``async with opened(size=(80, 24)) as pilot``."""
 
     @asynccontextmanager
-    async def enter(size: tuple[int, int] = (120, 36), **options: Any) -> AsyncIterator[Pilot[None]]:
+    async def enter(
+        size: tuple[int, int] = (120, 36), **options: Any
+    ) -> AsyncIterator[Pilot[None]]:
         app = ClxApp(options.pop("link", link), **options)
         async with app.run_test(size=size) as pilot:
             await settle(pilot)
@@ -88,3 +90,18 @@ def press() -> Press:
         await settle(pilot)
 
     return enter
+
+
+@pytest.fixture
+def until() -> Press:
+    """Wait for something that a thread or a timer brings about."""
+
+    async def wait(pilot: Pilot[None], there: Callable[[], bool]) -> None:
+        for _ in range(300):
+            await settle(pilot)
+            if there():
+                return
+            await pilot.pause(0.01)
+        raise AssertionError("it never came about")
+
+    return wait

@@ -170,6 +170,9 @@ class TradeScreen(Screen[None]):
         """Draw what changed, in one batch."""
         now = time.monotonic()
         everything = "all" in dirty
+        if self.clx.link.state != self._last_state:
+            # Nothing may look live a frame longer than it is.
+            dirty = dirty | {"status", "chart"}
         slow = now >= self._slow_due or self.clx.link.state != self._last_state
         if slow:
             self._slow_due = now + _SLOW_S

@@ -48,7 +48,9 @@ async def test_the_armed_countdown_follows_the_engines_clock(opened, press, link
         assert "DISARMED" in look(pilot)
 
 
-@pytest.mark.parametrize(("key", "side", "price"), [("B", "buy", "64218.49"), ("S", "sell", "64218.51")])
+@pytest.mark.parametrize(
+    ("key", "side", "price"), [("B", "buy", "64218.49"), ("S", "sell", "64218.51")]
+)
 async def test_joining_the_best_price_sends_when_armed(opened, press, link, key, side, price):
     async with opened() as pilot:
         await press(pilot, "a", key)

@@ -131,13 +131,16 @@ def rescaled(view: ChartView, previous: Scale | None) -> ChartView:
 
 
 def price_lines(instrument: Instrument, happenings: Happenings) -> tuple[PriceLine, ...]:
-    """Return the lines of the entry price and of every open order with a price."""
+    """Return the lines of the entry price and of every open order with a price.
+
+    The axis says the price, the line what stands there.
+    """
     out: list[PriceLine] = []
     position = happenings.position
     if position is not None and position.size and position.average_price is not None:
         word = "long" if position.size > 0 else "short"
         ticks = instrument.nearest_ticks(position.average_price)
-        text = f"{word} {numbers.trimmed(abs(position.size))} @ {numbers.price(instrument, ticks)}"
+        text = f"{word} {numbers.trimmed(abs(position.size))}"
         out.append(PriceLine(ticks, text, "E", "position"))
     for order in happenings.orders:
         intent = order.intent
@@ -145,7 +148,7 @@ def price_lines(instrument: Instrument, happenings: Happenings) -> tuple[PriceLi
             continue
         ticks = instrument.nearest_ticks(intent.price)
         left = numbers.trimmed(max(order.remaining, Decimal(0)))
-        text = f"{intent.side.value} {left} @ {numbers.price(instrument, ticks)}"
+        text = f"{intent.side.value} {left}"
         letter = "B" if intent.side is Side.BUY else "S"
         out.append(PriceLine(ticks, text, letter, "own"))
     return tuple(out)
