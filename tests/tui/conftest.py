@@ -1,6 +1,5 @@
 """The scripted engine link and an app on it."""
 
-import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -11,10 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
-from fake_link import FakeLink  # noqa: E402  found through the path above
-from textual.pilot import Pilot  # noqa: E402
+from fake_link import FakeLink
+from textual.pilot import Pilot
 
-from tui.app import ClxApp  # noqa: E402
+from tui.app import ClxApp
 
 Opened = AbstractAsyncContextManager[Pilot[None]]
 Open = Callable[..., Opened]

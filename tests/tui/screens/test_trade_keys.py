@@ -11,7 +11,7 @@ from core.model.accounts import Position
 from core.model.errors import ConfigError
 from core.model.market import Side
 from core.model.orders import OrderState
-from core.model.views import AlertRaised, Alert, FillAdded, OrderChanged, PositionChanged
+from core.model.views import Alert, AlertRaised, FillAdded, OrderChanged, PositionChanged
 from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
 from tui.screens.kill import KillScreen

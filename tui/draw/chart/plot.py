@@ -207,7 +207,7 @@ def _price_line(view: ChartView, grid: Grid, x0: int, line: PriceLine) -> None:
     if x0 == 0:
         text = f"{glyphs.line * 2} {line.text} "
         room = _room_for(grid, row, len(text))
-        start = max(0, grid.width - grid.width // 4) if room is None else room
+        start = max(0, grid.width - grid.width // 4) if room is None else room + len(text)
         if room is not None:
             grid.put(room, row, text, line.role)
     grid.put_blank(start, row, glyphs.line * (grid.width - start), line.role)
