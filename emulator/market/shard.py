@@ -23,10 +23,6 @@ from emulator.market.listings import Listing
 _BUY: Final = Side.BUY
 _TRADES_KEPT: Final = 12_000
 _CHANGES_KEPT: Final = 4_000
-_FIRST_UPDATE: Final = 50_000_000_000
-_FIRST_TRADE: Final = 3_000_000_000
-_FIRST_AGGREGATE: Final = 2_000_000_000
-_FIRST_ORDER: Final = 10_000_000_000
 
 
 class TradeRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -74,14 +70,17 @@ class Shard:
         self.on_level: Callable[[LevelRow], None] | None = None
         """Told of every level change, in order."""
         self.last_ns = start_ns
-        self.update_id = _FIRST_UPDATE
-        self.trade_id = _FIRST_TRADE
+        # Counting from the start's milliseconds, no id of an earlier run is given again: to a
+        # client that remembers, the same trade id would be the same trade.
+        first_id = start_ns // MS
+        self.update_id = first_id
+        self.trade_id = first_id
         self.trades: deque[TradeRow] = deque(maxlen=_TRADES_KEPT)
         self.aggregates: deque[AggregateRow] = deque(maxlen=_TRADES_KEPT)
         self.crowd_gone: list[tuple[int, Side]] = []
         """Crowd orders (id, side) that were filled since the crowd last looked."""
-        self._aggregate_id = _FIRST_AGGREGATE
-        self._order_id = _FIRST_ORDER
+        self._aggregate_id = first_id
+        self._order_id = first_id
 
     def next_order_id(self) -> int:
         """Return an order id nobody has."""

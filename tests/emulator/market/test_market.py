@@ -170,3 +170,15 @@ def test_after_a_long_sleep_the_market_catches_up_in_bounded_work():
     assert 0 < done < 5_000
     assert made.now_ns == clock.now_ns()
     assert made.acted_ns >= made.now_ns - 20 * MS
+
+
+def test_market_started_again_gives_no_id_of_the_run_before():
+    made = market(listings=(BTC,))
+    shard = made.shards["BTCUSDT"]
+    clock = VirtualClock(START_NS)
+    while shard.trade_id == START_NS // MS:
+        clock.advance(100 * MS)
+        made.follow(clock)
+    again = Market(7, clock.now_ns(), history_days=2, listings=(BTC,)).shards["BTCUSDT"]
+    assert again.trade_id >= shard.trade_id
+    assert again.next_order_id() > shard.next_order_id()
