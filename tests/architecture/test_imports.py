@@ -23,7 +23,9 @@ def loaded_by(statement: str) -> set[str]:
 def test_the_terminal_face_loads_no_engine_and_nothing_heavy() -> None:
     loaded = loaded_by("import tui.app, link.client")
     heavy = {"numba", "ccxt", "onnxruntime", "aiosqlite", "aiohttp", "torch", "sqlite3"}
-    assert not loaded & (heavy | ENGINE_ROOMS)
+    assert not loaded & (heavy | (ENGINE_ROOMS - {"core.wire"}))
+    wire = {name for name in loaded if name.startswith("core.wire.")}
+    assert wire <= {"core.wire.backoff"}
 
 
 def test_the_terminal_face_paints_before_it_loads_numpy_or_pydantic() -> None:
