@@ -14,13 +14,13 @@ Nothing is guessed: a word that cannot be read is an error naming it, never a de
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from core.model.errors import ConfigError, did_you_mean
+from core.model.grammar import SIDES, OrderLine, parse_order
 from core.model.ids import InstrumentId
 
 PaneName: TypeAlias = Literal[
@@ -47,29 +47,7 @@ PANE_WORDS: Final[Mapping[str, PaneName]] = {
     "LOG": "log",
 }
 TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
-_SIDES: Final[Mapping[str, Literal["buy", "sell"]]] = {
-    "b": "buy",
-    "buy": "buy",
-    "s": "sell",
-    "sell": "sell",
-}
-_NUMBER: Final = re.compile(r"^(\d+(\.\d*)?|\.\d+)$")
 _CHART_WORDS: Final = frozenset({"GP", "CHART"})
-
-
-@dataclass(frozen=True)
-class OrderLine:
-    """An order as typed; opens a ticket, sends nothing."""
-
-    side: Literal["buy", "sell"]
-    size: Decimal
-    instrument: InstrumentId
-    price: Decimal | None
-    """None: a market order when `market`, else still to be written in the ticket."""
-    market: bool = False
-    time_in_force: str = "gtc"
-    post_only: bool = False
-    reduce_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,24 +93,6 @@ class Known:
     """Command name to its field names, in order."""
 
 
-def parse_number(text: str, what: str) -> Decimal:
-    """Read a positive plain decimal number such as 64250.5.
-
-    Raises:
-        ConfigError: It is anything else; commas are refused, for they mean different things.
-    """
-    word = text.strip()
-    if not word:
-        raise ConfigError(f"{what} is empty; write a number such as 64250.5")
-    if not _NUMBER.match(word):
-        hint = "; write it without commas" if "," in word else ""
-        raise ConfigError(f"{what} must be a number such as 64250.5, was {word!r}{hint}")
-    value = Decimal(word)
-    if value <= 0:
-        raise ConfigError(f"{what} must be above 0, was {word!r}")
-    return value
-
-
 def find_instrument(word: str, known: Collection[InstrumentId]) -> InstrumentId | None:
     """Return the instrument a word names: its id, or its symbol where only one venue has it.
 
@@ -161,8 +121,9 @@ def parse(text: str, known: Known) -> Line:
     if not words:
         raise ConfigError("nothing typed; try BTC-USDT 5m, b 0.5 @64250, POS or help")
     head = words[0]
-    if head.lower() in _SIDES:
-        return _order(_SIDES[head.lower()], words[1:], known)
+    if head.lower() in SIDES:
+        resolve = partial(find_instrument, known=known.instruments)
+        return parse_order(words, resolve, focus=known.focus, known=known.instruments)
     if head.lower() in ("q", "quit", "exit", "detach"):
         return AppLine("detach")
     if head.lower() in ("help", "?"):
@@ -173,50 +134,6 @@ def parse(text: str, known: Known) -> Line:
     if name is not None:
         return _command(name, words[1:], known)
     return _chart(words, known)
-
-
-def _order(side: Literal["buy", "sell"], words: Sequence[str], known: Known) -> OrderLine:
-    if not words:
-        raise ConfigError(f"{side} what? such as: {side[0]} 0.5 BTC-USDT @64250 post gtc")
-    size = parse_number(words[0], "size")
-    instrument, price, market = known.focus, None, False
-    force, seen = "gtc", set[str]()
-    for word in words[1:]:
-        low = word.lower()
-        if word.startswith("@"):
-            kind = "price"
-            price = parse_number(word[1:], "price")
-        elif low in ("market", "mkt"):
-            kind, market = "price", True
-        elif low in ("gtc", "ioc", "fok"):
-            kind, force = "time in force", low
-        elif low in ("post", "reduce"):
-            kind = low
-        elif low == "limit":
-            kind = "type"
-        else:
-            found = find_instrument(word, known.instruments)
-            if found is None:
-                raise ConfigError(_unknown_order_word(word, known))
-            kind, instrument = "instrument", found
-        if kind in seen:
-            raise ConfigError(f"{word!r}: {kind} is given twice")
-        seen.add(kind)
-    if instrument is None:
-        raise ConfigError("no instrument on screen; name one, such as BTC-USDT")
-    if market and "post" in seen:
-        raise ConfigError("a market order cannot be post-only; drop 'post' or give a price")
-    return OrderLine(
-        side, size, instrument, price, market, force, "post" in seen, "reduce" in seen
-    )  # fmt: skip
-
-
-def _unknown_order_word(word: str, known: Known) -> str:
-    if _NUMBER.match(word):
-        return f"{word!r}: write a price as @{word}"
-    choices = ["market", "limit", "gtc", "ioc", "fok", "post", "reduce"]
-    choices += [name.rpartition(".")[0] for name in known.instruments]
-    return f"{word!r} is no instrument, price or order word{did_you_mean(word, choices)}"
 
 
 def _chart(words: Sequence[str], known: Known) -> ChartLine:

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from core.model.errors import ConfigError
+from core.model.grammar import parse_number
 from core.model.instruments import Instrument
 from core.model.views import BookView
 from link.replica import Replica
-from tui.grammar import parse_number
 
 SideName: TypeAlias = Literal["buy", "sell"]
 

@@ -13,7 +13,12 @@ from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json
 from core.model import commands
 from core.model.errors import ConfigError, LinkError, OutcomeUnknown
-from core.model.ids import ClientOrderId, check_client_order_id, client_order_id
+from core.model.ids import (
+    ClientOrderId,
+    InstrumentId,
+    check_client_order_id,
+    client_order_id,
+)
 from core.model.orders import OrderState
 
 
@@ -28,17 +33,17 @@ def new_id() -> ClientOrderId:
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
 def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: str) -> int:
-    """Place an order: buy|sell SIZE INSTRUMENT [@PRICE] [post] [gtc|ioc|fok] [reduce].
+    """Place an order: buy|sell SIZE INSTRUMENT [@PRICE|market] [post] [gtc|ioc|fok] [reduce].
 
     Without a price it is a market order. For example: clx order buy 0.5 BTC-USDT @64250 post
     """
     from core.model.grammar import parse_order
 
     made = check_client_order_id(order_id) if order_id else new_id()
-    spec = parse_order(" ".join(words))
+    spec = parse_order(words, _instrument)
     command = commands.SubmitOrder(
         client_order_id=made,
-        instrument=full_instrument(spec.instrument),
+        instrument=spec.instrument,
         side=spec.side,
         type=spec.type,
         size=spec.size,
@@ -140,6 +145,11 @@ def disarm(name: str | None) -> None:
 def reconcile() -> None:
     """Compare orders, fills and balances with the venue now."""
     click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
+
+
+def _instrument(word: str) -> InstrumentId | None:
+    """Return the instrument a word names; a word without a dash names none."""
+    return full_instrument(word) if "-" in word else None
 
 
 def _say(report: commands.OrderReport, style: str) -> int:

@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from core.model.errors import ConfigError
+from core.model.grammar import OrderLine
 from core.model.ids import InstrumentId
 from core.model.orders import Order
 from core.model.views import StrategyView
 from tui.desk import Reply, new_order_id, order_words, submit_order
 from tui.draw.watchlist import Quoted
-from tui.grammar import AppLine, ChartLine, CommandLine, Known, OrderLine, PaneLine, parse
+from tui.grammar import AppLine, ChartLine, CommandLine, Known, PaneLine, parse
 from tui.hand import SideName
 from tui.preview import TicketText, read
 from tui.screens.find import FindScreen
@@ -60,11 +61,11 @@ class Deeds:
             return
         if line is not None:
             prefill = Prefill(
-                side=line.side,
+                side=line.side.value,
                 size=line.size,
                 price=line.price,
                 type="market" if line.market else "limit",
-                lives="post" if line.post_only else line.time_in_force,
+                lives="post" if line.post_only else line.time_in_force.value,
                 reduce_only=line.reduce_only,
                 focus="send" if line.price is not None or line.market else "size",
             )
@@ -212,7 +213,7 @@ class Deeds:
             return
         match parsed:
             case OrderLine():
-                self.ticket(parsed.side, parsed)
+                self.ticket(parsed.side.value, parsed)
             case ChartLine():
                 screen.look_at(parsed.instrument, parsed.timeframe)
             case PaneLine():
