@@ -24,7 +24,7 @@ from core.model import commands
 from core.model.accounts import EntryKind
 from core.model.market import FeedStatus
 from core.model.orders import OrderState
-from core.model.views import Fact, FeedChanged
+from core.model.views import Fact, FeedChanged, View
 from link.client import UnixLink
 
 ROOT = Path(__file__).parents[2]
@@ -300,6 +300,23 @@ class Client:
             return bool(bad & set(states)) and states[-1] is FeedStatus.LIVE
 
         await self.until(back, "the feed to drop and come back")
+
+    async def sees_the_book(self, symbol: str = "BTCUSDT") -> tuple[Decimal, Decimal]:
+        """Stop the crowd and wait until the engine's best prices are the venue's; return them."""
+        instrument: Any = f"{symbol.removesuffix('USDT')}-USDT.binance"
+        self.home.control("flow", {"on": False})
+        real = self.home.best(symbol)
+        item = self.replica.instruments[instrument]
+        self.link.watch(View(focus=instrument, depth=5, bars=1, fps=30))
+
+        def same() -> bool:
+            book = self.replica.book
+            if book is None or not book.bids or not book.asks:
+                return False
+            return (item.price(book.bids[0][0]), item.price(book.asks[0][0])) == real
+
+        await self.until(same, f"the engine's book of {symbol} to be the venue's")
+        return real
 
     async def cancel(self, order_id: str) -> None:
         """Ask for a cancel."""

@@ -1,12 +1,9 @@
 """Venue and feed misbehave while a real engine trades with a real emulator."""
 
-from decimal import Decimal
-
 import pytest
 
 from core.model.commands import CancelAll, GetStatus
 from core.model.market import FeedStatus
-from core.model.views import View
 
 BTC = "BTC-USDT.binance"
 TOLD_NOTHING = [
@@ -93,20 +90,7 @@ async def test_gap_in_the_book_makes_it_stale_until_resynchronised(shared, clien
     assert rows[BTC]["gaps"] == before.gaps + 1
     assert rows[BTC]["resyncs"] > before.resyncs
     assert rows["ETH-USDT.binance"]["status"] == FeedStatus.LIVE
-    client.link.watch(View(focus=BTC, depth=5))
-    shared.control("flow", {"on": False})
-    true = shared.control("book?symbol=BTCUSDT")
-    item = client.replica.instruments[BTC]
-
-    def equal() -> bool:
-        book = client.replica.book
-        return book is not None and all(
-            [(str(item.price(price)), str(item.size(size))) for price, size in ours[:5]]
-            == [(f"{Decimal(p):f}"[:-6], f"{Decimal(q):f}"[:-3]) for p, q in theirs[:5]]
-            for ours, theirs in ((book.bids, true["bids"]), (book.asks, true["asks"]))
-        )
-
-    await client.until(equal, "the book to be the venue's")
+    await client.sees_the_book()
 
 
 @pytest.mark.parametrize(
