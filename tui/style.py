@@ -32,14 +32,20 @@ _SLOT_ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "warn": ("warn", "bold"),
     "mark_up": ("own", "bold"),
     "mark_down": ("own", "bold"),
-    "volume": ("grid", ""),
     "volume_now": ("muted", ""),
     "line_1": ("accent", ""),
-    "line_2": ("position", ""),
-    "line_3": ("axis", ""),
-    "band": ("muted", ""),
+    "line_2": ("axis", ""),
+    "line_3": ("position", ""),
     "predict": ("position", "bold"),
     "cross": ("axis", ""),
+}
+
+_FAINT_ROLES: Final[Mapping[str, tuple[str, float]]] = {
+    # role: (slot, how much of it; the rest is ground): what is looked past until it is wanted
+    "bid_bar": ("bid", 0.42),
+    "ask_bar": ("ask", 0.42),
+    "volume": ("muted", 0.5),
+    "band": ("muted", 0.75),
 }
 
 _FILLED_ROLES: Final[Mapping[str, str]] = {
@@ -90,6 +96,11 @@ class Look:
         for role, (slot, words) in _SLOT_ROLES.items():
             attributes = " ".join(dict.fromkeys((*self._words(slot), *words.split())))
             out[role] = Style.parse(f"{attributes} {self._colour(slot)} on {ground}".strip())
+        for role, (slot, part) in _FAINT_ROLES.items():
+            colour = self._colour(slot)
+            if not self._few:
+                colour = blend(colour, ground, part)
+            out[role] = Style.parse(f"{colour} on {ground}")
         for role, slot in _FILLED_ROLES.items():
             if self.theme.hueless:
                 out[role] = Style.parse(f"bold reverse {self._colour('text')} on {ground}")
@@ -99,9 +110,15 @@ class Look:
         out["chip"] = Style.parse(f"{self._colour('text')} on {self._colour('grid')}")
         if self._few or self.theme.hueless:
             out["chip"] = Style.parse(f"reverse {self._colour('text')} on {ground}")
-        out["cursor"] = Style.parse(f"reverse {self._colour('text')} on {ground}")
+        out["cursor"] = self._cursor(ground)
         out["selected"] = Style.parse(f"bold underline {self._colour('text')} on {ground}")
         return out
+
+    def _cursor(self, ground: str) -> Style:
+        text = self._colour("text")
+        if self._few or self.theme.hueless:
+            return Style.parse(f"reverse {text} on {ground}")
+        return Style.parse(f"bold {text} on {blend(self._colour('accent'), ground, 0.28)}")
 
     def _words(self, slot: str) -> tuple[str, ...]:
         return self.theme.colours[slot].attributes
@@ -110,6 +127,12 @@ class Look:
         if not self._few:
             return self.theme.colours[slot].hex
         return self.theme.ansi.get(slot) or _ANSI_DEFAULT[slot]
+
+
+def blend(front: str, back: str, part: float) -> str:
+    """Return ``#rrggbb`` with `part` of `front` over `back`."""
+    pairs = ((int(front[i : i + 2], 16), int(back[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(f * part + b * (1 - part)):02x}" for f, b in pairs)
 
 
 def has_few_colours(env: Mapping[str, str] = os.environ) -> bool:

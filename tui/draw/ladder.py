@@ -5,9 +5,10 @@
          price  depth          size       sum
      64,222.00  ▏             0.412     3.912   asks, best at the bottom
      64,220.00  █▎            2.400     2.400
-    ──────────────── spread 1.51 ────────────
+     64,218.50 ▲ ── spread 1.51 ─────────────   the last price
      64,218.49  █             1.950     1.950   bids, best at the top
-   B 64,215.50  ▌     0.500   0.300     3.050   own order of 0.500 at this price
+   B 64,215.50  0.500         0.300     3.050   own order of 0.500 at this price
+     imbalance +0.31   micro 64,218.531
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ from core.model.market import Side
 from core.model.orders import Order
 from core.model.views import BookView
 from tui.draw import numbers
+from tui.draw.chart.scale import nice_top
 from tui.draw.glyphs import Glyphs
-from tui.draw.runs import Grid, Row
+from tui.draw.runs import Grid, Row, clip, plain
 
 Own = Mapping[int, tuple[Side, Decimal]]
 """Price ticks of an own order to its side and what is left of it."""
 
-_BAR: Final = 6
+_BAR: Final = 10
+"""Cells of the longest depth bar, where there is room."""
+_NUMBER: Final = 9
+"""Cells of a size and of a sum."""
+_WITH_FOOT: Final = 14
+"""From this height on the last row weighs the two sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,17 @@ def own_orders(orders: Sequence[Order], instrument: Instrument) -> dict[int, tup
 
 
 def row_prices(view: LadderView, height: int) -> tuple[int, ...]:
-    """Return the price of each row, top down; 0 is the spread row. As many as `height` - 1."""
-    if view.frozen is not None and len(view.frozen) == height - 1:
+    """Return the price of each row below the head, top down; 0 is the spread row, -1 an empty one.
+
+    The spread row stays where it is however many levels there are.
+    """
+    count = max(0, height - 1 - _foot_rows(height))
+    if view.frozen is not None and len(view.frozen) == count:
         return view.frozen
-    room = max(0, height - 2)
-    below = room // 2
-    above = room - below
+    if not count:
+        return ()
+    below = (count - 1) // 2
+    above = count - 1 - below
     book = view.book
     asks = {ticks for ticks, _ in book.asks} if book else set()
     bids = {ticks for ticks, _ in book.bids} if book else set()
@@ -84,42 +96,133 @@ def draw_ladder(view: LadderView, width: int, height: int, glyphs: Glyphs) -> li
     """Draw the ladder; the first row names the columns."""
     grid = Grid(width, height)
     prices = row_prices(view, height)
-    decimals = numbers.size_decimals(view.instrument, max(1, view.last_ticks))
-    columns = _columns(view, prices, width, decimals)
-    _head(grid, columns)
-    sums = _sums(view.book)
-    top = _largest(view.book, prices)
+    pen = _Pen(view, grid, prices, glyphs)
+    pen.head()
     for y, ticks in enumerate(prices, 1):
         if ticks == 0:
-            _spread(view, grid, y, glyphs)
+            pen.spread(y)
         elif ticks > 0:
-            _level(view, grid, y, ticks, columns, sums, top, decimals, glyphs)
+            pen.level(y, ticks)
+    if _foot_rows(height):
+        pen.foot(height - 1)
     return grid.rows()
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    price: int
-    """Cell after the price."""
-    bar: int
-    size: int
-    total: int
-    """Cell after the sum; 0 leaves the sum out."""
+def imbalance(book: BookView, levels: int = 5) -> float | None:
+    """Return (bid size - ask size) / both over the best levels, None for an empty book."""
+    bids = sum(lots for _, lots in book.bids[:levels])
+    asks = sum(lots for _, lots in book.asks[:levels])
+    return (bids - asks) / (bids + asks) if bids + asks else None
 
 
-def _columns(view: LadderView, prices: Sequence[int], width: int, decimals: int) -> _Columns:
-    longest = max((len(numbers.price(view.instrument, p)) for p in prices if p > 0), default=8)
-    price = 2 + longest
-    total = width - 1 if width >= price + _BAR + 20 else 0
-    size = (total - 9) if total else width - 1
-    return _Columns(price, price + 1, size, total)
+def micro_price(book: BookView) -> float | None:
+    """Return the size-weighted mid in ticks: it leans to the side with less behind it."""
+    if not book.bids or not book.asks:
+        return None
+    (bid, bid_lots), (ask, ask_lots) = book.bids[0], book.asks[0]
+    both = bid_lots + ask_lots
+    return (bid * ask_lots + ask * bid_lots) / both if both else None
 
 
-def _head(grid: Grid, columns: _Columns) -> None:
-    grid.put_right(columns.price, 0, "price", "muted")
-    grid.put_right(columns.size, 0, "size", "muted")
-    if columns.total:
-        grid.put_right(columns.total, 0, "sum", "muted")
+def _foot_rows(height: int) -> int:
+    return 1 if height >= _WITH_FOOT else 0
+
+
+class _Pen:
+    """Draws the rows of one ladder; what they share is worked out once."""
+
+    def __init__(self, view: LadderView, grid: Grid, prices: Sequence[int], glyphs: Glyphs) -> None:
+        self.view, self.grid, self.glyphs = view, grid, glyphs
+        book, item = view.book, view.instrument
+        self.asks = dict(book.asks) if book else {}
+        self.bids = dict(book.bids) if book else {}
+        self.sums = _sums(book)
+        shown = set(prices)
+        levels = [*self.asks.items(), *self.bids.items()]
+        # A round full length keeps the bars still while the largest size wavers.
+        self.top = nice_top(max((lots for ticks, lots in levels if ticks in shown), default=1))
+        self.decimals = numbers.size_decimals(item, max(1, view.last_ticks))
+        known = [len(numbers.price(item, ticks)) for ticks in prices if ticks > 0]
+        self.price = 2 + max(known, default=len(numbers.price(item, max(0, view.last_ticks))))
+        """Cell after the price."""
+        with_sum = grid.width >= self.price + 4 + 2 * _NUMBER + 2
+        self.sum = grid.width - 1 if with_sum else 0
+        """Cell after the sum; 0 leaves it out."""
+        self.size = grid.width - 1 - (_NUMBER + 1 if with_sum else 0)
+        """Cell after the size."""
+        self.bar = max(0, min(_BAR, self.size - _NUMBER - self.price - 1))
+        """Cells of the longest bar."""
+
+    def head(self) -> None:
+        self.grid.put_right(self.price, 0, "price", "muted")
+        self.grid.put_right(self.size, 0, "size", "muted")
+        if self.sum:
+            self.grid.put_right(self.sum, 0, "sum", "muted")
+
+    def spread(self, y: int) -> None:
+        view, grid, book = self.view, self.grid, self.view.book
+        if not view.trusted:
+            self._rule(y, f" {view.why or 'not to be trusted'} ", "warn")
+            return
+        if book is None or not book.asks or not book.bids:
+            self._rule(y, " no book yet ", "muted")
+            return
+        grid.put(self.price + 1, y, self.glyphs.line * (grid.width - self.price - 2), "grid")
+        if view.last_ticks > 0:
+            last = numbers.price(view.instrument, view.last_ticks)
+            grid.put_right(self.price, y, last, "title")
+        words = f" spread {numbers.price(view.instrument, book.asks[0][0] - book.bids[0][0])} "
+        grid.put(self.price + 3, y, words[: max(0, grid.width - self.price - 4)], "muted")
+
+    def _rule(self, y: int, words: str, role: str) -> None:
+        width = self.grid.width
+        self.grid.put(1, y, self.glyphs.line * (width - 2), "grid")
+        words = clip(plain(words), width, self.glyphs.ellipsis)
+        self.grid.put(max(0, (width - len(words)) // 2), y, words, role)
+
+    def level(self, y: int, ticks: int) -> None:
+        view, grid = self.view, self.grid
+        is_ask = ticks in self.asks or (ticks not in self.bids and ticks > view.last_ticks)
+        side = "ask" if is_ask else "bid"
+        grid.put_right(self.price, y, numbers.price(view.instrument, ticks), side)
+        lots = (self.asks if is_ask else self.bids).get(ticks, 0)
+        if lots:
+            bar = numbers.bar(lots / self.top, self.bar, self.glyphs.bars)
+            grid.put(self.price + 1, y, bar.rstrip(), f"{side}_bar")
+            text = numbers.size(view.instrument, lots, self.decimals)
+            grid.put_right(self.size, y, text, "text")
+            if self.sum:
+                total = numbers.size(view.instrument, self.sums.get(ticks, 0), self.decimals)
+                grid.put_right(self.sum, y, total, "muted")
+        self._own(y, ticks)
+        if ticks == view.cursor:
+            grid.put(1, y, self.glyphs.pointer, "cursor")
+            grid.fill(y, "cursor")
+
+    def _own(self, y: int, ticks: int) -> None:
+        own = self.view.own.get(ticks)
+        if own is None:
+            return
+        side, size = own
+        self.grid.put(0, y, "B" if side is Side.BUY else "S", "own")
+        text = clip(numbers.trimmed(size), self.bar, self.glyphs.ellipsis)
+        self.grid.put(self.price + 1, y, text.ljust(self.bar), "own")
+
+    def foot(self, y: int) -> None:
+        book, item = self.view.book, self.view.instrument
+        if book is None or not self.view.trusted:
+            return
+        leans, micro = imbalance(book), micro_price(book)
+        if leans is None or micro is None:
+            return
+        x = 2
+        price = f"{micro * float(item.price_tick):,.{item.price_decimals + 1}f}"
+        word = "imbalance" if self.grid.width >= len(price) + 26 else "imb"
+        for name, value in ((word, f"{leans:+.2f}"), ("micro", price)):
+            if x + len(name) + len(value) + 1 <= self.grid.width:
+                self.grid.put(x, y, name, "muted")
+                self.grid.put(x + len(name) + 1, y, value, "axis")
+                x += len(name) + len(value) + 3
 
 
 def _sums(book: BookView | None) -> dict[int, int]:
@@ -130,65 +233,3 @@ def _sums(book: BookView | None) -> dict[int, int]:
             total += lots
             out[ticks] = total
     return out
-
-
-def _largest(book: BookView | None, prices: Sequence[int]) -> int:
-    shown = set(prices)
-    levels = [*book.asks, *book.bids] if book else []
-    return max((lots for ticks, lots in levels if ticks in shown), default=1)
-
-
-def _spread(view: LadderView, grid: Grid, y: int, glyphs: Glyphs) -> None:
-    book = view.book
-    if not view.trusted or book is None or not book.asks or not book.bids:
-        words = f" {view.why or 'no book yet'} "
-        role = "warn" if not view.trusted else "muted"
-    else:
-        spread = book.asks[0][0] - book.bids[0][0]
-        words = f" spread {numbers.price(view.instrument, spread)}  {_imbalance(book)} "
-        role = "muted"
-    grid.put(1, y, glyphs.line * (grid.width - 2), "grid")
-    grid.put(max(0, (grid.width - len(words)) // 2), y, words[: grid.width], role)
-
-
-def _imbalance(book: BookView) -> str:
-    """Return (bid size - ask size) / both over the five best levels, and say its name."""
-    bids = sum(lots for _, lots in book.bids[:5])
-    asks = sum(lots for _, lots in book.asks[:5])
-    return f"imb {(bids - asks) / (bids + asks):+.2f}" if bids + asks else ""
-
-
-def _level(
-    view: LadderView,
-    grid: Grid,
-    y: int,
-    ticks: int,
-    columns: _Columns,
-    sums: Mapping[int, int],
-    top: int,
-    decimals: int,
-    glyphs: Glyphs,
-) -> None:
-    book, instrument = view.book, view.instrument
-    asks = dict(book.asks) if book else {}
-    bids = dict(book.bids) if book else {}
-    is_ask = ticks in asks or (ticks not in bids and ticks > view.last_ticks)
-    lots = asks.get(ticks) or bids.get(ticks) or 0
-    role = "ask" if is_ask else "bid"
-    grid.put_right(columns.price, y, numbers.price(instrument, ticks), role)
-    if lots:
-        bar = numbers.bar(lots / top, min(_BAR, columns.size - columns.bar - 8), glyphs.bars)
-        grid.put(columns.bar, y, bar, role)
-        grid.put_right(columns.size, y, numbers.size(instrument, lots, decimals), "text")
-        if columns.total:
-            total = numbers.size(instrument, sums.get(ticks, 0), decimals)
-            grid.put_right(columns.total, y, total, "muted")
-    own = view.own.get(ticks)
-    if own is not None:
-        side, size = own
-        grid.put(0, y, "B" if side is Side.BUY else "S", "own")
-        text = f"{numbers.trimmed(size)} "
-        grid.put(columns.bar, y, text[: columns.size - columns.bar - 8], "own")
-    if ticks == view.cursor:
-        grid.put(1, y, glyphs.pointer, "cursor")
-        grid.fill(y, "cursor")

@@ -145,11 +145,19 @@ class Grid:
         """Return the raw characters and roles by row, for tight loops that clip by themselves."""
         return self._chars, self._roles
 
-    def is_blank(self, x: int, y: int, length: int = 1) -> bool:
-        """Return whether `length` cells from (`x`, `y`) are inside and empty."""
-        if not 0 <= y < self.height or x < 0 or x + length > self.width:
-            return False
-        return all(char == " " for char in self._chars[y][x : x + length])
+    def last_room(self, y: int, length: int, over: frozenset[str]) -> int | None:
+        """Return where the rightmost stretch of `length` cells without other roles begins.
+
+        Blank cells of any role are free, and so is everything in a role of `over`.
+        """
+        if not 0 <= y < self.height or length <= 0:
+            return None
+        free = 0
+        for x in range(self.width - 1, -1, -1):
+            free = free + 1 if self._chars[y][x] == " " or self._roles[y][x] in over else 0
+            if free == length:
+                return x
+        return None
 
     def row(self, y: int) -> Row:
         """Return one row as merged runs."""

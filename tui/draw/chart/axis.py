@@ -7,40 +7,52 @@ import math
 from tui.draw import numbers
 from tui.draw.chart.plot import price_steps
 from tui.draw.chart.view import ChartView, Pane
-from tui.draw.runs import Grid, Row, clip
+from tui.draw.runs import Grid, Row
 
 
 def axis_width(view: ChartView) -> int:
     """Return the columns the axis needs; at least room for the pane names."""
-    texts = [numbers.price(view.instrument, ticks) for _, ticks in price_steps(view)]
+    ticks = [ticks for _, ticks in price_steps(view)]
+    ticks += [line.ticks for line in view.price_lines]
     if view.last_ticks is not None:
-        texts.append(numbers.price(view.instrument, view.last_ticks))
-    return max(9, max((len(text) for text in texts), default=0)) + 3
+        ticks.append(view.last_ticks)
+    decimals = axis_decimals(view)
+    return 3 + max(7, max((len(_price(view, item, decimals)) for item in ticks), default=0))
+
+
+def axis_decimals(view: ChartView) -> int:
+    """Return the decimals of prices on the axis: as many as tell neighbouring rows apart."""
+    rows = max(1, view.layout.price_rows)
+    row = (view.scale.high - view.scale.low) / rows * float(view.instrument.price_tick)
+    wanted = 0 if row >= 1 else math.ceil(-math.log10(row)) if row > 0 else 12
+    return min(view.instrument.price_decimals, wanted)
+
+
+def _price(view: ChartView, ticks: float, decimals: int) -> str:
+    return f"{ticks * float(view.instrument.price_tick):,.{decimals}f}"
 
 
 def draw_axis(view: ChartView, width: int) -> list[Row]:
     """Draw the axis beside all rows of the chart."""
-    layout = view.layout
+    layout, glyphs = view.layout, view.glyphs
     grid = Grid(width, layout.height)
     if not width:
         return grid.rows()
-    glyphs = view.glyphs
+    decimals = axis_decimals(view)
     for y in range(layout.height - 1):
         grid.put(0, y, glyphs.wall, "grid")
     for row, ticks in price_steps(view):
-        grid.put(3, row, numbers.price(view.instrument, ticks), "axis")
+        grid.put(3, row, _price(view, ticks, decimals), "axis")
     for line in view.price_lines:
         if view.scale.holds(line.ticks) and layout.price_rows:
             row = view.scale.part(line.ticks, layout.price_rows)
-            text = numbers.price(view.instrument, line.ticks)
-            grid.put(0, row, " " * width, line.role)
-            grid.put(0, row, f"{glyphs.tee}{line.short} {text}", line.role)
+            text = _price(view, line.ticks, decimals)
+            grid.put(0, row, f"{glyphs.tee}{line.short} {text}".ljust(width), line.role)
     if view.crosshair is not None and 0 <= view.crosshair[1] < layout.price_rows:
         row = view.crosshair[1]
-        ticks = round(view.scale.value(row, layout.price_rows))
-        text = f"  {numbers.price(view.instrument, ticks)}"
-        grid.put(1, row, text.ljust(width - 1), "cursor")
-    _last_price(view, grid)
+        text = _price(view, view.scale.value(row, layout.price_rows), decimals)
+        grid.put(1, row, f"  {text}".ljust(width - 1), "cursor")
+    _last_price(view, grid, decimals)
     y = layout.price_rows
     if layout.volume_rows:
         _pane_value(view, grid, y, "vol", _newest_volume(view))
@@ -51,12 +63,12 @@ def draw_axis(view: ChartView, width: int) -> list[Row]:
     return grid.rows()
 
 
-def _last_price(view: ChartView, grid: Grid) -> None:
+def _last_price(view: ChartView, grid: Grid, decimals: int) -> None:
     last, rows = view.last_ticks, view.layout.price_rows
     if last is None or not rows:
         return
     glyphs = view.glyphs
-    text = numbers.price(view.instrument, last)
+    text = _price(view, last, decimals)
     if not view.scale.holds(last):
         row = 0 if last > view.scale.high else rows - 1
         pointer = glyphs.up if last > view.scale.high else glyphs.down
@@ -88,10 +100,13 @@ def _pane(view: ChartView, grid: Grid, y: int, pane: Pane) -> None:
 
 
 def _value(value: float) -> str:
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
+    size = abs(value)
+    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.3g}"
 
 
 def _pane_value(view: ChartView, grid: Grid, y: int, name: str, text: str) -> None:
-    name = clip(name, max(0, grid.width - 4 - len(text)), view.glyphs.ellipsis)
-    grid.put(3, y, f"{name} ", "muted")
-    grid.put(4 + len(name), y, text, "text")
+    x = 2
+    if x + len(name) + 1 + len(text) <= grid.width:
+        grid.put(x, y, name, "muted")
+        x += len(name) + 1
+    grid.put(x, y, text, "text")

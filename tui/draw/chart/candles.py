@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 from core.model.market import Timeframe
 from tui.draw import numbers
@@ -11,7 +12,10 @@ from tui.draw.chart.panes import draw_pane, draw_times, draw_volume
 from tui.draw.chart.plot import draw_plot
 from tui.draw.chart.view import ChartView
 from tui.draw.glyphs import Glyphs
-from tui.draw.runs import Grid, Row, plain
+from tui.draw.runs import Grid, Row, Run, plain
+
+_ROOMY: Final = 62
+"""From this width on the timeframes stand wide apart."""
 
 
 def draw_columns(view: ChartView, x0: int, x1: int) -> list[Row]:
@@ -48,36 +52,37 @@ def draw_message(width: int, height: int, lines: Sequence[str]) -> list[Row]:
 def draw_head(view: ChartView | None, timeframe: Timeframe, width: int, glyphs: Glyphs) -> Row:
     """Draw the line above a chart: timeframes, then the bar under the crosshair or the legend."""
     grid = Grid(width, 1)
-    x = 1
+    x, tight = 1, width < _ROOMY
     for frame in Timeframe:
-        text = f"[{frame.value}]" if frame is timeframe else f" {frame.value} "
+        chosen = frame is timeframe
+        text = f"[{frame.value}]" if chosen else frame.value if tight else f" {frame.value} "
         if x + len(text) > width:
             break
-        grid.put(x, 0, text, "title" if frame is timeframe else "muted")
-        x += len(text)
+        grid.put(x, 0, text, "title" if chosen else "muted")
+        x += len(text) + tight
     if view is None:
         return grid.row(0)
-    x += 3
-    parts = _bar_words(view) if view.crosshair is not None else _legend(view, glyphs)
-    for text, role in parts:
-        if x + len(text) > width:
+    x += 2
+    for group in _bar_words(view) if view.crosshair is not None else _legend(view, glyphs):
+        if x + sum(len(text) for text, _ in group) > width:
             break
-        grid.put(x, 0, text, role)
-        x += len(text)
+        for text, role in group:
+            grid.put(x, 0, text, role)
+            x += len(text)
+        x += 2 if view.crosshair is None else 1
     return grid.row(0)
 
 
-def _legend(view: ChartView, glyphs: Glyphs) -> list[tuple[str, str]]:
-    out: list[tuple[str, str]] = []
+def _legend(view: ChartView, glyphs: Glyphs) -> list[list[Run]]:
+    out: list[list[Run]] = []
     seen: set[str] = set()
     for line in sorted(view.lines, key=lambda item: item.dotted):
         name = _words(line.name.partition(").")[0])
         if name not in seen:
             seen.add(name)
             sign = glyphs.dot if line.dotted else glyphs.line
-            out += [(f"{sign} ", line.role), (f"{name}  ", "muted")]
-    for pane in view.panes:
-        out.append((f"{_words(pane.name)}  ", "muted"))
+            out.append([(f"{sign} ", line.role), (name, "muted")])
+    out += [[(_words(pane.name), "muted")] for pane in view.panes]
     return out
 
 
@@ -87,7 +92,8 @@ def _words(name: str) -> str:
     return f"{kind.upper()} {rest.rstrip(')').replace(',', ' ')}".strip()
 
 
-def _bar_words(view: ChartView) -> list[tuple[str, str]]:
+def _bar_words(view: ChartView) -> list[list[Run]]:
+    """Return the figures of the bar under the crosshair, most wanted first."""
     assert view.crosshair is not None
     index, bars = view.crosshair[0], view.bars
     if 0 <= index < view.count:
@@ -98,17 +104,19 @@ def _bar_words(view: ChartView) -> list[tuple[str, str]]:
         ohlc = (bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks)
         lots = bar.volume_lots
     else:
-        return [("no bar here", "muted")]
+        return [[("no bar here", "muted")]]
+    item = view.instrument
     role = "up" if ohlc[3] >= ohlc[0] else "down"
-    out: list[tuple[str, str]] = []
-    for name, ticks in zip("OHLC", ohlc, strict=True):
-        out += [(f"{name} ", "muted"), (f"{numbers.price(view.instrument, ticks)} ", role)]
-    out.append((f"{numbers.percent(numbers.change(ohlc[3], ohlc[0]))} ", role))
-    out += [("V ", "muted"), (f"{numbers.short(float(lots * view.instrument.size_lot))} ", "text")]
-    tick = float(view.instrument.price_tick)
-    for line in sorted(view.lines, key=lambda item: item.dotted):
+    out: list[list[Run]] = [
+        [(f"{name} ", "muted"), (numbers.price(item, ticks), role)]
+        for name, ticks in zip("OHLC", ohlc, strict=True)
+    ]
+    out.append([(numbers.percent(numbers.change(ohlc[3], ohlc[0])), role)])
+    out.append([("V ", "muted"), (numbers.short(float(lots * item.size_lot)), "text")])
+    tick = float(item.price_tick)
+    for line in sorted(view.lines, key=lambda line: line.dotted):
         value = line.values[index] if index < len(line.values) else math.nan
         if math.isfinite(value):
-            text = f"{value * tick:,.{view.instrument.price_decimals}f}"
-            out += [(f"{_words(line.name)} ", "muted"), (f"{text} ", line.role)]
+            text = f"{value * tick:,.{item.price_decimals}f}"
+            out.append([(f"{_words(line.name)} ", "muted"), (text, line.role)])
     return out

@@ -7,65 +7,58 @@ from collections.abc import Sequence
 from typing import Final
 
 from tui.draw.glyphs import Glyphs
+from tui.draw.runs import Grid
 
-_BITS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
-"""Braille bit by dot column and dot row."""
+_BITS: Final = (0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80)
+"""Braille bit by 2 * dot row + dot column inside a cell."""
+_FAR: Final = 3
+"""A line may leave its pane by this many panes; beyond, its slope no longer matters."""
 
 
 class Dots:
     """A canvas of dots over `width` x `height` cells, one role a cell (the latest wins)."""
 
-    __slots__ = ("_bits", "_glyphs", "_marks", "_roles", "height", "width")
+    __slots__ = ("_bits", "_glyphs", "_marks", "height", "width")
 
     def __init__(self, width: int, height: int, glyphs: Glyphs) -> None:
         self.width = width
         self.height = height
         self._glyphs = glyphs
-        self._bits: dict[tuple[int, int], int] = {}
-        self._roles: dict[tuple[int, int], str] = {}
-        self._marks: dict[tuple[int, int], str] = {}
-
-    def dot(self, x: int, y: int, role: str, mark: str) -> None:
-        """Set one dot; outside is ignored."""
-        if 0 <= x < self.width * 2 and 0 <= y < self.height * 4:
-            cell = (x >> 1, y >> 2)
-            self._bits[cell] = self._bits.get(cell, 0) | _BITS[x & 1][y & 3]
-            self._roles[cell] = role
-            self._marks[cell] = mark
+        self._bits = [0] * (width * height)
+        self._marks: dict[int, tuple[str, str]] = {}
+        """Cell number to (role, mark where there is no braille)."""
 
     def polyline(
         self, points: Sequence[tuple[int, int]], role: str, *, dotted: bool, mark: str
     ) -> None:
         """Join points (dot x ascending, dot y) with lines; `dotted` keeps every third dot."""
+        bits, marks, width = self._bits, self._marks, self.width
+        right, bottom = width * 2, self.height * 4
+        entry = (role, mark)
         before: tuple[int, int] | None = None
-        for x, y in points:
-            if before is None:
-                self.dot(x, y, role, mark)
-            else:
-                self._segment(before, (x, y), role, dotted=dotted, mark=mark)
-            before = (x, y)
+        for point in points:
+            x0, y0 = before or point
+            x1, y1 = before = point
+            across, down = x1 - x0, y1 - y0
+            steps = max(across, abs(down), 1)
+            half = steps // 2
+            for step in range(1, steps + 1):
+                x = x0 + (across * step + half) // steps
+                y = y0 + (down * step + half) // steps
+                if 0 <= x < right and 0 <= y < bottom and (not dotted or (x + y) % 3 == 0):
+                    cell = (y >> 2) * width + (x >> 1)
+                    bits[cell] |= _BITS[2 * (y & 3) + (x & 1)]
+                    marks[cell] = entry
 
-    def _segment(
-        self, start: tuple[int, int], end: tuple[int, int], role: str, *, dotted: bool, mark: str
-    ) -> None:
-        (x0, y0), (x1, y1) = start, end
-        steps = max(x1 - x0, abs(y1 - y0), 1)
-        # A line far outside would be walked dot by dot for nothing.
-        if steps > 8 * (self.height * 4 + self.width * 2):
-            return
-        for step in range(1, steps + 1):
-            x = x0 + round((x1 - x0) * step / steps)
-            y = y0 + round((y1 - y0) * step / steps)
-            if not dotted or (x + y) % 3 == 0:
-                self.dot(x, y, role, mark)
-
-    def cells(self) -> list[tuple[int, int, str, str]]:
-        """Return what was drawn as (x, y, character, role)."""
-        if not self._glyphs.braille:
-            return [(x, y, mark, self._roles[x, y]) for (x, y), mark in self._marks.items()]
-        return [
-            (x, y, chr(0x2800 + bits), self._roles[x, y]) for (x, y), bits in self._bits.items()
-        ]
+    def draw_on(self, grid: Grid, *, after: int = -1, blank_only: bool = False) -> None:
+        """Put the dots on a grid of the same size, right of column `after`."""
+        width, braille, bits = self.width, self._glyphs.braille, self._bits
+        chars, roles = grid.cells()
+        for cell, (role, mark) in self._marks.items():
+            y, x = divmod(cell, width)
+            if x > after and not (blank_only and chars[y][x] != " "):
+                chars[y][x] = chr(0x2800 + bits[cell]) if braille else mark
+                roles[y][x] = role
 
 
 def dot_row(value: float, low: float, high: float, rows: int) -> int | None:
@@ -77,5 +70,5 @@ def dot_row(value: float, low: float, high: float, rows: int) -> int | None:
     if not math.isfinite(value) or high <= low:
         return None
     dots = rows * 4
-    at = math.floor((high - value) / (high - low) * dots)
-    return min(max(at, -2 * dots), 3 * dots)
+    at = (high - value) / (high - low)
+    return math.floor(min(max(at, 1.0 - _FAR), float(_FAR)) * dots)

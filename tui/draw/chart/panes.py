@@ -49,8 +49,7 @@ def draw_pane(view: ChartView, pane: Pane, rows: int, x0: int, x1: int) -> Grid:
     for number, line in enumerate(pane.lines):
         mark = view.glyphs.marks[min(number, len(view.glyphs.marks) - 1)]
         draw_line(view, dots, line, (x0, x1), value_range, mark)
-    for x, y, char, role in dots.cells():
-        grid.put(x, y, char, role)
+    dots.draw_on(grid)
     return grid
 
 
@@ -77,23 +76,32 @@ def pane_range(view: ChartView, pane: Pane) -> tuple[float, float] | None:
 def draw_times(view: ChartView, x0: int, x1: int) -> Grid:
     """Draw columns `x0` to `x1` of the time axis."""
     grid = Grid(x1 - x0, 1)
-    taken = -1
     width = view.layout.width
+    cursor = _cursor_label(view)
+    taken = -1
     for index, ts_ns in time_marks(view):
         text = time_label(view, ts_ns)
         # The label begins at its bar, so that both parts of the chart agree without overlap.
         x = view.x_of(index) + centre(view)
-        if x > taken and x + len(text) <= width:
+        under = (
+            cursor is not None and x < cursor[0] + len(cursor[1]) + 1 and x + len(text) >= cursor[0]
+        )
+        if x > taken and x + len(text) <= width and not under:
             grid.put(x - x0, 0, text, "axis")
             taken = x + len(text) + 1
-    if view.crosshair is not None:
-        index = view.crosshair[0]
-        opened = _open_of(view, index)
-        if opened is not None:
-            text = f" {_full_label(view, opened)} "
-            x = min(max(0, view.x_of(index) - len(text) // 2), max(0, width - len(text)))
-            grid.put(x - x0, 0, text, "cursor")
+    if cursor is not None:
+        grid.put(cursor[0] - x0, 0, cursor[1], "cursor")
     return grid
+
+
+def _cursor_label(view: ChartView) -> tuple[int, str] | None:
+    """Return (column, words) of the time under the crosshair."""
+    opened = _open_of(view, view.crosshair[0]) if view.crosshair is not None else None
+    if view.crosshair is None or opened is None:
+        return None
+    text = f" {_full_label(view, opened)} "
+    x = view.x_of(view.crosshair[0]) - len(text) // 2
+    return min(max(0, x), max(0, view.layout.width - len(text))), text
 
 
 def time_label(view: ChartView, ts_ns: int) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tui.draw.chart.dots import Dots, dot_row
 from tui.draw.chart.scale import nice_step, time_step_s
 from tui.draw.chart.view import ChartView, Line, Mark, PriceLine
 from tui.draw.runs import Grid
 
-_MARK_ROLES = {
+_FAINT: Final = frozenset(("", "grid", "band"))
+"""Roles that words may be written over."""
+_MARK_ROLES: Final = {
     "fill_buy": "mark_up",
     "fill_sell": "mark_down",
     "signal_long": "up",
@@ -43,7 +47,7 @@ def price_steps(view: ChartView) -> list[tuple[int, int]]:
         return []
     tick = float(view.instrument.price_tick)
     low, high = view.scale.low * tick, view.scale.high * tick
-    step = max(1, round(nice_step(high - low, max(2, rows // 3), tick) / tick))
+    step = max(1, round(nice_step(high - low, max(2, rows // 2), tick) / tick))
     first = int(view.scale.high // step) * step
     found: dict[int, int] = {}
     at = first
@@ -83,8 +87,7 @@ def _lines(view: ChartView, grid: Grid, x0: int, x1: int) -> None:
     for line in view.lines:
         mark = view.glyphs.marks[-1] if line.dotted else view.glyphs.marks[line.role == "line_2"]
         draw_line(view, dots, line, (x0, x1), (view.scale.low, view.scale.high), mark)
-    for x, y, char, role in dots.cells():
-        grid.put(x, y, char, role)
+    dots.draw_on(grid)
 
 
 def draw_line(
@@ -98,25 +101,30 @@ def draw_line(
     """Put an indicator line on `dots`, one bar beyond each edge so that parts join."""
     x0, x1 = columns
     low, high = value_range
-    shift = 2 * (centre(view) - x0)
     seen = view.visible(x0, x1)
+    first = max(0, seen.start - 1)
+    x, step = 2 * (view.x_of(first) + centre(view) - x0), 2 * view.pitch
     points: list[tuple[int, int]] = []
-    for index in range(max(0, seen.start - 1), min(len(line.values), seen.stop + 1)):
-        y = dot_row(line.values[index], low, high, dots.height)
-        if y is None:
+    for value in line.values[first : seen.stop + 1]:
+        y = dot_row(value, low, high, dots.height)
+        if y is not None:
+            points.append((x, y))
+        elif points:
             dots.polyline(points, line.role, dotted=line.dotted, mark=mark)
             points = []
-        else:
-            points.append((2 * view.x_of(index) + shift, y))
+        x += step
     dots.polyline(points, line.role, dotted=line.dotted, mark=mark)
 
 
 def _candles(view: ChartView, grid: Grid, x0: int, x1: int) -> None:
-    bars = view.bars
-    for i in view.visible(x0, x1):
-        _candle(
-            view, grid, view.x_of(i) - x0, (bars.open[i], bars.high[i], bars.low[i], bars.close[i])
-        )
+    bars, seen = view.bars, view.visible(x0, x1)
+    part = slice(seen.start, seen.stop)
+    x = view.x_of(seen.start) - x0
+    for prices in zip(
+        bars.open[part], bars.high[part], bars.low[part], bars.close[part], strict=True
+    ):
+        _candle(view, grid, x, prices)
+        x += view.pitch
     bar = view.forming
     if bar is not None:
         x = view.x_of(view.count) - x0
@@ -134,10 +142,8 @@ def _candle(
         return
     rises = last >= first
     top, bottom = scale.part(high, halves), scale.part(low, halves)
-    body_top, body_bottom = (
-        scale.part(max(first, last), halves),
-        scale.part(min(first, last), halves),
-    )
+    opened, closed = scale.part(first, halves), scale.part(last, halves)
+    body_top, body_bottom = (closed, opened) if rises else (opened, closed)
     glyphs = view.glyphs
     role = ("up_now" if rises else "down_now") if forming else ("up" if rises else "down")
     if view.pitch >= 3:
@@ -190,9 +196,7 @@ def _fan(view: ChartView, grid: Grid, x0: int) -> None:
             return
         points = [(2 * (start - x0) + 1, y0), (2 * (end - x0), y1)]
         dots.polyline(points, role, dotted=dotted, mark=view.glyphs.dot)
-    for x, y, char, _ in dots.cells():
-        if x + x0 > start:
-            grid.put_blank(x, y, char, role)
+    dots.draw_on(grid, after=start - x0, blank_only=True)
     arrow = view.glyphs.arrow_flat
     if abs(fan.p_up - 0.5) >= 0.02:
         arrow = view.glyphs.arrow_up if fan.p_up > 0.5 else view.glyphs.arrow_down
@@ -200,25 +204,25 @@ def _fan(view: ChartView, grid: Grid, x0: int) -> None:
 
 
 def _price_line(view: ChartView, grid: Grid, x0: int, line: PriceLine) -> None:
+    """Draw a price line to the right edge, its words in the rightmost free stretch of the history.
+
+    Where the bars leave no room for the words, the axis still marks the line.
+    """
     if not view.scale.holds(line.ticks) or not grid.width:
         return
     row, glyphs = view.scale.part(line.ticks, grid.height), view.glyphs
     start = 0
     if x0 == 0:
-        text = f"{glyphs.line * 2} {line.text} "
-        room = _room_for(grid, row, len(text))
-        start = max(0, grid.width - grid.width // 4) if room is None else room + len(text)
-        if room is not None:
-            grid.put(room, row, text, line.role)
+        start = grid.width - grid.width // 4
+        least = grid.width * 2 // 5
+        for words in (line.text, line.text.partition(" @")[0]):
+            text = f"{glyphs.line * 2} {words} "
+            room = grid.last_room(row, len(text), _FAINT)
+            if room is not None and room >= least:
+                grid.put(room, row, text, line.role)
+                start = room + len(text)
+                break
     grid.put_blank(start, row, glyphs.line * (grid.width - start), line.role)
-
-
-def _room_for(grid: Grid, row: int, length: int) -> int | None:
-    """Return where the rightmost empty stretch of a row begins, None without one."""
-    for start in range(grid.width - length, -1, -1):
-        if grid.is_blank(start, row, length):
-            return start
-    return None
 
 
 def _mark(view: ChartView, grid: Grid, x0: int, mark: Mark) -> None:
