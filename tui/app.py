@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -94,6 +95,9 @@ class ClxApp(App[None]):
         self._load_settings = load_settings
         self._problem = ""
         self.look = self._make_look(self.preferences.theme)
+        # In force before the stylesheet is parsed, or it would be parsed twice.
+        self.register_theme(textual_theme(self.look.theme))
+        self.theme = self.look.theme.name
         self.animation_level = "none"
         if settings:
             self._take_keys(settings.keys)
@@ -104,11 +108,18 @@ class ClxApp(App[None]):
 
     def on_mount(self) -> None:
         """Show the main screen and start following the engine."""
-        self._use_theme()
         self.push_screen(TradeScreen())
         self.run_worker(self.link.run(), name="link", exit_on_error=False)
+        self.call_after_refresh(self._after_first_paint)
         if self._load_settings is not None:
             self.call_after_refresh(self._read_settings)
+
+    def _after_first_paint(self) -> None:
+        if not gc.isenabled():
+            # Whoever started us switched collection off: imports make no garbage, only work for it.
+            gc.freeze()
+            gc.enable()
+        self._tell_problem()
 
     # -- settings ------------------------------------------------------------------------------
 
@@ -161,6 +172,9 @@ class ClxApp(App[None]):
     def _use_theme(self) -> None:
         self.register_theme(textual_theme(self.look.theme))
         self.theme = self.look.theme.name
+        self._tell_problem()
+
+    def _tell_problem(self) -> None:
         if self._problem:
             self.say(self._problem, "error")
             self._problem = ""

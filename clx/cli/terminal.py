@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tomllib
 from pathlib import Path
@@ -72,6 +73,8 @@ def _show(link: EngineLink, starting: Starting | None = None) -> int:
             "clx: the terminal needs a tty; the verbs work without one: clx watch, clx positions\n"
         )
         return 2
+    # The app switches it on again after the first paint; imports only give it work.
+    gc.disable()
     from tui.app import ClxApp
 
     app = ClxApp(

@@ -1,4 +1,7 @@
-"""What keys and typed lines set in motion: dialogs, requests, and what is said of their outcome."""
+"""What keys and typed lines set in motion: dialogs, requests, and what is said of their outcome.
+
+Dialogs are imported when they are opened: the first paint waits for none of them.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,6 @@ from tui.draw.watchlist import Quoted
 from tui.grammar import AppLine, ChartLine, CommandLine, Known, PaneLine, parse
 from tui.hand import SideName
 from tui.preview import TicketText, read
-from tui.screens.find import FindScreen
-from tui.screens.help import HelpScreen
-from tui.screens.result import ResultScreen
-from tui.screens.ticket import Prefill, TicketScreen
 
 if TYPE_CHECKING:
     from tui.screens.trade import TradeScreen
@@ -36,6 +35,8 @@ class Deeds:
 
     def find(self) -> None:
         """Find an instrument, show it, and watch it when it was not watched."""
+        from tui.screens.find import FindScreen
+
         screen = self._screen
 
         def chosen(name: InstrumentId | None) -> None:
@@ -49,10 +50,14 @@ class Deeds:
 
     def help(self) -> None:
         """Show all keys and commands."""
+        from tui.screens.help import HelpScreen
+
         self._screen.app.push_screen(HelpScreen(self._screen.clx.key_table))
 
     def ticket(self, side: str, line: OrderLine | None = None) -> None:
         """Open a ticket; its price is that of the cursor now, or the typed one."""
+        from tui.screens.ticket import Prefill, TicketScreen
+
         screen = self._screen
         name = line.instrument if line is not None else screen.focus_id
         item = screen.replica.instruments.get(name) if name else None
@@ -89,6 +94,8 @@ class Deeds:
 
     def open(self) -> None:
         """Open what the cursor is on; at an armed ladder, send an order there."""
+        from tui.screens.result import ResultScreen
+
         screen = self._screen
         if screen.pane == "ladder":
             view = screen.ladder_view()

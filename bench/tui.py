@@ -1,0 +1,186 @@
+"""The terminal face on a real pty: first paint, bytes to the terminal, key to paint.
+
+The daemon runs as users run it, on a market much busier than the demo one, and `clx` is executed
+on a pseudo terminal of 80 x 24 with all colours. The peer of the first paint is a Textual app of
+one label, started in turns with ours: the floor that interpreter and framework set.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import random
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STARTS = 9
+SECONDS = 15.0
+PRESSES = 250
+CONFIG = "[emulator]\nevents_per_second = 500\nhistory_days = 30\n"
+BARE = """
+from textual.app import App
+from textual.widgets import Static
+class Bare(App):
+    def compose(self):
+        yield Static("bare-label", markup=False)
+Bare().run()
+"""
+PANES = ((b"5", b"no positions yet"), (b"6", b"no fills yet"))
+"""Keys that turn to another list, and words only that list shows while nothing was traded."""
+
+
+def run() -> list[dict[str, Any]]:
+    with engine() as env:
+        ours, bare = first_paints(env)
+        with terminal(clx(), env) as screen:
+            screen.until(b"[1m]")
+            screen.read(3.0)
+            rate = len(screen.read(SECONDS)) / SECONDS / 1000
+            delays = sorted(presses(screen))
+    p99 = delays[int(len(delays) * 0.99)] * 1000
+    middle = delays[len(delays) // 2] * 1000
+    return [
+        _row("clx: exec to first paint of the chart", ours, bare, 0.3, "s"),
+        _row("bytes to an 80x24 terminal, busy market, 10 Hz", rate, None, 15.0, "kB/s"),
+        _row("key to paint, busy market, median", middle, None, 50.0, "ms"),
+        _row("key to paint, busy market, p99", p99, None, 50.0, "ms"),
+    ]
+
+
+def _row(name: str, ours: float, peer: float | None, limit: float, unit: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "ours": ours,
+        "peer": peer,
+        "ratio": ours / (peer or limit),
+        "target": f"<= {limit:g}",
+        "unit": unit,
+        "ok": ours <= limit,
+    }
+
+
+def clx() -> list[str]:
+    return [str(Path(sys.executable).with_name("clx"))]
+
+
+@contextmanager
+def engine() -> Iterator[dict[str, str]]:
+    """A daemon of its own, and the environment in which `clx` finds it."""
+    with tempfile.TemporaryDirectory(prefix="clx") as folder:
+        (Path(folder) / "config.toml").write_text(CONFIG)
+        env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
+        # Installed programs have their byte code on disk.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
+        env |= {
+            "CLX_HOME": folder,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8",
+        }
+        subprocess.run([*clx(), "daemon", "start"], env=env, check=True, capture_output=True)
+        try:
+            yield env
+        finally:
+            subprocess.run([*clx(), "daemon", "stop"], env=env, check=False, capture_output=True)
+
+
+class Screen:
+    """The reading end of a terminal somebody draws on."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def until(self, words: bytes, timeout_s: float = 20.0) -> float:
+        """Read until the words were painted; return when."""
+        seen = b""
+        end = time.perf_counter() + timeout_s
+        while words not in seen:
+            left = end - time.perf_counter()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                raise TimeoutError(f"{words!r} was not painted in {timeout_s} s: {seen[-500:]!r}")
+            seen = seen[-100:] + os.read(self.fd, 65536)
+        return time.perf_counter()
+
+    def read(self, seconds: float) -> bytes:
+        """Read everything for a while."""
+        out = bytearray()
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            if select.select([self.fd], [], [], left)[0]:
+                out += os.read(self.fd, 65536)
+        return bytes(out)
+
+    def press(self, key: bytes) -> None:
+        os.write(self.fd, key)
+
+
+@contextmanager
+def terminal(command: list[str], env: dict[str, str]) -> Iterator[Screen]:
+    """Execute a program on a pseudo terminal of 80 x 24."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        command, env=env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    screen = Screen(ours)
+    try:
+        yield screen
+    finally:
+        process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            _drain(screen)
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _drain(screen: Screen) -> None:
+    try:
+        screen.read(0.05)
+    except OSError:
+        time.sleep(0.05)
+
+
+def first_paints(env: dict[str, str]) -> tuple[float, float]:
+    """Return the medians of ours and of the bare app, started in turns."""
+    ours, bare = [], []
+    bare_command = [sys.executable, "-c", BARE]
+    for number in range(STARTS + 1):
+        pairs: tuple[tuple[list[str], bytes, Callable[[float], None]], ...] = (
+            (clx(), b"[1m]", ours.append),
+            (bare_command, b"bare-label", bare.append),
+        )
+        for command, words, keep in pairs:
+            start = time.perf_counter()
+            with terminal(command, env) as screen:
+                seconds = screen.until(words) - start
+            if number:  # the first one writes byte code and warms the disk cache
+                keep(seconds)
+    return sorted(ours)[STARTS // 2], sorted(bare)[STARTS // 2]
+
+
+def presses(screen: Screen) -> list[float]:
+    """Turn from list to list; return the seconds each took to be painted."""
+    out = []
+    dice = random.Random(7)
+    for number in range(PRESSES):
+        key, words = PANES[number % 2]
+        screen.read(dice.uniform(0.04, 0.14))
+        start = time.perf_counter()
+        screen.press(key)
+        out.append(screen.until(words) - start)
+    return out
