@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import intrinsic, overload
 
 from core.engine.compiled import entry
 from core.model.market import Levels
@@ -32,6 +34,9 @@ then the length of the venue's symbol and its bytes."""
 
 Table: TypeAlias = npt.NDArray[np.int64]
 """Layouts as rows, and in the last column a hash table of the rows by symbol: -1 is a free slot."""
+
+Text: TypeAlias = bytes
+"""To the compiled code a bare pointer: it is not counted, and two registers pass a frame."""
 
 OTHER, QUOTE, TRADE, DEPTH, KLINE, AGGREGATE = range(6)
 """What `scan` found. Of the last two it tells the kind only, and of `OTHER` nothing."""
@@ -53,6 +58,7 @@ _SLOT: Final = _WIDTH - 1
 _MAX_SYMBOL: Final = _SLOT - _NAME - 1
 _MAX_DIGITS: Final = 18
 _MAX_LENGTH: Final = 40
+_TENS: Final = 10 ** np.arange(8, dtype=np.int64)
 
 
 def _token(text: str) -> npt.NDArray[np.uint8]:
@@ -122,35 +128,130 @@ def table(layouts: Sequence[Layout]) -> Table:
     return out
 
 
-@numba.njit(cache=True)
-def _byte(data: bytes, at: int) -> int:
+@intrinsic
+def _pointer(typing: Any, data: Any) -> Any:  # the signature is numba's
+    """Give the compiled code the address of the first of some bytes."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return context.make_helper(builder, signature.args[0], values[0]).data
+
+    return types.CPointer(types.uint8)(data), generate
+
+
+@intrinsic
+def _load(typing: Any, data: Any, at: Any) -> Any:
+    """Load eight bytes that need not be aligned as one number, the first byte lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        word = context.get_value_type(types.uint64)
+        place = builder.gep(values[0], [values[1]], source_etype=values[0].type.pointee)
+        return builder.load(builder.bitcast(place, word.as_pointer()), align=1)
+
+    return types.uint64(types.CPointer(types.uint8), types.int64), generate
+
+
+def _text(data: bytes) -> Text:
+    """Return bytes as the functions here read them, while the caller holds them."""
+    return data
+
+
+@overload(_text)
+def _compiled_text(data: Any) -> Callable[[Any], Any]:
+    def text(data: Any) -> Any:
+        return _pointer(data)
+
+    return text
+
+
+def _word(data: Text, at: int) -> np.uint64:
+    """Return eight bytes less "0" each, the first lowest; they must all be there."""
+    return np.uint64(int.from_bytes(data[at : at + 8], "little") ^ 0x3030303030303030)
+
+
+@overload(_word)
+def _compiled_word(data: Any, at: Any) -> Callable[[Any, Any], Any]:
+    def word(data: Any, at: Any) -> Any:
+        return _load(data, at) ^ np.uint64(0x3030303030303030)
+
+    return word
+
+
+@numba.njit(cache=True, forceinline=True)
+def _byte(data: Text, at: int) -> int:
     """Return the byte at a place that is never negative: numba need not look for that."""
     return data[np.uint64(at)]
 
 
-@numba.njit(cache=True)
-def _expect(data: bytes, at: int, token: npt.NDArray[np.uint8]) -> int:
+@numba.njit(cache=True, forceinline=True)
+def _expect(data: Text, size: int, at: int, token: npt.NDArray[np.uint8]) -> int:
     """Return the place after `token`, or a place beyond the end if it is not here."""
-    if at + len(token) > len(data):
-        return len(data) + 1
+    if at + len(token) > size:
+        return size + 1
     wrong = 0
     for index in range(len(token)):
         wrong |= _byte(data, at + index) ^ token[np.uint64(index)]
-    return len(data) + 1 if wrong else at + len(token)
+    return size + 1 if wrong else at + len(token)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _digits(word: np.uint64) -> np.int64:
+    """Return how many bytes of a `_word` are digits before the first that is none."""
+    # A sum overflows into later bytes only, and only behind the first that is no digit.
+    odd = (word | (word + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)
+    before = (odd - np.uint64(1)) & ~odd & np.uint64(0x8080808080808080)
+    return np.int64(((before >> np.uint64(7)) * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _eight(word: np.uint64) -> np.int64:
+    """Return the value of a `_word` of eight digits."""
+    # Pairs, then fours, then all eight are joined by multiplications.
+    word = word * np.uint64(10) + (word >> np.uint64(8))
+    mask = np.uint64(0x000000FF000000FF)
+    high = (word & mask) * np.uint64(0x000F424000000064)
+    low = ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
+    return np.int64((high + low) >> np.uint64(32))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _few(word: np.uint64, digits: int) -> np.int64:
+    """Return the value of the first digits of a `_word`, at most seven."""
+    # Zeros are put before them; in two steps, for a word cannot be shifted by 64.
+    value: np.int64 = _eight((word << np.uint64(56 - 8 * digits)) << np.uint64(8))
+    return value
+
+
+@numba.njit(cache=True, forceinline=True)
+def _whole(data: Text, size: int, at: int) -> tuple[int, int]:
+    """Return (value, place after it) of digits, place beyond the end if there are none or many."""
+    if at + 16 <= size:
+        word = _word(data, at)
+        count = _digits(word)
+        if 0 < count < 8:
+            # JSON has no leading zeros; the parser shall say so.
+            if count > 1 and _byte(data, at) == 48:
+                return 0, size + 1
+            return int(_few(word, count)), at + count
+        if count == 8 and _byte(data, at) != 48:
+            rest = _word(data, at + 8)
+            more = _digits(rest)
+            if more < 8:
+                tens = _TENS[np.uint64(more)]
+                return int(_eight(word) * tens + _few(rest, more)), at + 8 + more
+    found: tuple[int, int] = _any_whole(data, size, at)
+    return found
 
 
 @numba.njit(cache=True)
-def _whole(data: bytes, at: int) -> tuple[int, int]:
-    """Return (value, place after it) of digits, place beyond the end if there are none or many."""
+def _any_whole(data: Text, size: int, at: int) -> tuple[int, int]:
+    """Do the work of `_whole` for any number of digits at any place."""
     value = 0
     start = at
-    size = len(data)
     while at < size and 48 <= _byte(data, at) <= 57:
         value = value * 10 + _byte(data, at) - 48
         at += 1
         if at - start > _MAX_DIGITS:
             return 0, size + 1
-    # JSON has no leading zeros; the parser shall say so.
     if at == start or (_byte(data, start) == 48 and at - start > 1):
         return 0, size + 1
     return value, at
@@ -158,13 +259,12 @@ def _whole(data: bytes, at: int) -> tuple[int, int]:
 
 @numba.njit(cache=True)
 def _any_steps(  # noqa: C901  one pass over the digits
-    data: bytes, at: int, step: int, decimals: int
+    data: Text, size: int, at: int, step: int, decimals: int
 ) -> tuple[int, int]:
     """Return (steps, place after the closing quote) of an exact decimal; `at` is after the first.
 
     Any number of digits; a place beyond the end when it is no plain number or not exact.
     """
-    size = len(data)
     fail = size + 1
     start = at
     value = 0
@@ -208,66 +308,49 @@ def _any_steps(  # noqa: C901  one pass over the digits
     return value // step, at + 1
 
 
-@numba.njit(cache=True)
-def _eight(data: bytes, at: int) -> np.int64:
-    """Return the value of eight digits read as one 64-bit word, -1 when one of them is none."""
-    word = np.uint64(0)
-    for index in range(8):
-        word |= np.uint64(_byte(data, at + index)) << np.uint64(8 * index)
-    word -= np.uint64(0x3030303030303030)
-    wrong = (word | (word + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)
-    if wrong:
-        return np.int64(-1)
-    # Pairs, then fours, then all eight are joined by multiplications.
-    word = word * np.uint64(10) + (word >> np.uint64(8))
-    mask = np.uint64(0x000000FF000000FF)
-    high = (word & mask) * np.uint64(0x000F424000000064)
-    low = ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
-    # Signed throughout: with a plain -1 beside it numba would make this a float.
-    return np.int64((high + low) >> np.uint64(32))
+@numba.njit(cache=True, forceinline=True)
+def _steps(
+    data: Text, size: int, at: int, step: int, decimals: int, eighths: int
+) -> tuple[int, int]:
+    """Return (steps, place after the closing quote) of a quoted decimal.
 
-
-@numba.njit(cache=True)
-def _steps(data: bytes, at: int, step: int, decimals: int, eighths: int) -> tuple[int, int]:
-    """Return (steps, place after the closing quote) of a quoted decimal that is exact in steps."""
-    size = len(data)
+    Steps are negative or the place is beyond the end when it is not exact in steps.
+    """
     if at >= size or _byte(data, at) != 34:
         return 0, size + 1
     start = at + 1
-    at = start
-    whole = 0
-    while at < size and 48 <= _byte(data, at) <= 57:
-        whole = whole * 10 + _byte(data, at) - 48
-        at += 1
     # Binance writes eight decimals nearly always.
-    if (
-        eighths
-        and 0 < at - start < 10
-        and at + 9 < size
-        and _byte(data, at) == 46
-        and _byte(data, at + 9) == 34
-    ):
-        fraction = int(_eight(data, at + 1))
-        if fraction >= 0:
-            value = whole * 100_000_000 + fraction
-            count = value // eighths
-            if count * eighths == value:
-                return count, at + 10
-            return 0, size + 1
-    found: tuple[int, int] = _any_steps(data, start, step, decimals)
+    if eighths and start + 8 <= size:
+        word = _word(data, start)
+        count = _digits(word)
+        point = start + count
+        if (
+            0 < count < 8
+            and point + 10 <= size
+            and _byte(data, point) == 46
+            and _byte(data, point + 9) == 34
+        ):
+            fraction = _word(data, point + 1)
+            if _digits(fraction) == 8:
+                value = np.uint64(_few(word, count) * 100_000_000 + _eight(fraction))
+                each = np.uint64(eighths)
+                steps = value // each
+                # The next field is read meanwhile, so its place must not hang on the division.
+                return int(np.int64(steps) if steps * each == value else -1), point + 10
+    found: tuple[int, int] = _any_steps(data, size, start, step, decimals)
     return found
 
 
-@numba.njit(cache=True)
-def _hash(data: bytes, start: int, stop: int) -> int:
+@numba.njit(cache=True, forceinline=True)
+def _hash(data: Text, start: int, stop: int) -> int:
     value = 0
     for index in range(start, stop):
         value = (value * 31 + _byte(data, index)) & 0xFFFFFFFF
     return value
 
 
-@numba.njit(cache=True)
-def _row(data: bytes, start: int, stop: int, table: Table) -> int:
+@numba.njit(cache=True, forceinline=True)
+def _row(data: Text, start: int, stop: int, table: Table) -> int:
     """Return the row of the lower-case symbol between two places, -1 when there is none."""
     mask = table.shape[0] - 1
     slot = _hash(data, start, stop) & mask
@@ -288,10 +371,9 @@ def _row(data: bytes, start: int, stop: int, table: Table) -> int:
     return -1
 
 
-@numba.njit(cache=True)
-def _stream(data: bytes, at: int) -> int:
+@numba.njit(cache=True, forceinline=True)
+def _stream(data: Text, size: int, at: int) -> int:
     """Return the place of the quote that ends the stream's name, beyond the end if it is odd."""
-    size = len(data)
     while at < size and _byte(data, at) != 34:
         # A control character or an escape is for the parser to judge, and so is UTF-8.
         if _byte(data, at) < 32 or _byte(data, at) == 92 or _byte(data, at) > 126:
@@ -300,104 +382,107 @@ def _stream(data: bytes, at: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
-def _symbol(data: bytes, at: int, layout: Layout) -> int:
+@numba.njit(cache=True, forceinline=True)
+def _symbol(data: Text, size: int, at: int, layout: Layout) -> int:
     """Return the place after the instrument's own symbol, beyond the end if it is another."""
     length = int(layout[_NAME])
-    if at + length > len(data):
-        return len(data) + 1
+    if at + length > size:
+        return size + 1
     for index in range(length):
         if _byte(data, at + index) != layout[_NAME + 1 + index]:
-            return len(data) + 1
+            return size + 1
     return at + length
 
 
-@numba.njit(cache=True)
-def _field(data: bytes, at: int, layout: Layout, field: int) -> tuple[int, int]:
+@numba.njit(cache=True, forceinline=True)
+def _field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[int, int]:
     """Return (steps, place after it) of a quoted price or size."""
-    found: tuple[int, int] = _steps(data, at, layout[field], layout[field + 1], layout[field + 2])
+    found: tuple[int, int] = _steps(
+        data, size, at, layout[field], layout[field + 1], layout[field + 2]
+    )
     return found
 
 
 @numba.njit(cache=True)
-def _levels(data: bytes, at: int, layout: Layout, out: Levels, n: int) -> tuple[int, int]:
+def _levels(data: Text, size: int, at: int, layout: Layout, out: Levels, n: int) -> tuple[int, int]:
     """Read ``["p","q"],...`` into `out` from row `n`; returns (next row, place after them)."""
-    size = len(data)
     fail = size + 1
     if at < size and _byte(data, at) == 93:
         return n, at
     step, decimals, eighths = layout[0], layout[1], layout[2]
     lot, lot_decimals, lot_eighths = layout[3], layout[4], layout[5]
+    least = 0
     while True:
         if at >= size or _byte(data, at) != 91 or n >= out.shape[0]:
             return n, fail
-        price, at = _steps(data, at + 1, step, decimals, eighths)
+        price, at = _steps(data, size, at + 1, step, decimals, eighths)
         if at >= size or _byte(data, at) != 44:
             return n, fail
-        lots, at = _steps(data, at + 1, lot, lot_decimals, lot_eighths)
-        if at >= size or _byte(data, at) != 93 or price <= 0:
+        lots, at = _steps(data, size, at + 1, lot, lot_decimals, lot_eighths)
+        if at >= size or _byte(data, at) != 93:
             return n, fail
+        least = min(least, price - 1, lots)
         out[n, 0] = price
         out[n, 1] = lots
         n += 1
         at += 1
         if at >= size or _byte(data, at) != 44:
-            return n, at
+            return n, at if least == 0 else fail
         at += 1
 
 
 @numba.njit(cache=True)
 def _depth(
-    data: bytes, at: int, layout: Layout, out: Levels, used: int
+    data: Text, size: int, at: int, layout: Layout, out: Levels, used: int
 ) -> tuple[int, int, int, int, int]:
     """Return (number of bids, of asks, E, U, u), -1 first when odd; levels go behind `used`."""
-    event, at = _whole(data, _expect(data, at, _DEPTH_HEAD))
-    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
-    first, at = _whole(data, _expect(data, at, _FIRST))
-    last, at = _whole(data, _expect(data, at, _LAST))
-    bids, at = _levels(data, _expect(data, at, _BIDS), layout, out, used)
-    total, at = _levels(data, _expect(data, at, _ASKS), layout, out, bids)
+    event, at = _whole(data, size, _expect(data, size, at, _DEPTH_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
+    first, at = _whole(data, size, _expect(data, size, at, _FIRST))
+    last, at = _whole(data, size, _expect(data, size, at, _LAST))
+    bids, at = _levels(data, size, _expect(data, size, at, _BIDS), layout, out, used)
+    total, at = _levels(data, size, _expect(data, size, at, _ASKS), layout, out, bids)
     # The closing bracket of the asks, then the two braces.
-    if at >= len(data) or _byte(data, at) != 93:
+    if at >= size or _byte(data, at) != 93:
         return -1, 0, 0, 0, 0
-    at = _expect(data, at + 1, _END)
-    if at != len(data) or event <= 0 or event >= MAX_MS:
+    at = _expect(data, size, at + 1, _END)
+    if at != size or event <= 0 or event >= MAX_MS:
         return -1, 0, 0, 0, 0
     return bids - used, total - bids, event, first, last
 
 
 @numba.njit(cache=True)
-def _quote(data: bytes, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
+def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (u, bid, bid size, ask, ask size), -1 first when odd."""
-    update, at = _whole(data, _expect(data, at, _QUOTE_HEAD))
-    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
-    bid, at = _field(data, _expect(data, at, _BID), layout, _PRICE)
-    bid_lots, at = _field(data, _expect(data, at, _BID_SIZE), layout, _SIZE)
-    ask, at = _field(data, _expect(data, at, _ASK), layout, _PRICE)
-    ask_lots, at = _field(data, _expect(data, at, _ASK_SIZE), layout, _SIZE)
-    if _expect(data, at, _END) != len(data):
+    update, at = _whole(data, size, _expect(data, size, at, _QUOTE_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
+    bid, at = _field(data, size, _expect(data, size, at, _BID), layout, _PRICE)
+    bid_lots, at = _field(data, size, _expect(data, size, at, _BID_SIZE), layout, _SIZE)
+    ask, at = _field(data, size, _expect(data, size, at, _ASK), layout, _PRICE)
+    ask_lots, at = _field(data, size, _expect(data, size, at, _ASK_SIZE), layout, _SIZE)
+    if _expect(data, size, at, _END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
         return -1, 0, 0, 0, 0
     return update, bid, bid_lots, ask, ask_lots
 
 
 @numba.njit(cache=True)
-def _trade(data: bytes, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
+def _trade(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (T, t, price, size, 1 if the buyer was the maker), -1 first when odd."""
-    _, at = _whole(data, _expect(data, at, _TRADE_HEAD))
-    at = _symbol(data, _expect(data, at, _SYMBOL), layout)
-    number, at = _whole(data, _expect(data, at, _TRADE_ID))
-    price, at = _field(data, _expect(data, at, _TRADE_PRICE), layout, _PRICE)
-    lots, at = _field(data, _expect(data, at, _TRADE_SIZE), layout, _SIZE)
-    event, at = _whole(data, _expect(data, at, _TRADE_TIME))
+    _, at = _whole(data, size, _expect(data, size, at, _TRADE_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
+    number, at = _whole(data, size, _expect(data, size, at, _TRADE_ID))
+    price, at = _field(data, size, _expect(data, size, at, _TRADE_PRICE), layout, _PRICE)
+    lots, at = _field(data, size, _expect(data, size, at, _TRADE_SIZE), layout, _SIZE)
+    event, at = _whole(data, size, _expect(data, size, at, _TRADE_TIME))
     maker = 1
-    after = _expect(data, at, _SOLD)
-    if after > len(data):
+    after = _expect(data, size, at, _SOLD)
+    if after > size:
         maker = 0
-        after = _expect(data, at, _BOUGHT)
-    end = _expect(data, after, _TRUE)
-    if end != len(data):
-        end = _expect(data, after, _FALSE)
-    if end != len(data) or event <= 0 or event >= MAX_MS or price <= 0 or lots <= 0:
+        after = _expect(data, size, at, _BOUGHT)
+    end = _expect(data, size, after, _TRUE)
+    if end != size:
+        end = _expect(data, size, after, _FALSE)
+    if end != size or event <= 0 or event >= MAX_MS or price <= 0 or lots <= 0:
         return -1, 0, 0, 0, 0
     return event, number, price, lots, maker
 
@@ -417,34 +502,35 @@ def scan(
     size = len(data)
     if size > MAX_FRAME_BYTES:
         return other
-    start = _expect(data, 0, _HEAD)
+    text = _text(data)
+    start = _expect(text, size, 0, _HEAD)
     at = start
-    while at < size and _byte(data, at) != 64:
+    while at < size and _byte(text, at) != 64:
         at += 1
         if at - start > _MAX_SYMBOL:
             return other
     if at + 2 >= size:
         return other
-    letter = _byte(data, at + 1)
+    letter = _byte(text, at + 1)
     if letter == 107:  # kline
         return (4, 0, 0, 0, 0, 0, 0)
     if letter == 97:  # aggTrade
         return (5, 0, 0, 0, 0, 0, 0)
-    row = _row(data, start, at, table)
-    at = _stream(data, at)
+    row = _row(text, start, at, table)
+    at = _stream(text, size, at)
     if row < 0 or at > size:
         return other
     kind = 0
     a, b, c, d, e = -1, 0, 0, 0, 0
     if letter == 98:  # bookTicker
         kind = 1
-        a, b, c, d, e = _quote(data, at, table[row])
+        a, b, c, d, e = _quote(text, size, at, table[row])
     elif letter == 116:  # trade
         kind = 2
-        a, b, c, d, e = _trade(data, at, table[row])
+        a, b, c, d, e = _trade(text, size, at, table[row])
     elif letter == 100:  # depth
         kind = 3
-        a, b, c, d, e = _depth(data, at, table[row], out, used)
+        a, b, c, d, e = _depth(text, size, at, table[row], out, used)
     return (kind, row, a, b, c, d, e) if a >= 0 else other
 
 
