@@ -29,12 +29,13 @@ MAX_LEVELS: Final = 1 << 17
 """Most levels kept a side; beyond it those farthest from the touch are dropped."""
 
 _START_LEVELS: Final = 1 << 11
+_WINDOW: Final = 8
 _ONE: Final = np.uint64(1)
 _NO_BID: Final = -(1 << 63)
 _NO_ASK: Final = (1 << 63) - 1
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _find(keys: Store, n: int, key: int, near: int) -> int:
     """Return the first of `n` ascending keys that is not below `key`, looking from `near` on.
 
@@ -43,6 +44,15 @@ def _find(keys: Store, n: int, key: int, near: int) -> int:
     low = min(near, n)
     high = n
     if low == n or keys[np.uint64(low)] >= key:
+        # Nearly always it is one of the next few: counting them all is quicker than guessing.
+        if low >= _WINDOW:
+            above = 0
+            base = np.uint64(low - _WINDOW)
+            for index in range(_WINDOW):
+                above += keys[base + np.uint64(index)] >= key
+            if above < _WINDOW:
+                return low - above
+            low -= _WINDOW
         step = 1
         high = low
         low = high - 1
@@ -60,7 +70,7 @@ def _find(keys: Store, n: int, key: int, near: int) -> int:
     return low
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _place(keys: Store, sizes: Store, n: int, found: int, key: int, size: int) -> int:
     """Set one level of an ascending side of `n` levels at its place and return the new count.
 
