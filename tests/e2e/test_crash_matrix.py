@@ -48,6 +48,7 @@ KINDS = {
     *("before bytes DELETE", "after bytes DELETE", "answered DELETE"),
     *("before journal OrderCanceled", "after journal OrderCanceled"),
 }
+SENDING = ("OrderSubmitted", "venue submit", "POST", "OrderAccepted")
 
 
 class Gone(Exception):
@@ -114,7 +115,8 @@ class Crasher:
         return json.loads(await asyncio.to_thread(self._process.stdout.readline))
 
 
-async def test_engine_killed_at_every_write_boundary_ends_up_equal_to_the_venue(home):
+@pytest.mark.parametrize("half", [0, 1])
+async def test_engine_killed_at_every_write_boundary_ends_up_equal_to_the_venue(home, half):
     home.configure(SETTINGS)
     home.start_emulator("--no-flow")
     home.fault("weight_limit", value=1e9)
@@ -126,7 +128,7 @@ async def test_engine_killed_at_every_write_boundary_ends_up_equal_to_the_venue(
     home.clx("daemon", "stop", "--keep-emulator")
     boundaries = numbered((await crasher.ended())["passed"])
     assert {kind.rpartition(" ")[0] for kind, _ in boundaries} == KINDS
-    for number, boundary in enumerate(boundaries):
+    for number, boundary in enumerate(boundaries[half::2]):
         prefix = f"clxc-{number:04d}"
         crasher.begin(prefix, boundary)
         # The engine that dies next is also the one that recovers from the death before.
@@ -142,12 +144,17 @@ async def test_engine_killed_at_every_write_boundary_ends_up_equal_to_the_venue(
 
 
 def numbered(names: list[str]) -> list[tuple[str, int]]:
-    """Return each boundary with its occurrence; one order's third execution is like its second."""
+    """Return the boundaries to die at, each with its occurrence.
+
+    The third execution of an order is like its second, and the third order goes out and is
+    accepted as the first was.
+    """
     times: Counter[str] = Counter()
     out = []
     for name in names:
         times[name] += 1
-        if times[name] <= 2:
+        seen_before = name.endswith(" part") and any(word in name for word in SENDING)
+        if times[name] <= 2 and not seen_before:
             out.append((name, times[name]))
     return out
 

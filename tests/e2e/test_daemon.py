@@ -1,10 +1,10 @@
 """What can go wrong with the engine process itself, its settings, its disk and its clients."""
 
-import array
 import contextlib
 import fcntl
 import resource
 import socket
+import struct
 import termios
 from typing import Any
 
@@ -211,8 +211,7 @@ class Stuck:
         self._same = 0
 
     def __call__(self) -> bool:
-        count = array.array("i", [0])
-        fcntl.ioctl(self._deaf, termios.FIONREAD, count)
-        self._same = self._same + 1 if count[0] == self._waiting else 0
-        self._waiting = count[0]
+        waiting = struct.unpack("i", fcntl.ioctl(self._deaf, termios.FIONREAD, bytes(4)))[0]
+        self._same = self._same + 1 if waiting == self._waiting else 0
+        self._waiting = waiting
         return self._waiting > 0 and self._same > 50

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from core.model.market import FeedStatus
 
 BTC = "BTC-USDT.binance"
@@ -33,6 +35,7 @@ def phase(home) -> str:
     return str(json.loads(done.stdout)["status"]["phase"]) if done.returncode == 0 else ""
 
 
+@pytest.mark.slow
 async def test_emulator_that_dies_and_comes_back_empty_is_noticed_and_reconciled(running):
     old = running.emulator()
     async with running.attach() as client:

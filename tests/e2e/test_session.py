@@ -265,6 +265,7 @@ async def test_backtest_runs_on_the_venues_history_and_keeps_its_report(shared):
     assert kept
 
 
+@pytest.mark.slow
 async def test_tape_of_a_session_replays_to_the_same_state_every_time(running):
     async with running.attach() as client:
         await client.live()
