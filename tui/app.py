@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -85,7 +86,9 @@ class ClxApp(App[None]):
             why_no_engine: Why an engine that was started is gone, empty while it lives.
             starting: An engine was started just now.
         """
-        super().__init__()
+        self._no_colour = bool(os.environ.get("NO_COLOR"))
+        # The framework's own answer to NO_COLOR is greys; the terminal's colours are none at all.
+        super().__init__(ansi_color=True if self._no_colour else None)
         self.link = link
         self.preferences = Preferences.of(settings) if settings else Preferences(theme=theme)
         self.key_table: tuple[Key, ...] = KEYS
@@ -96,7 +99,8 @@ class ClxApp(App[None]):
         self._problem = ""
         self.look = self._make_look(self.preferences.theme)
         # In force before the stylesheet is parsed, or it would be parsed twice.
-        self.register_theme(textual_theme(self.look.theme))
+        few = has_few_colours() or self._no_colour
+        self.register_theme(textual_theme(self.look.theme, few_colours=few))
         self.theme = self.look.theme.name
         self.animation_level = "none"
         if settings:
@@ -167,10 +171,12 @@ class ClxApp(App[None]):
             self._problem = str(error)
             theme = load_theme("clx-dark")
         glyphs = glyphs_wanted(self.preferences.glyphs)
-        return Look(theme, few_colours=has_few_colours(), glyphs=glyphs)
+        few = has_few_colours()
+        return Look(theme, few_colours=few, glyphs=glyphs, no_colour=self._no_colour)
 
     def _use_theme(self) -> None:
-        self.register_theme(textual_theme(self.look.theme))
+        few = has_few_colours() or self._no_colour
+        self.register_theme(textual_theme(self.look.theme, few_colours=few))
         self.theme = self.look.theme.name
         self._tell_problem()
 

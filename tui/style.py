@@ -59,42 +59,46 @@ _FILLED_ROLES: Final[Mapping[str, str]] = {
     "chip_live": "down",
 }
 
-_ANSI_DEFAULT: Final[Mapping[str, str]] = {
-    "text": "default",
-    "muted": "bright_black",
-    "accent": "cyan",
-    "up": "green",
-    "down": "red",
-    "bid": "green",
-    "ask": "red",
-    "own": "bright_yellow",
-    "position": "magenta",
-    "warn": "bright_red",
-    "grid": "bright_black",
-    "axis": "white",
-    "surface": "black",
-    "background": "default",
-}
+_WITHOUT_COLOUR: Final[Mapping[str, str]] = {
+    "title": "bold", "key": "bold", "up": "bold", "bid": "bold", "up_now": "bold",
+    "down_now": "bold", "own": "bold", "warn": "bold", "mark_up": "bold", "mark_down": "bold",
+    "last_up": "bold reverse", "last_down": "reverse", "flash_up": "bold reverse",
+    "flash_down": "reverse", "chip": "bold", "chip_warn": "bold reverse",
+    "chip_live": "bold reverse", "cursor": "reverse", "selected": "bold underline",
+}  # fmt: skip
+"""What is left of the roles under NO_COLOR; nothing is dim, the framework would mix a colour."""
+_DOTTED: Final = frozenset(("line_1", "line_2", "line_3", "band", "predict"))
+"""Roles drawn in dots, which an underline would drown."""
 
 
 class Look:
     """The styles of every role, and the glyphs to draw with."""
 
-    def __init__(self, theme: Theme, *, few_colours: bool, glyphs: GlyphSet) -> None:
+    def __init__(
+        self, theme: Theme, *, few_colours: bool, glyphs: GlyphSet, no_colour: bool = False
+    ) -> None:
         self.theme = theme
-        self.glyphs: Glyphs = glyph_set(glyphs, hueless=theme.hueless)
+        self.glyphs: Glyphs = glyph_set(glyphs, hueless=theme.hueless or no_colour)
         self._few = few_colours
-        self.styles: dict[str, Style] = self._make()
+        self.styles: dict[str, Style] = self._plain() if no_colour else self._make()
 
     def style(self, role: str) -> Style:
         """Return a role's style; one nobody defined looks like text."""
         return self.styles.get(role) or self.styles[""]
 
+    @staticmethod
+    def _plain() -> dict[str, Style]:
+        roles = (*_SLOT_ROLES, *_FAINT_ROLES, *_FILLED_ROLES, "cursor", "selected")
+        return {role: Style.parse(_WITHOUT_COLOUR.get(role, "none")) for role in roles}
+
     def _make(self) -> dict[str, Style]:
         ground = self._colour("background")
         out: dict[str, Style] = {}
         for role, (slot, words) in _SLOT_ROLES.items():
-            attributes = " ".join(dict.fromkeys((*self._words(slot), *words.split())))
+            kept = dict.fromkeys((*self._words(slot), *words.split()))
+            if role in _DOTTED:
+                kept.pop("underline", None)
+            attributes = " ".join(kept)
             out[role] = Style.parse(f"{attributes} {self._colour(slot)} on {ground}".strip())
         for role, (slot, part) in _FAINT_ROLES.items():
             colour = self._colour(slot)
@@ -126,7 +130,7 @@ class Look:
     def _colour(self, slot: str) -> str:
         if not self._few:
             return self.theme.colours[slot].hex
-        return self.theme.ansi.get(slot) or _ANSI_DEFAULT[slot]
+        return self.theme.ansi_name(slot)
 
 
 def blend(front: str, back: str, part: float) -> str:

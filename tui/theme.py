@@ -35,6 +35,39 @@ _HEX: Final = re.compile(r"^#[0-9a-fA-F]{6}$")
 _MAX_DEPTH: Final = 8
 
 
+_ANSI_DEFAULTS: Final[Mapping[str, str]] = {
+    "text": "default",
+    "muted": "bright_black",
+    "accent": "cyan",
+    "up": "green",
+    "down": "red",
+    "bid": "green",
+    "ask": "red",
+    "own": "bright_yellow",
+    "position": "magenta",
+    "warn": "bright_red",
+    "grid": "bright_black",
+    "axis": "default",
+    "surface": "default",
+    "background": "default",
+}
+
+
+_ANSI_VARIABLES: Final = {
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+    "border-blurred": "ansi_bright_black",
+    "block-cursor-foreground": "ansi_black",
+    "block-cursor-background": "ansi_cyan",
+    "input-cursor-text-style": "reverse",
+    "input-selection-background": "ansi_cyan",
+    "input-selection-foreground": "ansi_black",
+    "screen-selection-background": "ansi_cyan",
+    "screen-selection-foreground": "ansi_black",
+}
+"""What the framework asks of a theme of 16 colours beyond the slots."""
+
+
 @dataclass(frozen=True, slots=True)
 class Colour:
     """One slot: a colour and how text in it is set."""
@@ -54,6 +87,10 @@ class Theme:
     colours: Mapping[str, Colour]
     ansi: Mapping[str, str]
     """Slot to one of the 16 terminal colours, for terminals with no more; gaps get a default."""
+
+    def ansi_name(self, slot: str) -> str:
+        """Return the terminal colour of a slot, ``default`` for the terminal's own."""
+        return self.ansi.get(slot) or _ANSI_DEFAULTS[slot]
 
 
 def user_theme_folder() -> Path:
@@ -100,9 +137,12 @@ def load_theme(name: str, folder: Path | None = None) -> Theme:
     return Theme(name, dark, hueless, colours, ansi)
 
 
-def textual_theme(theme: Theme) -> TextualTheme:
-    """Return the theme in the framework's form; every slot is also a CSS variable."""
-    colour = {slot: value.hex for slot, value in theme.colours.items()}
+def textual_theme(theme: Theme, *, few_colours: bool = False) -> TextualTheme:
+    """Return the theme in the framework's form; every slot is also a CSS variable.
+
+    With `few_colours` it keeps to the terminal's own 16 colours and its ground.
+    """
+    colour = _css_colours(theme, few_colours=few_colours)
     return TextualTheme(
         name=theme.name,
         primary=colour["accent"],
@@ -116,14 +156,23 @@ def textual_theme(theme: Theme) -> TextualTheme:
         surface=colour["surface"],
         panel=colour["surface"],
         dark=theme.dark,
-        variables=css_variables(theme),
+        variables=css_variables(theme, few_colours=few_colours)
+        | (_ANSI_VARIABLES if few_colours else {}),
+        ansi=few_colours,
     )
 
 
-def css_variables(theme: Theme) -> dict[str, str]:
+def css_variables(theme: Theme, *, few_colours: bool = False) -> dict[str, str]:
     """Return slot to colour, named so that none hides one of the framework's own variables."""
     own = ("up", "down", "bid", "ask", "own", "position", "warn", "grid", "axis", "muted")
-    return {slot: theme.colours[slot].hex for slot in own}
+    colour = _css_colours(theme, few_colours=few_colours)
+    return {slot: colour[slot] for slot in own}
+
+
+def _css_colours(theme: Theme, *, few_colours: bool) -> dict[str, str]:
+    if few_colours:
+        return {slot: f"ansi_{theme.ansi_name(slot)}" for slot in SLOTS}
+    return {slot: value.hex for slot, value in theme.colours.items()}
 
 
 def _chain(name: str, folder: Path | None) -> list[tuple[str, dict[str, object]]]:
