@@ -53,6 +53,15 @@ BINANCE: Final = VenueName("binance")
 
 _SAMPLE: Final = 120
 
+_INTERVALS: Final = {
+    int.from_bytes(name.encode(), "big"): name
+    for name in (
+        "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d",
+        "1w", "1M",
+    )
+}  # fmt: skip
+"""Candle lengths as the scanner tells them."""
+
 
 class _Known:
     """What decoding needs of one instrument."""
@@ -93,7 +102,6 @@ class BinanceDecoder:
         self._known: dict[str, _Known] = {}
         self._by_stream: dict[bytes, _Known] = {}
         self._carried: dict[int, dict[InstrumentId, None]] = {}
-        self._kline_frame = msgspec.json.Decoder(frames.Frame[frames.Kline]).decode
         self._aggregate_frame = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
         self._scan = compiled()
         self._room = room()
@@ -134,6 +142,14 @@ class BinanceDecoder:
                             self._rows[row], c * 1_000_000, ts_recv_ns, d, e, -1, bids, asks
                         ),
                     )  # fmt: skip
+                if known == KLINE and b in _INTERVALS:
+                    (first, high), (low, last), (volume, _) = self._room[used : used + 3].tolist()
+                    return (
+                        VenueBar(
+                            self._rows[row], _INTERVALS[b], c * 1_000_000, ts_recv_ns, first, high,
+                            low, last, volume, a == 1,
+                        ),
+                    )  # fmt: skip
                 return self._rarer(known, ts_recv_ns, data)
             match kind:
                 case "http":
@@ -160,8 +176,6 @@ class BinanceDecoder:
             self._room, self._used = room(), 0
             return self.decode("recv", 0, ts_recv_ns, "", data)
         try:
-            if kind == KLINE:
-                return self._kline(self._kline_frame(data).data, ts_recv_ns)
             if kind == AGGREGATE:
                 return self._aggregates(self._aggregate_frame(data).data, ts_recv_ns)
         except (msgspec.DecodeError, UnicodeDecodeError):

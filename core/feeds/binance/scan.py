@@ -10,6 +10,8 @@ exactly as the parser would::
      "B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}
     {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,
      "p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}
+
+and candles, of which a sample is in `frames`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from core.engine.compiled import entry
+from core.feeds.binance import tokens
 from core.model.market import Levels
 
 Layout: TypeAlias = npt.NDArray[np.int64]
@@ -39,7 +42,7 @@ Text: TypeAlias = bytes
 """To the compiled code a bare pointer: it is not counted, and two registers pass a frame."""
 
 OTHER, QUOTE, TRADE, DEPTH, KLINE, AGGREGATE = range(6)
-"""What `scan` found. Of the last two it tells the kind only, and of `OTHER` nothing."""
+"""What `scan` found. Of `AGGREGATE` it tells the kind only, and of `OTHER` nothing."""
 
 MAX_FRAME_BYTES: Final = 8 << 20
 """A larger frame is refused unread; a full book is a tenth of it."""
@@ -59,34 +62,6 @@ _MAX_SYMBOL: Final = _SLOT - _NAME - 1
 _MAX_DIGITS: Final = 18
 _MAX_LENGTH: Final = 40
 _TENS: Final = 10 ** np.arange(8, dtype=np.int64)
-
-
-def _token(text: str) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), np.uint8)
-
-
-_HEAD: Final = _token('{"stream":"')
-_DEPTH_HEAD: Final = _token('","data":{"e":"depthUpdate","E":')
-_TRADE_HEAD: Final = _token('","data":{"e":"trade","E":')
-_QUOTE_HEAD: Final = _token('","data":{"u":')
-_SYMBOL: Final = _token(',"s":"')
-_FIRST: Final = _token('","U":')
-_LAST: Final = _token(',"u":')
-_BIDS: Final = _token(',"b":[')
-_ASKS: Final = _token('],"a":[')
-_TRADE_ID: Final = _token('","t":')
-_TRADE_PRICE: Final = _token(',"p":')
-_TRADE_SIZE: Final = _token(',"q":')
-_TRADE_TIME: Final = _token(',"T":')
-_SOLD: Final = _token(',"m":true,"M":')
-_BOUGHT: Final = _token(',"m":false,"M":')
-_TRUE: Final = _token("true}}")
-_FALSE: Final = _token("false}}")
-_BID: Final = _token('","b":')
-_BID_SIZE: Final = _token(',"B":')
-_ASK: Final = _token(',"a":')
-_ASK_SIZE: Final = _token(',"A":')
-_END: Final = _token("}}")
 
 
 def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None:
@@ -436,16 +411,16 @@ def _depth(
     data: Text, size: int, at: int, layout: Layout, out: Levels, used: int
 ) -> tuple[int, int, int, int, int]:
     """Return (number of bids, of asks, E, U, u), -1 first when odd; levels go behind `used`."""
-    event, at = _whole(data, size, _expect(data, size, at, _DEPTH_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
-    first, at = _whole(data, size, _expect(data, size, at, _FIRST))
-    last, at = _whole(data, size, _expect(data, size, at, _LAST))
-    bids, at = _levels(data, size, _expect(data, size, at, _BIDS), layout, out, used)
-    total, at = _levels(data, size, _expect(data, size, at, _ASKS), layout, out, bids)
+    event, at = _whole(data, size, _expect(data, size, at, tokens.DEPTH_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
+    first, at = _whole(data, size, _expect(data, size, at, tokens.FIRST))
+    last, at = _whole(data, size, _expect(data, size, at, tokens.LAST))
+    bids, at = _levels(data, size, _expect(data, size, at, tokens.BIDS), layout, out, used)
+    total, at = _levels(data, size, _expect(data, size, at, tokens.ASKS), layout, out, bids)
     # The closing bracket of the asks, then the two braces.
     if at >= size or _byte(data, at) != 93:
         return -1, 0, 0, 0, 0
-    at = _expect(data, size, at + 1, _END)
+    at = _expect(data, size, at + 1, tokens.END)
     if at != size or event <= 0 or event >= MAX_MS:
         return -1, 0, 0, 0, 0
     return bids - used, total - bids, event, first, last
@@ -454,13 +429,13 @@ def _depth(
 @numba.njit(cache=True)
 def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (u, bid, bid size, ask, ask size), -1 first when odd."""
-    update, at = _whole(data, size, _expect(data, size, at, _QUOTE_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
-    bid, at = _field(data, size, _expect(data, size, at, _BID), layout, _PRICE)
-    bid_lots, at = _field(data, size, _expect(data, size, at, _BID_SIZE), layout, _SIZE)
-    ask, at = _field(data, size, _expect(data, size, at, _ASK), layout, _PRICE)
-    ask_lots, at = _field(data, size, _expect(data, size, at, _ASK_SIZE), layout, _SIZE)
-    if _expect(data, size, at, _END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
+    update, at = _whole(data, size, _expect(data, size, at, tokens.QUOTE_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
+    bid, at = _field(data, size, _expect(data, size, at, tokens.BID), layout, _PRICE)
+    bid_lots, at = _field(data, size, _expect(data, size, at, tokens.BID_SIZE), layout, _SIZE)
+    ask, at = _field(data, size, _expect(data, size, at, tokens.ASK), layout, _PRICE)
+    ask_lots, at = _field(data, size, _expect(data, size, at, tokens.ASK_SIZE), layout, _SIZE)
+    if _expect(data, size, at, tokens.END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
         return -1, 0, 0, 0, 0
     return update, bid, bid_lots, ask, ask_lots
 
@@ -468,23 +443,74 @@ def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, in
 @numba.njit(cache=True)
 def _trade(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (T, t, price, size, 1 if the buyer was the maker), -1 first when odd."""
-    _, at = _whole(data, size, _expect(data, size, at, _TRADE_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, _SYMBOL), layout)
-    number, at = _whole(data, size, _expect(data, size, at, _TRADE_ID))
-    price, at = _field(data, size, _expect(data, size, at, _TRADE_PRICE), layout, _PRICE)
-    lots, at = _field(data, size, _expect(data, size, at, _TRADE_SIZE), layout, _SIZE)
-    event, at = _whole(data, size, _expect(data, size, at, _TRADE_TIME))
+    _, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
+    number, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_ID))
+    price, at = _field(data, size, _expect(data, size, at, tokens.TRADE_PRICE), layout, _PRICE)
+    lots, at = _field(data, size, _expect(data, size, at, tokens.TRADE_SIZE), layout, _SIZE)
+    event, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_TIME))
     maker = 1
-    after = _expect(data, size, at, _SOLD)
+    after = _expect(data, size, at, tokens.SOLD)
     if after > size:
         maker = 0
-        after = _expect(data, size, at, _BOUGHT)
-    end = _expect(data, size, after, _TRUE)
+        after = _expect(data, size, at, tokens.BOUGHT)
+    end = _expect(data, size, after, tokens.TRUE)
     if end != size:
-        end = _expect(data, size, after, _FALSE)
+        end = _expect(data, size, after, tokens.FALSE)
     if end != size or event <= 0 or event >= MAX_MS or price <= 0 or lots <= 0:
         return -1, 0, 0, 0, 0
     return event, number, price, lots, maker
+
+
+@numba.njit(cache=True)
+def _kline(
+    data: Text, size: int, at: int, layout: Layout, out: Levels, used: int
+) -> tuple[int, int, int, int, int]:
+    """Return (1 if the candle is over, interval, t, 0, 0), -1 first when odd.
+
+    The interval is its bytes as a number, the first highest. Open, high, low, close, volume and a
+    0 go into three rows of `out` from `used` on.
+    """
+    odd = (-1, 0, 0, 0, 0)
+    _, at = _whole(data, size, _expect(data, size, at, tokens.KLINE_HEAD))
+    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
+    opened, at = _whole(data, size, _expect(data, size, at, tokens.CANDLE))
+    _, at = _whole(data, size, _expect(data, size, at, tokens.CANDLE_END))
+    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
+    at = _expect(data, size, at, tokens.INTERVAL)
+    interval = 0
+    while at < size and 48 <= _byte(data, at) <= 122 and interval < 1 << 24:
+        interval = (interval << 8) + _byte(data, at)
+        at += 1
+    _, at = _whole(data, size, _expect(data, size, at, tokens.FIRST_TRADE))
+    _, at = _whole(data, size, _expect(data, size, at, tokens.LAST_TRADE))
+    first, at = _field(data, size, _expect(data, size, at, tokens.OPEN), layout, _PRICE)
+    last, at = _field(data, size, _expect(data, size, at, tokens.CLOSE), layout, _PRICE)
+    high, at = _field(data, size, _expect(data, size, at, tokens.HIGH), layout, _PRICE)
+    low, at = _field(data, size, _expect(data, size, at, tokens.LOW), layout, _PRICE)
+    volume, at = _field(data, size, _expect(data, size, at, tokens.VOLUME), layout, _SIZE)
+    _, at = _whole(data, size, _expect(data, size, at, tokens.TRADES))
+    over = 1
+    after = _expect(data, size, at, tokens.OVER)
+    if after > size:
+        over = 0
+        after = _expect(data, size, at, tokens.FORMING)
+    # Turnover and takers' parts are not used, whatever text they are.
+    at = _expect(data, size, _stream(data, size, after), tokens.TAKER)
+    at = _expect(data, size, _stream(data, size, at), tokens.TAKER_QUOTE)
+    at = _expect(data, size, _stream(data, size, at), tokens.UNUSED)
+    at = _expect(data, size, _stream(data, size, at), tokens.KLINE_END)
+    if at != size or opened <= 0 or opened >= MAX_MS or used + 3 > out.shape[0]:
+        return odd
+    if min(first, last, high, low, volume) < 0:
+        return odd
+    out[used, 0] = first
+    out[used, 1] = high
+    out[used + 1, 0] = low
+    out[used + 1, 1] = last
+    out[used + 2, 0] = volume
+    out[used + 2, 1] = 0
+    return over, interval, opened, 0, 0
 
 
 @numba.njit(cache=True)
@@ -495,15 +521,15 @@ def scan(
 
     Returns its kind, the row of its instrument and five figures in ticks, lots and milliseconds:
     `QUOTE`: u, bid, bid size, ask, ask size; `TRADE`: T, t, price, size, 1 if the buyer was the
-    maker; `DEPTH`: number of bids and of asks in `out` from row `used` on, E, U, u. What is not
-    spelt as known, not exact, or has no room in `out`, is `OTHER`.
+    maker; `DEPTH`: number of bids and of asks in `out` from row `used` on, E, U, u; `KLINE`: see
+    `_kline`. What is not spelt as known, not exact, or has no room in `out`, is `OTHER`.
     """
     other = (0, 0, 0, 0, 0, 0, 0)
     size = len(data)
     if size > MAX_FRAME_BYTES:
         return other
     text = _text(data)
-    start = _expect(text, size, 0, _HEAD)
+    start = _expect(text, size, 0, tokens.HEAD)
     at = start
     while at < size and _byte(text, at) != 64:
         at += 1
@@ -512,8 +538,6 @@ def scan(
     if at + 2 >= size:
         return other
     letter = _byte(text, at + 1)
-    if letter == 107:  # kline
-        return (4, 0, 0, 0, 0, 0, 0)
     if letter == 97:  # aggTrade
         return (5, 0, 0, 0, 0, 0, 0)
     row = _row(text, start, at, table)
@@ -531,6 +555,9 @@ def scan(
     elif letter == 100:  # depth
         kind = 3
         a, b, c, d, e = _depth(text, size, at, table[row], out, used)
+    elif letter == 107:  # kline
+        kind = 4
+        a, b, c, d, e = _kline(text, size, at, table[row], out, used)
     return (kind, row, a, b, c, d, e) if a >= 0 else other
 
 

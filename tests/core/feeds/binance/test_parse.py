@@ -22,6 +22,7 @@ from core.feeds.binance.scan import (
     table,
 )
 from core.feeds.binance.scan import DEPTH as DEPTH_KIND
+from core.feeds.binance.scan import KLINE as KLINE_KIND
 from core.feeds.binance.scan import QUOTE as QUOTE_KIND
 from core.feeds.binance.scan import TRADE as TRADE_KIND
 from core.model.ids import InstrumentId, VenueName
@@ -59,6 +60,13 @@ AGGREGATE = (
     b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1616176861895,"s":"BTCUSDT",'
     b'"a":640283266,"p":"58942.01000000","q":"0.00035000","f":716849523,"l":716849523,'
     b'"T":1616176861893,"m":false,"M":true}}'
+)
+
+KLINE = (
+    b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161255343,"s":"BTCUSDT","k":{'
+    b'"t":1723161240000,"T":1723161299999,"s":"BTCUSDT","i":"1m","f":100,"L":200,'
+    b'"o":"61837.63000000","c":"61837.64000000","h":"61838.00000000","l":"61837.00000000",'
+    b'"v":"15.47321000","n":100,"x":false,"q":"1.0","V":"500","Q":"0.5","B":"0"}}}'
 )
 
 
@@ -230,7 +238,7 @@ def test_rubbish_is_rejected_never_raised(decoder: BinanceDecoder, data: bytes) 
 
 
 def test_every_truncation_of_every_kind_is_rejected(decoder: BinanceDecoder) -> None:
-    for whole in (TRADE, QUOTE, AGGREGATE, DEPTH):
+    for whole in (TRADE, QUOTE, AGGREGATE, DEPTH, KLINE):
         for length in range(len(whole)):
             rejection(decoder, whole[:length])
 
@@ -302,6 +310,33 @@ def test_scanner_reads_quotes_and_trades_as_the_parser_or_leaves_them(
         assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
 
 
+@given(
+    texts, texts, st.sampled_from(["1m", "1M", "12h", "7m", "", "1\\n", "1month"]),
+    st.sampled_from(["true", "false", "null"]), st.sampled_from(["0", "-1", "01", "12345678901"]),
+    st.sampled_from(["1.5", "", "\\u0031", "\n", '"']),
+)  # fmt: skip
+def test_scanner_reads_candles_as_the_parser_or_leaves_them(
+    price: str, size: str, interval: str, over: str, trade: str, turnover: str
+) -> None:
+    item = Instrument(
+        id=BTC, venue=VenueName("binance"), venue_symbol="BTCUSDT", base="BTC", quote="USDT",
+        price_tick=Decimal("0.01"), size_lot=Decimal("0.00001"),
+    )  # fmt: skip
+    for place in "oclh":
+        prices = dict.fromkeys("oclh", "61837.63000000") | {place: price}
+        data = (
+            '{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161255343,"s":"BTCUSDT",'
+            f'"k":{{"t":1723161240000,"T":1723161299999,"s":"BTCUSDT","i":"{interval}",'
+            f'"f":{trade},"L":{trade},"o":"{prices["o"]}","c":"{prices["c"]}",'
+            f'"h":"{prices["h"]}","l":"{prices["l"]}","v":"{size}","n":100,"x":{over},'
+            f'"q":"{turnover}","V":"0.5","Q":"0.5","B":"0"}}}}}}'
+        ).encode()
+        scanned = BinanceDecoder(instruments=[item])
+        parsed = BinanceDecoder(instruments=[item])
+        parsed._scan = lambda data, rows, out, used: (OTHER, 0, 0, 0, 0, 0, 0)
+        assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
+
+
 def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) -> None:
     plans = [layout(item.venue_symbol, item.price_tick, item.size_lot) for item in (nkn, btc)]
     rows = table([plan for plan in plans if plan is not None])
@@ -317,6 +352,11 @@ def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) ->
         )  # fmt: skip
         assert read(TRADE.replace(b'"m":true', b'"m":false'), rows, out, 0)[-1] == 0
         assert read(DEPTH, rows, out, BLOCK - 2)[0] == OTHER
+        assert read(KLINE, rows, out, 0) == (
+            KLINE_KIND, 1, 0, int.from_bytes(b"1m", "big"), 1723161240000, 0, 0,
+        )  # fmt: skip
+        assert out[:3].ravel().tolist() == [6183763, 6183800, 6183700, 6183764, 1547321, 0]
+        assert read(KLINE, rows, out, BLOCK - 2)[0] == OTHER
         assert read(QUOTE.replace(b"BTCUSDT", b"NKNUSDT"), rows, out, 0)[0] == OTHER
 
 
