@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widgets import Input, Static
 
 from core.model.ids import InstrumentId
@@ -23,6 +24,7 @@ SHOWN: Final = 10
 class FindScreen(ModalScreen[InstrumentId | None]):
     """Type, choose, Enter; answers with the instrument."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close", show=False),
         Binding("down", "move(1)", "down", show=False),

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -28,6 +29,7 @@ HIDDEN: Final[frozenset[tuple[str, str]]] = frozenset({("close_position", "clien
 class CommandForm(ModalScreen["Command | None"]):
     """Asks for a command's fields; answers with the parsed command."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "close", show=False),
         Binding("down", "app.focus_next", "next field", show=False),

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 
 from tui.keys import Key, show
 from tui.widgets.fields import Words
@@ -26,6 +27,7 @@ _GRAMMAR = (
 class HelpScreen(ModalScreen[None]):
     """All keys, the command line, all commands."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "close", show=False),
         Binding("j,down", "scroll(1)", "down", show=False),

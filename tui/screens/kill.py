@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 from textual.widgets import Static
 
 from tui.desk import Reply
@@ -27,6 +28,7 @@ LEVELS: Final[tuple[tuple[Level, str], ...]] = (
 class KillScreen(ModalScreen[Reply | None]):
     """Enter chooses, a second Enter does it."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "close", show=False),
         Binding("up,k", "move(-1)", "up", show=False),

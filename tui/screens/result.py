@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
 from textual.screen import ModalScreen
+from textual.types import CSSPathType
 
 from tui.widgets.fields import Words
 
@@ -22,6 +23,7 @@ _NEWEST: Final = 200
 class ResultScreen(ModalScreen[None]):
     """A page of text that scrolls both ways."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "close", show=False),
         Binding("j,down", "scroll(0,1)", "down", show=False),

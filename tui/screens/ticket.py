@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.timer import Timer
+from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -54,6 +55,7 @@ class Prefill:
 class TicketScreen(ModalScreen[Reply | None]):
     """Edits one order and sends it at most once; stays open until the outcome is known."""
 
+    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "close", show=False),
         Binding("f9", "send", "send", show=False),

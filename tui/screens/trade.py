@@ -57,6 +57,8 @@ _NOTICE_S: Final = 4.0
 _SLOW_S: Final = 0.5
 """What changes with time alone is drawn this often."""
 _SPARK_S: Final = 5.0
+_BOOK_S: Final = 0.15
+"""Levels of the book are drawn no more often: nobody reads sizes faster, and rows cost bytes."""
 
 
 class TradeScreen(Screen[None]):
@@ -84,6 +86,8 @@ class TradeScreen(Screen[None]):
         self._alerts_seen = 0
         self._slow_due = 0.0
         self._spark_due = 0.0
+        self._book_due = 0.0
+        self._book_waits = False
         self._price_drawn: tuple[InstrumentId | None, int] = (None, 0)
         self._last_state = ""
         self._timer: Timer | None = None
@@ -184,7 +188,7 @@ class TradeScreen(Screen[None]):
         self._watch()
         with self.app.batch_update():
             self._draw_chart(dirty)
-            self._draw_book(dirty, everything)
+            self._draw_book(dirty, everything, now)
             self._draw_lists(dirty, everything, slow)
             if slow or everything or dirty & {"status", "alerts"}:
                 self._draw_words(now)
@@ -273,14 +277,18 @@ class TradeScreen(Screen[None]):
             position=replica.positions.get(item.id),
         )
 
-    def _draw_book(self, dirty: set[Topic], everything: bool) -> None:
+    def _draw_book(self, dirty: set[Topic], everything: bool, now: float) -> None:
         item = self.instrument
         if item is None:
             return
         ladder, tape = self.query_one("#ladder", RowsWidget), self.query_one("#tape", RowsWidget)
-        if ladder.display and (everything or dirty & {"book", "orders", "feeds", "status"}):
+        self._book_waits |= bool(dirty & {"book", "tape"})
+        due = self._book_waits and now >= self._book_due
+        if due:
+            self._book_waits, self._book_due = False, now + _BOOK_S
+        if ladder.display and (everything or due or dirty & {"orders", "feeds", "status"}):
             self.draw_ladder_now()
-        if tape.display and (everything or "tape" in dirty):
+        if tape.display and (everything or due):
             width, height = tape.size
             rows = draw_tape(
                 list(self.replica.tape),
