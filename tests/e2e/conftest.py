@@ -488,20 +488,25 @@ timeout_s = 2.0
 """For tests that wait for orders whose outcome is unknown."""
 
 
-def make_home(text: str = SETTINGS) -> Iterator[Home]:
+@contextlib.contextmanager
+def opened_home(text: str = SETTINGS) -> Iterator[Home]:
+    """Make a home; whatever happens, nothing of it is left."""
     # Not tmp_path: a unix socket's path may have 107 bytes at most.
     root = Path(tempfile.mkdtemp(prefix="clx-"))
     (root / "run").mkdir(mode=0o700)
     made = Home(root)
     made.configure(text)
-    yield made
-    made.close()
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        yield made
+    finally:
+        made.close()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    yield from make_home()
+    with opened_home() as made:
+        yield made
 
 
 @pytest.fixture
@@ -513,7 +518,7 @@ def running(home: Home) -> Home:
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Home]:
     """One running home for all tests of a module that leave it as they found it."""
-    for made in make_home(SETTINGS + QUICK):
+    with opened_home(SETTINGS + QUICK) as made:
         made.clx("daemon", "start")
         yield made
 
