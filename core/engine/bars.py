@@ -20,7 +20,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from core.engine.compiled import entry
+from core.engine.compiled import address, entry, view
 from core.model.ids import InstrumentId
 from core.model.market import Bar, FormingBar, Timeframe, Trade
 
@@ -86,7 +86,7 @@ def _close(row: Rows, closed: Rows, trusted: int) -> int:
     return 1 if 0 <= trusted <= row[0] else _PARTIAL
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: int) -> int:
     """Add one trade; returns flags, and puts the bars it closed in `closed`."""
     flags = 0
@@ -136,17 +136,27 @@ def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
     return flags
 
 
+@numba.njit(cache=True)
+def _on_trade_at(state: int, closed: int, ts: int, recv: int, price: int, lots: int) -> int:
+    """Do `_on_trade` with the addresses of its arrays."""
+    flags: int = _on_trade(view(state, 9, 9), view(closed, 8, CLOSED_WIDTH), ts, recv, price, lots)
+    return flags
+
+
 @cache
 def _kernels() -> tuple[Callable[..., int], Callable[..., int]]:
     """Compile or load the kernels, once a process."""
     state, closed = np.zeros((9, 9), np.int64), np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
-    return entry(_on_trade, state, closed, 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
+    at = address(state), address(closed)
+    return entry(_on_trade_at, *at, 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
 
 
 class BarBuilder:
     """The forming bars of one instrument."""
 
-    __slots__ = ("_add", "_closed", "_instrument_id", "_state", "_tick")
+    __slots__ = (
+        "_add", "_closed", "_closed_at", "_instrument_id", "_state", "_state_at", "_tick",
+    )  # fmt: skip
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self._instrument_id = instrument_id
@@ -157,6 +167,8 @@ class BarBuilder:
         self._state[8, _SKEW_MINUTE] = -1
         self._closed: Rows = np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
         self._closed[:, OWN] = 1
+        self._state_at = address(self._state)
+        self._closed_at = address(self._closed)
         self._add, self._tick = _kernels()
 
     def on_trade(self, trade: Trade) -> int:
@@ -166,8 +178,8 @@ class BarBuilder:
         partial bar ended.
         """
         flags: int = self._add(
-            self._state,
-            self._closed,
+            self._state_at,
+            self._closed_at,
             trade.ts_event_ns,
             trade.ts_recv_ns,
             trade.price_ticks,

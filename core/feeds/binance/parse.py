@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import numpy as np
 
+from core.engine.compiled import address
 from core.feeds.binance import frames
 from core.feeds.binance.rule import SpotRule
 from core.feeds.binance.scan import (
@@ -105,6 +106,7 @@ class BinanceDecoder:
         self._aggregate_frame = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
         self._scan = compiled()
         self._room = room()
+        self._room_at = address(self._room)
         self._used = 0
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self.add_instruments(instruments)
@@ -119,6 +121,7 @@ class BinanceDecoder:
         plans = [known for known in self._known.values() if known.layout is not None]
         self._rows = [known.id for known in plans]
         self._table = table([known.layout for known in plans if known.layout is not None])
+        self._table_at, self._slots = address(self._table), len(self._table)
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
@@ -127,7 +130,9 @@ class BinanceDecoder:
         try:
             if kind == "recv":
                 used = self._used
-                known, row, a, b, c, d, e = self._scan(data, self._table, self._room, used)
+                known, row, a, b, c, d, e = self._scan(
+                    data, self._table_at, self._slots, self._room_at, used
+                )
                 if known == QUOTE:
                     return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
                 if known == TRADE:
@@ -174,6 +179,7 @@ class BinanceDecoder:
         if self._used and len(data) > 20 * (BLOCK - self._used):
             # It may have been a depth message the array had no room for.
             self._room, self._used = room(), 0
+            self._room_at = address(self._room)
             return self.decode("recv", 0, ts_recv_ns, "", data)
         try:
             if kind == AGGREGATE:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import intrinsic, overload
 
-from core.engine.compiled import entry
+from core.engine.compiled import address, entry, view
 from core.feeds.binance import tokens
 from core.model.market import Levels
 
@@ -513,7 +513,7 @@ def _kline(
     return over, interval, opened, 0, 0
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, forceinline=True)
 def scan(
     data: bytes, table: Table, out: Levels, used: int
 ) -> tuple[int, int, int, int, int, int, int]:
@@ -561,16 +561,28 @@ def scan(
     return (kind, row, a, b, c, d, e) if a >= 0 else other
 
 
-Scan: TypeAlias = Callable[[bytes, Table, Levels, int], tuple[int, int, int, int, int, int, int]]
+@numba.njit(cache=True)
+def _scan_at(
+    data: bytes, table: int, slots: int, out: int, used: int
+) -> tuple[int, int, int, int, int, int, int]:
+    """Do `scan` with the addresses of its arrays."""
+    found: tuple[int, int, int, int, int, int, int] = scan(
+        data, view(table, slots, _WIDTH), view(out, BLOCK, 2), used
+    )
+    return found
+
+
+Scan: TypeAlias = Callable[[bytes, int, int, int, int], tuple[int, int, int, int, int, int, int]]
 
 
 @cache
 def compiled() -> Scan:
     """Compile or load the scanner, once a process.
 
-    Its data must be bytes, its arrays C-ordered int64: as `table` and `room` make them.
+    It takes the address of a `table`, its number of rows, and the address of a `room`.
     """
-    return entry(scan, b"{}", table([]), room(), 0)
+    rows, out = table([]), room()
+    return entry(_scan_at, b"{}", address(rows), len(rows), address(out), 0)
 
 
 def room() -> Levels:

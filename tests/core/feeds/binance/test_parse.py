@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.engine.compiled import address
 from core.feeds.binance.parse import BinanceDecoder
 from core.feeds.binance.scan import (
     BLOCK,
@@ -306,7 +307,7 @@ def test_scanner_reads_quotes_and_trades_as_the_parser_or_leaves_them(
     ):
         scanned = BinanceDecoder(instruments=[item])
         parsed = BinanceDecoder(instruments=[item])
-        parsed._scan = lambda data, rows, out, used: (OTHER, 0, 0, 0, 0, 0, 0)
+        parsed._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
         assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
 
 
@@ -333,7 +334,7 @@ def test_scanner_reads_candles_as_the_parser_or_leaves_them(
         ).encode()
         scanned = BinanceDecoder(instruments=[item])
         parsed = BinanceDecoder(instruments=[item])
-        parsed._scan = lambda data, rows, out, used: (OTHER, 0, 0, 0, 0, 0, 0)
+        parsed._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
         assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
 
 
@@ -341,7 +342,12 @@ def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) ->
     plans = [layout(item.venue_symbol, item.price_tick, item.size_lot) for item in (nkn, btc)]
     rows = table([plan for plan in plans if plan is not None])
     out = room()
-    for read in (scan, compiled()):
+    for read in (
+        scan,
+        lambda data, rows, out, used: compiled()(
+            data, address(rows), len(rows), address(out), used
+        ),
+    ):
         ids = (1723161255208, 50093239189, 50093239202)
         assert read(DEPTH, rows, out, 0) == (DEPTH_KIND, 1, 2, 1, *ids)
         assert read(QUOTE, rows, out, 0) == (
