@@ -6,6 +6,7 @@ looks. Every character drawn is one cell wide: text from outside goes through `p
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
@@ -31,6 +32,12 @@ FILLED: Final[frozenset[str]] = frozenset(
     )
 )
 """Roles that paint their blanks (a background or a reversed cell), so blanks count."""
+
+
+_PLAIN_CODE: Final = 0x100
+_FILLED_CODE: Final = 0xE000
+_RUNS: Final = re.compile("( *([\u0100-\u1fff])(?: *\\2)* *|([\ue000-\uefff])\\3*| +)")
+"""One plain code with the blanks around and inside it, one filled code, or only blanks."""
 
 
 def plain(text: str) -> str:
@@ -101,15 +108,33 @@ def beside(*parts: Sequence[Row]) -> list[Row]:
 
 
 class Grid:
-    """A rectangle of cells to draw on; writing outside it is silently cut."""
+    """A rectangle of cells to draw on; writing outside it is silently cut.
 
-    __slots__ = ("_chars", "_roles", "height", "width")
+    Each cell keeps its role as one character, a code, so that a row is cut into runs by a regular
+    expression instead of cell by cell.
+    """
+
+    __slots__ = ("_chars", "_codes", "_roles", "height", "width")
 
     def __init__(self, width: int, height: int) -> None:
         self.width = max(0, width)
         self.height = max(0, height)
         self._chars = [[" "] * self.width for _ in range(self.height)]
-        self._roles = [[BLANK] * self.width for _ in range(self.height)]
+        self._codes = [[" "] * self.width for _ in range(self.height)]
+        self._roles: dict[str, str] = {}
+        """Role to code, in the order of first use."""
+
+    def code(self, role: str) -> str:
+        """Return the code of a role in this grid."""
+        code = self._roles.get(role)
+        if code is None:
+            first = _FILLED_CODE if role in FILLED else _PLAIN_CODE
+            code = self._roles[role] = chr(first + len(self._roles)) if role else " "
+        return code
+
+    def cells(self) -> tuple[list[list[str]], list[list[str]]]:
+        """Return the characters and role codes by row, for tight loops that clip by themselves."""
+        return self._chars, self._codes
 
     def put(self, x: int, y: int, text: str, role: str) -> None:
         """Write `text` from cell (`x`, `y`) on."""
@@ -120,17 +145,17 @@ class Grid:
         text = text[: self.width - x]
         end = x + len(text)
         self._chars[y][x:end] = text
-        self._roles[y][x:end] = [role] * len(text)
+        self._codes[y][x:end] = self.code(role) * len(text)
 
     def put_blank(self, x: int, y: int, text: str, role: str) -> None:
         """Write only those characters of `text` whose cell is still blank."""
         if not 0 <= y < self.height:
             return
-        chars, roles = self._chars[y], self._roles[y]
+        chars, codes, code = self._chars[y], self._codes[y], self.code(role)
         for at, char in enumerate(text, x):
             if 0 <= at < self.width and chars[at] == " ":
                 chars[at] = char
-                roles[at] = role
+                codes[at] = code
 
     def put_right(self, right: int, y: int, text: str, role: str) -> None:
         """Write `text` so that it ends before cell `right`."""
@@ -139,11 +164,7 @@ class Grid:
     def fill(self, y: int, role: str) -> None:
         """Give every cell of a row one role, keeping its characters."""
         if 0 <= y < self.height:
-            self._roles[y] = [role] * self.width
-
-    def cells(self) -> tuple[list[list[str]], list[list[str]]]:
-        """Return the raw characters and roles by row, for tight loops that clip by themselves."""
-        return self._chars, self._roles
+            self._codes[y] = [self.code(role)] * self.width
 
     def last_room(self, y: int, length: int, over: frozenset[str]) -> int | None:
         """Return where the rightmost stretch of `length` cells without other roles begins.
@@ -152,34 +173,31 @@ class Grid:
         """
         if not 0 <= y < self.height or length <= 0:
             return None
+        free_codes = {self.code(role) for role in over}
         free = 0
         for x in range(self.width - 1, -1, -1):
-            free = free + 1 if self._chars[y][x] == " " or self._roles[y][x] in over else 0
+            free = free + 1 if self._chars[y][x] == " " or self._codes[y][x] in free_codes else 0
             if free == length:
                 return x
         return None
 
     def row(self, y: int) -> Row:
-        """Return one row as merged runs."""
-        chars, roles = self._chars[y], self._roles[y]
-        if not chars:
-            return ()
-        out: list[Run] = []
-        start, role = 0, roles[0]
-        for at in range(1, len(roles)):
-            other = roles[at]
-            if other is role or other == role:
-                continue
-            if other == BLANK and role not in FILLED and chars[at] == " ":
-                continue
-            if role == BLANK and other not in FILLED:
-                role = other
-                continue
-            out.append(("".join(chars[start:at]), role))
-            start, role = at, other
-        out.append(("".join(chars[start:]), role))
-        return tuple(out)
+        """Return one row as merged runs: blank cells join the runs beside them."""
+        return self._cut(y, {code: role for role, code in self._roles.items()})
 
     def rows(self) -> list[Row]:
         """Return all rows as merged runs."""
-        return [self.row(y) for y in range(self.height)]
+        roles = {code: role for role, code in self._roles.items()}
+        return [self._cut(y, roles) for y in range(self.height)]
+
+    def _cut(self, y: int, roles: dict[str, str]) -> Row:
+        text, codes = "".join(self._chars[y]), "".join(self._codes[y])
+        if codes.isspace():
+            return ((text, BLANK),)
+        out: list[Run] = []
+        at = 0
+        for run, code, filled in _RUNS.findall(codes):
+            end = at + len(run)
+            out.append((text[at:end], roles[code or filled] if code or filled else BLANK))
+            at = end
+        return tuple(out)

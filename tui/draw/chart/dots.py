@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid
 
 _BITS: Final = (0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80)
 """Braille bit by 2 * dot row + dot column inside a cell."""
+_BRAILLE: Final = tuple(chr(0x2800 + bits) for bits in range(256))
 _FAR: Final = 3
 """A line may leave its pane by this many panes; beyond, its slope no longer matters."""
+
+
+class Stroke(NamedTuple):
+    """How a line is drawn."""
+
+    role: str
+    dotted: bool
+    """Only every third dot is set."""
+    mark: str
+    """The character where there is no braille."""
 
 
 class Dots:
@@ -25,50 +35,69 @@ class Dots:
         self.height = height
         self._glyphs = glyphs
         self._bits = [0] * (width * height)
-        self._marks: dict[int, tuple[str, str]] = {}
-        """Cell number to (role, mark where there is no braille)."""
+        self._marks: dict[int, Stroke] = {}
+        """Cell number to the newest line through it."""
 
     def polyline(
-        self, points: Sequence[tuple[int, int]], role: str, *, dotted: bool, mark: str
+        self,
+        x: int,
+        step: int,
+        values: Sequence[float],
+        value_range: tuple[float, float],
+        style: Stroke,
     ) -> None:
-        """Join points (dot x ascending, dot y) with lines; `dotted` keeps every third dot."""
-        bits, marks, width = self._bits, self._marks, self.width
-        right, bottom = width * 2, self.height * 4
-        entry = (role, mark)
-        before: tuple[int, int] | None = None
-        for point in points:
-            x0, y0 = before or point
-            x1, y1 = before = point
-            across, down = x1 - x0, y1 - y0
-            steps = max(across, abs(down), 1)
-            half = steps // 2
-            for step in range(1, steps + 1):
-                x = x0 + (across * step + half) // steps
-                y = y0 + (down * step + half) // steps
-                if 0 <= x < right and 0 <= y < bottom and (not dotted or (x + y) % 3 == 0):
-                    cell = (y >> 2) * width + (x >> 1)
-                    bits[cell] |= _BITS[2 * (y & 3) + (x & 1)]
-                    marks[cell] = entry
+        """Join values `step` dots apart, the first at dot column `x`; NaN breaks the line.
+
+        `value_range` is the bottom and the top edge. A line leaves at the right angle, but values
+        far outside are drawn as if a few panes away.
+        """
+        low, high = value_range
+        dots = self.height * 4
+        if high <= low or not dots:
+            return
+        scale = dots / (high - low)
+        least, most = low - (high - low) * _FAR, high + (high - low) * _FAR
+        far = dots * _FAR
+        dot, half = self._dot, step // 2
+        before: int | None = None
+        for value in values:
+            if value != value:  # NaN, asked the cheapest way
+                before = None
+            else:
+                value = least if value < least else most if value > most else value
+                # Truncation is rounding down only above zero.
+                y = int((high - value) * scale + far) - far
+                if before is None:
+                    dot(x, y, style)
+                elif -2 < y - before < 2 and step == 2:
+                    dot(x - 1, before, style)
+                    dot(x, y, style)
+                else:
+                    across, down = step, y - before
+                    steps = across if across > abs(down) else abs(down)
+                    for number in range(1, steps + 1):
+                        dot(
+                            x - step + (across * number + half) // steps,
+                            before + (down * number + steps // 2) // steps,
+                            style,
+                        )
+                before = y
+            x += step
+
+    def _dot(self, x: int, y: int, style: Stroke) -> None:
+        width = self.width
+        if 0 <= x < width * 2 and 0 <= y < self.height * 4 and not (style.dotted and (x + y) % 3):
+            cell = (y >> 2) * width + (x >> 1)
+            self._bits[cell] |= _BITS[2 * (y & 3) + (x & 1)]
+            self._marks[cell] = style
 
     def draw_on(self, grid: Grid, *, after: int = -1, blank_only: bool = False) -> None:
         """Put the dots on a grid of the same size, right of column `after`."""
         width, braille, bits = self.width, self._glyphs.braille, self._bits
-        chars, roles = grid.cells()
-        for cell, (role, mark) in self._marks.items():
+        chars, codes = grid.cells()
+        code_of = {style: grid.code(style.role) for style in set(self._marks.values())}
+        for cell, style in self._marks.items():
             y, x = divmod(cell, width)
             if x > after and not (blank_only and chars[y][x] != " "):
-                chars[y][x] = chr(0x2800 + bits[cell]) if braille else mark
-                roles[y][x] = role
-
-
-def dot_row(value: float, low: float, high: float, rows: int) -> int | None:
-    """Return the dot row of a value in `rows` cells, None when it cannot be drawn.
-
-    Values outside keep their distance, so that a line leaves the pane at the right angle, but
-    never more than a few panes of it.
-    """
-    if not math.isfinite(value) or high <= low:
-        return None
-    dots = rows * 4
-    at = (high - value) / (high - low)
-    return math.floor(min(max(at, 1.0 - _FAR), float(_FAR)) * dots)
+                chars[y][x] = _BRAILLE[bits[cell]] if braille else style.mark
+                codes[y][x] = code_of[style]

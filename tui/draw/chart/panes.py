@@ -21,19 +21,25 @@ def draw_volume(view: ChartView, x0: int, x1: int) -> Grid:
         return grid
     columns = view.glyphs.columns
     steps = len(columns) - 1
-    width = max(1, view.pitch - 1)
+    width, shift = max(1, view.pitch - 1), int(view.pitch >= 3) - x0
+    chars, codes = grid.cells()
+    most, per_lot = rows * steps, rows * steps / view.volume_top
     bars = [(i, view.bars.volume[i], "volume") for i in view.visible(x0, x1)]
     if view.forming is not None:
         bars.append((view.count, view.forming.volume_lots, "volume_now"))
     for index, volume, role in bars:
         if volume <= 0:
             continue
-        units = max(1, round(min(1.0, volume / view.volume_top) * rows * steps))
-        x = view.x_of(index) - x0 + (view.pitch >= 3)
-        for y in range(rows):
-            part = min(steps, max(0, units - (rows - 1 - y) * steps))
-            if part:
-                grid.put(x, y, columns[part] * width, role)
+        units = min(most, max(1, round(volume * per_lot)))
+        first = view.x_of(index) + shift
+        code = grid.code(role)
+        for x in range(max(0, first), min(grid.width, first + width)):
+            left, y = units, rows
+            while left > 0:
+                y -= 1
+                chars[y][x] = columns[left] if left < steps else columns[steps]
+                codes[y][x] = code
+                left -= steps
     return grid
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tui.draw.chart.dots import Dots, dot_row
+from tui.draw.chart.dots import Dots, Stroke
 from tui.draw.chart.scale import nice_step, time_step_s
 from tui.draw.chart.view import ChartView, Line, Mark, PriceLine
 from tui.draw.runs import Grid
@@ -75,11 +75,14 @@ def centre(view: ChartView) -> int:
 
 
 def _grid_dots(view: ChartView, grid: Grid, x0: int) -> None:
-    rows = [row for row, _ in price_steps(view)]
-    for index, _ in time_marks(view):
-        x = view.x_of(index) + centre(view) - x0
-        for row in rows:
-            grid.put(x, row, view.glyphs.dot, "grid")
+    columns = [view.x_of(index) + centre(view) - x0 for index, _ in time_marks(view)]
+    columns = [x for x in columns if 0 <= x < grid.width]
+    chars, codes = grid.cells()
+    code = grid.code("grid")
+    for row, _ in price_steps(view):
+        for x in columns:
+            chars[row][x] = view.glyphs.dot
+            codes[row][x] = code
 
 
 def _lines(view: ChartView, grid: Grid, x0: int, x1: int) -> None:
@@ -100,20 +103,12 @@ def draw_line(
 ) -> None:
     """Put an indicator line on `dots`, one bar beyond each edge so that parts join."""
     x0, x1 = columns
-    low, high = value_range
     seen = view.visible(x0, x1)
     first = max(0, seen.start - 1)
-    x, step = 2 * (view.x_of(first) + centre(view) - x0), 2 * view.pitch
-    points: list[tuple[int, int]] = []
-    for value in line.values[first : seen.stop + 1]:
-        y = dot_row(value, low, high, dots.height)
-        if y is not None:
-            points.append((x, y))
-        elif points:
-            dots.polyline(points, line.role, dotted=line.dotted, mark=mark)
-            points = []
-        x += step
-    dots.polyline(points, line.role, dotted=line.dotted, mark=mark)
+    x = 2 * (view.x_of(first) + centre(view) - x0)
+    values = line.values[first : seen.stop + 1]
+    stroke = Stroke(line.role, line.dotted, mark)
+    dots.polyline(x, 2 * view.pitch, values, value_range, stroke)
 
 
 def _candles(view: ChartView, grid: Grid, x0: int, x1: int) -> None:
@@ -137,34 +132,37 @@ def _candle(
     view: ChartView, grid: Grid, x: int, prices: tuple[int, int, int, int], *, forming: bool = False
 ) -> None:
     first, high, low, last = prices
-    scale, halves = view.scale, grid.height * 2
-    if high < scale.low or low > scale.high:
+    top_edge, last_half = view.scale.high, grid.height * 2 - 1
+    if high < view.scale.low or low > top_edge:
         return
     rises = last >= first
-    top, bottom = scale.part(high, halves), scale.part(low, halves)
-    opened, closed = scale.part(first, halves), scale.part(last, halves)
-    body_top, body_bottom = (closed, opened) if rises else (opened, closed)
+    per_tick = (last_half + 1) / (top_edge - view.scale.low)
+    top = max(0, int((top_edge - high) * per_tick))
+    bottom = min(last_half, int((top_edge - low) * per_tick))
+    upper, lower = (last, first) if rises else (first, last)
+    body_top = min(last_half, max(0, int((top_edge - upper) * per_tick)))
+    body_bottom = min(last_half, max(0, int((top_edge - lower) * per_tick)))
     glyphs = view.glyphs
     role = ("up_now" if rises else "down_now") if forming else ("up" if rises else "down")
-    if view.pitch >= 3:
+    wide = view.pitch >= 3
+    if wide:
         table = glyphs.wide_up if rises else glyphs.wide_down
-        for y in range(top >> 1, (bottom >> 1) + 1):
-            grid.put(x, y, table[_cell(y, top, bottom, body_top, body_bottom)], role)
+    elif 0 <= x < grid.width:
+        table = glyphs.candle_up if rises else glyphs.candle_down
+    else:
         return
-    if not 0 <= x < grid.width:
-        return
-    table = glyphs.candle_up if rises else glyphs.candle_down
-    chars, roles = grid.cells()
+    chars, codes = grid.cells()
+    code = grid.code(role)
     for y in range(top >> 1, (bottom >> 1) + 1):
-        chars[y][x] = table[_cell(y, top, bottom, body_top, body_bottom)]
-        roles[y][x] = role
-
-
-def _cell(y: int, top: int, bottom: int, body_top: int, body_bottom: int) -> int:
-    upper, lower = 2 * y, 2 * y + 1
-    first = 2 if body_top <= upper <= body_bottom else 1 if top <= upper <= bottom else 0
-    second = 2 if body_top <= lower <= body_bottom else 1 if top <= lower <= bottom else 0
-    return 3 * first + second
+        half = 2 * y
+        shape = 6 if body_top <= half <= body_bottom else 3 if top <= half <= bottom else 0
+        half += 1
+        shape += 2 if body_top <= half <= body_bottom else 1 if top <= half <= bottom else 0
+        if wide:
+            grid.put(x, y, table[shape], role)
+        else:
+            chars[y][x] = table[shape]
+            codes[y][x] = code
 
 
 def _last_price_line(view: ChartView, grid: Grid, x0: int) -> None:
@@ -188,19 +186,15 @@ def _fan(view: ChartView, grid: Grid, x0: int) -> None:
         return
     end = start + min(max(2, fan.bars * view.pitch), room)
     dots = Dots(grid.width, grid.height, view.glyphs)
-    role = "predict"
+    x, step = 2 * (start - x0) + 1, 2 * (end - start) - 1
     for value, dotted in ((fan.low, True), (fan.high, True), (fan.middle, False)):
-        y0 = dot_row(fan.start, scale.low, scale.high, grid.height)
-        y1 = dot_row(value, scale.low, scale.high, grid.height)
-        if y0 is None or y1 is None:
-            return
-        points = [(2 * (start - x0) + 1, y0), (2 * (end - x0), y1)]
-        dots.polyline(points, role, dotted=dotted, mark=view.glyphs.dot)
+        stroke = Stroke("predict", dotted, view.glyphs.dot)
+        dots.polyline(x, step, (fan.start, value), (scale.low, scale.high), stroke)
     dots.draw_on(grid, after=start - x0, blank_only=True)
     arrow = view.glyphs.arrow_flat
     if abs(fan.p_up - 0.5) >= 0.02:
         arrow = view.glyphs.arrow_up if fan.p_up > 0.5 else view.glyphs.arrow_down
-    grid.put(end + 1 - x0, scale.part(fan.middle, grid.height), arrow, role)
+    grid.put(end + 1 - x0, scale.part(fan.middle, grid.height), arrow, "predict")
 
 
 def _price_line(view: ChartView, grid: Grid, x0: int, line: PriceLine) -> None:
