@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hashlib
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -39,6 +40,9 @@ from store.watchlist import load_watchlist, save_watchlist
 FEEDS: Final = {"binance": BinanceFeed}
 """Feed and venue kinds by name; `clx.modes.VENUES` lists the same names."""
 
+KEPT_MARKETS: Final = 5
+"""Journals of simulated markets kept, the present one included."""
+
 PAPER_DEPTH: Final = 100
 """Levels a side that a paper taker can reach."""
 
@@ -53,6 +57,7 @@ class Assembly:
             ConfigError: Settings contradict each other.
         """
         settings = _with_watchlist(settings, paths)
+        self.emulator = emulator
         self.settings = _pointed_at(settings, emulator) if emulator else settings
         self.paths = paths
         self.clock: Clock = SystemClock()
@@ -61,8 +66,17 @@ class Assembly:
         check_modes(settings)
 
     def journal(self) -> Journal:
-        """Open the journal of this mode: money of different modes never mixes."""
-        return SqliteJournal(self.paths.journal(self.settings.mode))
+        """Open the journal of this account: money of different modes never mixes.
+
+        An emulator's account lives as long as its process, so each one has a journal of its own;
+        those of markets long gone are removed, the newest few are kept.
+        """
+        if self.emulator is None:
+            return SqliteJournal(self.paths.journal(self.settings.mode))
+        account = hashlib.sha256(self.emulator.api_key.encode()).hexdigest()[:8]
+        journal = SqliteJournal(self.paths.journal(f"sim-{account}"))
+        _forget_old_markets(self.paths, KEPT_MARKETS)
+        return journal
 
     def feeds(self) -> dict[VenueName, BinanceFeed]:
         """Build the feeds."""
@@ -203,6 +217,13 @@ def _keep_watchlist(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -
         now = tuple(fact.watchlist)
         if now != (load_watchlist(paths.watchlist) or before):
             save_watchlist(paths.watchlist, now)
+
+
+def _forget_old_markets(paths: Paths, keep: int) -> None:
+    found = sorted(paths.data.glob("journal-sim-*.sqlite"), key=lambda path: path.stat().st_mtime)
+    for old in found[:-keep]:
+        for part in paths.data.glob(f"{old.name}*"):
+            part.unlink(missing_ok=True)
 
 
 def _depth(engine: Callable[[], Engine], instrument_id: InstrumentId) -> Ladder | None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from clx.compose import Assembly, check_modes
+from clx.compose import KEPT_MARKETS, Assembly, check_modes
 from clx.sim import EmulatorAddress
 from core.model.errors import ConfigError
 from core.model.settings import Settings
@@ -33,22 +33,35 @@ def test_an_unknown_venue_is_refused_with_the_nearest() -> None:
         check_modes(settings(feeds={"binanse": {}}))
 
 
-def test_sim_mode_points_feed_and_venue_at_the_emulator_and_keeps_the_rest(paths: Paths) -> None:
-    emulator = EmulatorAddress(
+def emulator(key: str) -> EmulatorAddress:
+    return EmulatorAddress(
         pid=1,
         port=9,
-        api_key="key",
+        api_key=key,
         api_secret="hidden",
         rest_url="http://127.0.0.1:9",
         stream_url="ws://127.0.0.1:9",
         ws_api_url="ws://127.0.0.1:9/ws-api/v3",
     )
+
+
+def test_each_simulated_market_has_its_own_journal_and_old_ones_go(paths: Paths) -> None:
+    paths.data.mkdir(parents=True)
+    for key in "abcdefgh":
+        Assembly(settings(), paths, emulator(key)).journal().close()
+    again = Assembly(settings(), paths, emulator("h"))
+    again.journal().close()
+    assert len(list(paths.data.glob("journal-sim-*.sqlite"))) == KEPT_MARKETS
+    assert not (paths.data / "journal-sim.sqlite").exists()
+
+
+def test_sim_mode_points_feed_and_venue_at_the_emulator_and_keeps_the_rest(paths: Paths) -> None:
     chosen = settings(feeds={"binance": {"snapshot_levels": 100}})
-    made = Assembly(chosen, paths, emulator).settings
+    made = Assembly(chosen, paths, emulator("key")).settings
     assert made.feeds["binance"].rest_url == "http://127.0.0.1:9"
     assert made.feeds["binance"].snapshot_levels == 100
     assert made.venues["binance"].api_secret.get_secret_value() == "hidden"
-    assert "hidden" not in repr(made) + repr(emulator)
+    assert "hidden" not in repr(made) + repr(emulator("key"))
 
 
 def test_a_kept_watchlist_wins_over_the_settings(paths: Paths) -> None:
