@@ -21,11 +21,12 @@ def test_no_key_is_one_that_plain_terminals_confuse():
 
 
 def test_every_binding_of_every_screen_can_be_sent_by_a_plain_terminal():
-    from tui.screens import find, form, help, kill, result, ticket, trade
+    from tui.screens import find, form, kill, result, ticket, trade
+    from tui.screens.help import HelpScreen
     from tui.widgets.fields import Choice, PressButton
 
     classes = (
-        ClxApp, find.FindScreen, form.CommandForm, help.HelpScreen, kill.KillScreen,
+        ClxApp, find.FindScreen, form.CommandForm, HelpScreen, kill.KillScreen,
         result.ResultScreen, ticket.TicketScreen, trade.TradeScreen, Choice, PressButton,
     )  # fmt: skip
     for kind in classes:
