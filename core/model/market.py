@@ -99,7 +99,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     update_id: int
 
 
-class BookSnapshot(msgspec.Struct, frozen=True):
+class BookSnapshot(msgspec.Struct, frozen=True, gc=False):
     """A full or top-n image of the book."""
 
     instrument_id: InstrumentId
@@ -110,7 +110,7 @@ class BookSnapshot(msgspec.Struct, frozen=True):
     asks: Levels
 
 
-class BookDelta(msgspec.Struct, frozen=True):
+class BookDelta(msgspec.Struct, frozen=True, gc=False):
     """Changed levels, absolute sizes, with the venue's sequence numbers."""
 
     instrument_id: InstrumentId
