@@ -71,6 +71,10 @@ _DOTTED: Final = frozenset(("line_1", "line_2", "line_3", "band", "predict"))
 """Roles drawn in dots, which an underline would drown."""
 
 
+_COERCED: Final = frozenset(("C.UTF-8", "C.utf8", "UTF-8"))
+"""What Python itself sets LC_CTYPE to under LANG=C (PEP 538); it says nothing of the terminal."""
+
+
 class Look:
     """The styles of every role, and the glyphs to draw with."""
 
@@ -151,8 +155,11 @@ def glyphs_wanted(setting: str, env: Mapping[str, str] = os.environ) -> GlyphSet
     """Return the glyph set: as set, else blocks where the locale is UTF-8."""
     if setting in {"block", "ascii"}:
         return "ascii" if setting == "ascii" else "block"
-    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "UTF-8"
-    plain = "UTF" not in locale.upper() and locale not in {"C", "POSIX"}
+    everywhere, kind, language = (env.get(key, "") for key in ("LC_ALL", "LC_CTYPE", "LANG"))
+    if kind in _COERCED and language in {"C", "POSIX"}:
+        kind = ""
+    locale = everywhere or kind or language or "UTF-8"
+    plain = "UTF" not in locale.upper()
     return "ascii" if plain or env.get("TERM") == "linux" else "block"
 
 

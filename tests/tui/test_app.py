@@ -17,6 +17,7 @@ from tui.screens.form import CommandForm
 from tui.screens.help import help_text
 from tui.screens.result import ResultScreen
 from tui.screens.ticket import TicketScreen
+from tui.style import glyphs_wanted
 
 SIZES = [(80, 24), (100, 30), (120, 36), (160, 48), (240, 60)]
 
@@ -138,6 +139,25 @@ async def test_a_plain_locale_is_drawn_in_ascii(opened, look, monkeypatch):
     monkeypatch.setenv("LANG", "de_DE.ISO-8859-1")
     async with opened(size=(80, 24)) as pilot:
         assert look(pilot).isascii()
+
+
+@pytest.mark.parametrize(
+    ("env", "glyphs"),
+    [
+        ({"LANG": "C"}, "ascii"),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "ascii"),
+        ({"LC_ALL": "POSIX", "LANG": "en_US.UTF-8"}, "ascii"),
+        ({"LC_ALL": "C.UTF-8"}, "block"),
+        ({"LC_CTYPE": "C.UTF-8"}, "block"),
+        ({"LANG": "de_DE.utf8"}, "block"),
+        ({"LANG": "C.UTF-8", "TERM": "linux"}, "ascii"),
+        ({}, "block"),
+    ],
+)
+def test_glyphs_follow_the_locale_the_person_set(env, glyphs):
+    assert glyphs_wanted("auto", env) == glyphs
+    assert glyphs_wanted("ascii", env) == "ascii"
+    assert glyphs_wanted("block", env) == "block"
 
 
 async def test_sixteen_colours_use_only_the_terminals_own(opened, monkeypatch):
