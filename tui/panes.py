@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
 from core.model.orders import Order
 from link.replica import Replica, Topic
 from tui.draw import numbers
+from tui.draw.chart.build import Happenings
 from tui.draw.tables import BALANCES, FILLS, LOG, ORDERS, POSITIONS, Table
 from tui.draw.watchlist import MODELS, STRATEGIES, WATCHLIST, quoted
 from tui.grammar import PaneName
@@ -40,6 +42,20 @@ TOPICS: Final[dict[PaneName, frozenset[Topic]]] = {
 """What must have changed for a pane to be drawn anew."""
 
 SPARK: Final = 12
+
+
+def happenings(replica: Replica, item: Instrument) -> Happenings:
+    """Return what is drawn on the chart of an instrument beside its bars."""
+    return Happenings(
+        orders=tuple(
+            order
+            for order in replica.orders.values()
+            if not order.state.terminal and order.intent.instrument_id == item.id
+        ),
+        fills=tuple(fill for fill in replica.fills if fill.instrument_id == item.id),
+        signals=tuple(sign for sign in replica.signals if sign.instrument_id == item.id),
+        position=replica.positions.get(item.id),
+    )
 
 
 class Lists:

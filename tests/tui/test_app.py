@@ -78,8 +78,17 @@ async def test_before_the_engine_is_there_the_frame_stands_and_says_why(opened, 
     async with opened(link=link, starting=True, why_no_engine=lambda: "its socket is missing") as p:
         seen = look(p)
         assert "[1m]" in seen
-        assert "starting the engine" in seen
         assert "its socket is missing" in seen
+
+
+async def test_an_engine_just_started_is_said_to_start_not_to_be_missing(opened, look):
+    link = FakeLink(up=False)
+    link.state, link.reason = "down", "no engine is listening"
+    async with opened(link=link, starting=True) as pilot:
+        seen = look(pilot)
+        assert "starting the engine" in seen
+        assert "link starting" in seen
+        assert "no engine is listening" not in seen
 
 
 async def test_a_starting_engine_shows_its_phase(opened, look):

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final, cast
@@ -31,7 +32,6 @@ from core.model.instruments import Instrument
 from core.model.market import FeedStatus, Timeframe
 from core.model.views import View
 from link.replica import Replica, Topic
-from tui.draw.chart.build import Happenings
 from tui.draw.ladder import LadderView, draw_ladder
 from tui.draw.status import Standing, draw_header, draw_hints, draw_minds, draw_notice, draw_tabs
 from tui.draw.tables import draw_table
@@ -41,7 +41,7 @@ from tui.grammar import PaneName
 from tui.hand import Hand
 from tui.keys import KEYS, bindings, hints
 from tui.pace import Pace
-from tui.panes import ALL, LISTS, TOPICS, Lists
+from tui.panes import ALL, LISTS, TOPICS, Lists, happenings
 from tui.safety import Twice
 from tui.screens.deeds import Deeds
 from tui.screens.layout import WIDE, arrange
@@ -248,34 +248,34 @@ class TradeScreen(Screen[None]):
             return
         if widget.view is None or dirty & _CHART_TOPICS:
             widget.show_chart(
-                chart, self.replica.forming, item, self._happenings(item), trusted=self.trusted
+                chart,
+                self.replica.forming,
+                item,
+                happenings(self.replica, item),
+                trusted=self.trusted,
             )
         elif "forming" in dirty or widget.view.trusted != self.trusted:
             widget.show_forming(self.replica.forming, trusted=self.trusted)
 
+    @property
+    def _starting(self) -> bool:
+        """Whether an engine was started just now and lives, but does not answer yet."""
+        app = self.clx
+        return app.starting and self.replica.status is None and not app.why_no_engine()
+
     def _why_no_chart(self) -> tuple[str, ...]:
         app, status = self.clx, self.replica.status
         if app.link.state != "up":
+            if self._starting:
+                return ("starting the engine…",)
             why = app.why_no_engine() or app.link.reason
-            return ("starting the engine…" if app.starting else "connecting…", why)
+            room = max(20, self.query_one("#chart").size.width - 4)
+            return ("no engine yet; trying again…", *textwrap.wrap(why, room))
         if status is not None and status.phase != "running":
             return (status.phase,)
         if self.focus_id is None:
             return ("the watchlist is empty; / finds an instrument",)
         return ("loading…",)
-
-    def _happenings(self, item: Instrument) -> Happenings:
-        replica = self.replica
-        return Happenings(
-            orders=tuple(
-                order
-                for order in replica.orders.values()
-                if not order.state.terminal and order.intent.instrument_id == item.id
-            ),
-            fills=tuple(fill for fill in replica.fills if fill.instrument_id == item.id),
-            signals=tuple(sign for sign in replica.signals if sign.instrument_id == item.id),
-            position=replica.positions.get(item.id),
-        )
 
     def _draw_book(self, dirty: set[Topic], everything: bool, now: float) -> None:
         item = self.instrument
@@ -346,7 +346,7 @@ class TradeScreen(Screen[None]):
             instrument=self.instrument,
             quote=replica.quotes.get(self.focus_id) if self.focus_id else None,
             status=replica.status,
-            link=self.clx.link.state,
+            link="starting" if self._starting else self.clx.link.state,
             reason=self.clx.link.reason,
             armed_s=self.clx.desk.armed_left_s(self.focus_id),
             day_pnl=replica.day_pnl,
