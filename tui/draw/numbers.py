@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -39,12 +40,30 @@ def amount(value: Decimal | None, decimals: int | None = None) -> str:
 
 
 def trimmed(value: Decimal, least: int = 3) -> str:
-    """Return an amount without trailing zeros beyond `least` decimals."""
+    """Return an amount with at least `least` decimals, without zeros beyond; a whole one as is."""
     text = f"{value:,f}"
     whole, point, rest = text.partition(".")
     if not point:
         return text
-    return whole + point + rest[:least] + rest[least:].rstrip("0")
+    return whole + point + (rest[:least] + rest[least:].rstrip("0")).ljust(least, "0")
+
+
+def aligned(texts: Sequence[str]) -> list[str]:
+    """Return numbers with blanks after them so that their points line up; words stay."""
+    tails = [_decimals(text) for text in texts]
+    most = max((tail for tail in tails if tail is not None), default=0)
+    return [
+        text if tail is None else text + " " * (most - tail)
+        for text, tail in zip(texts, tails, strict=True)
+    ]
+
+
+def _decimals(text: str) -> int | None:
+    """Return the cells a number takes from its point on, None for words."""
+    whole, point, rest = text.partition(".")
+    if not whole.strip("+-").replace(",", "").isdigit() or not (rest.isdigit() or not point):
+        return None
+    return len(point) + len(rest)
 
 
 def signed(value: Decimal, decimals: int = 2) -> str:

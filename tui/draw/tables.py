@@ -26,7 +26,7 @@ class Column(Generic[T]):
     name: str
     text: Callable[[T], str]
     right: bool = False
-    """Right-aligned on the last character; numbers of equal decimals align on the point."""
+    """Right-aligned; numbers on their point."""
     role: Callable[[T], str] | None = None
     weight: int = 0
     """Columns of higher weight are dropped first when there is no room."""
@@ -60,7 +60,11 @@ def draw_table(
     room = height - 1
     first = window(len(items), cursor, room)
     shown = items[first : first + room]
-    cells = [[plain(column.text(item)) for column in table.columns] for item in shown]
+    columns = [[plain(column.text(item)) for item in shown] for column in table.columns]
+    for at, column in enumerate(table.columns):
+        if column.right:
+            columns[at] = numbers.aligned(columns[at])
+    cells = list(zip(*columns, strict=True))
     places = _places(table, cells, width)
     for at, (x, size) in places.items():
         name = clip(table.columns[at].name, size, glyphs.ellipsis)

@@ -88,18 +88,18 @@ def whole(width, height, zoom, glyphs):
 @pytest.mark.parametrize("name", ["block", "ascii"])
 @pytest.mark.parametrize("size", [(48, 20), (80, 28)])
 def test_chart(golden, name, size):
-    golden(f"chart_{name}_{size[0]}x{size[1]}", whole(*size, Zoom(), GLYPHS[name]))
+    golden(f"look_chart_{name}_{size[0]}x{size[1]}", whole(*size, Zoom(), GLYPHS[name]))
 
 
 @pytest.mark.parametrize("pitch", [2, 3])
 def test_chart_zoomed_in(golden, pitch):
-    golden(f"chart_pitch_{pitch}", whole(80, 24, Zoom(pitch=pitch), BLOCK))
+    golden(f"look_chart_pitch_{pitch}", whole(80, 24, Zoom(pitch=pitch), BLOCK))
 
 
 def test_chart_scrolled_back_with_a_crosshair(golden):
     bars = chart().bars
     zoom = Zoom(offset=60, crosshair=(bars.ts_open_ns[-90], 5))
-    golden("chart_crosshair", whole(100, 24, zoom, BLOCK))
+    golden("look_chart_crosshair", whole(100, 24, zoom, BLOCK))
 
 
 def ladder(**changes):
@@ -111,20 +111,20 @@ def ladder(**changes):
 @pytest.mark.parametrize("name", ["block", "ascii"])
 @pytest.mark.parametrize("size", [(32, 16), (40, 20)])
 def test_ladder(golden, name, size):
-    golden(f"ladder_{name}_{size[0]}x{size[1]}", draw_ladder(ladder(), *size, GLYPHS[name]))
+    golden(f"look_ladder_{name}_{size[0]}x{size[1]}", draw_ladder(ladder(), *size, GLYPHS[name]))
 
 
 def test_ladder_with_the_cursor_and_without_trust(golden):
     cursor = market().book(30).bids[3][0]
-    golden("ladder_cursor", draw_ladder(ladder(cursor=cursor), 40, 16, BLOCK))
+    golden("look_ladder_cursor", draw_ladder(ladder(cursor=cursor), 40, 16, BLOCK))
     stale = ladder(trusted=False, why="LINK DOWN")
-    golden("ladder_stale", draw_ladder(stale, 40, 16, BLOCK))
+    golden("look_ladder_stale", draw_ladder(stale, 40, 16, BLOCK))
 
 
 def test_tape(golden):
     trades = market().tape(20)
-    golden("tape_wide", draw_tape(trades, 0, ITEM, 32, 10, BLOCK))
-    golden("tape_narrow", draw_tape(trades, 12, ITEM, 13, 10, BLOCK))
+    golden("look_tape_wide", draw_tape(trades, 0, ITEM, 32, 10, BLOCK))
+    golden("look_tape_narrow", draw_tape(trades, 12, ITEM, 13, 10, BLOCK))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
@@ -132,9 +132,9 @@ def test_header(golden, width):
     now = Standing(
         ITEM, market().quote(), status(), "up", "", armed_s=272, day_pnl=Decimal("124.5")
     )
-    golden(f"header_{width}", [draw_header(now, width, BLOCK)])
+    golden(f"look_header_{width}", [draw_header(now, width, BLOCK)])
     down = Standing(ITEM, market().quote(), status(mode="LIVE"), "down", "gone", flash=1)
-    golden(f"header_down_{width}", [draw_header(down, width, BLOCK)])
+    golden(f"look_header_down_{width}", [draw_header(down, width, BLOCK)])
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 120])
@@ -142,11 +142,11 @@ def test_tabs_and_hints(golden, width):
     names = [(name, 2 if name == "orders" else 0) for name in ALL]
     rows = [draw_tabs(names, active, "equity 1,000.00", width, BLOCK) for active in (ALL[0], "log")]
     rows += [draw_hints(hints(KEYS), "q detach", width)]
-    golden(f"tabs_{width}", rows)
+    golden(f"look_tabs_{width}", rows)
 
 
 def test_a_long_notice_is_wrapped(golden):
-    golden("notice", draw_notice("size must be a number, was '1,5'; " * 4, "warn", 60))
+    golden("look_notice", draw_notice("size must be a number, was '1,5'; " * 4, "warn", 60))
 
 
 def test_tables(golden):
@@ -154,12 +154,12 @@ def test_tables(golden):
         order("clxt-1-000abc"),
         order("clxt-1-000abd", Side.SELL, None, "12.25", OrderState.REJECTED, note="too small"),
     ]
-    golden("orders_120", draw_table(ORDERS, orders, 0, 120, 6, BLOCK))
-    golden("orders_60", draw_table(ORDERS, orders, 1, 60, 6, BLOCK))
-    golden("orders_empty", draw_table(ORDERS, [], None, 80, 4, BLOCK))
-    golden("fills", draw_table(FILLS, [fill()], None, 80, 4, BLOCK))
+    golden("look_orders_120", draw_table(ORDERS, orders, 0, 120, 6, BLOCK))
+    golden("look_orders_60", draw_table(ORDERS, orders, 1, 60, 6, BLOCK))
+    golden("look_orders_empty", draw_table(ORDERS, [], None, 80, 4, BLOCK))
+    golden("look_fills", draw_table(FILLS, [fill()], None, 80, 4, BLOCK))
     alerts = [Alert(ts_ns=NOW_NS, level="error", source="feed", text="gap of 3\nresync")]
-    golden("log", draw_table(LOG, alerts, None, 60, 4, BLOCK))
+    golden("look_log", draw_table(LOG, alerts, None, 60, 4, BLOCK))
 
 
 def test_minds(golden):
@@ -167,5 +167,5 @@ def test_minds(golden):
         enabled=True, state="running", orders=3, realised_pnl=Decimal("124.5"),
         last_signal=happenings(6_421_850).signals[0],
     )  # fmt: skip
-    golden("minds", draw_minds([model()], [running, strategy()], 56, 4, BLOCK))
+    golden("look_minds", draw_minds([model()], [running, strategy()], 56, 4, BLOCK))
     assert snapshot().models[0].info.id == "tiny-1m"

@@ -28,11 +28,13 @@ class Stroke(NamedTuple):
 class Dots:
     """A canvas of dots over `width` x `height` cells, one role a cell (the latest wins)."""
 
-    __slots__ = ("_bits", "_glyphs", "_marks", "height", "width")
+    __slots__ = ("_bits", "_glyphs", "_marks", "_origin", "height", "width")
 
-    def __init__(self, width: int, height: int, glyphs: Glyphs) -> None:
+    def __init__(self, width: int, height: int, glyphs: Glyphs, origin: int = 0) -> None:
+        """Start blank; dotted lines count from dot column `origin`, to move with what they show."""
         self.width = width
         self.height = height
+        self._origin = origin
         self._glyphs = glyphs
         self._bits = [0] * (width * height)
         self._marks: dict[int, Stroke] = {}
@@ -86,7 +88,9 @@ class Dots:
 
     def _dot(self, x: int, y: int, style: Stroke) -> None:
         width = self.width
-        if 0 <= x < width * 2 and 0 <= y < self.height * 4 and not (style.dotted and (x + y) % 3):
+        if 0 <= x < width * 2 and 0 <= y < self.height * 4:
+            if style.dotted and (x - self._origin + y) % 3:
+                return
             cell = (y >> 2) * width + (x >> 1)
             self._bits[cell] |= _BITS[2 * (y & 3) + (x & 1)]
             self._marks[cell] = style

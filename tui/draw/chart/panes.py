@@ -51,7 +51,7 @@ def draw_pane(view: ChartView, pane: Pane, rows: int, x0: int, x1: int) -> Grid:
     value_range = pane_range(view, pane)
     if value_range is None:
         return grid
-    dots = Dots(grid.width, rows, view.glyphs)
+    dots = Dots(grid.width, rows, view.glyphs, 2 * (view.x_of(0) - x0))
     for number, line in enumerate(pane.lines):
         mark = view.glyphs.marks[min(number, len(view.glyphs.marks) - 1)]
         draw_line(view, dots, line, (x0, x1), value_range, mark)

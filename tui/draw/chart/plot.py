@@ -86,7 +86,7 @@ def _grid_dots(view: ChartView, grid: Grid, x0: int) -> None:
 
 
 def _lines(view: ChartView, grid: Grid, x0: int, x1: int) -> None:
-    dots = Dots(grid.width, grid.height, view.glyphs)
+    dots = Dots(grid.width, grid.height, view.glyphs, 2 * (view.x_of(0) - x0))
     for line in view.lines:
         mark = view.glyphs.marks[-1] if line.dotted else view.glyphs.marks[line.role == "line_2"]
         draw_line(view, dots, line, (x0, x1), (view.scale.low, view.scale.high), mark)
@@ -185,7 +185,7 @@ def _fan(view: ChartView, grid: Grid, x0: int) -> None:
     if start >= view.layout.width or room < 2:
         return
     end = start + min(max(2, fan.bars * view.pitch), room)
-    dots = Dots(grid.width, grid.height, view.glyphs)
+    dots = Dots(grid.width, grid.height, view.glyphs, 2 * (view.x_of(0) - x0))
     x, step = 2 * (start - x0) + 1, 2 * (end - start) - 1
     for value, dotted in ((fan.low, True), (fan.high, True), (fan.middle, False)):
         stroke = Stroke("predict", dotted, view.glyphs.dot)
