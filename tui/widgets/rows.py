@@ -16,6 +16,28 @@ if TYPE_CHECKING:
     from tui.style import Look
 
 
+def changed_width(before: Row, after: Row) -> int:
+    """Return the cells from the left up to the last one that differs.
+
+    A terminal is sent a row from its left edge on, so what is the same at the end is saved.
+    """
+    width = sum(len(text) for text, _ in after)
+    if width != sum(len(text) for text, _ in before):
+        return max(width, sum(len(text) for text, _ in before))
+    old, new = len(before), len(after)
+    while old and new and before[old - 1] == after[new - 1]:
+        old, new = old - 1, new - 1
+        width -= len(after[new][0])
+    if old and new and before[old - 1][1] == after[new - 1][1]:
+        width -= _same_end(before[old - 1][0], after[new - 1][0])
+    return width
+
+
+def _same_end(first: str, second: str) -> int:
+    most = min(len(first), len(second))
+    return next((n for n in range(most) if first[-1 - n] != second[-1 - n]), most)
+
+
 class RowsWidget(Widget):
     """Holds drawn rows; `show` compares and asks for a repaint of what differs."""
 
@@ -40,11 +62,13 @@ class RowsWidget(Widget):
         if len(before) != len(self._rows):
             self.refresh()
             return
-        changed = [y for y, row in enumerate(self._rows) if row != before[y]]
-        if not changed:
-            return
-        width = self.size.width
-        self.refresh(*(Region(0, y, width, 1) for y in changed))
+        changed = [
+            Region(0, y, changed_width(before[y], row), 1)
+            for y, row in enumerate(self._rows)
+            if row != before[y]
+        ]
+        if changed:
+            self.refresh(*changed)
 
     def repaint(self) -> None:
         """Paint everything anew, after a change of theme."""
