@@ -25,6 +25,7 @@ from core.feeds.binance.scan import (
     QUOTE,
     TRADE,
     compiled,
+    desk,
     layout,
     room,
     table,
@@ -106,7 +107,6 @@ class BinanceDecoder:
         self._aggregate_frame = msgspec.json.Decoder(frames.Frame[frames.Aggregate]).decode
         self._scan = compiled()
         self._room = room()
-        self._room_at = address(self._room)
         self._used = 0
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self.add_instruments(instruments)
@@ -121,7 +121,12 @@ class BinanceDecoder:
         plans = [known for known in self._known.values() if known.layout is not None]
         self._rows = [known.id for known in plans]
         self._table = table([known.layout for known in plans if known.layout is not None])
-        self._table_at, self._slots = address(self._table), len(self._table)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Tell the scanner where its arrays lie; they and the desk live as long as we do."""
+        self._desk = desk(self._table, self._room, self._used)
+        self._desk_at = address(self._desk)
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
@@ -130,9 +135,7 @@ class BinanceDecoder:
         try:
             if kind == "recv":
                 used = self._used
-                known, row, a, b, c, d, e = self._scan(
-                    data, self._table_at, self._slots, self._room_at, used
-                )
+                known, row, a, b, c, d, e = self._scan(data, self._desk_at)
                 if known == QUOTE:
                     return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
                 if known == TRADE:
@@ -140,7 +143,7 @@ class BinanceDecoder:
                 if known == DEPTH:
                     # The delta keeps views of the array; the next one is read behind them.
                     middle = used + a
-                    self._used = end = middle + b
+                    self._used = self._desk[0, 3] = end = middle + b
                     bids, asks = self._room[used:middle], self._room[middle:end]
                     return (
                         BookDelta(
@@ -179,7 +182,7 @@ class BinanceDecoder:
         if self._used and len(data) > 20 * (BLOCK - self._used):
             # It may have been a depth message the array had no room for.
             self._room, self._used = room(), 0
-            self._room_at = address(self._room)
+            self._lay_out()
             return self.decode("recv", 0, ts_recv_ns, "", data)
         try:
             if kind == AGGREGATE:

@@ -53,6 +53,9 @@ BLOCK: Final = 1 << 13
 MAX_MS: Final = 4_102_444_800_000
 """Event times are before the year 2100, or they are no milliseconds."""
 
+DESK: Final = 4
+"""A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
+
 _PRICE: Final = 0
 _SIZE: Final = 3
 _NAME: Final = 6
@@ -562,27 +565,32 @@ def scan(
 
 
 @numba.njit(cache=True)
-def _scan_at(
-    data: bytes, table: int, slots: int, out: int, used: int
-) -> tuple[int, int, int, int, int, int, int]:
-    """Do `scan` with the addresses of its arrays."""
+def _scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]:
+    """Do `scan` with what lies on a `desk`: one address is handed over quicker than four."""
+    on = view(desk, 1, DESK)
     found: tuple[int, int, int, int, int, int, int] = scan(
-        data, view(table, slots, _WIDTH), view(out, BLOCK, 2), used
+        data, view(on[0, 0], on[0, 1], _WIDTH), view(on[0, 2], BLOCK, 2), on[0, 3]
     )
     return found
 
 
-Scan: TypeAlias = Callable[[bytes, int, int, int, int], tuple[int, int, int, int, int, int, int]]
+Scan: TypeAlias = Callable[[bytes, int], tuple[int, int, int, int, int, int, int]]
 
 
 @cache
 def compiled() -> Scan:
     """Compile or load the scanner, once a process.
 
-    It takes the address of a `table`, its number of rows, and the address of a `room`.
+    It takes a frame and the address of a `desk`.
     """
     rows, out = table([]), room()
-    return entry(_scan_at, b"{}", address(rows), len(rows), address(out), 0)
+    on = desk(rows, out, 0)
+    return entry(_scan_at, b"{}", address(on))
+
+
+def desk(rows: Table, out: Levels, used: int) -> Levels:
+    """Return the array that tells the scanner where its arrays lie; hold on to all three."""
+    return np.array([[address(rows), len(rows), address(out), used]], np.int64)
 
 
 def room() -> Levels:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ from core.feeds.binance.scan import (
     MAX_FRAME_BYTES,
     OTHER,
     compiled,
+    desk,
     layout,
     room,
     scan,
@@ -342,12 +344,12 @@ def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) ->
     plans = [layout(item.venue_symbol, item.price_tick, item.size_lot) for item in (nkn, btc)]
     rows = table([plan for plan in plans if plan is not None])
     out = room()
-    for read in (
-        scan,
-        lambda data, rows, out, used: compiled()(
-            data, address(rows), len(rows), address(out), used
-        ),
-    ):
+
+    def by_address(data: bytes, rows: Any, out: Any, used: int) -> tuple[int, ...]:
+        on = desk(rows, out, used)
+        return compiled()(data, address(on))
+
+    for read in (scan, by_address):
         ids = (1723161255208, 50093239189, 50093239202)
         assert read(DEPTH, rows, out, 0) == (DEPTH_KIND, 1, 2, 1, *ids)
         assert read(QUOTE, rows, out, 0) == (
