@@ -64,6 +64,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("chart.back_far", "ctrl+left,H", "pan(-10)", "far back", "chart"),
     Key("chart.forward_far", "ctrl+right,L", "pan(10)", "far forward", "chart"),
     Key("chart.latest", "end,g", "latest", "newest bar", "chart"),
+    Key("chart.inspect", "i", "inspect", "crosshair: ← → read bar by bar, esc ends", "chart"),
     Key("chart.more", "plus,equals_sign", "plus", "zoom in; at the ladder: larger size", "chart"),
     Key("chart.less", "minus", "minus", "zoom out; at the ladder: smaller size", "chart"),
     Key("list.up", "up,k", "cursor(-1)", "cursor up", "ladder and lists"),

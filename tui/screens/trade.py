@@ -452,11 +452,15 @@ class TradeScreen(Screen[None]):
         self.look_at(timeframe=frames[max(0, min(len(frames) - 1, at))].value)
 
     def action_pan(self, by: int) -> None:
-        """Scroll the chart in time."""
+        """Scroll the chart in time, or move its crosshair."""
         chart = self.query_one("#chart", ChartWidget)
         count = len(self.replica.chart.bars.ts_open_ns) if self.replica.chart else 0
-        offset = max(0, min(max(0, count - 5), chart.zoom.offset - by))
+        offset = max(0, min(max(0, count - 5), chart.zoom.offset - chart.step(by)))
         self._zoom(offset=offset)
+
+    def action_inspect(self) -> None:
+        """Show or hide the crosshair."""
+        self.query_one("#chart", ChartWidget).inspect()
 
     def action_latest(self) -> None:
         """Show the newest bar."""
@@ -507,6 +511,7 @@ class TradeScreen(Screen[None]):
     def action_read_notice(self) -> None:
         """Put the notice away, and the ladder's cursor."""
         self._notice = None
+        self.query_one("#chart", ChartWidget).cross_off()
         self.hand.release()
         self.draw_ladder_now()
         self._draw_foot(time.monotonic())

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.events import Click
 
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Timeframe
 from core.model.views import Chart
 from tui.draw.chart.axis import axis_width, draw_axis
-from tui.draw.chart.build import Happenings, Zoom, build_view, with_forming
+from tui.draw.chart.build import Happenings, Zoom, build_view, with_crosshair, with_forming
 from tui.draw.chart.candles import draw_head, draw_history, draw_live, draw_message
 from tui.draw.chart.view import MAX_PITCH, ChartView
 from tui.widgets.rows import RowsWidget
@@ -92,6 +93,60 @@ class ChartWidget(Vertical):
     def set_zoom(self, zoom: Zoom) -> None:
         """Zoom and scroll; the caller draws anew."""
         self.zoom = replace(zoom, pitch=min(MAX_PITCH, max(1, zoom.pitch)))
+
+    # -- the crosshair -----------------------------------------------------------------------------
+
+    def inspect(self) -> None:
+        """Put the crosshair on the newest bar in sight, or take it away."""
+        view = self.view
+        if view is None or self.zoom.crosshair is not None:
+            self.cross_off()
+            return
+        seen = view.visible(0, view.layout.width)
+        if seen.stop > seen.start:
+            self._cross((view.bars.ts_open_ns[seen.stop - 1], -1))
+
+    def cross_off(self) -> None:
+        """Take the crosshair away, if there is one."""
+        if self.zoom.crosshair is not None:
+            self._cross(None)
+
+    def step(self, by: int) -> int:
+        """Move the crosshair by bars; return how many the chart must scroll to keep it in sight.
+
+        Without a crosshair that is all of `by`.
+        """
+        view = self.view
+        if view is None or view.crosshair is None or not view.count:
+            return by
+        index = max(0, min(view.count - 1, view.crosshair[0] + by))
+        self._cross((view.bars.ts_open_ns[index], -1))
+        seen = view.visible(0, view.layout.width - view.layout.live)
+        if index < seen.start:
+            return index - seen.start
+        return max(0, index + 1 - seen.stop) if view.offset else 0
+
+    def on_click(self, event: Click) -> None:
+        """Read out the bar under the pointer; the same bar again puts the crosshair away."""
+        view = self.view
+        if view is None or not view.count:
+            return
+        spot = event.screen_offset - self.history.region.offset
+        if not (0 <= spot.x < view.layout.width and 0 <= spot.y < view.layout.price_rows):
+            return
+        index = max(0, min(view.count - 1, view.index_at(spot.x)))
+        event.stop()
+        if view.crosshair is not None and view.crosshair[0] == index:
+            self._cross(None)
+        else:
+            self._cross((view.bars.ts_open_ns[index], spot.y))
+
+    def _cross(self, at: tuple[int, int] | None) -> None:
+        self.zoom = replace(self.zoom, crosshair=at)
+        if self.view is not None:
+            self.view = with_crosshair(self.view, at)
+            self.history.show(draw_history(self.view))
+            self._show_live(self.view)
 
     def _show_live(self, view: ChartView) -> None:
         self.live.show(draw_live(view))

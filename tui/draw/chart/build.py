@@ -42,7 +42,7 @@ class Zoom:
     pitch: int = 1
     offset: int = 0
     crosshair: tuple[int, int] | None = None
-    """(opening time of the bar, price row)."""
+    """(opening time of the bar, price row); row -1 stands at the bar's close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,19 @@ def build_view(
     view = rescaled(view, previous.scale if same and previous is not None else None)
     first = view.visible(0, layout.width).start
     since = chart.bars.ts_open_ns[first] if first < view.count else 0
-    crosshair = None
-    if zoom.crosshair is not None:
-        crosshair = (view.index_of(zoom.crosshair[0]), zoom.crosshair[1])
-    return replace(view, marks=marks(instrument, happenings, since), crosshair=crosshair)
+    view = replace(view, marks=marks(instrument, happenings, since))
+    return with_crosshair(view, zoom.crosshair)
+
+
+def with_crosshair(view: ChartView, at: tuple[int, int] | None) -> ChartView:
+    """Return the view with its crosshair at (opening time, price row), or without one."""
+    if at is None:
+        return replace(view, crosshair=None)
+    index, row = view.index_of(at[0]), at[1]
+    if row < 0 and view.layout.price_rows:
+        close = view.bars.close[index] if 0 <= index < view.count else view.last_ticks
+        row = view.scale.part(close or 0, view.layout.price_rows)
+    return replace(view, crosshair=(index, row))
 
 
 def with_forming(view: ChartView, forming: FormingBar | None) -> ChartView:

@@ -53,7 +53,9 @@ def draw_head(view: ChartView | None, timeframe: Timeframe, width: int, glyphs: 
     """Draw the line above a chart: timeframes, then the bar under the crosshair or the legend."""
     grid = Grid(width, 1)
     x, tight = 1, width < _ROOMY
-    for frame in Timeframe:
+    # Under a crosshair its figures are what is wanted.
+    reading = view is not None and view.crosshair is not None
+    for frame in [timeframe] if reading else Timeframe:
         chosen = frame is timeframe
         text = f"[{frame.value}]" if chosen else frame.value if tight else f" {frame.value} "
         if x + len(text) > width:
@@ -62,14 +64,14 @@ def draw_head(view: ChartView | None, timeframe: Timeframe, width: int, glyphs: 
         x += len(text) + tight
     if view is None:
         return grid.row(0)
-    x += 2
-    for group in _bar_words(view) if view.crosshair is not None else _legend(view, glyphs):
+    x += 1 if reading else 2
+    for group in _bar_words(view, width - x) if reading else _legend(view, glyphs):
         if x + sum(len(text) for text, _ in group) > width:
             break
         for text, role in group:
             grid.put(x, 0, text, role)
             x += len(text)
-        x += 2 if view.crosshair is None else 1
+        x += 1 if reading else 2
     return grid.row(0)
 
 
@@ -92,8 +94,8 @@ def _words(name: str) -> str:
     return f"{kind.upper()} {rest.rstrip(')').replace(',', ' ')}".strip()
 
 
-def _bar_words(view: ChartView) -> list[list[Run]]:
-    """Return the figures of the bar under the crosshair, most wanted first."""
+def _bar_words(view: ChartView, room: int) -> list[list[Run]]:
+    """Return the figures of the bar under the crosshair; the close leads where `room` is short."""
     assert view.crosshair is not None
     index, bars = view.crosshair[0], view.bars
     if 0 <= index < view.count:
@@ -107,11 +109,15 @@ def _bar_words(view: ChartView) -> list[list[Run]]:
         return [[("no bar here", "muted")]]
     item = view.instrument
     role = "up" if ohlc[3] >= ohlc[0] else "down"
-    out: list[list[Run]] = [
-        [(f"{name} ", "muted"), (numbers.price(item, ticks), role)]
+    words = {
+        name: [(f"{name} ", "muted"), (numbers.price(item, ticks), role)]
         for name, ticks in zip("OHLC", ohlc, strict=True)
-    ]
-    out.append([(numbers.percent(numbers.change(ohlc[3], ohlc[0])), role)])
+    }
+    change: list[Run] = [(numbers.percent(numbers.change(ohlc[3], ohlc[0])), role)]
+    used = sum(len(text) for group in words.values() for text, _ in group) + len(words)
+    order = "OHLC" if used <= room else "CHLO"
+    out = [words[name] for name in order]
+    out.insert(4 if order == "OHLC" else 1, change)
     out.append([("V ", "muted"), (numbers.short(float(lots * item.size_lot)), "text")])
     tick = float(item.price_tick)
     for line in sorted(view.lines, key=lambda line: line.dotted):
