@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
+from rich.cells import cell_len
+
 Run: TypeAlias = tuple[str, str]
 Row: TypeAlias = tuple[Run, ...]
 
@@ -44,13 +46,15 @@ def plain(text: str) -> str:
     """Return `text` with every character that is not one cell wide replaced by ``?``."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char if _is_one_cell(char) else "?" for char in text)
+    shown = "".join(char if _is_one_cell(char) else "?" for char in text)
+    # Some characters change their width beside others; then only the plainest are kept.
+    return shown if cell_len(shown) == len(shown) else shown.encode("ascii", "replace").decode()
 
 
 def _is_one_cell(char: str) -> bool:
-    if not char.isprintable() or unicodedata.combining(char):
+    if not char.isprintable() or unicodedata.category(char)[0] == "M":
         return False
-    return unicodedata.east_asian_width(char) not in "WF" and unicodedata.category(char) != "Cf"
+    return cell_len(char) == 1
 
 
 def clip(text: str, width: int, ellipsis: str = "…") -> str:

@@ -70,6 +70,12 @@ def test_the_crosshair_reads_out_its_bar(chart, forming, item):
     assert f"C {chart.bars.close[-20] / 100:,.2f}" in row_text(rows[0])
 
 
+def test_a_crosshair_before_the_first_bar_says_there_is_none(chart, forming, item):
+    zoom = Zoom(crosshair=(chart.bars.ts_open_ns[0] - 1, 5))
+    rows, _ = whole(chart, forming, item, 100, 24, zoom)
+    assert "no bar here" in row_text(rows[0])
+
+
 def test_scrolled_back_the_newest_bars_leave_on_the_right(chart, forming, item):
     _, view = whole(chart, forming, item, 80, 24, Zoom(offset=60))
     assert view.visible(0, view.layout.width).stop < view.count

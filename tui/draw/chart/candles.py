@@ -101,7 +101,7 @@ def _bar_words(view: ChartView, room: int) -> list[list[Run]]:
     if 0 <= index < view.count:
         ohlc = (bars.open[index], bars.high[index], bars.low[index], bars.close[index])
         lots = bars.volume[index]
-    elif view.forming is not None:
+    elif index == view.count and view.forming is not None:
         bar = view.forming
         ohlc = (bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks)
         lots = bar.volume_lots
@@ -121,7 +121,7 @@ def _bar_words(view: ChartView, room: int) -> list[list[Run]]:
     out.append([("V ", "muted"), (numbers.short(float(lots * item.size_lot)), "text")])
     tick = float(item.price_tick)
     for line in sorted(view.lines, key=lambda line: line.dotted):
-        value = line.values[index] if index < len(line.values) else math.nan
+        value = line.values[index] if 0 <= index < len(line.values) else math.nan
         if math.isfinite(value):
             text = f"{value * tick:,.{item.price_decimals}f}"
             out.append([(f"{_words(line.name)} ", "muted"), (text, line.role)])

@@ -132,4 +132,6 @@ def _full_label(view: ChartView, ts_ns: int) -> str:
 def _open_of(view: ChartView, index: int) -> int | None:
     if 0 <= index < view.count:
         return view.bars.ts_open_ns[index]
-    return view.forming.ts_open_ns if view.forming is not None else None
+    if index == view.count and view.forming is not None:
+        return view.forming.ts_open_ns
+    return None

@@ -137,7 +137,7 @@ def _candle(
         return
     rises = last >= first
     per_tick = (last_half + 1) / (top_edge - view.scale.low)
-    top = max(0, int((top_edge - high) * per_tick))
+    top = min(last_half, max(0, int((top_edge - high) * per_tick)))
     bottom = min(last_half, int((top_edge - low) * per_tick))
     upper, lower = (last, first) if rises else (first, last)
     body_top = min(last_half, max(0, int((top_edge - upper) * per_tick)))
