@@ -92,6 +92,18 @@ class ProcessChannel:
 
     async def close(self) -> str:
         """End the process and return its last words."""
+        try:
+            await self._end()
+        except asyncio.CancelledError:
+            # Nobody waits for its end any more: it must not outlive us.
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            self._listener.cancel()
+            await self._process.wait()
+            raise
+        return "; ".join(self._said)
+
+    async def _end(self) -> None:
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
@@ -103,7 +115,6 @@ class ProcessChannel:
                 self._process.kill()
             await self._process.wait()
         await self._listener
-        return "; ".join(self._said)
 
     async def _listen(self) -> None:
         # A line too long for the reader's limit is noise, not a reason.
