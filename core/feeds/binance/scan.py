@@ -56,10 +56,7 @@ MAX_MS: Final = 4_102_444_800_000
 DESK: Final = 4
 """A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
 
-_PRICE: Final = 0
-_SIZE: Final = 3
-_NAME: Final = 6
-_WIDTH: Final = 32
+_PRICE, _SIZE, _NAME, _WIDTH = 0, 3, 6, 32
 _SLOT: Final = _WIDTH - 1
 _MAX_SYMBOL: Final = _SLOT - _NAME - 1
 _MAX_DIGITS: Final = 18
