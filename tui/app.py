@@ -27,10 +27,8 @@ from tui.theme import (
 )
 
 if TYPE_CHECKING:
-    from core.model.settings import TuiSettings
+    from core.model.settings import Settings, TuiSettings
     from link.port import EngineLink
-
-ARM_SECONDS: Final = 300
 
 DEFAULT_VARIABLES: Final = dict.fromkeys(
     ("up", "down", "bid", "ask", "own", "position", "warn", "grid", "axis", "muted"), "#808080"
@@ -72,7 +70,7 @@ class ClxApp(App[None]):
         *,
         settings: TuiSettings | None = None,
         theme: str = "clx-dark",
-        load_settings: Callable[[], TuiSettings] | None = None,
+        load_settings: Callable[[], Settings] | None = None,
         why_no_engine: Callable[[], str] = str,
         starting: bool = False,
     ) -> None:
@@ -82,7 +80,7 @@ class ClxApp(App[None]):
             link: The doorway to the engine.
             settings: The [tui] table, where it is known already.
             theme: The theme of the first paint, where only that is known.
-            load_settings: Reads the table after the first paint; ConfigError is shown.
+            load_settings: Reads all settings after the first paint; ConfigError is shown.
             why_no_engine: Why an engine that was started is gone, empty while it lives.
             starting: An engine was started just now.
         """
@@ -94,7 +92,7 @@ class ClxApp(App[None]):
         self.key_table: tuple[Key, ...] = KEYS
         self.why_no_engine = why_no_engine
         self.starting = starting
-        self.desk = Desk(link, ARM_SECONDS)
+        self.desk = Desk(link)
         self._load_settings = load_settings
         self._problem = ""
         self.look = self._make_look(self.preferences.theme)
@@ -141,10 +139,11 @@ class ClxApp(App[None]):
 
         self.run_worker(work, thread=True, exit_on_error=False)
 
-    def _take_settings(self, settings: TuiSettings) -> None:
+    def _take_settings(self, settings: Settings) -> None:
         before = self.preferences
-        self.preferences = Preferences.of(settings)
-        self._take_keys(settings.keys)
+        self.preferences = Preferences.of(settings.tui)
+        self.desk.arm_seconds = settings.trading.arm_seconds
+        self._take_keys(settings.tui.keys)
         if self.preferences != before:
             self.look = self._make_look(self.preferences.theme)
             self._use_theme()

@@ -45,7 +45,7 @@ class Reply:
 class Desk:
     """Asks the engine for things on behalf of a person."""
 
-    def __init__(self, link: EngineLink, arm_seconds: int) -> None:
+    def __init__(self, link: EngineLink, arm_seconds: int = 300) -> None:
         self.link = link
         self.arm_seconds = arm_seconds
         self.clock = EngineClock()

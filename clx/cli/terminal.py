@@ -14,7 +14,7 @@ from store.paths import find_paths, make_folders
 
 if TYPE_CHECKING:
     from clx.spawn import Starting
-    from core.model.settings import TuiSettings
+    from core.model.settings import Settings
     from link.port import EngineLink
 
 
@@ -80,7 +80,7 @@ def _show(link: EngineLink, starting: Starting | None = None) -> int:
     app = ClxApp(
         link,
         theme=_theme(),
-        load_settings=_load_tui_settings,
+        load_settings=_load_settings,
         why_no_engine=starting.why_not if starting is not None else str,
         starting=starting is not None and starting.process is not None,
     )
@@ -98,7 +98,7 @@ def _theme() -> str:
     return name if isinstance(name, str) else "clx-dark"
 
 
-def _load_tui_settings() -> TuiSettings:
+def _load_settings() -> Settings:
     from store.settings import load_settings
 
-    return load_settings(find_paths().config_file).tui
+    return load_settings(find_paths().config_file)

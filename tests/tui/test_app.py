@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from core.model import commands as cmd
 from core.model.errors import ConfigError
-from core.model.settings import TuiSettings
+from core.model.settings import Settings, TradingSettings, TuiSettings
 from core.model.views import OrderChanged
 from tui.keys import KEYS
 from tui.palette import ClxCommands
@@ -107,14 +107,17 @@ async def test_an_empty_watchlist_teaches_the_key(opened, look):
 
 
 async def test_settings_read_after_the_first_paint_take_effect(opened, press, look, link, until):
-    settings = TuiSettings(theme="cvd", timeframe="5m", keys={"trade.arm": "f5"})
+    settings = Settings(
+        tui=TuiSettings(theme="cvd", timeframe="5m", keys={"trade.arm": "f5"}),
+        trading=TradingSettings(arm_seconds=60),
+    )
     async with opened(load_settings=lambda: settings) as pilot:
         await until(pilot, lambda: pilot.app.look.theme.name == "cvd")
         assert link.views[-1].timeframe == "5m"
         await press(pilot, "a")
         assert link.sent == []
         await press(pilot, "f5", "escape")
-        assert link.sent == [cmd.Arm(instrument=BTC, seconds=300)]
+        assert link.sent == [cmd.Arm(instrument=BTC, seconds=60)]
         assert "f5 arm" in look(pilot)
 
 
