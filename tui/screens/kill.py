@@ -21,7 +21,7 @@ Level = Literal["reduce", "cancel", "flatten"]
 LEVELS: Final[tuple[tuple[Level, str], ...]] = (
     ("reduce", "block entries; open orders and positions stay"),
     ("cancel", "block entries and cancel all open orders"),
-    ("flatten", "block entries, cancel all orders, close all positions at market"),
+    ("flatten", "block entries, cancel all orders, close all at market"),
 )
 
 
@@ -109,7 +109,10 @@ class KillScreen(ModalScreen[Reply | None]):
         replica = self.desk.link.replica
         orders = sum(not order.state.terminal for order in replica.orders.values())
         held = sum(bool(position.size) for position in replica.positions.values())
-        there = f"{orders} open orders, {held} positions"
+        there = (
+            f"{orders} open order{'' if orders == 1 else 's'},"
+            f" {held} position{'' if held == 1 else 's'}"
+        )
         if self.sending:
             self._ask("sending…")
         elif self.asked:
