@@ -25,7 +25,7 @@ from core.model.ids import InstrumentId
 
 PaneName: TypeAlias = Literal[
     "ladder", "tape", "watchlist", "orders", "positions", "fills", "balances",
-    "strategies", "models", "log",
+    "strategies", "models", "log", "risk",
 ]  # fmt: skip
 
 PANE_WORDS: Final[Mapping[str, PaneName]] = {
@@ -45,6 +45,7 @@ PANE_WORDS: Final[Mapping[str, PaneName]] = {
     "STRATEGIES": "strategies",
     "MODELS": "models",
     "LOG": "log",
+    "RISK": "risk",
 }
 TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
 _CHART_WORDS: Final = frozenset({"GP", "CHART"})

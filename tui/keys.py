@@ -57,6 +57,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pane.strategies", "8", "pane('strategies')", "strategies", "panes"),
     Key("pane.models", "9", "pane('models')", "models", "panes"),
     Key("pane.log", "0", "pane('log')", "log", "panes"),
+    Key("pane.risk", "R", "pane('risk')", "risk limits", "panes"),
     Key("chart.shorter", "left_square_bracket", "timeframe(-1)", "shorter bars", "chart"),
     Key("chart.longer", "right_square_bracket", "timeframe(1)", "longer bars", "chart"),
     Key("chart.back", "left,h", "pan(-1)", "back in time", "chart"),

@@ -12,7 +12,8 @@ from core.model.orders import Order
 from link.replica import Replica, Topic
 from tui.draw import numbers
 from tui.draw.chart.build import Happenings
-from tui.draw.tables import BALANCES, FILLS, LOG, ORDERS, POSITIONS, Table
+from tui.draw.glyphs import BLOCK
+from tui.draw.tables import BALANCES, FILLS, LIMITS, LOG, ORDERS, POSITIONS, Table
 from tui.draw.watchlist import MODELS, STRATEGIES, WATCHLIST, quoted
 from tui.grammar import PaneName
 
@@ -25,6 +26,7 @@ LISTS: Final[dict[PaneName, Table[Any]]] = {
     "strategies": STRATEGIES,
     "models": MODELS,
     "log": LOG,
+    "risk": LIMITS,
 }
 ALL: Final[tuple[PaneName, ...]] = ("ladder", "tape", *LISTS)
 TOPICS: Final[dict[PaneName, frozenset[Topic]]] = {
@@ -38,6 +40,7 @@ TOPICS: Final[dict[PaneName, frozenset[Topic]]] = {
     "strategies": frozenset({"strategies", "signals"}),
     "models": frozenset({"models"}),
     "log": frozenset({"alerts"}),
+    "risk": frozenset({"account"}),
 }
 """What must have changed for a pane to be drawn anew."""
 
@@ -89,6 +92,8 @@ class Lists:
                 return list(replica.models.values())
             case "log":
                 return list(replica.alerts)[::-1]
+            case "risk":
+                return replica.limits
             case _:
                 return ()
 
@@ -131,4 +136,4 @@ class Lists:
 
     def _spark(self, name: InstrumentId) -> str:
         prices = self._prices.get(name)
-        return numbers.sparkline(list(prices), SPARK, " ▁▂▃▄▅▆▇█") if prices else " " * SPARK
+        return numbers.sparkline(list(prices), SPARK, BLOCK.columns) if prices else " " * SPARK

@@ -129,6 +129,16 @@ ASCII: Final = Glyphs(
 )
 
 
+_SPELLED: Final = str.maketrans(
+    BLOCK.columns[1:] + BLOCK.bars[1:-1] + "▲▼•…", ASCII.columns[1:] + ASCII.bars[1:-1] + "^v=~"
+)
+
+
+def spelled(text: str, glyphs: Glyphs) -> str:
+    """Return words made with the block set as `glyphs` can show them."""
+    return text.translate(_SPELLED) if glyphs.name == "ascii" else text
+
+
 def glyph_set(name: GlyphSet, *, hueless: bool = False) -> Glyphs:
     """Return the glyphs to draw with; `hueless` tells falling candles apart by shape."""
     if name == "ascii":

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from core.model.accounts import LimitUse
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus
 from core.model.views import EngineStatus, ModelView, QuoteLine, StrategyView
@@ -163,12 +162,14 @@ def draw_tabs(
 ) -> Row:
     """Draw the tabs: (name, count) each, the active one by name; `right` stands at the end.
 
-    Names are shortened where they do not all fit; then as many as fit around the active one.
+    What does not fit draws together, then takes short names, then lets `right` go; at last as many
+    names as fit are left around the active one.
     """
     grid = Grid(width, 1)
-    for short in (False, True):
-        texts = [_tab(name, count, short) for name, count in names]
-        for tail in (right, ""):
+    texts: list[str] = []
+    for tail in (right, ""):
+        for short, roomy in ((False, True), (False, False), (True, False)):
+            texts = [_tab(name, count, short, roomy) for name, count in names]
             if sum(map(len, texts)) + len(tail) + 2 <= width:
                 return _tab_row(grid, names, texts, active, tail)
     at = next((number for number, (name, _) in enumerate(names) if name == active), 0)
@@ -193,10 +194,10 @@ _SHORT_TABS: Final = {
 }  # fmt: skip
 
 
-def _tab(name: str, count: int, short: bool) -> str:
+def _tab(name: str, count: int, short: bool, roomy: bool) -> str:
     name = _SHORT_TABS.get(name, name) if short else name
     words = f" {name} {count} " if count else f" {name} "
-    return words if short else words + " "
+    return words + " " if roomy else words
 
 
 def _tab_row(
@@ -266,17 +267,3 @@ def _strategy(grid: Grid, y: int, view: StrategyView) -> None:
         pnl = numbers.signed(view.realised_pnl)
         words += f"  {pnl}  {view.orders} orders"
     grid.put(x, y, clip(plain(words), max(0, grid.width - x)), role)
-
-
-def draw_limits(limits: Sequence[LimitUse], width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """Draw each limit as a bar: used of allowed."""
-    grid = Grid(width, height)
-    for y, limit in enumerate(limits[:height]):
-        part = float(limit.used / limit.allowed) if limit.allowed else 0.0
-        name = limit.rule.removeprefix("risk.").replace("_", " ")
-        grid.put(1, y, clip(name, 22, glyphs.ellipsis), "text")
-        role = "warn" if part >= 0.8 else "accent"
-        grid.put(24, y, numbers.bar(part, 12, glyphs.bars), role)
-        words = f"{limit.used:,.0f} of {limit.allowed:,.0f} {limit.unit}"
-        grid.put(38, y, words, "muted")
-    return grid.rows()

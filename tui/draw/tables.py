@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
-from core.model.accounts import Balance, Position
+from core.model.accounts import Balance, LimitUse, Position
 from core.model.orders import Order, OrderFilled
 from core.model.views import Alert
 from tui.draw import numbers
-from tui.draw.glyphs import Glyphs
+from tui.draw.glyphs import BLOCK, Glyphs, spelled
 from tui.draw.runs import Grid, Row, clip, plain
 
 T = TypeVar("T")
+_NEARLY: Final = 0.8
+"""A limit used this far is warned of."""
 _LEAST_WIDE: Final = 8
 """A column of words narrower than this says nothing."""
 
@@ -60,7 +62,9 @@ def draw_table(
     room = height - 1
     first = window(len(items), cursor, room)
     shown = items[first : first + room]
-    columns = [[plain(column.text(item)) for item in shown] for column in table.columns]
+    columns = [
+        [spelled(plain(column.text(item)), glyphs) for item in shown] for column in table.columns
+    ]
     for at, column in enumerate(table.columns):
         if column.right:
             columns[at] = numbers.aligned(columns[at])
@@ -221,6 +225,32 @@ LOG: Table[Alert] = Table(
         Column("what", lambda a: a.text.replace("\n", " "), wide=True),
     ),
     "nothing happened yet; what does is kept here and in `clx status`",
+)
+
+
+def _used(limit: LimitUse) -> float:
+    return float(limit.used / limit.allowed) if limit.allowed else 0.0
+
+
+def _limit_role(limit: LimitUse) -> str:
+    return "warn" if _used(limit) >= _NEARLY else "text"
+
+
+LIMITS: Table[LimitUse] = Table(
+    (
+        Column("limit", lambda u: u.rule.removeprefix("risk.").replace("_", " ")),
+        Column(
+            "used",
+            lambda u: numbers.bar(_used(u), 16, BLOCK.bars),
+            role=lambda u: "warn" if _used(u) >= _NEARLY else "accent",
+            weight=1,
+        ),
+        Column("", lambda u: f"{_used(u):.0%}", right=True, role=_limit_role),
+        Column("now", lambda u: f"{u.used:,.2f}".removesuffix(".00"), right=True, role=_limit_role),
+        Column("allowed", lambda u: f"{u.allowed:,.2f}".removesuffix(".00"), right=True),
+        Column("unit", lambda u: u.unit, role=lambda u: "muted", weight=2),
+    ),
+    "no limits known yet; they come with the engine ([risk] in the settings)",
 )
 
 
