@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,7 @@ from tui.hand import SideName
 from tui.preview import TicketText, read
 
 if TYPE_CHECKING:
+    from core.model.commands import SubmitOrder
     from tui.screens.trade import TradeScreen
 
 
@@ -130,7 +132,17 @@ class Deeds:
         if draft.errors:
             screen.notice("; ".join(draft.errors.values()), "error")
             return
-        self._do(desk.ask(submit_order(new_order_id(), item.id, draft)))
+        order_id = new_order_id()
+        words = f"{side.upper()} {draft.size:f} {item.symbol} @ {draft.price:,f}"
+        self._do(self._quick(order_id, submit_order(order_id, item.id, draft), words))
+
+    async def _quick(self, order_id: str, command: SubmitOrder, words: str) -> Reply:
+        reply = await self._screen.clx.desk.ask(command)
+        if not reply.unknown:
+            return reply
+        # Pressing again would be another order; only the engine's list can tell what became of it.
+        text = f"{words} ({order_id}): {reply.text}; look into orders (4) before another"
+        return replace(reply, text=text)
 
     def cancel(self) -> None:
         """Cancel the chosen order of the list, or those at the ladder's cursor."""

@@ -123,7 +123,7 @@ class TradeScreen(Screen[None]):
         self._lay_out()
 
     def on_screen_suspend(self) -> None:
-        """Nothing ticks while another mode is shown; a dialog above leaves it running."""
+        """Dialogs leave the market moving; the pause they make is no slow terminal."""
         self.pace.forget()
 
     def _restart_timer(self) -> None:
