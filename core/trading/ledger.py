@@ -25,7 +25,10 @@ from core.model.instruments import Instrument
 from core.model.orders import OrderFilled
 
 EXACT: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
-"""Sums and products of money: more digits than any venue's price times size has."""
+"""Sums and products of money: more digits than any venue's price times size has.
+
+A sign is turned by `copy_negate`: unary minus would round to the 28 digits of the common context.
+"""
 MAX_ENTRIES: Final = 10_000
 """Ledger lines kept for reading; balances contain them all, the journal can rebuild them."""
 _ZERO: Final = Decimal(0)
@@ -55,12 +58,12 @@ class Ledger:
         trade, fee = EntryKind.TRADE, EntryKind.FEE
         legs: list[_Leg] = [
             (venue, instrument.base, base, trade),
-            (trading, instrument.base, -base, trade),
-            (venue, instrument.quote, -quote, trade),
+            (trading, instrument.base, base.copy_negate(), trade),
+            (venue, instrument.quote, quote.copy_negate(), trade),
             (trading, instrument.quote, quote, trade),
         ]
         if fill.fee:
-            legs.append((venue, fill.fee_asset, -fill.fee, fee))
+            legs.append((venue, fill.fee_asset, fill.fee.copy_negate(), fee))
             legs.append((f"fees:{fill.venue}", fill.fee_asset, fill.fee, fee))
         self._post(legs, fill.ts_ns, f"{fill.client_order_id} {fill.execution_id}")
 
@@ -72,7 +75,7 @@ class Ledger:
         kind = EntryKind.OPENING if known is None else EntryKind.ADJUSTMENT
         legs = [
             (account, record.asset, amount, kind),
-            (f"equity:{kind.value}", record.asset, -amount, kind),
+            (f"equity:{kind.value}", record.asset, amount.copy_negate(), kind),
         ]
         self._post(legs, record.ts_ns, record.reason)
         return amount

@@ -70,6 +70,14 @@ def test_legs_that_do_not_cancel_out_are_refused_whole() -> None:
     assert list(ledger.accounts()) == []
 
 
+def test_amounts_of_more_digits_than_the_common_context_keep_every_one(btc: Instrument) -> None:
+    ledger = Ledger()
+    much = Decimal("1000000.00000001")
+    ledger.book_fill(fill(Side.BUY, much, much, Decimal(0), "BTC", 1), btc)
+    ledger.book_balance(balance("0.00000001"))
+    ledger.check()
+
+
 amounts = st.decimals("0.00000001", "1000000", places=8)
 fills = st.builds(
     fill,
