@@ -13,10 +13,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from core.model.instruments import Instrument
 from core.model.market import Side
@@ -26,6 +27,9 @@ from tui.draw import numbers
 from tui.draw.chart.scale import nice_top
 from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid, Row, clip, plain
+
+Levels: TypeAlias = list[tuple[int, int]]
+"""(price ticks, size lots), best first."""
 
 Own = Mapping[int, tuple[Side, Decimal]]
 """Price ticks of an own order to its side and what is left of it."""
@@ -49,7 +53,10 @@ class LadderView:
     cursor: int | None = None
     """Price ticks of the cursor."""
     frozen: tuple[int, ...] | None = None
-    """Prices of the rows while the cursor is in use: rows must not move under a hand."""
+    """Prices of the rows while the cursor is in use: rows must not move under a hand.
+
+    Levels between them are gathered into them, so nothing near the market goes unseen.
+    """
     trusted: bool = True
     why: str = ""
 
@@ -134,9 +141,11 @@ class _Pen:
     def __init__(self, view: LadderView, grid: Grid, prices: Sequence[int], glyphs: Glyphs) -> None:
         self.view, self.grid, self.glyphs = view, grid, glyphs
         book, item = view.book, view.instrument
-        self.asks = dict(book.asks) if book else {}
-        self.bids = dict(book.bids) if book else {}
-        self.sums = _sums(book)
+        asks, bids = (book.asks, book.bids) if book else ([], [])
+        if view.frozen is not None:
+            asks, bids = gathered(asks, bids, prices)
+        self.asks, self.bids = dict(asks), dict(bids)
+        self.sums = _sums(asks, bids)
         shown = set(prices)
         levels = [*self.asks.items(), *self.bids.items()]
         # A round full length keeps the bars still while the largest size wavers.
@@ -225,9 +234,29 @@ class _Pen:
                 x += len(name) + len(value) + 3
 
 
-def _sums(book: BookView | None) -> dict[int, int]:
+def gathered(asks: Levels, bids: Levels, prices: Sequence[int]) -> tuple[Levels, Levels]:
+    """Return the levels gathered into rows that do not move with them, best first.
+
+    A row holds what an order at its price would meet on its way there and no nearer row does:
+    asks up to it, bids down to it.
+    """
+    rows = sorted(ticks for ticks in prices if ticks > 0)
+    up: dict[int, int] = {}
+    for ticks, lots in asks:
+        at = bisect_left(rows, ticks)
+        if at < len(rows):
+            up[rows[at]] = up.get(rows[at], 0) + lots
+    down: dict[int, int] = {}
+    for ticks, lots in bids:
+        at = bisect_right(rows, ticks)
+        if at:
+            down[rows[at - 1]] = down.get(rows[at - 1], 0) + lots
+    return list(up.items()), list(down.items())
+
+
+def _sums(*sides: Levels) -> dict[int, int]:
     out: dict[int, int] = {}
-    for side in (book.asks, book.bids) if book else ():
+    for side in sides:
         total = 0
         for ticks, lots in side:
             total += lots

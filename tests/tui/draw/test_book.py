@@ -10,6 +10,7 @@ from tui.draw.glyphs import ASCII, BLOCK
 from tui.draw.ladder import (
     LadderView,
     draw_ladder,
+    gathered,
     imbalance,
     micro_price,
     own_orders,
@@ -68,6 +69,24 @@ def test_rows_held_still_under_the_cursor_stay_while_the_book_moves(item, book):
     assert row_prices(view, 24) == held
     # Another height is another layout; the rows are chosen anew.
     assert row_prices(view, 30) != held
+
+
+def test_rows_held_still_gather_the_levels_that_come_between_them():
+    rows = (110, 105, 103, 0, 100, 98)
+    asks, bids = gathered(
+        [(102, 1), (103, 2), (104, 4), (111, 8)], [(101, 1), (99, 2), (97, 4)], rows
+    )
+    assert asks == [(103, 3), (105, 4)]
+    assert bids == [(100, 1), (98, 2)]
+    # The market came through: rows that were asks hold bids now.
+    asks, bids = gathered([(108, 5)], [(106, 7), (104, 1)], rows)
+    assert (asks, bids) == ([(110, 5)], [(105, 7), (103, 1)])
+
+
+def test_rows_that_are_the_levels_are_drawn_alike_held_or_not(item, book):
+    free = LadderView(item, book, {}, LAST)
+    held = LadderView(item, book, {}, LAST, frozen=row_prices(free, 24))
+    assert draw_ladder(held, 44, 24, BLOCK) == draw_ladder(free, 44, 24, BLOCK)
 
 
 def test_sums_grow_away_from_the_spread(item, book):
