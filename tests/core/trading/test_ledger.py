@@ -1,9 +1,10 @@
+import random
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.model.accounts import EntryKind
@@ -12,7 +13,7 @@ from core.model.facts import BalanceSet
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import OrderFilled
-from core.trading.ledger import Ledger
+from core.trading.ledger import EXACT, Ledger
 
 
 def fill(
@@ -91,6 +92,16 @@ fills = st.builds(
 
 
 @settings(max_examples=200, deadline=None)
+@example(
+    moves=[
+        fill(Side.BUY, Decimal("1E-8"), Decimal("1E-8"), Decimal(0), "BTC", 1),
+        fill(
+            Side.BUY, Decimal("1000000.00000000"), Decimal("1000000.00000000"), Decimal(0), "BTC", 1
+        ),
+        balance("1E-8"),
+    ],
+    order=random.Random(1),
+)
 @given(
     moves=st.lists(st.one_of(fills, amounts.map(lambda x: balance(str(x)))), max_size=30),
     order=st.randoms(use_true_random=False),
@@ -105,7 +116,7 @@ def test_the_ledger_sums_to_zero_and_does_not_care_about_the_order_of_fills(
     for _, legs in groupby(ledger.entries(10_000), key=lambda entry: entry.transaction):
         sums: dict[str, Decimal] = {}
         for leg in legs:
-            sums[leg.asset] = sums.get(leg.asset, Decimal(0)) + leg.amount
+            sums[leg.asset] = EXACT.add(sums.get(leg.asset, Decimal(0)), leg.amount)
         assert not any(sums.values())
     only_fills = [move for move in moves if isinstance(move, OrderFilled)]
     first = Ledger()
