@@ -8,19 +8,21 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from core.model.errors import ClxError, LinkError
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, client_order_id
 from core.model.orders import Order, OrderState
 from core.model.views import StrategyView
-from tui.messages import Level
 from tui.preview import Draft
 from tui.safety import EngineClock, armed_left_s
 
 if TYPE_CHECKING:
     from core.model.commands import Command, SubmitOrder
     from link.port import EngineLink
+
+Level: TypeAlias = Literal["info", "warning", "error"]
+"""How loudly an outcome is said."""
 
 _REFUSED = frozenset({OrderState.DENIED, OrderState.REJECTED})
 
