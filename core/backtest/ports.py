@@ -10,7 +10,7 @@ from core.model.errors import InvariantError
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import BookDelta, MarketEvent
-from core.model.ports import FrameKind, StrategyRunner, Verdict
+from core.model.ports import DEFAULT_TRAITS, BookTraits, FrameKind, StrategyRunner, Verdict
 from core.model.signals import Prediction
 from core.strategies.inprocess import InProcessRunner
 
@@ -38,6 +38,10 @@ class Imaged:
     def follow(self, last_id: int, delta: BookDelta) -> Verdict:
         """There are no deltas; one would be a gap."""
         return Verdict.GAP
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        """Return that nothing is special."""
+        return DEFAULT_TRAITS
 
 
 class NoFrames:

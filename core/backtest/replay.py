@@ -91,7 +91,7 @@ class Replay:
     def off_step(self) -> frozenset[str]:
         """The symbols that have to be counted finer, empty when all frames fitted."""
         missed = self._decoder.off_step
-        return self.finer | missed if missed else frozenset()
+        return self.finer | missed.keys() if missed else frozenset()
 
     def feed(self, frame: TapeFrame) -> None:
         """Take the next frame; the time moves on with it, as the engine's timer would."""

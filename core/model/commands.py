@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.model.accounts import Balance, LedgerEntry, LimitUse, Position, RiskState
 from core.model.errors import ConfigError, did_you_mean
-from core.model.ids import ClientOrderId, InstrumentId, OriginKind, StrategyId
-from core.model.instruments import Instrument
+from core.model.ids import ClientOrderId, InstrumentId, OriginKind, StrategyId, VenueName
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side, Timeframe
 from core.model.orders import Order, OrderFilled, OrderType, TimeInForce
 from core.model.signals import Prediction
@@ -90,6 +90,25 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
     closing_orders: tuple[ClientOrderId, ...] = ()
 
 
+class ListedSymbols(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of a venue's listing in little room: thousands of symbols cross a slow link once."""
+
+    venue: VenueName
+    kind: InstrumentKind
+    trading: bool
+    """False: listed but halted."""
+    symbols: str
+    """Our symbols without the venue, parted by blanks, sorted."""
+
+
+class Spark(msgspec.Struct, frozen=True, kw_only=True):
+    """The course of a price in a few points."""
+
+    instrument_id: InstrumentId
+    closes_ticks: tuple[int, ...]
+    """Oldest first, evenly apart; empty while nothing is known."""
+
+
 class GetStatus(Command):
     """Engine state."""
 
@@ -109,6 +128,29 @@ class GetInstruments(Command):
     tier = Tier.READ
     result = tuple[Instrument, ...]
     contains: str = Field("", description="part of the id, any case")
+    names: tuple[InstrumentId, ...] = Field((), description="these only; empty: all")
+
+
+class GetListing(Command):
+    """All symbols of all venues."""
+
+    name = "get_listing"
+    title = "Listing"
+    help = "List the symbols of every venue in little room, by venue and kind."
+    tier = Tier.READ
+    result = tuple[ListedSymbols, ...]
+
+
+class GetSparks(Command):
+    """Recent prices in a few points."""
+
+    name = "get_sparks"
+    title = "Sparklines"
+    help = "Show the last 24 hours of instruments in a few points each."
+    tier = Tier.READ
+    result = tuple[Spark, ...]
+    instruments: tuple[InstrumentId, ...] = Field((), description="empty: the watchlist")
+    points: int = Field(24, ge=2, le=96)
 
 
 class GetQuotes(Command):
@@ -240,10 +282,11 @@ class WatchInstrument(Command):
 
     name = "watch_instrument"
     title = "Watch instrument"
-    help = "Add an instrument to the watchlist and subscribe to its data."
+    help = "Add an instrument to the watchlist and subscribe to its data, or to a group."
     tier = Tier.MUTATE
     result = Done
     instrument: InstrumentId
+    group: str = Field("", description="a group's name; empty: the watchlist")
 
 
 class UnwatchInstrument(Command):
@@ -251,10 +294,45 @@ class UnwatchInstrument(Command):
 
     name = "unwatch_instrument"
     title = "Unwatch instrument"
-    help = "Remove an instrument from the watchlist."
+    help = "Remove an instrument from the watchlist, or from a group."
     tier = Tier.MUTATE
     result = Done
     instrument: InstrumentId
+    group: str = Field("", description="a group's name; empty: the watchlist")
+
+
+class AddGroup(Command):
+    """Make a group of instruments."""
+
+    name = "add_group"
+    title = "Add group"
+    help = "Make an empty group of instruments beside the watchlist."
+    tier = Tier.MUTATE
+    result = Done
+    group: str
+
+
+class RenameGroup(Command):
+    """Rename a group."""
+
+    name = "rename_group"
+    title = "Rename group"
+    help = "Give a group of instruments another name."
+    tier = Tier.MUTATE
+    result = Done
+    group: str
+    to: str
+
+
+class RemoveGroup(Command):
+    """Remove a group."""
+
+    name = "remove_group"
+    title = "Remove group"
+    help = "Remove a group of instruments; its instruments stay listed."
+    tier = Tier.MUTATE
+    result = Done
+    group: str
 
 
 class Arm(Command):
@@ -408,6 +486,8 @@ COMMANDS: Final[dict[str, type[Command]]] = {
     for command in (
         GetStatus,
         GetInstruments,
+        GetListing,
+        GetSparks,
         GetQuotes,
         GetBook,
         GetChart,
@@ -421,6 +501,9 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         GetPredictions,
         WatchInstrument,
         UnwatchInstrument,
+        AddGroup,
+        RenameGroup,
+        RemoveGroup,
         Arm,
         Disarm,
         SubmitOrder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +20,9 @@ class InstrumentKind(StrEnum):
     FUTURE = "future"
     OPTION = "option"
     STOCK = "stock"
+    FX = "fx"
+    INDEX = "index"
+    """Computed by the venue, such as a price or volatility index; nobody can trade it."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,20 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """0 means the venue states none."""
     trading: bool = True
     """False while the venue lists it but halts it."""
+    contract_size: Decimal = Decimal(1)
+    """What one unit of size stands for: of the base, or of the quote where `inverse`."""
+    inverse: bool = False
+    """Whether profit is paid in the base."""
+    settle: str = ""
+    """Asset a derivative is settled in."""
+    expiry_ns: int = 0
+    """End of a future or option, UTC; 0 for all others."""
+    strike: Decimal = Decimal(0)
+    option_right: Literal["", "call", "put"] = ""
+    listed_ns: int = 0
+    """When the venue listed it, 0 if it does not say; a ticker used anew is another instrument."""
+    aliases: tuple[str, ...] = ()
+    """Former or other spellings of the venue, such as ``MATICUSDT`` of ``POLUSDT``."""
 
     @property
     def symbol(self) -> str:

@@ -6,6 +6,7 @@ Every event carries ``ts_event_ns`` (the venue's time, 0 where it gives none) an
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -108,6 +109,18 @@ class BookSnapshot(msgspec.Struct, frozen=True, gc=False):
     last_id: int
     bids: Levels
     asks: Levels
+    reset: bool = False
+    """It came in the stream itself and replaces whatever is known, whatever its id."""
+    check: BookCheck | None = None
+
+
+class BookCheck(msgspec.Struct, frozen=True, gc=False):
+    """What the venue says of a book after a message; a checker compares it."""
+
+    checksum: int
+    bids: tuple[tuple[str, str], ...] = ()
+    """The message's (price, size) as the wire spelt them, for checksums over that text."""
+    asks: tuple[tuple[str, str], ...] = ()
 
 
 class BookDelta(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +135,12 @@ class BookDelta(msgspec.Struct, frozen=True, gc=False):
     """The previous delta's last id where the venue sends it (`pu`), else -1."""
     bids: Levels
     asks: Levels
+
+
+class CheckedDelta(BookDelta, frozen=True, gc=False):
+    """Changed levels with the checksum of the book after them."""
+
+    check: BookCheck | None = None
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
@@ -168,6 +187,106 @@ class VenueBar(msgspec.Struct, frozen=True, gc=False):
     close_ticks: int
     volume_lots: int
     closed: bool
+
+
+class MarkPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """A derivative's reference prices; finer than ticks, so `Decimal`. None: not stated."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    mark: Decimal | None = None
+    index: Decimal | None = None
+    """Price of the underlying index; of an `InstrumentKind.INDEX` its own value."""
+    funding_rate: Decimal | None = None
+    """Rate of the coming funding, a fraction of notional; positive: longs pay."""
+    next_funding_ns: int = 0
+
+
+class OpenInterest(msgspec.Struct, frozen=True, kw_only=True):
+    """Contracts outstanding, in the venue's unit of size; `value` in the quote or settle asset."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    size: Decimal
+    value: Decimal | None = None
+
+
+class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
+    """A forced order. Where `lossy`, the venue leaves some out: never add them up to a total."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    side: Side
+    """Of the forced order: a liquidated long sells."""
+    price_ticks: int
+    size_lots: int
+    lossy: bool
+
+
+class DayTicker(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's own rolling statistics, normally of 24 hours. None: not stated."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    last: Decimal | None = None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    volume: Decimal | None = None
+    """In base units or contracts."""
+    quote_volume: Decimal | None = None
+
+
+class OptionGreeks(msgspec.Struct, frozen=True, kw_only=True):
+    """An option as the venue values it; volatilities are fractions (0.55), nan: not stated."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    mark_iv: float
+    bid_iv: float
+    ask_iv: float
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+    rho: float
+    underlying: float
+
+
+class TradeCanceled(msgspec.Struct, frozen=True, kw_only=True):
+    """A public trade that the venue took back, or replaced by `corrected`."""
+
+    instrument_id: InstrumentId
+    ts_event_ns: int
+    ts_recv_ns: int
+    trade_id: int
+    corrected: Trade | None = None
+
+
+class ClockSample(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's clock beside ours, from one question and answer."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    offset_ns: int
+    """The venue's time minus ours, at the middle of the round trip."""
+    round_trip_ns: int
+
+
+class SequenceBroken(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoder found messages of a connection missing: what it carried is not to be trusted."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    instrument_ids: tuple[InstrumentId, ...]
+    reason: str
+    expected_id: int = 0
+    received_id: int = 0
 
 
 class FeedStatus(IntEnum):
@@ -219,6 +338,9 @@ class FrameRejected(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     sample: str
     """The first 120 characters of the frame."""
+    channel: str = ""
+    """Where it can be told: the channel and instrument concerned, and what to do."""
+    instrument_id: InstrumentId | None = None
 
 
 MarketEvent: TypeAlias = (
@@ -232,4 +354,12 @@ MarketEvent: TypeAlias = (
     | FeedConnected
     | FeedDisconnected
     | FrameRejected
+    | MarkPrice
+    | OpenInterest
+    | Liquidation
+    | DayTicker
+    | OptionGreeks
+    | TradeCanceled
+    | ClockSample
+    | SequenceBroken
 )

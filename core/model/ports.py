@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import IntEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
+
+import msgspec
 
 from core.model.accounts import Balance
 from core.model.facts import JournalRecord, VenueEvent
 from core.model.ids import InstrumentId, ModelId, VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, BookDelta, MarketEvent, Timeframe
+from core.model.market import (
+    Bar,
+    BookCheck,
+    BookDelta,
+    BookSnapshot,
+    Levels,
+    MarketEvent,
+    Timeframe,
+)
 from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.signals import (
     ModelInfo,
@@ -61,6 +71,49 @@ class Verdict(IntEnum):
     """Something is missing: drop the book and ask for a snapshot."""
 
 
+class BookTop(Protocol):
+    """The part of a book a checker reads."""
+
+    def top(self, depth: int) -> tuple[Levels, Levels]:
+        """Return the best `depth` levels a side as (n, 2) ticks and lots, best first."""
+        ...
+
+
+class BookChecker(Protocol):
+    """Compares one instrument's book with the venue's checksums; one object per book."""
+
+    def on_snapshot(self, image: BookSnapshot) -> None:
+        """Note an image that was loaded."""
+        ...
+
+    def on_delta(self, delta: BookDelta) -> None:
+        """Note a delta that was applied."""
+        ...
+
+    def verify(self, book: BookTop, check: BookCheck) -> bool | None:
+        """Return whether the book is what the venue says; None: it says nothing this time."""
+        ...
+
+
+class BookTraits(msgspec.Struct, frozen=True):
+    """What a venue's data of one instrument is like, as far as trust in it depends on it."""
+
+    has_book: bool = True
+    """False: trades and quotes are all there is, and trust comes with the first of them."""
+    depth: int = 0
+    """Levels a side the book is cut to after each message, as the venue demands; 0: never."""
+    checker: BookChecker | None = None
+    ordered_trades: bool = True
+    """Trade ids only rise; False: ids are hashes or may come in any order."""
+    consecutive_trades: bool = False
+    """Trade ids leave no number out, so a hole is a lost trade."""
+    unchecked: bool = False
+    """Nothing proves the sequence; shown beside everything that comes of it."""
+
+
+DEFAULT_TRAITS: Final = BookTraits()
+
+
 class SequenceRule(Protocol):
     """A venue's exact rule for the continuity of its book deltas."""
 
@@ -70,6 +123,10 @@ class SequenceRule(Protocol):
 
     def follow(self, last_id: int, delta: BookDelta) -> Verdict:
         """Judge a delta after an applied one whose last id was `last_id`."""
+        ...
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        """Return what the instrument's data is like; a checker is made anew each time."""
         ...
 
 
@@ -94,6 +151,24 @@ class Decoder(Protocol):
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        ...
+
+
+class TapeDecoder(Decoder, Protocol):
+    """A decoder that also reads captures whose listing was not recorded, and names frames."""
+
+    instruments: dict[str, Instrument]
+    """By the venue's symbol."""
+    off_step: dict[str, tuple[int, int]]
+    """Venue symbols that sent values finer than their steps, and so lost a frame: the decimal
+    places that the price and the size would need, 0 where the steps did."""
+    unlisted: Callable[[str], Instrument | None] | None
+    """Asked for a symbol that no listing named; None: such symbols are rejected."""
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return the venue's own names of what a frame held, such as ``books:update``."""
         ...
 
 

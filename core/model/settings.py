@@ -44,10 +44,26 @@ class EngineSettings(_Table):
 class FeedSettings(_Table):
     """[feeds.<name>]: where market data comes from; hosts are settings."""
 
-    rest_url: str = "https://api.binance.com"
-    stream_url: str = "wss://stream.binance.com:9443"
-    depth_ms: Literal[100, 1000] = 100
-    snapshot_levels: Literal[100, 500, 1000, 5000] = 1000
+    kind: str = ""
+    """Whose protocol is spoken, such as ``okx`` or ``ccxt:kraken``; empty: the table's name."""
+    environment: Literal["live", "demo", "testnet"] = "live"
+    """Which of the venue's own hosts are meant where no URL is given."""
+    rest_url: str = ""
+    stream_url: str = ""
+    """Empty: the venue's own host of the environment."""
+    api_key: SecretStr = SecretStr("")
+    api_secret: SecretStr = SecretStr("")
+    passphrase: SecretStr = SecretStr("")
+    """Only asked for where a venue gives no public data without keys."""
+    depth_ms: int = Field(100, ge=0, le=1000)
+    """Wanted time between book updates; the nearest the venue has is taken."""
+    snapshot_levels: int = Field(1000, ge=1, le=5000)
+    """Wanted levels of a book image; the nearest the venue has is taken."""
+    plan: str = ""
+    """The venue's data plan or feed, such as ``iex`` or ``sip``."""
+    requests_per_minute: int = Field(0, ge=0)
+    requests_per_day: int = Field(0, ge=0)
+    """0: as the venue documents for the plan."""
 
 
 class VenueSettings(_Table):

@@ -100,6 +100,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class WatchGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A named list beside the watchlist; its data comes only while somebody looks at it."""
+
+    name: str
+    instruments: tuple[InstrumentId, ...] = ()
+
+
 class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client needs to start from."""
 
@@ -108,6 +115,7 @@ class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     status: EngineStatus
     instruments: tuple[Instrument, ...]
     watchlist: tuple[InstrumentId, ...]
+    groups: tuple[WatchGroup, ...] = ()
     orders: tuple[Order, ...]
     """All open orders and the newest ended ones (at most 500)."""
     fills: tuple[OrderFilled, ...]
@@ -139,6 +147,7 @@ class InstrumentsChanged(msgspec.Struct, frozen=True, kw_only=True, tag="instrum
 
     instruments: tuple[Instrument, ...]
     watchlist: tuple[InstrumentId, ...]
+    groups: tuple[WatchGroup, ...] = ()
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
@@ -221,6 +230,14 @@ Fact: TypeAlias = (
 """What the engine tells every client, in order, each with a sequence number."""
 
 
+class ChartWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A further chart of the focus; no two charts of a view have the same timeframe."""
+
+    timeframe: Timeframe
+    bars: int = 400
+    indicators: tuple[str, ...] = ()
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What market data a client looks at; sending a new one replaces the old."""
 
@@ -237,6 +254,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Expressions of the catalogue drawn on the chart, such as ``ema(20)``."""
     fps: float = 10.0
     """Frames per second wanted, 0.2 to 30."""
+    charts: tuple[ChartWish, ...] = ()
+    """Charts beside the main one, at most 3."""
+    profile_step: int = 0
+    """Ticks of a bucket of the book's profile (0: no profile)."""
+    profile_rows: int = 0
+    """Buckets wanted a side, at most 500."""
 
 
 class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +288,24 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     """(price ticks, size lots), best first."""
     asks: list[tuple[int, int]]
     last_id: int
+
+
+class BookProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole book in buckets of equal width; sent a few times a second, only when trusted.
+
+    The bucket of a price is ``ticks // step_ticks``.
+    """
+
+    instrument_id: InstrumentId
+    ts_ns: int
+    step_ticks: int
+    bid_ticks: int
+    """The best bid; its bucket is that of ``bids[0]``."""
+    ask_ticks: int
+    bids: list[int]
+    """Lots by bucket, downwards; ends where the known book ends or after the buckets wanted."""
+    asks: list[int]
+    """Lots by bucket, upwards."""
 
 
 class TapeRow(msgspec.Struct, frozen=True, array_like=True):
@@ -322,3 +363,7 @@ class MarketFrame(msgspec.Struct, frozen=True, kw_only=True):
     """Trades conflated away because more than 100 came between two frames."""
     chart: Chart | None = None
     tail: ChartTail | None = None
+    charts: list[Chart] = []
+    """Charts beside the main one, told apart by their timeframe."""
+    tails: list[ChartTail] = []
+    profile: BookProfile | None = None

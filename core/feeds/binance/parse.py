@@ -30,8 +30,8 @@ from core.feeds.binance.scan import (
     room,
     table,
 )
-from core.feeds.binance.steps import OffStep, Steps
 from core.feeds.binance.symbols import parse_exchange_info
+from core.feeds.steps import OffStep, Steps
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -99,8 +99,9 @@ class BinanceDecoder:
         self.rule = SpotRule()
         self.instruments: dict[str, Instrument] = {}
         """By the venue's symbol."""
-        self.off_step: set[str] = set()
-        """Venue symbols that sent a value finer than the steps taught, and so lost a frame."""
+        self.off_step: dict[str, tuple[int, int]] = {}
+        """Venue symbols that sent a value finer than the steps taught, and so lost a frame, with
+        the decimal places its price and size would need."""
         self._known: dict[str, _Known] = {}
         self._by_stream: dict[bytes, _Known] = {}
         self._carried: dict[int, dict[InstrumentId, None]] = {}
@@ -169,7 +170,7 @@ class BinanceDecoder:
                 case "disconnect":
                     return self._disconnected(conn, ts_recv_ns, data)
         except OffStep as error:
-            self.off_step.add(error.symbol)
+            error.note(self.off_step)
             return self._reject(ts_recv_ns, str(error), data)
         except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError) as error:
             return self._reject(ts_recv_ns, str(error), data)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.model.instruments import Instrument
 from core.model.market import BookDelta
-from core.model.ports import Verdict
+from core.model.ports import BookTraits, Verdict
+
+SPOT_TRAITS: Final = BookTraits(consecutive_trades=True)
 
 # An enum's members are looked up slowly; these are met with every message.
 _OLD: Final = Verdict.OLD
@@ -33,3 +36,7 @@ class SpotRule:
         if delta.last_id <= last_id:
             return _OLD
         return _GAP if delta.first_id > last_id + 1 else _APPLY
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        """Return what the instrument's data is like: single trade ids are consecutive."""
+        return SPOT_TRAITS

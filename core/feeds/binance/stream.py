@@ -40,6 +40,13 @@ from core.wire.limits import WeightLimiter
 WEIGHT_LIMIT: Final = 6000
 """Request weight per minute and address."""
 
+HOSTS: Final = {
+    "live": ("https://api.binance.com", "wss://stream.binance.com:9443"),
+    "demo": ("https://demo-api.binance.com", "wss://demo-stream.binance.com"),
+    "testnet": ("https://testnet.binance.vision", "wss://stream.testnet.binance.vision"),
+}
+"""REST and stream host of each environment."""
+
 _TIMEOUT_S: Final = 10.0
 _LISTING_WEIGHT: Final = 20
 _DEPTH_WEIGHT: Final = {100: 5, 500: 25, 1000: 50, 5000: 250}
@@ -68,6 +75,13 @@ class BinanceFeed:
     ) -> None:
         self.venue = venue
         self.decoder = BinanceDecoder(venue)
+        rest_url, stream_url = HOSTS[settings.environment]
+        settings = settings.model_copy(
+            update={
+                "rest_url": settings.rest_url or rest_url,
+                "stream_url": settings.stream_url or stream_url,
+            }
+        )
         self._settings = settings
         self._clock = clock
         self._rng = rng
@@ -217,7 +231,7 @@ class BinanceFeed:
             item = self._listed.get(name)
             if item is None or name not in self._wanted:
                 continue
-            levels = self._settings.snapshot_levels
+            levels = min(_DEPTH_WEIGHT, key=lambda n: abs(n - self._settings.snapshot_levels))
             try:
                 body, url = await self._get(
                     "/api/v3/depth",

@@ -7,8 +7,9 @@ import pytest
 
 from core.engine.gate import BUFFER, Gate, GateOutput, ResyncNeeded
 from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
 from core.model.market import BookDelta, BookSnapshot, FeedStatus, FeedStatusChanged
-from core.model.ports import Verdict
+from core.model.ports import DEFAULT_TRAITS, BookTraits, Verdict
 
 NAME = InstrumentId("BTC-USDT.binance")
 S = 1_000_000_000
@@ -24,6 +25,10 @@ class Rule:
         if delta.last_id <= last_id:
             return Verdict.OLD
         return Verdict.GAP if delta.first_id > last_id + 1 else Verdict.APPLY
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        """Return that nothing is special."""
+        return DEFAULT_TRAITS
 
 
 def side(*pairs: tuple[int, int]) -> np.ndarray:

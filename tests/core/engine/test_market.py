@@ -24,7 +24,7 @@ from core.model.market import (
     Trade,
     VenueBar,
 )
-from core.model.ports import Verdict
+from core.model.ports import DEFAULT_TRAITS, BookTraits, Verdict
 
 VENUE = VenueName("binance")
 NAME = InstrumentId("BTC-USDT.binance")
@@ -42,6 +42,10 @@ class Rule:
         if delta.last_id <= last_id:
             return Verdict.OLD
         return Verdict.GAP if delta.first_id > last_id + 1 else Verdict.APPLY
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        """Return that nothing is special."""
+        return DEFAULT_TRAITS
 
 
 def listed(name: InstrumentId, tick: str = "0.01") -> Instrument:

@@ -226,7 +226,7 @@ def test_exponent_is_read_exactly(decoder: BinanceDecoder) -> None:
 
 def test_off_step_value_names_its_symbol_for_a_finer_reading(decoder: BinanceDecoder) -> None:
     rejection(decoder, TRADE.replace(b'"0.02000000"', b'"0.02000001"'))
-    assert decoder.off_step == {"BTCUSDT"}
+    assert set(decoder.off_step) == {"BTCUSDT"}
 
 
 @pytest.mark.parametrize(

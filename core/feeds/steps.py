@@ -7,6 +7,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
 from core.model.errors import DataError
+from core.model.instruments import decimals_of
 
 _NUMBER: Final = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?\Z", re.ASCII)
 _EXACT: Final = Context(prec=200, traps=[Inexact, InvalidOperation])
@@ -19,11 +20,24 @@ class OffStep(DataError):
 
     Attributes:
         symbol: The venue's symbol.
+        what: ``price`` or ``size``.
+        decimals: Decimal places the value needs.
     """
 
-    def __init__(self, message: str, symbol: str) -> None:
+    def __init__(self, message: str, symbol: str, what: str, decimals: int) -> None:
         super().__init__(message)
         self.symbol = symbol
+        self.what = what
+        self.decimals = decimals
+
+    def note(self, off_step: dict[str, tuple[int, int]]) -> None:
+        """Raise the symbol's needed (price, size) decimals to hold this value."""
+        price, size = off_step.get(self.symbol, (0, 0))
+        if self.what == "price":
+            price = max(price, self.decimals)
+        else:
+            size = max(size, self.decimals)
+        off_step[self.symbol] = (price, size)
 
 
 class Steps(dict[str, int]):
@@ -33,16 +47,31 @@ class Steps(dict[str, int]):
     again, and a lookup is five times quicker than a conversion. It starts over when it is full.
     """
 
-    __slots__ = ("_eighths", "_step", "_symbol", "_what")
+    __slots__ = ("_eighths", "_kind", "_step", "_symbol", "_what")
 
     def __init__(self, step: Decimal, what: str, symbol: str) -> None:
         """Take the step, and for messages what the values are and of which symbol."""
         super().__init__()
         self._step = step
         self._symbol = symbol
+        self._kind = what
         self._what = f"{symbol} {what}"
         eighths = step.scaleb(8)
         self._eighths = int(eighths) if eighths == eighths.to_integral_value() else 0
+
+    def nearest(self, text: str) -> int:
+        """Return a size in whole steps, at least 1 unless it is 0: what rests never vanishes.
+
+        For live books whose oldest orders are finer than the present step.
+
+        Raises:
+            DataError: It is no plain number.
+        """
+        try:
+            return self[text]
+        except OffStep:
+            exact = Decimal(text) / self._step
+            return max(1, int(exact.to_integral_value()))
 
     def __missing__(self, text: str) -> int:
         count = self._count(text)
@@ -74,6 +103,8 @@ class Steps(dict[str, int]):
             raise OffStep(
                 f"{self._what} must be a whole number of steps of {self._step}, was {text!r}",
                 self._symbol,
+                self._kind,
+                decimals_of(Decimal(text)),
             )
         if count > _LARGEST:
             raise DataError(
