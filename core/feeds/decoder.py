@@ -1,0 +1,258 @@
+"""What the decoders of most venues share: reading by frame kind, refusing, who carries what.
+
+A venue's decoder derives from `FeedDecoder` and reads messages; this class turns what goes wrong
+into `FrameRejected` and keeps the book of connections. Its memory comes from frames alone, so a
+tape decodes the same way twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from core.feeds.steps import OffStep, Steps
+from core.model.errors import DataError
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import (
+    FeedConnected,
+    FeedDisconnected,
+    FeedStatus,
+    FeedStatusChanged,
+    FrameRejected,
+    MarketEvent,
+)
+from core.model.ports import FrameKind, SequenceRule
+
+MAX_FRAME_BYTES: Final = 32 << 20
+"""Nothing honest is larger; a snapshot of a deep book is about 5 MB."""
+
+_SAMPLE: Final = 120
+
+
+class Known:
+    """What decoding needs of one instrument."""
+
+    __slots__ = ("id", "instrument", "prices", "sizes")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.id = instrument.id
+        self.instrument = instrument
+        self.prices = Steps(instrument.price_tick, "price", instrument.venue_symbol)
+        """Text to ticks."""
+        self.sizes = Steps(instrument.size_lot, "size", instrument.venue_symbol)
+        """Text to lots."""
+
+
+class FeedDecoder(ABC):
+    """Base of the decoders; see `core.model.ports.TapeDecoder` for what it promises.
+
+    Args:
+        venue: The name events carry.
+        rule: The venue's rule for the continuity of its books.
+        instruments: Tick and lot sizes; listings on the tape teach more.
+    """
+
+    def __init__(
+        self, venue: VenueName, rule: SequenceRule, instruments: Collection[Instrument] = ()
+    ) -> None:
+        self.venue = venue
+        self.rule = rule
+        self.instruments: dict[str, Instrument] = {}
+        """By the venue's symbol."""
+        self.off_step: dict[str, tuple[int, int]] = {}
+        """See `core.model.ports.TapeDecoder.off_step`."""
+        self.unlisted: Callable[[str], Instrument | None] | None = None
+        """See `core.model.ports.TapeDecoder.unlisted`."""
+        self._known: dict[str, Known] = {}
+        self._carried: dict[int, dict[InstrumentId, set[str]]] = {}
+        self.add_instruments(instruments)
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        for instrument in instruments:
+            known = self._known.get(instrument.venue_symbol)
+            if known is not None and known.instrument == instrument:
+                continue
+            self.instruments[instrument.venue_symbol] = instrument
+            fresh = self.make_known(instrument)
+            for symbol in (*instrument.aliases, instrument.venue_symbol):
+                self._known[symbol] = fresh
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        try:
+            if len(data) > MAX_FRAME_BYTES:
+                raise DataError(f"frame must be at most {MAX_FRAME_BYTES} bytes, was {len(data)}")
+            match kind:
+                case "recv":
+                    return self.message(conn, ts_recv_ns, data)
+                case "http":
+                    return self.answer(ts_recv_ns, url, data)
+                case "send":
+                    return self.sent(conn, ts_recv_ns, data)
+                case "connect":
+                    return self.connected(conn, ts_recv_ns, url)
+                case "disconnect":
+                    return self.disconnected(conn, ts_recv_ns, data)
+        except OffStep as error:
+            error.note(self.off_step)
+            return self.reject(ts_recv_ns, str(error), data)
+        except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError) as error:
+            return self.reject(ts_recv_ns, str(error), data)
+        return self.reject(ts_recv_ns, f"unknown frame kind {kind!r}", data)
+
+    # -- what a venue adds -------------------------------------------------------------------
+
+    @abstractmethod
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a message of the stream.
+
+        Raises:
+            DataError: It is not what the venue documents.
+            msgspec.DecodeError: It is not JSON of the documented shape.
+        """
+
+    @abstractmethod
+    def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
+        """Read a REST answer by its URL; answers that hold no market events give none."""
+
+    @abstractmethod
+    def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a request of ours: call `carry` and `release` with what it names."""
+
+    @abstractmethod
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return the venue's own names of what a frame held, such as ``books:update``."""
+
+    def make_known(self, instrument: Instrument) -> Known:
+        """Return what decoding needs of an instrument; a venue may need more."""
+        return Known(instrument)
+
+    # -- for venues to use -------------------------------------------------------------------
+
+    def of(self, symbol: str) -> Known:
+        """Return what is known of a venue symbol.
+
+        Raises:
+            DataError: Nothing is, and no one can say.
+        """
+        known = self._known.get(symbol)
+        if known is None and self.unlisted is not None:
+            made = self.unlisted(symbol)
+            if made is not None:
+                self.add_instruments([made])
+                known = self._known.get(symbol)
+        if known is None:
+            raise DataError(f"unknown symbol {symbol[:40]!r}")
+        return known
+
+    def connected(self, conn: int, ts_recv_ns: int, url: str) -> Sequence[MarketEvent]:
+        """Note a connection that carries nothing yet."""
+        self._carried[conn] = {}
+        opened = FeedConnected(
+            venue=self.venue, ts_recv_ns=ts_recv_ns, conn=conn, instrument_ids=()
+        )
+        return (opened,)
+
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Distrust what the connection carried and no other does."""
+        gone = self._carried.pop(conn, {})
+        return (
+            FeedDisconnected(
+                venue=self.venue,
+                ts_recv_ns=ts_recv_ns,
+                conn=conn,
+                reason=data[:_SAMPLE].decode(errors="replace"),
+                instrument_ids=tuple(name for name in gone if not self._is_carried(name)),
+            ),
+        )
+
+    def carry(
+        self, conn: int, ts_recv_ns: int, wanted: Iterable[tuple[str, str]]
+    ) -> list[MarketEvent]:
+        """Note (venue symbol, channel) pairs a connection carries from now on.
+
+        An instrument that nothing carried before starts to synchronise; one more channel, or a
+        second connection that takes over, changes nothing. Unknown symbols are left out: the venue
+        will refuse them itself.
+        """
+        out: list[MarketEvent] = []
+        carried = self._carried.setdefault(conn, {})
+        for symbol, channel in wanted:
+            try:
+                name = self.of(symbol).id
+            except DataError:
+                continue
+            if not self._is_carried(name):
+                out.append(_status(name, ts_recv_ns, FeedStatus.SYNCING, "subscribed"))
+            carried.setdefault(name, set()).add(channel)
+        return out
+
+    def release(
+        self, conn: int, ts_recv_ns: int, gone: Iterable[tuple[str, str]]
+    ) -> list[MarketEvent]:
+        """Note (venue symbol, channel) pairs a connection carries no longer.
+
+        Only an instrument that lost its last channel everywhere counts as unsubscribed: leaving
+        and joining one channel, to get a fresh image, is none of that.
+        """
+        out: list[MarketEvent] = []
+        carried = self._carried.get(conn, {})
+        for symbol, channel in gone:
+            known = self._known.get(symbol)
+            if known is None or known.id not in carried:
+                continue
+            channels = carried[known.id]
+            channels.discard(channel)
+            if not channels:
+                del carried[known.id]
+                if not self._is_carried(known.id):
+                    out.append(
+                        _status(known.id, ts_recv_ns, FeedStatus.UNSUBSCRIBED, "not subscribed")
+                    )
+        return out
+
+    def carried_by(self, conn: int) -> tuple[InstrumentId, ...]:
+        """Return what a connection carries."""
+        return tuple(self._carried.get(conn, ()))
+
+    def reject(
+        self,
+        ts_recv_ns: int,
+        reason: str,
+        data: bytes,
+        *,
+        channel: str = "",
+        instrument_id: InstrumentId | None = None,
+    ) -> Sequence[MarketEvent]:
+        """Return the event of a frame that is not what it should be."""
+        sample = data[: 4 * _SAMPLE].decode(errors="replace")[:_SAMPLE]
+        return (
+            FrameRejected(
+                venue=self.venue,
+                ts_recv_ns=ts_recv_ns,
+                reason=reason,
+                sample=sample,
+                channel=channel,
+                instrument_id=instrument_id,
+            ),
+        )
+
+    def _is_carried(self, name: InstrumentId) -> bool:
+        return any(name in carried for carried in self._carried.values())
+
+
+def _status(
+    name: InstrumentId, ts_recv_ns: int, status: FeedStatus, reason: str
+) -> FeedStatusChanged:
+    return FeedStatusChanged(
+        instrument_id=name, ts_recv_ns=ts_recv_ns, status=status, reason=reason
+    )
