@@ -195,5 +195,6 @@ class Dialect(ABC):
             ConfigError: The venue has no bars of this length, and none they could be joined from.
         """
 
+    @abstractmethod
     async def close(self) -> None:
         """Release the HTTP session."""
