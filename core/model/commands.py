@@ -27,9 +27,11 @@ from core.model.views import (
     EngineStatus,
     FeedView,
     ModelView,
+    QualityView,
     QuoteLine,
     StrategyView,
     VenueView,
+    WatchGroup,
 )
 
 
@@ -109,6 +111,13 @@ class Spark(msgspec.Struct, frozen=True, kw_only=True):
     """Oldest first, evenly apart; empty while nothing is known."""
 
 
+class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The watchlist and the groups beside it."""
+
+    watchlist: tuple[InstrumentId, ...]
+    groups: tuple[WatchGroup, ...]
+
+
 class GetStatus(Command):
     """Engine state."""
 
@@ -139,6 +148,16 @@ class GetListing(Command):
     help = "List the symbols of every venue in little room, by venue and kind."
     tier = Tier.READ
     result = tuple[ListedSymbols, ...]
+
+
+class GetGroups(Command):
+    """The watchlist and the groups."""
+
+    name = "get_groups"
+    title = "Groups"
+    help = "List the watchlist and the groups of instruments beside it."
+    tier = Tier.READ
+    result = WatchReport
 
 
 class GetSparks(Command):
@@ -174,6 +193,18 @@ class GetBook(Command):
     result = BookView
     instrument: InstrumentId
     depth: int = Field(20, ge=1, le=500, description="levels a side")
+
+
+class GetQuality(Command):
+    """How good the data is and was."""
+
+    name = "get_quality"
+    title = "Data quality"
+    help = "Show gaps, silences, checks and clocks of each instrument's data, by UTC day."
+    tier = Tier.READ
+    result = tuple[QualityView, ...]
+    instruments: tuple[InstrumentId, ...] = Field((), description="empty: all followed")
+    days: int = Field(1, ge=1, le=400, description="days back, today included")
 
 
 class GetChart(Command):
@@ -487,6 +518,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         GetStatus,
         GetInstruments,
         GetListing,
+        GetGroups,
         GetSparks,
         GetQuotes,
         GetBook,

@@ -262,6 +262,59 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Buckets wanted a side, at most 500."""
 
 
+class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue says of an instrument beside its trades; None or 0: not stated."""
+
+    mark: Decimal | None = None
+    index: Decimal | None = None
+    funding_rate: Decimal | None = None
+    """A fraction of notional; positive: longs pay."""
+    next_funding_ns: int = 0
+    open_interest: Decimal | None = None
+    """In the venue's unit of size."""
+    last_liquidation: str = ""
+    """Side, size, price and time of the newest one seen, in words; liquidations may be lossy."""
+
+
+class QualityView(msgspec.Struct, frozen=True, kw_only=True):
+    """How good an instrument's data was on one UTC day; counts since its midnight."""
+
+    instrument_id: InstrumentId
+    day: str
+    """Such as ``2026-11-21``, UTC."""
+    status: FeedStatus = FeedStatus.UNSUBSCRIBED
+    reason: str = ""
+    unchecked: bool = False
+    """Nothing proves the venue's sequence."""
+    live_s: float = 0.0
+    stale_s: float = 0.0
+    frames: int = 0
+    """Trades, quotes and book messages."""
+    trades: int = 0
+    gaps: int = 0
+    resyncs: int = 0
+    crossed: int = 0
+    outages: int = 0
+    """Times the connection was lost."""
+    rejected: int = 0
+    checksum_ok: int = 0
+    checksum_bad: int = 0
+    late_trades: int = 0
+    trade_holes: int = 0
+    """Trades the venue numbered that never came."""
+    duplicates: int = 0
+    off_band: int = 0
+    """Trades and quotes at prices no market moves to at once."""
+    rate_per_s: float = 0.0
+    """Learned rate of messages."""
+    silence_s: float = 0.0
+    """Silence after which it counts as stale, learned from the rate."""
+    clock_offset_ms: float = 0.0
+    """The venue's clock minus ours, the median of the day's samples."""
+    delay_ms: float = 0.0
+    """Smoothed time from the venue's stamp to us, the clock offset taken out."""
+
+
 class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     """One watchlist line."""
 
@@ -278,6 +331,7 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's time of the newest event; its distance to the frame's time is the feed age."""
     age_ms: int
     """Milliseconds since anything arrived for this instrument, by the engine's clock."""
+    reference: ReferenceView | None = None
 
 
 class BookView(msgspec.Struct, frozen=True, kw_only=True):
