@@ -35,7 +35,7 @@ from link.server import LinkServer
 from store.journal import SqliteJournal
 from store.paths import Paths
 from store.predictions import SqlitePredictions
-from store.watchlist import load_watchlist, save_watchlist
+from store.watchlist import Watched, load_watched, load_watchlist, save_watched
 
 FEEDS: Final = {"binance": BinanceFeed}
 """Feed and venue kinds by name; `clx.modes.VENUES` lists the same names."""
@@ -181,7 +181,8 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             kernels=kernels(),
         )
         holder.append(engine)
-        engine.on_fact(functools.partial(_keep_watchlist, paths, settings.engine.watchlist))
+        _restore_groups(engine, paths)
+        engine.on_fact(functools.partial(_keep_watched, paths, settings.engine.watchlist))
         server = LinkServer(engine, paths.socket, backlog=settings.engine.client_backlog)
         server.bind()
         yield engine, server
@@ -212,11 +213,18 @@ def _with_watchlist(settings: Settings, paths: Paths) -> Settings:
     return settings.model_copy(update={"engine": engine})
 
 
-def _keep_watchlist(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -> None:
+def _restore_groups(engine: Engine, paths: Paths) -> None:
+    kept = load_watched(paths.watchlist)
+    if kept is not None:
+        engine.kernel.groups.restore(kept.groups)
+
+
+def _keep_watched(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -> None:
     if isinstance(fact, InstrumentsChanged):
-        now = tuple(fact.watchlist)
-        if now != (load_watchlist(paths.watchlist) or before):
-            save_watchlist(paths.watchlist, now)
+        now = Watched(fact.watchlist, fact.groups)
+        default = Watched(tuple(InstrumentId(name) for name in before))
+        if now != (load_watched(paths.watchlist) or default):
+            save_watched(paths.watchlist, now)
 
 
 def _forget_old_markets(paths: Paths, keep: int) -> None:

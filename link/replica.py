@@ -10,15 +10,17 @@ from core.model.accounts import Balance, LimitUse, Position
 from core.model.errors import InvariantError
 from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
-from core.model.market import FormingBar
+from core.model.market import FormingBar, Timeframe
 from core.model.orders import Order, OrderFilled
 from core.model.signals import Prediction, Signal
 from core.model.views import (
     AccountChanged,
     Alert,
     AlertRaised,
+    BookProfile,
     BookView,
     Chart,
+    ChartTail,
     EngineSnapshot,
     EngineStatus,
     Fact,
@@ -39,6 +41,7 @@ from core.model.views import (
     TapeRow,
     VenueChanged,
     VenueView,
+    WatchGroup,
 )
 
 Topic: TypeAlias = str
@@ -48,7 +51,7 @@ FACT_TOPICS: Final = (
     "status orders fills positions account feeds venues "
     "strategies signals models alerts instruments"
 )
-MARKET_TOPICS: Final = "quotes book tape chart forming"
+MARKET_TOPICS: Final = "quotes book tape chart forming charts formings profile"
 ALL_TOPICS: Final[frozenset[Topic]] = frozenset(f"{FACT_TOPICS} {MARKET_TOPICS}".split())
 MAX_ENDED_ORDERS: Final = 500
 MAX_FILLS: Final = 500
@@ -66,6 +69,7 @@ class Replica:
         self.status: EngineStatus | None = None
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.watchlist: tuple[InstrumentId, ...] = ()
+        self.groups: tuple[WatchGroup, ...] = ()
         self.orders: dict[ClientOrderId, Order] = {}
         """Oldest first."""
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
@@ -86,6 +90,10 @@ class Replica:
         self.tape_skipped = 0
         self.chart: Chart | None = None
         self.forming: FormingBar | None = None
+        self.charts: dict[Timeframe, Chart] = {}
+        """The charts beside the main one, of the same instrument."""
+        self.formings: dict[Timeframe, FormingBar] = {}
+        self.profile: BookProfile | None = None
         self.frame_ts_ns = 0
         """Engine time of the newest market frame."""
         self._dirty: set[Topic] = set()
@@ -101,6 +109,7 @@ class Replica:
         self.status = snapshot.status
         self.instruments = {item.id: item for item in snapshot.instruments}
         self.watchlist = snapshot.watchlist
+        self.groups = snapshot.groups
         self.orders = {order.id: order for order in snapshot.orders}
         self.fills = deque(snapshot.fills, MAX_FILLS)
         self.positions = {item.instrument_id: item for item in snapshot.positions}
@@ -132,6 +141,7 @@ class Replica:
             case InstrumentsChanged():
                 self.instruments = {item.id: item for item in fact.instruments}
                 self.watchlist = fact.watchlist
+                self.groups = fact.groups
                 self._dirty.add("instruments")
             case OrderChanged():
                 self._keep_order(fact.order)
@@ -183,8 +193,17 @@ class Replica:
             self.tape.extend(frame.tape)
             self.tape_skipped += frame.tape_skipped
             self._dirty.add("tape")
-        if frame.tail is not None:
-            self._extend_chart(frame)
+        if frame.tail is not None and self.chart is not None:
+            if self._extend(self.chart, frame.tail):
+                self._dirty.add("chart")
+            if _of(self.chart, frame.tail):
+                self.forming = frame.tail.forming
+                self._dirty.add("forming")
+        if frame.charts or frame.tails:
+            self._more_charts(frame)
+        if frame.profile is not None:
+            self.profile = frame.profile
+            self._dirty.add("profile")
 
     def _keep_order(self, order: Order) -> None:
         self.orders[order.id] = order
@@ -196,22 +215,35 @@ class Replica:
     def _new_chart(self, chart: Chart) -> None:
         if self.chart is None or self.chart.instrument_id != chart.instrument_id:
             self.tape.clear()
-            self.book = None
-            self._dirty |= {"tape", "book"}
+            self.book = self.profile = None
+            self.charts.clear()
+            self.formings.clear()
+            self._dirty |= {"tape", "book", "charts", "formings", "profile"}
         self.chart = chart
         self.forming = None
         self._dirty |= {"chart", "forming"}
 
-    def _extend_chart(self, frame: MarketFrame) -> None:
-        tail, chart = frame.tail, self.chart
-        if tail is None or chart is None:
-            return
-        if (tail.instrument_id, tail.timeframe) != (chart.instrument_id, chart.timeframe):
-            return
-        self.forming = tail.forming
-        self._dirty.add("forming")
-        if not tail.closed.ts_open_ns and not tail.predictions:
-            return
+    def _more_charts(self, frame: MarketFrame) -> None:
+        for chart in frame.charts:
+            self.charts[chart.timeframe] = chart
+            self.formings.pop(chart.timeframe, None)
+            self._dirty |= {"charts", "formings"}
+        for tail in frame.tails:
+            known = self.charts.get(tail.timeframe)
+            if known is None or not _of(known, tail):
+                continue
+            if self._extend(known, tail):
+                self._dirty.add("charts")
+            if tail.forming is not None:
+                self.formings[tail.timeframe] = tail.forming
+            else:
+                self.formings.pop(tail.timeframe, None)
+            self._dirty.add("formings")
+
+    def _extend(self, chart: Chart, tail: ChartTail) -> bool:
+        """Add what closed since to a chart; return whether anything did."""
+        if not _of(chart, tail) or not (tail.closed.ts_open_ns or tail.predictions):
+            return False
         bars, more = chart.bars, tail.closed
         for name in ("ts_open_ns", "open", "high", "low", "close", "volume"):
             column: list[int] = getattr(bars, name)
@@ -221,9 +253,13 @@ class Replica:
             values.extend(tail.indicators.get(output, ()))
             del values[: max(0, len(values) - MAX_BARS)]
         self._keep_predictions(chart.predictions, tail.predictions)
-        self._dirty.add("chart")
+        return True
 
     @staticmethod
     def _keep_predictions(known: list[Prediction], more: list[Prediction]) -> None:
         known.extend(more)
         del known[: max(0, len(known) - MAX_BARS)]
+
+
+def _of(chart: Chart, tail: ChartTail) -> bool:
+    return (tail.instrument_id, tail.timeframe) == (chart.instrument_id, chart.timeframe)

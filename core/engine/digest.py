@@ -13,6 +13,7 @@ from core.engine.demand import Series
 from core.engine.forecasts import Forecasts
 from core.engine.listing import Listing
 from core.engine.market import MarketState
+from core.engine.profile import EVERY_NS, MAX_ROWS, book_profile
 from core.engine.quotes import QuoteBoard
 from core.engine.series import Columns
 from core.engine.wants import Wants
@@ -22,9 +23,11 @@ from core.model.market import FormingBar, Trade
 from core.model.ports import Clock
 from core.model.views import (
     BarColumns,
+    BookProfile,
     BookView,
     Chart,
     ChartTail,
+    ChartWish,
     MarketFrame,
     QuoteLine,
     TapeRow,
@@ -34,6 +37,8 @@ from core.model.views import (
 MAX_TAPE_ROWS: Final = 100
 MAX_BARS: Final = 5000
 MAX_DEPTH: Final = 500
+MAX_CHARTS: Final = 3
+"""Charts beside the main one."""
 _AGE_NS: Final = 1_000_000_000
 """A line that only grew older is sent again this seldom."""
 _NO_BARS: Final = BarColumns(ts_open_ns=[], open=[], high=[], low=[], close=[], volume=[])
@@ -63,7 +68,10 @@ class ClientView:
         """What was asked for, as far as it is known."""
         self._lines: dict[InstrumentId, tuple[int, QuoteLine]] = {}
         self._chart: _ChartCursor | None = None
+        self._more: dict[ChartWish, _ChartCursor] = {}
         self._book_id = -1
+        self._profile: tuple[int, int] = (0, -1)
+        """When the last profile was sent, and of which state of the book."""
         self._last_trade: Trade | None = None
 
     def watch(self, view: View) -> None:
@@ -76,6 +84,8 @@ class ClientView:
             quotes=tuple(name for name in dict.fromkeys(view.quotes) if name in market),
             bars=min(MAX_BARS, max(1, view.bars)),
             depth=min(MAX_DEPTH, max(0, view.depth)),
+            charts=_distinct(view),
+            profile_rows=min(MAX_ROWS, max(0, view.profile_rows)),
         )
         if view.focus != self._view.focus or view.depth != self._view.depth:
             self._book_id = -1
@@ -86,14 +96,33 @@ class ClientView:
         charted = ("focus", "timeframe", "bars", "indicators")
         if any(getattr(view, name) != getattr(self._view, name) for name in charted):
             self._chart = None
+        if view.focus != self._view.focus:
+            self._more.clear()
+        if _profiled(view) != _profiled(self._view):
+            self._profile = (0, -1)
         self._view = view
-        if view.focus is not None and self._chart is None:
-            self._chart = _ChartCursor(self._room, view)
+        self._open_charts(view)
+
+    def _open_charts(self, view: View) -> None:
+        focus = view.focus
+        if focus is None:
+            self._more.clear()
+            return
+        if self._chart is None:
+            series = (focus, view.timeframe)
+            self._chart = _ChartCursor(self._room, series, view.bars, view.indicators)
+        kept, self._more = self._more, {}
+        for wish in view.charts:
+            series = (focus, wish.timeframe)
+            self._more[wish] = kept.get(wish) or _ChartCursor(
+                self._room, series, wish.bars, wish.indicators
+            )
 
     def close(self) -> None:
         """Look no longer."""
         self._view = View()
         self._chart = None
+        self._more.clear()
         self._wanted(None)
 
     def next_frame(self) -> MarketFrame | None:
@@ -105,7 +134,12 @@ class ClientView:
         book = self._changed_book()
         rows, skipped = self._new_trades()
         chart, tail = self._chart.advance() if self._chart is not None else (None, None)
-        if not quotes and not rows and book is None and chart is None and tail is None:
+        more = [cursor.advance() for cursor in self._more.values()]
+        charts = [whole for whole, _ in more if whole is not None]
+        tails = [part for _, part in more if part is not None]
+        profile = self._new_profile(now_ns)
+        news = (quotes, rows, charts, tails, book, chart, tail, profile)
+        if not any(news):
             return None
         return MarketFrame(
             ts_ns=now_ns,
@@ -115,6 +149,9 @@ class ClientView:
             tape_skipped=skipped,
             chart=chart,
             tail=tail,
+            charts=charts,
+            tails=tails,
+            profile=profile,
         )
 
     def _changed_lines(self, now_ns: int) -> list[QuoteLine]:
@@ -139,6 +176,19 @@ class ClientView:
             return None
         self._book_id = book.last_id
         return book_view(market, focus, self._view.depth)
+
+    def _new_profile(self, now_ns: int) -> BookProfile | None:
+        view, market = self._view, self._room.market
+        if view.focus is None or not view.profile_rows or view.profile_step <= 0:
+            return None
+        sent_ns, sent_id = self._profile
+        if now_ns - sent_ns < EVERY_NS or not market.trusted(view.focus):
+            return None
+        book_id = market.book(view.focus).last_id
+        if book_id == sent_id and now_ns - sent_ns < _AGE_NS:
+            return None
+        self._profile = (now_ns, book_id)
+        return book_profile(market, view.focus, view.profile_step, view.profile_rows, now_ns)
 
     def _new_trades(self) -> tuple[list[TapeRow], int]:
         if self._view.focus is None or not self._view.tape:
@@ -167,13 +217,12 @@ class ClientView:
 class _ChartCursor:
     """A client's place in a chart, with a bank of its own that follows the closed bars."""
 
-    def __init__(self, room: Room, view: View) -> None:
-        assert view.focus is not None
+    def __init__(self, room: Room, series: Series, bars: int, indicators: tuple[str, ...]) -> None:
         self._room = room
-        self._series: Series = (view.focus, view.timeframe)
-        self._bars = view.bars
-        self._bank = Bank(known_specs(view.indicators))
-        self._scale = room.listing.scale(view.focus)
+        self._series = series
+        self._bars = bars
+        self._bank = Bank(known_specs(indicators))
+        self._scale = room.listing.scale(series[0])
         self._version = -1
         self._loading = False
         self._newest_ns = -1
@@ -286,6 +335,19 @@ def book_view(market: MarketState, instrument_id: InstrumentId, depth: int) -> B
         asks=[(ticks, lots) for ticks, lots in asks.tolist()],
         last_id=book.last_id,
     )
+
+
+def _distinct(view: View) -> tuple[ChartWish, ...]:
+    """Return the charts wanted beside the main one, each of a timeframe of its own."""
+    by_frame = {wish.timeframe: wish for wish in view.charts if wish.timeframe != view.timeframe}
+    return tuple(
+        msgspec.structs.replace(wish, bars=min(MAX_BARS, max(1, wish.bars)))
+        for wish in list(by_frame.values())[:MAX_CHARTS]
+    )
+
+
+def _profiled(view: View) -> tuple[InstrumentId | None, int, int]:
+    return view.focus, view.profile_step, view.profile_rows
 
 
 def _same_market(line: QuoteLine, other: QuoteLine) -> bool:

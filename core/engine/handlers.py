@@ -9,12 +9,15 @@ from core.engine.digest import book_view, make_chart
 from core.engine.kernel import Kernel
 from core.model import commands as c
 from core.model.errors import ConfigError, TemporaryError, did_you_mean
-from core.model.ids import InstrumentId, ModelId, OriginKind
-from core.model.instruments import Instrument
-from core.model.market import FeedStatus
+from core.model.ids import InstrumentId, ModelId, OriginKind, VenueName
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import FeedStatus, Timeframe
 from core.model.orders import Order, OrderFilled, OrderIntent, OrderType
 from core.model.signals import Prediction
 from core.model.views import BookView, Chart, ModelView, QuoteLine, StrategyView
+
+_DAY_BARS: Final = 96
+"""Bars of 15 minutes in 24 hours."""
 
 Handler: TypeAlias = Callable[[Kernel, Any, OriginKind], Any]
 
@@ -50,7 +53,43 @@ def _get_instruments(
 ) -> tuple[Instrument, ...]:
     part = ask.contains.casefold()
     known = kernel.listing.instruments
-    return tuple(known[name] for name in sorted(known) if part in name.casefold())
+    names = [name for name in ask.names if name in known] if ask.names else sorted(known)
+    return tuple(known[name] for name in names if part in name.casefold())
+
+
+def _get_listing(kernel: Kernel, _: c.GetListing, __: OriginKind) -> tuple[c.ListedSymbols, ...]:
+    parts: dict[tuple[str, str, bool], list[str]] = {}
+    for item in kernel.listing.instruments.values():
+        parts.setdefault((item.venue, item.kind, item.trading), []).append(item.symbol)
+    return tuple(
+        c.ListedSymbols(
+            venue=VenueName(venue),
+            kind=InstrumentKind(kind),
+            trading=trading,
+            symbols=" ".join(sorted(symbols)),
+        )
+        for (venue, kind, trading), symbols in sorted(parts.items())
+    )
+
+
+def _get_sparks(kernel: Kernel, ask: c.GetSparks, _: OriginKind) -> tuple[c.Spark, ...]:
+    names = ask.instruments or kernel.watchlist
+    return tuple(
+        c.Spark(instrument_id=name, closes_ticks=_course(kernel, name, ask.points))
+        for name in names
+        if name in kernel.market
+    )
+
+
+def _course(kernel: Kernel, name: InstrumentId, points: int) -> tuple[int, ...]:
+    """Return the closes of the last 24 hours, `points` at most, and the last price."""
+    closes = kernel.market.bars(name, Timeframe.M15).close[-_DAY_BARS:].tolist()
+    trade = kernel.market.last_trade(name)
+    if trade is not None:
+        closes.append(trade.price_ticks)
+    count = min(points, len(closes))
+    last = len(closes) - 1
+    return tuple(closes[last - round(at * last / max(1, count - 1))] for at in range(count))[::-1]
 
 
 def _get_quotes(kernel: Kernel, ask: c.GetQuotes, _: OriginKind) -> tuple[QuoteLine, ...]:
@@ -109,6 +148,12 @@ def _get_predictions(
 
 def _watch(kernel: Kernel, ask: c.WatchInstrument, _: OriginKind) -> c.Done:
     kernel.listing.instrument(ask.instrument)
+    if ask.group:
+        added = kernel.groups.put(ask.group, ask.instrument)
+        kernel.tell_instruments()
+        return c.Done(
+            text=f"{ask.instrument} is in group {ask.group}" + ("" if added else " already")
+        )
     if ask.instrument in kernel.watchlist:
         return c.Done(text=f"{ask.instrument} is on the watchlist already")
     kernel.set_watchlist((*kernel.watchlist, ask.instrument))
@@ -116,11 +161,33 @@ def _watch(kernel: Kernel, ask: c.WatchInstrument, _: OriginKind) -> c.Done:
 
 
 def _unwatch(kernel: Kernel, ask: c.UnwatchInstrument, _: OriginKind) -> c.Done:
+    if ask.group:
+        kernel.groups.take(ask.group, ask.instrument)
+        kernel.tell_instruments()
+        return c.Done(text=f"{ask.instrument} is no longer in group {ask.group}")
     if ask.instrument not in kernel.watchlist:
         hint = did_you_mean(ask.instrument, kernel.watchlist)
         raise ConfigError(f"{ask.instrument!r} is not on the watchlist{hint}")
     kernel.set_watchlist([name for name in kernel.watchlist if name != ask.instrument])
     return c.Done(text=f"{ask.instrument} is off the watchlist")
+
+
+def _add_group(kernel: Kernel, ask: c.AddGroup, _: OriginKind) -> c.Done:
+    name = kernel.groups.add(ask.group)
+    kernel.tell_instruments()
+    return c.Done(text=f"group {name} is there; it is empty")
+
+
+def _rename_group(kernel: Kernel, ask: c.RenameGroup, _: OriginKind) -> c.Done:
+    name = kernel.groups.rename(ask.group, ask.to)
+    kernel.tell_instruments()
+    return c.Done(text=f"group {ask.group} is now called {name}")
+
+
+def _remove_group(kernel: Kernel, ask: c.RemoveGroup, _: OriginKind) -> c.Done:
+    count = kernel.groups.remove(ask.group)
+    kernel.tell_instruments()
+    return c.Done(text=f"group {ask.group} with {count} instruments is gone")
 
 
 def _arm(kernel: Kernel, ask: c.Arm, _: OriginKind) -> c.Done:
@@ -207,6 +274,11 @@ def _stop(kernel: Kernel, _: c.StopEngine, origin: OriginKind) -> c.Done:
 HANDLERS: Final[dict[str, Handler]] = {
     "get_status": _get_status,
     "get_instruments": _get_instruments,
+    "get_listing": _get_listing,
+    "get_groups": lambda kernel, _, __: c.WatchReport(
+        watchlist=kernel.watchlist, groups=kernel.groups.views()
+    ),
+    "get_sparks": _get_sparks,
     "get_quotes": _get_quotes,
     "get_book": _get_book,
     "get_chart": _get_chart,
@@ -220,6 +292,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "get_predictions": _get_predictions,
     "watch_instrument": _watch,
     "unwatch_instrument": _unwatch,
+    "add_group": _add_group,
+    "rename_group": _rename_group,
+    "remove_group": _remove_group,
     "arm": _arm,
     "disarm": _disarm,
     "submit_order": _submit,

@@ -22,6 +22,7 @@ from core.engine.demand import Series
 from core.engine.digest import ClientView
 from core.engine.factlog import FactLog
 from core.engine.forecasts import Forecasts
+from core.engine.groups import Groups
 from core.engine.listing import Listing
 from core.engine.market import HistoryNeeded, MarketOutput, MarketState, ResyncNeeded
 from core.engine.proposals import Proposals, Strategy
@@ -151,6 +152,9 @@ class Kernel:
         self.log = FactLog()
         self.listing = Listing()
         self.watchlist = tuple(InstrumentId(name) for name in settings.engine.watchlist)
+        self.groups = Groups()
+        self._told: set[InstrumentId] = set()
+        """Instruments whose steps clients were told."""
         self.seq = 0
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
@@ -260,7 +264,7 @@ class Kernel:
             pupil.add_instruments(
                 [item for item in instruments if follows or item.venue == pupil.name]
             )
-        self._tell_instruments()
+        self.tell_instruments()
         self.refresh()
 
     # -- events in -------------------------------------------------------------------------
@@ -338,6 +342,8 @@ class Kernel:
         self.wants.want("trading", self._at_stake())
         self._followed = frozenset((*models, *strategies))
         self.wants.settle(self.clock.now_ns())
+        if not self.wants.demand.active <= self._told:
+            self.tell_instruments()
 
     # -- clients ---------------------------------------------------------------------------
 
@@ -353,7 +359,8 @@ class Kernel:
                 focus = [view.focus] if view.focus is not None else []
                 names = [*view.quotes, *focus]
                 series = [(name, Timeframe.M15) for name in names]
-                series += [(name, view.timeframe) for name in focus]
+                frames = [view.timeframe, *(wish.timeframe for wish in view.charts)]
+                series += [(name, frame) for name in focus for frame in frames]
                 self.wants.want(who, names, series)
             self.refresh()
 
@@ -369,8 +376,9 @@ class Kernel:
         return EngineSnapshot(
             seq=self.log.seq,
             status=self.line.now(),
-            instruments=tuple(self.listing.instruments.values()),
+            instruments=self._needed(),
             watchlist=self.watchlist,
+            groups=self.groups.views(),
             orders=(*ended[-500:], *self.desk.orders()),
             fills=self.desk.fills(500),
             positions=self.desk.positions(),
@@ -430,8 +438,18 @@ class Kernel:
         """Replace the watchlist."""
         self.watchlist = tuple(dict.fromkeys(watchlist))
         self.forecasts.watched(self.watchlist)
-        self._tell_instruments()
+        self.tell_instruments()
         self.refresh()
+
+    def tell_instruments(self) -> None:
+        """Tell clients the watchlist, the groups and the steps of what they may show."""
+        self.log.emit(
+            InstrumentsChanged(
+                instruments=self._needed(),
+                watchlist=self.watchlist,
+                groups=self.groups.views(),
+            )
+        )
 
     # -- within ----------------------------------------------------------------------------
 
@@ -504,9 +522,10 @@ class Kernel:
         names |= {order.intent.instrument_id for order in self.desk.orders()}
         return sorted(names)
 
-    def _tell_instruments(self) -> None:
-        self.log.emit(
-            InstrumentsChanged(
-                instruments=tuple(self.listing.instruments.values()), watchlist=self.watchlist
-            )
-        )
+    def _needed(self) -> tuple[Instrument, ...]:
+        """Return the instruments clients must know: venues list thousands, few are ever shown."""
+        known = self.listing.instruments
+        held = {item.instrument_id for item in self.desk.positions()}
+        held |= {order.intent.instrument_id for order in self.desk.orders(include_ended=True)}
+        self._told |= held | {*self.watchlist, *self.groups.names(), *self.wants.demand.active}
+        return tuple(known[name] for name in sorted(self._told) if name in known)

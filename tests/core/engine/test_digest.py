@@ -7,7 +7,7 @@ import pytest
 from core.engine.digest import MAX_TAPE_ROWS
 from core.model.ids import InstrumentId
 from core.model.market import Bar, FeedStatus, Timeframe
-from core.model.views import View
+from core.model.views import ChartWish, View
 from link.replica import Replica
 
 SECOND = 1_000_000_000
@@ -174,3 +174,78 @@ def test_predictions_come_with_the_chart_and_then_with_its_tail(
             tails += made.tail.predictions
     assert tails == run.predictions.kept[known:]
     assert tails
+
+
+# -- further charts, and the book in buckets -----------------------------------------------------
+
+
+def test_further_charts_come_whole_once_and_then_in_tails(run: Any) -> None:
+    wishes = (
+        ChartWish(timeframe=Timeframe.S5, indicators=("ema(3)",)),
+        ChartWish(timeframe=Timeframe.S1, indicators=("rsi(3)",)),
+    )
+    look = looking(run, charts=wishes)
+    frame = look.next_frame()
+    assert [chart.timeframe for chart in frame.charts] == [Timeframe.S5], "the main one is left out"
+    assert list(frame.charts[0].indicators) == ["ema(3)"]
+    second = look.next_frame()
+    assert not second.charts
+    assert [tail.timeframe for tail in second.tails] == [Timeframe.S5]
+    assert look.next_frame() is None
+
+
+def test_replica_follows_a_further_chart_as_the_engine_has_it(desk: Any, tape_maker: Any) -> None:
+    run, maker = desk(), tape_maker(5)
+    run.play([*maker.opening(), *maker.frames(5)])
+    wish = ChartWish(timeframe=Timeframe.S5, indicators=("ema(3)",))
+    look, replica = looking(run, charts=(wish,)), Replica()
+    for frame in maker.frames(300):
+        run.play([frame])
+        news = look.next_frame()
+        if news is not None:
+            replica.apply_frame(news)
+    fresh = looking(run, timeframe=Timeframe.S5, indicators=("ema(3)",)).next_frame().chart
+    known = replica.charts[Timeframe.S5]
+    assert known.bars == fresh.bars
+    assert len(known.bars.close) > 1
+    assert known.indicators["ema(3)"][-1] == pytest.approx(fresh.indicators["ema(3)"][-1])
+    assert replica.formings[Timeframe.S5].ts_open_ns > known.bars.ts_open_ns[-1]
+
+
+def test_a_view_that_keeps_a_chart_is_not_sent_it_again(run: Any) -> None:
+    wish = ChartWish(timeframe=Timeframe.S5)
+    look = looking(run, charts=(wish,))
+    look.next_frame()
+    view = View(
+        focus=InstrumentId("BTC-USDT.binance"),
+        timeframe=Timeframe.S1,
+        charts=(wish, ChartWish(timeframe=Timeframe.M1)),
+    )
+    look.watch(view)
+    assert [chart.timeframe for chart in look.next_frame().charts] == [Timeframe.M1]
+
+
+def test_the_books_profile_adds_up_to_the_book(run: Any) -> None:
+    look = looking(run, profile_step=50, profile_rows=500)
+    profile = look.next_frame().profile
+    bids, asks = run.kernel.market.book(InstrumentId("BTC-USDT.binance")).top(1000)
+    assert sum(profile.bids) == int(bids[:, 1].sum())
+    assert sum(profile.asks) == int(asks[:, 1].sum())
+    first = profile.bid_ticks // 50
+    near = bids[(bids[:, 0] // 50) == first]
+    assert profile.bids[0] == int(near[:, 1].sum())
+    narrow = looking(run, profile_step=50, profile_rows=2).next_frame().profile
+    assert narrow.bids == profile.bids[:2]
+    assert narrow.asks == profile.asks[:2]
+
+
+def test_a_profile_is_sent_only_a_few_times_a_second(desk: Any, tape_maker: Any) -> None:
+    run, maker = desk(), tape_maker(5)
+    run.play([*maker.opening(), *maker.frames(3)])
+    look = looking(run, profile_step=10, profile_rows=50)
+    assert look.next_frame().profile is not None
+    run.clock.advance(SECOND // 10)
+    news = look.next_frame()
+    assert news is None or news.profile is None
+    run.clock.advance(SECOND)
+    assert look.next_frame().profile is not None
