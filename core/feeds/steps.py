@@ -97,15 +97,15 @@ class Steps(dict[str, int]):
                     return count
         if not _NUMBER.match(text):
             raise DataError(f"{self._what} must be a decimal number, was {text[:40]!r}")
-        exact = _EXACT.divide(Decimal(text), self._step)
-        count = int(exact)
-        if count != exact:
+        whole_steps, rest = _EXACT.divmod(Decimal(text), self._step)
+        if rest:
             raise OffStep(
                 f"{self._what} must be a whole number of steps of {self._step}, was {text!r}",
                 self._symbol,
                 self._kind,
                 decimals_of(Decimal(text)),
             )
+        count = int(whole_steps)
         if count > _LARGEST:
             raise DataError(
                 f"{self._what} is beyond 64 bits in steps of {self._step}, was {text!r}"
