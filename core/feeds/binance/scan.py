@@ -19,16 +19,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.extending import intrinsic, overload
 
 from core.engine.compiled import address, entry, view
 from core.feeds.binance import tokens
+from core.feeds.binance.digits import (
+    MAX_DIGITS,
+    Text,
+    byte,
+    eight_bytes,
+    exact_steps,
+    expect,
+    inverse_of,
+    read_steps,
+    read_whole,
+    text_of,
+    width_of,
+)
 from core.model.market import Levels
 
 Layout: TypeAlias = npt.NDArray[np.int64]
@@ -37,9 +48,6 @@ then the length of the venue's symbol and its bytes."""
 
 Table: TypeAlias = npt.NDArray[np.int64]
 """Layouts as rows, and in the last column a hash table of the rows by symbol: -1 is a free slot."""
-
-Text: TypeAlias = bytes
-"""To the compiled code a bare pointer: it is not counted, and two registers pass a frame."""
 
 OTHER, QUOTE, TRADE, DEPTH, KLINE, AGGREGATE = range(6)
 """What `scan` found. Of `AGGREGATE` it tells the kind only, and of `OTHER` nothing."""
@@ -56,31 +64,30 @@ MAX_MS: Final = 4_102_444_800_000
 DESK: Final = 4
 """A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
 
-_PRICE, _SIZE, _NAME, _WIDTH = 0, 3, 6, 32
+_PRICE, _SIZE, _EXACT, _NAME, _WIDTH = 0, 3, 6, 12, 36
 _SLOT: Final = _WIDTH - 1
 _MAX_SYMBOL: Final = _SLOT - _NAME - 1
-_MAX_DIGITS: Final = 18
-_MAX_LENGTH: Final = 40
-_TENS: Final = 10 ** np.arange(8, dtype=np.int64)
 
 
 def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None:
     """Return how to scan an instrument, None when its steps are beyond the scanners."""
     numbers: list[int] = []
+    inverses: list[int] = []
     if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _MAX_SYMBOL):
         return None
     for step in (price_tick, size_lot):
         exponent = step.normalize().as_tuple().exponent
-        if not isinstance(exponent, int) or exponent < -_MAX_DIGITS:
+        if not isinstance(exponent, int) or exponent < -MAX_DIGITS:
             return None
         decimals = max(0, -exponent)
         digits = int(step.scaleb(decimals))
-        if digits >= 10**_MAX_DIGITS:
+        if digits >= 10**MAX_DIGITS:
             return None
         eighths = int(step.scaleb(8)) if decimals <= 8 and digits < 10**9 else 0
         numbers += [digits, decimals, eighths]
+        inverses += inverse_of(eighths)
     plan = np.zeros(_WIDTH, np.int64)
-    plan[:_NAME] = numbers
+    plan[:_NAME] = numbers + inverses
     plan[_NAME] = len(symbol)
     plan[_NAME + 1 : _NAME + 1 + len(symbol)] = list(symbol.encode())
     return plan
@@ -103,224 +110,11 @@ def table(layouts: Sequence[Layout]) -> Table:
     return out
 
 
-@intrinsic
-def _pointer(typing: Any, data: Any) -> Any:  # the signature is numba's
-    """Give the compiled code the address of the first of some bytes."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return context.make_helper(builder, signature.args[0], values[0]).data
-
-    return types.CPointer(types.uint8)(data), generate
-
-
-@intrinsic
-def _load(typing: Any, data: Any, at: Any) -> Any:
-    """Load eight bytes that need not be aligned as one number, the first byte lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        word = context.get_value_type(types.uint64)
-        place = builder.gep(values[0], [values[1]], source_etype=values[0].type.pointee)
-        return builder.load(builder.bitcast(place, word.as_pointer()), align=1)
-
-    return types.uint64(types.CPointer(types.uint8), types.int64), generate
-
-
-def _text(data: bytes) -> Text:
-    """Return bytes as the functions here read them, while the caller holds them."""
-    return data
-
-
-@overload(_text)
-def _compiled_text(data: Any) -> Callable[[Any], Any]:
-    def text(data: Any) -> Any:
-        return _pointer(data)
-
-    return text
-
-
-def _word(data: Text, at: int) -> np.uint64:
-    """Return eight bytes less "0" each, the first lowest; they must all be there."""
-    return np.uint64(int.from_bytes(data[at : at + 8], "little") ^ 0x3030303030303030)
-
-
-@overload(_word)
-def _compiled_word(data: Any, at: Any) -> Callable[[Any, Any], Any]:
-    def word(data: Any, at: Any) -> Any:
-        return _load(data, at) ^ np.uint64(0x3030303030303030)
-
-    return word
-
-
-@numba.njit(cache=True, forceinline=True)
-def _byte(data: Text, at: int) -> int:
-    """Return the byte at a place that is never negative: numba need not look for that."""
-    return data[np.uint64(at)]
-
-
-@numba.njit(cache=True, forceinline=True)
-def _expect(data: Text, size: int, at: int, token: npt.NDArray[np.uint8]) -> int:
-    """Return the place after `token`, or a place beyond the end if it is not here."""
-    if at + len(token) > size:
-        return size + 1
-    wrong = 0
-    for index in range(len(token)):
-        wrong |= _byte(data, at + index) ^ token[np.uint64(index)]
-    return size + 1 if wrong else at + len(token)
-
-
-@numba.njit(cache=True, forceinline=True)
-def _digits(word: np.uint64) -> np.int64:
-    """Return how many bytes of a `_word` are digits before the first that is none."""
-    # A sum overflows into later bytes only, and only behind the first that is no digit.
-    odd = (word | (word + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)
-    before = (odd - np.uint64(1)) & ~odd & np.uint64(0x8080808080808080)
-    return np.int64(((before >> np.uint64(7)) * np.uint64(0x0101010101010101)) >> np.uint64(56))
-
-
-@numba.njit(cache=True, forceinline=True)
-def _eight(word: np.uint64) -> np.int64:
-    """Return the value of a `_word` of eight digits."""
-    # Pairs, then fours, then all eight are joined by multiplications.
-    word = word * np.uint64(10) + (word >> np.uint64(8))
-    mask = np.uint64(0x000000FF000000FF)
-    high = (word & mask) * np.uint64(0x000F424000000064)
-    low = ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
-    return np.int64((high + low) >> np.uint64(32))
-
-
-@numba.njit(cache=True, forceinline=True)
-def _few(word: np.uint64, digits: int) -> np.int64:
-    """Return the value of the first digits of a `_word`, at most seven."""
-    # Zeros are put before them; in two steps, for a word cannot be shifted by 64.
-    value: np.int64 = _eight((word << np.uint64(56 - 8 * digits)) << np.uint64(8))
-    return value
-
-
-@numba.njit(cache=True, forceinline=True)
-def _whole(data: Text, size: int, at: int) -> tuple[int, int]:
-    """Return (value, place after it) of digits, place beyond the end if there are none or many."""
-    if at + 16 <= size:
-        word = _word(data, at)
-        count = _digits(word)
-        if 0 < count < 8:
-            # JSON has no leading zeros; the parser shall say so.
-            if count > 1 and _byte(data, at) == 48:
-                return 0, size + 1
-            return int(_few(word, count)), at + count
-        if count == 8 and _byte(data, at) != 48:
-            rest = _word(data, at + 8)
-            more = _digits(rest)
-            if more < 8:
-                tens = _TENS[np.uint64(more)]
-                return int(_eight(word) * tens + _few(rest, more)), at + 8 + more
-    found: tuple[int, int] = _any_whole(data, size, at)
-    return found
-
-
-@numba.njit(cache=True)
-def _any_whole(data: Text, size: int, at: int) -> tuple[int, int]:
-    """Do the work of `_whole` for any number of digits at any place."""
-    value = 0
-    start = at
-    while at < size and 48 <= _byte(data, at) <= 57:
-        value = value * 10 + _byte(data, at) - 48
-        at += 1
-        if at - start > _MAX_DIGITS:
-            return 0, size + 1
-    if at == start or (_byte(data, start) == 48 and at - start > 1):
-        return 0, size + 1
-    return value, at
-
-
-@numba.njit(cache=True)
-def _any_steps(  # noqa: C901  one pass over the digits
-    data: Text, size: int, at: int, step: int, decimals: int
-) -> tuple[int, int]:
-    """Return (steps, place after the closing quote) of an exact decimal; `at` is after the first.
-
-    Any number of digits; a place beyond the end when it is no plain number or not exact.
-    """
-    fail = size + 1
-    start = at
-    value = 0
-    digits = 0
-    while at < size and 48 <= _byte(data, at) <= 57:
-        value = value * 10 + _byte(data, at) - 48
-        if value:
-            digits += 1
-        at += 1
-        if digits > _MAX_DIGITS or at - start > _MAX_LENGTH:
-            return 0, fail
-    if at == start:
-        return 0, fail
-    kept = 0
-    if at < size and _byte(data, at) == 46:
-        at += 1
-        start = at
-        while at < size and 48 <= _byte(data, at) <= 57:
-            digit = _byte(data, at) - 48
-            if kept < decimals:
-                value = value * 10 + digit
-                kept += 1
-                if value:
-                    digits += 1
-                if digits > _MAX_DIGITS:
-                    return 0, fail
-            elif digit:
-                return 0, fail
-            at += 1
-        if at == start or at - start > _MAX_LENGTH:
-            return 0, fail
-    while kept < decimals:
-        value *= 10
-        kept += 1
-        if value:
-            digits += 1
-        if digits > _MAX_DIGITS:
-            return 0, fail
-    if at >= size or _byte(data, at) != 34 or value % step:
-        return 0, fail
-    return value // step, at + 1
-
-
-@numba.njit(cache=True, forceinline=True)
-def _steps(
-    data: Text, size: int, at: int, step: int, decimals: int, eighths: int
-) -> tuple[int, int]:
-    """Return (steps, place after the closing quote) of a quoted decimal.
-
-    Steps are negative or the place is beyond the end when it is not exact in steps.
-    """
-    if at >= size or _byte(data, at) != 34:
-        return 0, size + 1
-    start = at + 1
-    # Binance writes eight decimals nearly always.
-    if eighths and start + 8 <= size:
-        word = _word(data, start)
-        count = _digits(word)
-        point = start + count
-        if (
-            0 < count < 8
-            and point + 10 <= size
-            and _byte(data, point) == 46
-            and _byte(data, point + 9) == 34
-        ):
-            fraction = _word(data, point + 1)
-            if _digits(fraction) == 8:
-                value = np.uint64(_few(word, count) * 100_000_000 + _eight(fraction))
-                each = np.uint64(eighths)
-                steps = value // each
-                # The next field is read meanwhile, so its place must not hang on the division.
-                return int(np.int64(steps) if steps * each == value else -1), point + 10
-    found: tuple[int, int] = _any_steps(data, size, start, step, decimals)
-    return found
-
-
 @numba.njit(cache=True, forceinline=True)
 def _hash(data: Text, start: int, stop: int) -> int:
     value = 0
     for index in range(start, stop):
-        value = (value * 31 + _byte(data, index)) & 0xFFFFFFFF
+        value = (value * 31 + byte(data, index)) & 0xFFFFFFFF
     return value
 
 
@@ -337,7 +131,7 @@ def _row(data: Text, start: int, stop: int, table: Table) -> int:
                 letter = table[row, _NAME + 1 + index]
                 if 65 <= letter <= 90:
                     letter += 32
-                if letter != _byte(data, start + index):
+                if letter != byte(data, start + index):
                     same = False
                     break
             if same:
@@ -349,9 +143,9 @@ def _row(data: Text, start: int, stop: int, table: Table) -> int:
 @numba.njit(cache=True, forceinline=True)
 def _stream(data: Text, size: int, at: int) -> int:
     """Return the place of the quote that ends the stream's name, beyond the end if it is odd."""
-    while at < size and _byte(data, at) != 34:
+    while at < size and byte(data, at) != 34:
         # A control character or an escape is for the parser to judge, and so is UTF-8.
-        if _byte(data, at) < 32 or _byte(data, at) == 92 or _byte(data, at) > 126:
+        if byte(data, at) < 32 or byte(data, at) == 92 or byte(data, at) > 126:
             return size + 1
         at += 1
     return at
@@ -364,7 +158,7 @@ def _symbol(data: Text, size: int, at: int, layout: Layout) -> int:
     if at + length > size:
         return size + 1
     for index in range(length):
-        if _byte(data, at + index) != layout[_NAME + 1 + index]:
+        if byte(data, at + index) != layout[_NAME + 1 + index]:
             return size + 1
     return at + length
 
@@ -372,7 +166,7 @@ def _symbol(data: Text, size: int, at: int, layout: Layout) -> int:
 @numba.njit(cache=True, forceinline=True)
 def _field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[int, int]:
     """Return (steps, place after it) of a quoted price or size."""
-    found: tuple[int, int] = _steps(
+    found: tuple[int, int] = read_steps(
         data, size, at, layout[field], layout[field + 1], layout[field + 2]
     )
     return found
@@ -380,28 +174,63 @@ def _field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[
 
 @numba.njit(cache=True)
 def _levels(data: Text, size: int, at: int, layout: Layout, out: Levels, n: int) -> tuple[int, int]:
-    """Read ``["p","q"],...`` into `out` from row `n`; returns (next row, place after them)."""
+    """Read ``["p","q"],...`` into `out` from row `n`; returns (next row, place after them).
+
+    A level is first read as if its numbers had as many digits as those of the level before: then
+    no byte of it waits for another one to be understood.
+    """
     fail = size + 1
-    if at < size and _byte(data, at) == 93:
+    if at < size and byte(data, at) == 93:
         return n, at
     step, decimals, eighths = layout[0], layout[1], layout[2]
     lot, lot_decimals, lot_eighths = layout[3], layout[4], layout[5]
+    inverse, turn, most = layout[_EXACT], layout[_EXACT + 1], layout[_EXACT + 2]
+    lot_inverse, lot_turn, lot_most = layout[_EXACT + 3], layout[_EXACT + 4], layout[_EXACT + 5]
+    quick = eighths > 0 and lot_eighths > 0
+    wide = slim = 1
     least = 0
     while True:
-        if at >= size or _byte(data, at) != 91 or n >= out.shape[0]:
+        if n >= out.shape[0]:
             return n, fail
-        price, at = _steps(data, size, at + 1, step, decimals, eighths)
-        if at >= size or _byte(data, at) != 44:
+        point = at + 2 + wide
+        dot = point + 12 + slim
+        if quick and dot + 11 <= size:
+            odd = (byte(data, at) ^ 91) | (byte(data, at + 1) ^ 34) | (byte(data, point) ^ 46)
+            odd |= (byte(data, point + 9) ^ 34) | (byte(data, point + 10) ^ 44)
+            odd |= (byte(data, point + 11) ^ 34) | (byte(data, dot) ^ 46)
+            odd |= (byte(data, dot + 9) ^ 34) | (byte(data, dot + 10) ^ 93)
+            if odd == 0:
+                whole, fraction = eight_bytes(data, at + 2), eight_bytes(data, point + 1)
+                price = exact_steps(whole, fraction, wide, inverse, turn)
+                whole, fraction = eight_bytes(data, point + 12), eight_bytes(data, dot + 1)
+                lots = exact_steps(whole, fraction, slim, lot_inverse, lot_turn)
+                if price <= np.uint64(most) and lots <= np.uint64(lot_most):
+                    least = min(least, int(price) - 1)
+                    out[n, 0] = price
+                    out[n, 1] = lots
+                    n += 1
+                    at = dot + 11
+                    if at >= size or byte(data, at) != 44:
+                        return n, at if least == 0 else fail
+                    at += 1
+                    continue
+        if at >= size or byte(data, at) != 91:
             return n, fail
-        lots, at = _steps(data, size, at + 1, lot, lot_decimals, lot_eighths)
-        if at >= size or _byte(data, at) != 93:
+        wide = width_of(data, size, at + 1)
+        value, at = read_steps(data, size, at + 1, step, decimals, eighths)
+        if at >= size or byte(data, at) != 44:
             return n, fail
-        least = min(least, price - 1, lots)
-        out[n, 0] = price
-        out[n, 1] = lots
+        least = min(least, value - 1)
+        out[n, 0] = value
+        slim = width_of(data, size, at + 1)
+        value, at = read_steps(data, size, at + 1, lot, lot_decimals, lot_eighths)
+        if at >= size or byte(data, at) != 93:
+            return n, fail
+        least = min(least, value)
+        out[n, 1] = value
         n += 1
         at += 1
-        if at >= size or _byte(data, at) != 44:
+        if at >= size or byte(data, at) != 44:
             return n, at if least == 0 else fail
         at += 1
 
@@ -411,16 +240,16 @@ def _depth(
     data: Text, size: int, at: int, layout: Layout, out: Levels, used: int
 ) -> tuple[int, int, int, int, int]:
     """Return (number of bids, of asks, E, U, u), -1 first when odd; levels go behind `used`."""
-    event, at = _whole(data, size, _expect(data, size, at, tokens.DEPTH_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
-    first, at = _whole(data, size, _expect(data, size, at, tokens.FIRST))
-    last, at = _whole(data, size, _expect(data, size, at, tokens.LAST))
-    bids, at = _levels(data, size, _expect(data, size, at, tokens.BIDS), layout, out, used)
-    total, at = _levels(data, size, _expect(data, size, at, tokens.ASKS), layout, out, bids)
+    event, at = read_whole(data, size, expect(data, size, at, tokens.DEPTH_HEAD))
+    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    first, at = read_whole(data, size, expect(data, size, at, tokens.FIRST))
+    last, at = read_whole(data, size, expect(data, size, at, tokens.LAST))
+    bids, at = _levels(data, size, expect(data, size, at, tokens.BIDS), layout, out, used)
+    total, at = _levels(data, size, expect(data, size, at, tokens.ASKS), layout, out, bids)
     # The closing bracket of the asks, then the two braces.
-    if at >= size or _byte(data, at) != 93:
+    if at >= size or byte(data, at) != 93:
         return -1, 0, 0, 0, 0
-    at = _expect(data, size, at + 1, tokens.END)
+    at = expect(data, size, at + 1, tokens.END)
     if at != size or event <= 0 or event >= MAX_MS:
         return -1, 0, 0, 0, 0
     return bids - used, total - bids, event, first, last
@@ -429,13 +258,13 @@ def _depth(
 @numba.njit(cache=True)
 def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (u, bid, bid size, ask, ask size), -1 first when odd."""
-    update, at = _whole(data, size, _expect(data, size, at, tokens.QUOTE_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
-    bid, at = _field(data, size, _expect(data, size, at, tokens.BID), layout, _PRICE)
-    bid_lots, at = _field(data, size, _expect(data, size, at, tokens.BID_SIZE), layout, _SIZE)
-    ask, at = _field(data, size, _expect(data, size, at, tokens.ASK), layout, _PRICE)
-    ask_lots, at = _field(data, size, _expect(data, size, at, tokens.ASK_SIZE), layout, _SIZE)
-    if _expect(data, size, at, tokens.END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
+    update, at = read_whole(data, size, expect(data, size, at, tokens.QUOTE_HEAD))
+    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    bid, at = _field(data, size, expect(data, size, at, tokens.BID), layout, _PRICE)
+    bid_lots, at = _field(data, size, expect(data, size, at, tokens.BID_SIZE), layout, _SIZE)
+    ask, at = _field(data, size, expect(data, size, at, tokens.ASK), layout, _PRICE)
+    ask_lots, at = _field(data, size, expect(data, size, at, tokens.ASK_SIZE), layout, _SIZE)
+    if expect(data, size, at, tokens.END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
         return -1, 0, 0, 0, 0
     return update, bid, bid_lots, ask, ask_lots
 
@@ -443,20 +272,20 @@ def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, in
 @numba.njit(cache=True)
 def _trade(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (T, t, price, size, 1 if the buyer was the maker), -1 first when odd."""
-    _, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
-    number, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_ID))
-    price, at = _field(data, size, _expect(data, size, at, tokens.TRADE_PRICE), layout, _PRICE)
-    lots, at = _field(data, size, _expect(data, size, at, tokens.TRADE_SIZE), layout, _SIZE)
-    event, at = _whole(data, size, _expect(data, size, at, tokens.TRADE_TIME))
+    _, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_HEAD))
+    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    number, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_ID))
+    price, at = _field(data, size, expect(data, size, at, tokens.TRADE_PRICE), layout, _PRICE)
+    lots, at = _field(data, size, expect(data, size, at, tokens.TRADE_SIZE), layout, _SIZE)
+    event, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_TIME))
     maker = 1
-    after = _expect(data, size, at, tokens.SOLD)
+    after = expect(data, size, at, tokens.SOLD)
     if after > size:
         maker = 0
-        after = _expect(data, size, at, tokens.BOUGHT)
-    end = _expect(data, size, after, tokens.TRUE)
+        after = expect(data, size, at, tokens.BOUGHT)
+    end = expect(data, size, after, tokens.TRUE)
     if end != size:
-        end = _expect(data, size, after, tokens.FALSE)
+        end = expect(data, size, after, tokens.FALSE)
     if end != size or event <= 0 or event >= MAX_MS or price <= 0 or lots <= 0:
         return -1, 0, 0, 0, 0
     return event, number, price, lots, maker
@@ -472,34 +301,34 @@ def _kline(
     0 go into three rows of `out` from `used` on.
     """
     odd = (-1, 0, 0, 0, 0)
-    _, at = _whole(data, size, _expect(data, size, at, tokens.KLINE_HEAD))
-    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
-    opened, at = _whole(data, size, _expect(data, size, at, tokens.CANDLE))
-    _, at = _whole(data, size, _expect(data, size, at, tokens.CANDLE_END))
-    at = _symbol(data, size, _expect(data, size, at, tokens.SYMBOL), layout)
-    at = _expect(data, size, at, tokens.INTERVAL)
+    _, at = read_whole(data, size, expect(data, size, at, tokens.KLINE_HEAD))
+    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    opened, at = read_whole(data, size, expect(data, size, at, tokens.CANDLE))
+    _, at = read_whole(data, size, expect(data, size, at, tokens.CANDLE_END))
+    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    at = expect(data, size, at, tokens.INTERVAL)
     interval = 0
-    while at < size and 48 <= _byte(data, at) <= 122 and interval < 1 << 24:
-        interval = (interval << 8) + _byte(data, at)
+    while at < size and 48 <= byte(data, at) <= 122 and interval < 1 << 24:
+        interval = (interval << 8) + byte(data, at)
         at += 1
-    _, at = _whole(data, size, _expect(data, size, at, tokens.FIRST_TRADE))
-    _, at = _whole(data, size, _expect(data, size, at, tokens.LAST_TRADE))
-    first, at = _field(data, size, _expect(data, size, at, tokens.OPEN), layout, _PRICE)
-    last, at = _field(data, size, _expect(data, size, at, tokens.CLOSE), layout, _PRICE)
-    high, at = _field(data, size, _expect(data, size, at, tokens.HIGH), layout, _PRICE)
-    low, at = _field(data, size, _expect(data, size, at, tokens.LOW), layout, _PRICE)
-    volume, at = _field(data, size, _expect(data, size, at, tokens.VOLUME), layout, _SIZE)
-    _, at = _whole(data, size, _expect(data, size, at, tokens.TRADES))
+    _, at = read_whole(data, size, expect(data, size, at, tokens.FIRST_TRADE))
+    _, at = read_whole(data, size, expect(data, size, at, tokens.LAST_TRADE))
+    first, at = _field(data, size, expect(data, size, at, tokens.OPEN), layout, _PRICE)
+    last, at = _field(data, size, expect(data, size, at, tokens.CLOSE), layout, _PRICE)
+    high, at = _field(data, size, expect(data, size, at, tokens.HIGH), layout, _PRICE)
+    low, at = _field(data, size, expect(data, size, at, tokens.LOW), layout, _PRICE)
+    volume, at = _field(data, size, expect(data, size, at, tokens.VOLUME), layout, _SIZE)
+    _, at = read_whole(data, size, expect(data, size, at, tokens.TRADES))
     over = 1
-    after = _expect(data, size, at, tokens.OVER)
+    after = expect(data, size, at, tokens.OVER)
     if after > size:
         over = 0
-        after = _expect(data, size, at, tokens.FORMING)
+        after = expect(data, size, at, tokens.FORMING)
     # Turnover and takers' parts are not used, whatever text they are.
-    at = _expect(data, size, _stream(data, size, after), tokens.TAKER)
-    at = _expect(data, size, _stream(data, size, at), tokens.TAKER_QUOTE)
-    at = _expect(data, size, _stream(data, size, at), tokens.UNUSED)
-    at = _expect(data, size, _stream(data, size, at), tokens.KLINE_END)
+    at = expect(data, size, _stream(data, size, after), tokens.TAKER)
+    at = expect(data, size, _stream(data, size, at), tokens.TAKER_QUOTE)
+    at = expect(data, size, _stream(data, size, at), tokens.UNUSED)
+    at = expect(data, size, _stream(data, size, at), tokens.KLINE_END)
     if at != size or opened <= 0 or opened >= MAX_MS or used + 3 > out.shape[0]:
         return odd
     if min(first, last, high, low, volume) < 0:
@@ -528,16 +357,16 @@ def scan(
     size = len(data)
     if size > MAX_FRAME_BYTES:
         return other
-    text = _text(data)
-    start = _expect(text, size, 0, tokens.HEAD)
+    text = text_of(data)
+    start = expect(text, size, 0, tokens.HEAD)
     at = start
-    while at < size and _byte(text, at) != 64:
+    while at < size and byte(text, at) != 64:
         at += 1
         if at - start > _MAX_SYMBOL:
             return other
     if at + 2 >= size:
         return other
-    letter = _byte(text, at + 1)
+    letter = byte(text, at + 1)
     if letter == 97:  # aggTrade
         return (5, 0, 0, 0, 0, 0, 0)
     row = _row(text, start, at, table)

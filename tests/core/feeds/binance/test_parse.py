@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.engine.compiled import address
@@ -269,6 +269,7 @@ texts = st.one_of(
 )
 
 
+@settings(deadline=None)  # the first example compiles
 @given(st.lists(st.tuples(texts, texts), max_size=4), st.sampled_from(["0.01", "5", "0.25"]))
 def test_scanner_reads_what_the_parser_reads_or_leaves_it(
     pairs: list[tuple[str, str]], tick: str
@@ -293,6 +294,44 @@ def test_scanner_reads_what_the_parser_reads_or_leaves_it(
     assert (kind, row) == (DEPTH_KIND, 0)
     assert out[:scanned].tolist() == parsed.bids.tolist()
     assert ids == [1, 1, 2]
+
+
+ticks = st.one_of(st.integers(1, 99), st.integers(1, 10**7), st.integers(1, 10**12))
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    st.lists(st.tuples(ticks, ticks.map(lambda lots: lots // 2)), max_size=12),
+    st.sampled_from(["0.01", "5", "0.25", "0.00000003"]),
+    st.integers(0, 11),
+    texts,
+)
+def test_scanner_reads_levels_of_any_width_exactly(
+    levels: list[tuple[int, int]], tick: str, odd: int, text: str
+) -> None:
+    step, lot = Decimal(tick), Decimal("0.00001")
+    item = Instrument(
+        id=BTC, venue=VenueName("binance"), venue_symbol="BTCUSDT", base="BTC", quote="USDT",
+        price_tick=step, size_lot=lot,
+    )  # fmt: skip
+    pairs = [[f"{price * step:.8f}", f"{lots * lot:.8f}"] for price, lots in levels]
+    clean = (
+        DEPTH.partition(b'"b":[')[0]
+        + ('"b":[],"a":' + json.dumps(pairs, separators=(",", ":")) + "}}").encode()
+    )
+    (read,) = BinanceDecoder(instruments=[item]).decode("recv", 0, 7, "", clean)
+    assert isinstance(read, BookDelta)
+    assert read.asks.tolist() == [list(level) for level in levels]
+    if pairs:
+        pairs[odd % len(pairs)][odd % 2] = text
+        data = (
+            clean.partition(b'"a":')[0]
+            + ('"a":' + json.dumps(pairs, separators=(",", ":")) + "}}").encode()
+        )
+        quick = BinanceDecoder(instruments=[item]).decode("recv", 0, 7, "", data)
+        slow = BinanceDecoder(instruments=[item])
+        slow._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
+        assert repr(quick) == repr(slow.decode("recv", 0, 7, "", data))
 
 
 @given(texts, texts, st.sampled_from(["0.01", "5", "0.25"]))
@@ -510,3 +549,11 @@ def test_recorded_messages_agree_with_the_values_other_parsers_found(recorded: P
             )  # fmt: skip
             found += 1
     assert found == 2
+
+
+def test_value_off_a_step_that_divides_nothing_evenly_is_rejected(btc: Instrument) -> None:
+    item = msgspec.structs.replace(btc, price_tick=Decimal("0.00000003"))
+    decoder = BinanceDecoder(instruments=[item])
+    (event,) = decoder.decode("recv", 0, 7, "", QUOTE.replace(b"61837.63000000", b"1.00000001"))
+    assert isinstance(event, FrameRejected)
+    assert "must be a whole number of steps of 3E-8" in event.reason
