@@ -7,6 +7,7 @@ spells it, falls through to `_other`, which takes any JSON in any order and says
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from struct import Struct
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,6 +55,7 @@ from core.model.ports import FrameKind
 BINANCE: Final = VenueName("binance")
 
 _SAMPLE: Final = 120
+_CANDLE: Final = Struct("=5q").unpack_from
 
 _INTERVALS: Final = {
     int.from_bytes(name.encode(), "big"): name
@@ -126,6 +128,7 @@ class BinanceDecoder:
 
     def _lay_out(self) -> None:
         """Tell the scanner where its arrays lie; they and the desk live as long as we do."""
+        self._figures = memoryview(self._room.data).cast("B")
         self._desk = desk(self._table, self._room, self._used)
         self._desk_at = address(self._desk)
 
@@ -135,7 +138,6 @@ class BinanceDecoder:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         try:
             if kind == "recv":
-                used = self._used
                 known, row, a, b, c, d, e = self._scan(data, self._desk_at)
                 if known == QUOTE:
                     return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
@@ -143,16 +145,16 @@ class BinanceDecoder:
                     return (Trade(self._rows[row], a * 1_000_000, ts_recv_ns, c, d, e == 1, b),)
                 if known == DEPTH:
                     # The delta keeps views of the array; the next one is read behind them.
-                    middle = used + a
-                    self._used = self._desk[0, 3] = end = middle + b
-                    bids, asks = self._room[used:middle], self._room[middle:end]
+                    levels, start = self._room, self._used
+                    self._used = b
                     return (
                         BookDelta(
-                            self._rows[row], c * 1_000_000, ts_recv_ns, d, e, -1, bids, asks
+                            self._rows[row], c * 1_000_000, ts_recv_ns, d, e, -1,
+                            levels[start:a], levels[a:b],
                         ),
                     )  # fmt: skip
                 if known == KLINE and b in _INTERVALS:
-                    (first, high), (low, last), (volume, _) = self._room[used : used + 3].tolist()
+                    first, high, low, last, volume = _CANDLE(self._figures, 16 * self._used)
                     return (
                         VenueBar(
                             self._rows[row], _INTERVALS[b], c * 1_000_000, ts_recv_ns, first, high,

@@ -392,12 +392,20 @@ def scan(
 
 @numba.njit(cache=True)
 def _scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]:
-    """Do `scan` with what lies on a `desk`: one address is handed over quicker than four."""
+    """Do `scan` with what lies on a `desk`: one address is handed over quicker than four.
+
+    Levels become part of the room in use; `DEPTH` gives the rows where the bids and the asks end.
+    """
     on = view(desk, 1, DESK)
-    found: tuple[int, int, int, int, int, int, int] = scan(
-        data, view(on[0, 0], on[0, 1], _WIDTH), view(on[0, 2], BLOCK, 2), on[0, 3]
+    used = on[0, 3]
+    kind, row, a, b, c, d, e = scan(
+        data, view(on[0, 0], on[0, 1], _WIDTH), view(on[0, 2], BLOCK, 2), used
     )
-    return found
+    if kind == 3:
+        a += used
+        b += a
+        on[0, 3] = b
+    return kind, row, a, b, c, d, e
 
 
 Scan: TypeAlias = Callable[[bytes, int], tuple[int, int, int, int, int, int, int]]
