@@ -109,6 +109,8 @@ class BookTraits(msgspec.Struct, frozen=True):
     """Trade ids leave no number out, so a hole is a lost trade."""
     unchecked: bool = False
     """Nothing proves the sequence; shown beside everything that comes of it."""
+    stated_takers: bool = True
+    """The venue says who took each trade; False: `Trade.buyer_is_maker` is an estimate."""
 
 
 DEFAULT_TRAITS: Final = BookTraits()
