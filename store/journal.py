@@ -25,6 +25,7 @@ import msgspec
 from core.model.errors import StoreError
 from core.model.facts import JournalRecord
 from store.sqlite import open_database, private_file
+from store.wal import WalKeeper
 
 APPLICATION_ID: Final = 0x636C786A  # "clxj"
 MIGRATIONS: Final = (
@@ -33,8 +34,10 @@ MIGRATIONS: Final = (
 )
 _GENESIS: Final = bytes(32)
 _INSERT: Final = "INSERT INTO records (seq, data, crc, chain) VALUES (?, ?, ?, ?)"
-_CHECKPOINT_PAGES: Final = 4000
-"""Pages of write-ahead log before SQLite moves them into the file: one slow commit in thousands."""
+_CHECKPOINT_PAGES: Final = 2000
+"""Pages of write-ahead log before a commit itself moves them into the file, at the cost of
+milliseconds; the keeper does it long before, unless commits leave it no quiet moment."""
+_PAGE_BYTES: Final = 4096
 
 _Row = tuple[int, bytes, int, bytes]
 
@@ -58,12 +61,14 @@ class SqliteJournal:
             JournalRecord
         )
         self._lock = _take_lock(path)
+        self._keeper: WalKeeper | None = None
         try:
             self._connection: sqlite3.Connection | None = self._connect()
             self._seq, self._chain = self._tail()
         except StoreError:
             os.close(self._lock)
             raise
+        self._keeper = WalKeeper(path, self._connection)
 
     @property
     def last_seq(self) -> int:
@@ -91,11 +96,13 @@ class SqliteJournal:
             chain = _link(chain, data)
             rows.append((seq, data, _crc(seq, data), chain))
         try:
-            connection = self._connection or self._reconnect()
-            if len(rows) == 1:
-                connection.execute(_INSERT, rows[0])
-            else:
-                _insert_all(connection, rows)
+            connection, keeper = self._parts()
+            with keeper.lock:
+                if len(rows) == 1:
+                    connection.execute(_INSERT, rows[0])
+                else:
+                    _insert_all(connection, rows)
+                keeper.committed(sum(_PAGE_BYTES + len(row[1]) for row in rows))
         except sqlite3.Error as error:
             self._drop_connection()
             raise StoreError(
@@ -111,7 +118,7 @@ class SqliteJournal:
         Raises:
             StoreError: A record is damaged, changed or missing; names file, number and remedy.
         """
-        connection = self._connection or self._reconnect()
+        connection, _ = self._parts()
         expected, chain = after + 1, self._chain_at(connection, after)
         cursor = connection.execute(
             "SELECT seq, data, crc, chain FROM records WHERE seq > ? ORDER BY seq", (after,)
@@ -156,11 +163,17 @@ class SqliteJournal:
             migrations=MIGRATIONS,
             synchronous="FULL",
             exclusive=True,
+            one_thread=False,
         )
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
 
-    def _reconnect(self) -> sqlite3.Connection:
+    def _parts(self) -> tuple[sqlite3.Connection, WalKeeper]:
+        if self._connection is None or self._keeper is None:
+            return self._reconnect()
+        return self._connection, self._keeper
+
+    def _reconnect(self) -> tuple[sqlite3.Connection, WalKeeper]:
         """Open anew after a failure, and undo what a failed commit may have left on disk.
 
         Such a record was reported as not written, so nobody acted on it.
@@ -169,10 +182,13 @@ class SqliteJournal:
             raise StoreError(f"journal {self.path} is closed")
         connection = self._connect()
         connection.execute("DELETE FROM records WHERE seq > ?", (self._seq,))
-        self._connection = connection
-        return connection
+        self._connection, self._keeper = connection, WalKeeper(self.path, connection)
+        return self._connection, self._keeper
 
     def _drop_connection(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.stop()
         connection, self._connection = self._connection, None
         if connection is None:
             return

@@ -37,24 +37,33 @@ def open_database(
     migrations: Sequence[str],
     synchronous: Synchronous,
     exclusive: bool,
+    one_thread: bool = True,
+    reclaim: bool = False,
 ) -> sqlite3.Connection:
     """Open or create a database of ours and bring its schema up to date.
 
     `migrations[n]` is the SQL script that leads from schema version n to n + 1; each runs in one
-    transaction. The connection is in autocommit mode.
+    transaction. The connection is in autocommit mode. With `one_thread` false the caller sees to it
+    that only one thread uses the connection at a time; with `reclaim` a new file can give freed
+    pages back to the disk (``PRAGMA incremental_vacuum``).
 
     Raises:
         StoreError: The file is not ours, is damaged, is locked or comes from a newer clx.
     """
     private_file(path)
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=1.0)
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=1.0, check_same_thread=one_thread
+        )
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be opened: {error}") from error
     try:
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         _check_ours(connection, path, application_id)
+        if reclaim:
+            # Only a file without tables takes it, and the journal mode already writes the file.
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         _migrate(connection, path, application_id, migrations)
