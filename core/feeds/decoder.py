@@ -38,12 +38,13 @@ class Known:
 
     __slots__ = ("id", "instrument", "prices", "sizes")
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, key: str = "") -> None:
+        """Take the instrument, and what its decoder's `instruments` calls it where not by symbol."""
         self.id = instrument.id
         self.instrument = instrument
-        self.prices = Steps(instrument.price_tick, "price", instrument.venue_symbol)
+        self.prices = Steps(instrument.price_tick, "price", key or instrument.venue_symbol)
         """Text to ticks."""
-        self.sizes = Steps(instrument.size_lot, "size", instrument.venue_symbol)
+        self.sizes = Steps(instrument.size_lot, "size", key or instrument.venue_symbol)
         """Text to lots."""
 
 
@@ -74,12 +75,13 @@ class FeedDecoder(ABC):
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
         for instrument in instruments:
-            known = self._known.get(instrument.venue_symbol)
+            key = self.key_of(instrument)
+            known = self._known.get(key)
             if known is not None and known.instrument == instrument:
                 continue
-            self.instruments[instrument.venue_symbol] = instrument
+            self.instruments[key] = instrument
             fresh = self.make_known(instrument)
-            for symbol in (*instrument.aliases, instrument.venue_symbol):
+            for symbol in (*instrument.aliases, key):
                 self._known[symbol] = fresh
 
     def decode(
@@ -131,6 +133,10 @@ class FeedDecoder(ABC):
         self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
     ) -> Sequence[str]:
         """Return the venue's own names of what a frame held, such as ``books:update``."""
+
+    def key_of(self, instrument: Instrument) -> str:
+        """Return what `of` finds an instrument by: more than its symbol where symbols repeat."""
+        return instrument.venue_symbol
 
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of an instrument; a venue may need more."""
