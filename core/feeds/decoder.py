@@ -39,7 +39,7 @@ class Known:
     __slots__ = ("id", "instrument", "prices", "sizes")
 
     def __init__(self, instrument: Instrument, key: str = "") -> None:
-        """Take the instrument, and what its decoder's `instruments` calls it where not by symbol."""
+        """Take the instrument, and its key in `FeedDecoder.instruments` where not its symbol."""
         self.id = instrument.id
         self.instrument = instrument
         self.prices = Steps(instrument.price_tick, "price", key or instrument.venue_symbol)
