@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from clx.latency import prefer_latency, settle_once_running
 from clx.modes import check_modes
 from clx.sim import await_emulator, start_emulator
 from core.model.errors import ClxError, ConfigError
@@ -72,9 +72,8 @@ async def _serve(assembly: Assembly) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, engine.stop, f"signal {number.name}")
-        # What is alive now stays: collecting it again would cost milliseconds each time.
-        gc.collect()
-        gc.freeze()
+        prefer_latency()
+        engine.on_fact(settle_once_running(loop))
         _log.info("engine %s, mode %s", assembly.session, assembly.mode)
         await compose.serve(engine, server)
 

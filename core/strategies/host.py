@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import os
 import resource
 import signal
@@ -78,6 +79,9 @@ class _Host:
             self._say(Unfit(_too_much(start.assignment.memory_mb)))
             return 0
         os.nice(NICENESS)
+        # What is alive now stays; looking through it for garbage would delay an answer by 10 ms.
+        gc.collect()
+        gc.freeze()
         self._say(Ready(stage.info))
         while isinstance(frame := self._next(), Tell):
             try:
