@@ -17,12 +17,19 @@ from typing import Final
 
 from emulator.app import Emulator
 from emulator.binance.gate.auth import well_formed
+from emulator.clock import WallClock
+from emulator.venues import VENUES
 
 _KEY_VARIABLE: Final = "CLX_EMULATOR_KEY"
 _SECRET_VARIABLE: Final = "CLX_EMULATOR_SECRET"  # noqa: S105  (the variable's name, not a secret)
 
 
-_BOUNDS: Final = (("port", 0, 65_535), ("history_days", 2, 3_650), ("events_per_second", 1, 2_000))
+_BOUNDS: Final = (
+    ("port", 0, 65_535),
+    ("history_days", 2, 3_650),
+    ("events_per_second", 1, 2_000),
+    ("speed", 0.01, 1_000),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not least <= value <= most:
             option = name.replace("_", "-")
             parser.error(f"--{option} must be {least} to {most}, was {value:g}")
+    args.venues = tuple(dict.fromkeys(args.venues.split(",")))
+    if args.venues == ("all",):
+        args.venues = tuple(VENUES)
+    if unknown := [name for name in args.venues if name not in VENUES]:
+        parser.error(f"--venues must be of {', '.join(VENUES)} or all, was {', '.join(unknown)}")
     if (key := os.environ.get(_KEY_VARIABLE)) and not well_formed(key):
         parser.error(f"{_KEY_VARIABLE} must be 8-128 of [A-Za-z0-9_-], was {len(key)} characters")
     with contextlib.suppress(KeyboardInterrupt):
@@ -44,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m emulator",
-        description="A Binance spot venue on 127.0.0.1 over a simulated market.",
+        description="Exchanges on 127.0.0.1 over one simulated market.",
         epilog=f"The API key pair is taken from {_KEY_VARIABLE} and {_SECRET_VARIABLE}, "
         "or made anew and written to the state file.",
     )
@@ -56,6 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--state-file", type=Path, required=True, help="written (mode 0600) when ready"
+    )
+    parser.add_argument(
+        "--venues", default="binance", help=f"of {','.join(VENUES)}; all for every one"
+    )
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="market seconds in a second, as far as it can"
     )
     parser.add_argument("--no-flow", action="store_true", help="a market that stands still")
     return parser
@@ -77,6 +95,8 @@ async def _serve(args: argparse.Namespace) -> int:
         history_days=args.history_days,
         events_per_second=args.events_per_second,
         flow=not args.no_flow,
+        clock=WallClock(args.speed),
+        venues=args.venues,
     )
     try:
         await emulator.start()

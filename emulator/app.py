@@ -8,22 +8,20 @@ from typing import Final
 
 from aiohttp import web
 
-from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
-from emulator.binance.streams.endpoint import StreamEndpoint
-from emulator.binance.user_stream import UserStream
-from emulator.binance.venue import Venue
-from emulator.binance.ws_api import WsApiEndpoint
+from emulator.binance.exchange import Binance
 from emulator.clock import Clock, WallClock
 from emulator.control import Control, Doors
-from emulator.market.market import Market
+from emulator.market.world import World
+from emulator.venues import Keys, open_venues
+from emulator.wire.connection import Connection
+from emulator.wire.venue import Venue
 
 _TICK_S: Final = 0.02
-_PREFIXES: Final = ("", "/binance")
 _HOST: Final = "127.0.0.1"
 
 
 class Emulator:
-    """Serves a venue until stopped."""
+    """Serves venues until stopped."""
 
     def __init__(
         self,
@@ -37,27 +35,40 @@ class Emulator:
         events_per_second: float = 80.0,
         flow: bool = True,
         clock: Clock | None = None,
+        venues: tuple[str, ...] = ("binance",),
     ) -> None:
-        self._clock = clock or WallClock()
+        self.clock = clock or WallClock()
         self._wanted_port = port
-        market = Market(
+        self.world = World(
             seed,
-            self._clock.now_ns(),
+            self.clock.now_ns(),
             history_days=history_days,
             events_per_second=events_per_second,
         )
-        market.flow = flow
-        self.venue = Venue(market, self._clock, seed, api_key=api_key, api_secret=api_secret)
+        keys = Keys(api_key, api_secret)
+        self.venues: dict[str, Venue] = open_venues(venues, self.world, self.clock, keys)
+        for venue in self.venues.values():
+            venue.market.flow = flow
+            self.world.after_slice.append(venue.tick)
         self.port = 0
         """The port it listens on, once started."""
         self._control_token = control_token
-        self.user_stream = UserStream(self.venue)
-        self._ws_api = WsApiEndpoint(self.venue, self.user_stream)
-        doors = Doors(self.listen, self.refuse, self._ws_api.connections)
-        self._control = Control(self.venue, control_token, doors)
+        doors = Doors(self.listen, self.refuse, self._user_connections())
+        self._control = Control(self.venues, self.world, self.clock, control_token, doors)
         self._runner: web.AppRunner | None = None
         self._site: web.SockSite | None = None
         self._driver: asyncio.Task[None] | None = None
+
+    @property
+    def venue(self) -> Binance:
+        """Binance spot.
+
+        Raises:
+            KeyError: It is not among the venues.
+        """
+        venue = self.venues["binance"]
+        assert isinstance(venue, Binance)
+        return venue
 
     async def start(self) -> None:
         """Listen, and let the market live.
@@ -107,10 +118,16 @@ class Emulator:
             self._driver.cancel()
             await asyncio.gather(self._driver, return_exceptions=True)
         await self._control.stop()
-        for connection in (*self.venue.hub.connections, *self._ws_api.connections):
+        streams = [each for venue in self.venues.values() for each in venue.connections]
+        for connection in (*streams, *self._user_connections()):
             connection.abort()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def urls(self) -> dict[str, dict[str, str]]:
+        """Return every venue's base URLs by what they are for."""
+        host = f"{_HOST}:{self.port}"
+        return {name: venue.urls(host) for name, venue in self.venues.items()}
 
     def state(self, pid: int, api_key: str, api_secret: str) -> dict[str, object]:
         """Return what clients need to know to use it."""
@@ -124,24 +141,23 @@ class Emulator:
             "ws_api_url": f"ws://{_HOST}:{self.port}/ws-api/v3",
             "control_url": f"http://{_HOST}:{self.port}/_ctl",
             "control_token": self._control_token,
+            "venues": self.urls(),
         }
+
+    def _user_connections(self) -> set[Connection]:
+        venue = self.venues.get("binance")
+        return venue.ws_api.connections if isinstance(venue, Binance) else set()
 
     def _application(self) -> web.Application:
         app = web.Application(client_max_size=1 << 16)
-        rest = RestFront(self.venue, PUBLIC + PRIVATE)
-        streams = StreamEndpoint(self.venue.hub, self._clock, self.venue.limiter)
-        for prefix in _PREFIXES:
-            app.add_routes(rest.routes(prefix))
-            # Under /stream as well: ccxt takes a URL for spot only if it contains that word.
-            for root in (prefix, f"{prefix}/stream"):
-                app.router.add_get(f"{root}/ws", streams.raw)
-                app.router.add_get(f"{root}/ws/{{names:.*}}", streams.raw)
-            app.router.add_get(f"{prefix}/stream", streams.combined)
-            app.router.add_get(f"{prefix}/ws-api/v3", self._ws_api.serve)
+        for venue in self.venues.values():
+            app.add_routes(venue.routes())
         app.add_routes(self._control.routes())
         return app
 
     async def _drive(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            self.venue.tick()
+            self.world.follow(self.clock)
+            for venue in self.venues.values():
+                venue.tick()

@@ -1,6 +1,7 @@
-"""``/_ctl``: arm faults, steer the crowd, and ask the oracle what really happened.
+"""``/_ctl``: arm faults, steer crowd and clock, and ask the oracle what really happened.
 
-Every request needs the header ``X-Clx-Control`` with the token of the state file.
+Every request needs the header ``X-Clx-Control`` with the token of the state file. ``venue`` names
+a venue where there are several; empty means every one, or the first for what is of one venue.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import orjson
 from aiohttp import web
 
 from core.model.market import Side
+from emulator.binance.exchange import Binance
 from emulator.binance.private_wire import own_trade, queried
-from emulator.binance.streams.connection import Connection
-from emulator.binance.venue import Venue
 from emulator.binance.wire import Json, amount
-from emulator.clock import MS
+from emulator.clock import MS, SECOND, Clock, WallClock
 from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault
 from emulator.market.shard import Shard
+from emulator.market.world import World
+from emulator.wire.connection import Connection
+from emulator.wire.venue import Venue
 
 HEADER: Final = "X-Clx-Control"
 _OVERSIZED: Final = 8 << 20
@@ -39,8 +42,12 @@ class Doors(msgspec.Struct, frozen=True):
 class Control:
     """The endpoints under ``/_ctl``."""
 
-    def __init__(self, venue: Venue, token: str, doors: Doors) -> None:
-        self._venue = venue
+    def __init__(
+        self, venues: dict[str, Venue], world: World, clock: Clock, token: str, doors: Doors
+    ) -> None:
+        self._venues = venues
+        self._world = world
+        self._clock = clock
         self._token = token
         self._doors = doors
         self._tasks: set[asyncio.Task[None]] = set()
@@ -51,10 +58,14 @@ class Control:
             ("GET", "/_ctl/faults", self._list_faults),
             ("POST", "/_ctl/faults", self._arm),
             ("DELETE", "/_ctl/faults", self._clear),
+            ("GET", "/_ctl/venues", self._list_venues),
             ("GET", "/_ctl/oracle", self._oracle),
             ("GET", "/_ctl/book", self._book),
+            ("GET", "/_ctl/trades", self._trades),
             ("POST", "/_ctl/trade", self._trade),
             ("POST", "/_ctl/flow", self._flow),
+            ("GET", "/_ctl/clock", self._tell_clock),
+            ("POST", "/_ctl/clock", self._set_clock),
         )
         return [web.route(method, path, self._guard(handler)) for method, path, handler in table]
 
@@ -70,7 +81,7 @@ class Control:
         async def serve(request: web.Request) -> web.StreamResponse:
             if not hmac.compare_digest(request.headers.get(HEADER, ""), self._token):
                 return web.json_response({"error": f"{HEADER} is missing or wrong"}, status=403)
-            self._venue.market.follow(self._venue.clock)
+            self._world.follow(self._clock)
             try:
                 answer = await handler(request)
             except (msgspec.ValidationError, ValueError) as error:
@@ -79,60 +90,137 @@ class Control:
 
         return serve
 
+    def _of(self, name: str) -> list[Venue]:
+        """Return the venue of a name, all of them for an empty one.
+
+        Raises:
+            ValueError: There is none of the name.
+        """
+        if not name:
+            return list(self._venues.values())
+        if name not in self._venues:
+            raise ValueError(f"venue must be one of {', '.join(self._venues)}, was {name!r}")
+        return [self._venues[name]]
+
+    async def _list_venues(self, request: web.Request) -> Json:
+        return {
+            name: {"urls": venue.urls(request.host), "symbols": list(venue.market.shards)}
+            for name, venue in self._venues.items()
+        }
+
     async def _list_faults(self, request: web.Request) -> Json:
-        faults = self._venue.faults
+        venues = self._of(request.query.get("venue", ""))
         return {
             "known": {**COUNTED_FAULTS, **INSTANT_FAULTS},
-            "armed": [msgspec.to_builtins(fault) for fault in faults.armed],
-            "log": [msgspec.to_builtins(struck) for struck in faults.log],
+            "armed": [msgspec.to_builtins(fault) for each in venues for fault in each.faults.armed],
+            "log": [
+                {"venue": each.name, **msgspec.to_builtins(struck)}
+                for each in venues
+                for struck in each.faults.log
+            ],
         }
 
     async def _arm(self, request: web.Request) -> Json:
-        """Take ``{"kind": "lost_ack", "count": 1, "value": 0, "symbol": "", "on": "place"}``."""
+        """Take ``{"kind": "gap", "count": 1, "venue": "okx", "symbol": "BTC-USDT"}``."""
         fault = msgspec.json.decode(await request.read(), type=Fault)
+        venues = self._of(fault.venue)
         if fault.kind in COUNTED_FAULTS:
-            self._venue.faults.arm(fault)
+            for venue in venues:
+                venue.faults.arm(msgspec.structs.replace(fault))
         elif fault.kind in INSTANT_FAULTS:
-            self._venue.faults.note(fault.kind, self._venue.now_ms(), f"value {fault.value:g}")
-            await self._strike(fault)
+            for venue in venues:
+                await self._strike(venue, fault)
+                venue.faults.note(fault.kind, venue.now_ms(), f"value {fault.value:g}")
         else:
             known = ", ".join((*COUNTED_FAULTS, *INSTANT_FAULTS))
             raise ValueError(f"kind must be one of {known}, was {fault.kind!r}")
-        return {"armed": len(self._venue.faults.armed)}
+        return {"armed": sum(len(venue.faults.armed) for venue in venues)}
 
     async def _clear(self, request: web.Request) -> Json:
-        venue = self._venue
-        venue.faults.clear()
-        venue.skew_ms = 0
-        for depth in venue.depths.values():
-            depth.extra_lag_ns = 0
+        for venue in self._of(request.query.get("venue", "")):
+            venue.faults.clear()
+            venue.skew_ms = 0
+            for changes in venue.changes.values():
+                changes.extra_lag_ns = 0
         return {}
 
-    async def _strike(self, fault: Fault) -> None:
-        venue = self._venue
-        connections = tuple(venue.hub.connections)
+    async def _strike(self, venue: Venue, fault: Fault) -> None:
+        connections = tuple(venue.connections)
         if fault.kind in _BREAKAGES:
             for connection in connections:
                 _BREAKAGES[fault.kind](connection, fault.value)
             return
+        if fault.kind in _LISTINGS:
+            self._change_listing(venue, fault)
+            return
         match fault.kind:
+            case "deflate":
+                venue.compress = fault.value != 0
+            case "clock_skew_ms":
+                venue.skew_ms = int(fault.value)
+            case "weight_limit":
+                venue.set_weight_limit(int(fault.value))
+            case "stale_depth_ms":
+                for changes in venue.changes.values():
+                    changes.extra_lag_ns = int(fault.value * MS)
+            case _:
+                await self._disturb(venue, fault, connections)
+
+    async def _disturb(
+        self, venue: Venue, fault: Fault, connections: tuple[Connection, ...]
+    ) -> None:
+        """Break connections off, or keep them from working for a while."""
+        match fault.kind:
+            case "server_shutdown":
+                for connection in connections:
+                    venue.shut_down(connection, fault.value)
             case "close_user_streams":
                 for connection in tuple(self._doors.user_connections):
                     _close(connection, fault.value)
             case "stall_streams":
                 self._later(self._stall(connections, fault.value))
+            case "slow_reader" | "no_pong":
+                self._later(self._deaf(connections, fault.kind, fault.value))
             case "refuse_connections":
                 for connection in (*connections, *self._doors.user_connections):
                     connection.abort()
                 await self._doors.refuse()
                 self._later(self._reopen(fault.value))
-            case "clock_skew_ms":
-                venue.skew_ms = int(fault.value)
-            case "weight_limit":
-                venue.limiter.weight_limit = int(fault.value)
-            case "stale_depth_ms":
-                for depth in venue.depths.values():
-                    depth.extra_lag_ns = int(fault.value * MS)
+
+    def _change_listing(self, venue: Venue, fault: Fault) -> None:
+        """Halt, delist, rename or re-tick an instrument, or do to it what only its venue can."""
+        shard = self._shard(venue, fault.symbol)
+        match fault.kind:
+            case "halt":
+                shard.halted = not fault.value
+                venue.status_changed(shard)
+            case "delist":
+                shard.listed = bool(fault.value)
+                venue.status_changed(shard)
+            case "tick_size":
+                shard.coarse = max(1, int(fault.value))
+                venue.status_changed(shard)
+            case "rename":
+                if not fault.text or fault.text in venue.market.shards:
+                    raise ValueError(f"text must be a new symbol, was {fault.text!r}")
+                venue.rename(fault.symbol, fault.text)
+            case _:
+                if not venue.special(fault.kind, shard):
+                    raise ValueError(f"{venue.name} has no {fault.kind}")
+
+    async def _deaf(self, connections: tuple[Connection, ...], kind: str, seconds: float) -> None:
+        def hear(*, again: bool) -> None:
+            for connection in connections:
+                if kind == "no_pong":
+                    connection.pongs = again
+                else:
+                    connection.read_no_more(stop=not again)
+
+        hear(again=False)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            hear(again=True)
 
     def _later(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -156,31 +244,47 @@ class Control:
 
     async def _oracle(self, request: web.Request) -> Json:
         """Tell every order, fill and balance, and the best prices: the truth to compare with."""
-        venue, account = self._venue, self._venue.account
-        return {
+        venue = self._of(request.query.get("venue", ""))[0]
+        told: Json = {
             "ts_ms": venue.now_ms(),
-            "orders": [
-                queried(order, venue.writers[order.symbol]) for order in account.orders.values()
-            ],
-            "trades": [own_trade(fill, venue.writers[fill.symbol]) for fill in account.fills],
-            "balances": {
-                asset: {"free": amount(free), "locked": amount(locked)}
-                for asset, (free, locked) in account.balances(tuple(account.free)).items()
-            },
-            "books": {name: self._levels(shard, 1) for name, shard in venue.market.shards.items()},
+            "books": {name: _sides(venue, shard, 1) for name, shard in venue.market.shards.items()},
+            "trade_ids": {name: shard.trade_id for name, shard in venue.market.shards.items()},
         }
+        if isinstance(venue, Binance):
+            account = venue.account
+            told |= {
+                "orders": [
+                    queried(order, venue.writers[order.symbol]) for order in account.orders.values()
+                ],
+                "trades": [own_trade(fill, venue.writers[fill.symbol]) for fill in account.fills],
+                "balances": {
+                    asset: {"free": amount(free), "locked": amount(locked)}
+                    for asset, (free, locked) in account.balances(tuple(account.free)).items()
+                },
+            }
+        return told
 
     async def _book(self, request: web.Request) -> Json:
-        """Give the true book of ``?symbol=`` at this instant, every level."""
-        shard = self._shard(request.query.get("symbol", ""))
-        return {"update_id": shard.update_id, **self._levels(shard, 100_000)}
+        """Give the true book of ``?venue=&symbol=`` at this instant, every level."""
+        venue, shard = self._asked(request)
+        return venue.oracle(shard, 100_000)
 
-    def _levels(self, shard: Shard, levels: int) -> Json:
-        writer = self._venue.writers[shard.listing.symbol]
-        return {
-            "bids": writer.levels(shard.engine.depth(Side.BUY, levels)),
-            "asks": writer.levels(shard.engine.depth(Side.SELL, levels)),
-        }
+    async def _trades(self, request: web.Request) -> list[Json]:
+        """Give the trades of ``?venue=&symbol=&from_id=&limit=`` that the crowd really made."""
+        venue, shard = self._asked(request)
+        first = int(request.query.get("from_id", "0"))
+        limit = int(request.query.get("limit", "12000"))
+        scale = venue.scales[shard.listing.symbol]
+        return [
+            {
+                "id": row.id,
+                "price": scale.short_price(row.price_ticks),
+                "size": scale.short_size(row.lots),
+                "ts_ms": row.ts_ms,
+                "side": "sell" if row.buyer_is_maker else "buy",
+            }
+            for row in shard.trades_since(first - 1)[:limit]
+        ]
 
     async def _trade(self, request: web.Request) -> Json:
         """Let the crowd take: ``{"symbol", "side": "BUY", "qty": "0.5", "price": optional}``.
@@ -188,31 +292,78 @@ class Control:
         With a price it stops there, so a test can fill its own resting order and no other.
         """
         asked = orjson.loads(await request.read())
-        shard = self._shard(str(asked.get("symbol", "")))
+        venue = self._of(str(asked.get("venue", "")))[0]
+        shard = self._shard(venue, str(asked.get("symbol", "")))
         listing = shard.listing
         side = Side(str(asked.get("side", "")).lower())
-        lots = _steps(str(asked.get("qty", "")), listing.size_decimals)
+        lots = _steps(str(asked.get("qty", "")), listing.size_decimals) // listing.lot_step
         price = asked.get("price")
-        limit = _steps(str(price), listing.price_decimals) if price is not None else None
-        venue = self._venue
+        limit = (
+            _steps(str(price), listing.price_decimals) // listing.tick_step
+            if price is not None
+            else None
+        )
         got = venue.market.crowd_trade(listing.symbol, side, lots, limit)
-        venue.hub.tick(venue.skew_ms)
-        return {"executed": venue.writers[listing.symbol].size(got)}
+        venue.tick()
+        return {"executed": venue.size_text(shard, got)}
 
     async def _flow(self, request: web.Request) -> Json:
-        """Let the crowd act or stand still: ``{"on": false}``."""
+        """Let the crowd act or stand still: ``{"on": false, "venue": optional}``."""
         asked = orjson.loads(await request.read())
         if not isinstance(asked.get("on"), bool):
             raise ValueError(f"on must be true or false, was {asked.get('on')!r}")
-        self._venue.market.flow = asked["on"]
-        return {"on": self._venue.market.flow}
+        for venue in self._of(str(asked.get("venue", ""))):
+            venue.market.flow = asked["on"]
+        return {"on": asked["on"]}
 
-    def _shard(self, symbol: str) -> Shard:
-        shard = self._venue.market.shards.get(symbol)
+    async def _tell_clock(self, request: web.Request) -> Json:
+        """Tell the market's time and how fast it runs."""
+        return {"now_ms": self._world.now_ns // MS, "speed": self._clock.speed}
+
+    async def _set_clock(self, request: web.Request) -> Json:
+        """Take ``{"speed": 20}`` and ``{"jump_s": 3600}`` (time passes with nothing happening)."""
+        asked = msgspec.json.decode(await request.read(), type=_ClockChange)
+        clock = self._clock
+        if not isinstance(clock, WallClock):
+            raise ValueError("this market's clock moves only when its test says so")
+        if not 0.0 < asked.speed <= _FASTEST:
+            raise ValueError(f"speed must be above 0 and at most {_FASTEST:g}, was {asked.speed:g}")
+        clock.run_at(asked.speed or clock.speed)
+        clock.jump(int(asked.jump_s * SECOND))
+        return await self._tell_clock(request)
+
+    def _asked(self, request: web.Request) -> tuple[Venue, Shard]:
+        venue = self._of(request.query.get("venue", ""))[0]
+        return venue, self._shard(venue, request.query.get("symbol", ""))
+
+    def _shard(self, venue: Venue, symbol: str) -> Shard:
+        shard = venue.market.shards.get(symbol)
         if shard is None:
-            known = ", ".join(self._venue.market.shards)
+            known = ", ".join(venue.market.shards)
             raise ValueError(f"symbol must be one of {known}, was {symbol!r}")
         return shard
+
+
+class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):
+    speed: float = 1.0
+    jump_s: float = 0.0
+
+
+_FASTEST: Final = 1_000.0
+_LISTINGS: Final = (
+    "halt",
+    "tick_size",
+    "delist",
+    "rename",
+    "correct_trade",
+    "cancel_trade",
+    "liquidate",
+)
+
+
+def _sides(venue: Venue, shard: Shard, levels: int) -> Json:
+    told = venue.oracle(shard, levels)
+    return {"bids": told["bids"], "asks": told["asks"]}
 
 
 def _close(connection: Connection, abruptly: float) -> None:
@@ -226,11 +377,16 @@ def _oversize(connection: Connection, size: float) -> None:
     connection.send(b'{"e":"oversized","x":"%s"}' % (b"x" * (int(size) or _OVERSIZED)))
 
 
-def _shut_down(connection: Connection, _: float) -> None:
-    stream = b'{"e":"serverShutdown","E":%d}' % connection.now_ms()
-    wrapped = b'{"stream":"!serverShutdown","data":%s}' % stream
-    connection.send(wrapped if connection.combined else stream)
-    connection.finish(1001, b"server shutdown")
+def _set_binary(connection: Connection, value: float) -> None:
+    connection.binary_next = int(value) or 1
+
+
+def _set_fragment(connection: Connection, value: float) -> None:
+    connection.fragment = int(value)
+
+
+def _set_slow(connection: Connection, value: float) -> None:
+    connection.bytes_per_s = value
 
 
 _BREAKAGES: Final[dict[str, Callable[[Connection, float], None]]] = {
@@ -239,7 +395,9 @@ _BREAKAGES: Final[dict[str, Callable[[Connection, float], None]]] = {
     "oversized_frame": _oversize,
     "binary_frame": lambda connection, _: connection.send_binary(b'{"e":"trade"}\xff\xfe'),
     "close_streams": _close,
-    "server_shutdown": _shut_down,
+    "binary_next": _set_binary,
+    "fragment_frames": _set_fragment,
+    "slow_writer": _set_slow,
 }
 """Faults of one stream connection: (connection, value)."""
 

@@ -55,7 +55,9 @@ async def depth(venue: Venue, params: Params) -> Json:
     """Give a book image, a little behind the streams."""
     shard = venue.shard(params.symbol())
     limit = params.between("limit", 100, 1, _MOST_LEVELS)
-    return venue.depths[shard.listing.symbol].image(venue.market.now_ns, limit)
+    symbol = shard.listing.symbol
+    frozen = venue.faults.take(("frozen_snapshot",), venue.now_ms(), symbol=symbol) is not None
+    return venue.depths[symbol].snapshot(venue.market.now_ns, limit, frozen=frozen)
 
 
 async def trades(venue: Venue, params: Params) -> list[Json]:

@@ -22,6 +22,8 @@ from emulator.binance.gate.params import Params
 from emulator.binance.striking import Dropped, ProxyFailed, strike
 from emulator.binance.venue import Venue
 from emulator.market.accounts import Account
+from emulator.wire.rest import spoiled
+from emulator.wire.rest import strike as before
 
 PublicHandler = Callable[[Venue, Params], Awaitable[Any]]
 PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]
@@ -107,8 +109,10 @@ class RestFront:
         query = request.raw_path.partition("?")[2]
         body = (await request.read()).decode("utf-8", "replace")
         account: Account | None = None
+        struck = await before(venue, request)
+        if struck is not None:
+            return struck
         try:
-            self._limited_now()
             params = Params.of_query(query, body)
             weight = (
                 endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
@@ -121,9 +125,9 @@ class RestFront:
                 return answer
             if endpoint.order in ("place", "cancel"):
                 venue.limiter.forgive(address, weight)
-            response = self._json(answer, 200)
+            response = spoiled(venue, request, orjson.dumps(answer), 200)
         except ApiError as error:
-            response = self._json(error.body(), error.status)
+            response = spoiled(venue, request, orjson.dumps(error.body), error.status)
             response.headers.update(error.headers)
         used = str(venue.limiter.used(address))
         response.headers["X-MBX-USED-WEIGHT"] = used
@@ -133,30 +137,6 @@ class RestFront:
             response.headers["X-MBX-ORDER-COUNT-10S"] = str(in_10s)
             response.headers["X-MBX-ORDER-COUNT-1D"] = str(in_day)
         return response
-
-    def _json(self, answer: Any, status: int) -> web.Response:
-        body = orjson.dumps(answer)
-        if self._venue.faults.take(("truncated_json",), self._venue.now_ms()):
-            body = body[: len(body) // 2]
-        return web.Response(body=body, status=status, content_type="application/json")
-
-    def _limited_now(self) -> None:
-        """Strike with an armed rate limit.
-
-        Raises:
-            ApiError: 429 or 418.
-        """
-        venue = self._venue
-        fault = venue.faults.take(("rate_limit_now",), venue.now_ms())
-        if fault is None:
-            return
-        status = 418 if fault.value == 418 else 429
-        raise ApiError(
-            -1003,
-            "Too many requests queued.",
-            status,
-            {"Retry-After": "120" if status == 418 else "1"},
-        )
 
     def _authenticate(self, request: web.Request, query: str, body: str, params: Params) -> Account:
         venue = self._venue

@@ -6,52 +6,89 @@ from typing import Final
 
 from core.model.market import Side
 from emulator.binance.gate.auth import Keys
-from emulator.binance.gate.errors import bad_symbol
+from emulator.binance.gate.errors import ApiError, bad_symbol
 from emulator.binance.gate.limits import Limiter
-from emulator.binance.streams.depth import DepthFeed
+from emulator.binance.streams.depth import SPEEDS_MS, DepthFeed
 from emulator.binance.streams.hub import Hub
-from emulator.binance.wire import Writer
+from emulator.binance.wire import Json, Writer
 from emulator.clock import MS, Clock
-from emulator.faults import Faults
 from emulator.market.desk import Desk
 from emulator.market.history import LOTS, MINUTE_MS, NOTIONAL
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.wire.connection import Connection, Habits
+from emulator.wire.venue import Venue as House
 
 _AVERAGE_MINUTES: Final = 5
 
 
-class Venue:
+class Venue(House):
     """The emulated exchange as its endpoints see it."""
+
+    name = "binance"
+    prefix = "/binance"
+    speeds = SPEEDS_MS
+    habits = Habits(messages=5, ping_every_s=20.0, pong_within_s=60.0)
+    unknown = b'{"e":"neverHeardOf","E":1,"s":"BTCUSDT","z":[1,"2",null]}'
 
     def __init__(
         self, market: Market, clock: Clock, seed: int, *, api_key: str, api_secret: str
     ) -> None:
-        self.market = market
-        self.clock = clock
-        self.skew_ms = 0
-        """How far the venue's clock is off, by a fault."""
-        self.faults = Faults()
-        self.limiter = Limiter(self.now_ms)
         self.writers = {name: Writer(shard.listing) for name, shard in market.shards.items()}
-        self.depths = {
-            name: DepthFeed(seed, shard, self.writers[name])
-            for name, shard in market.shards.items()
-        }
-        self.hub = Hub(market, self.depths, self.faults)
+        super().__init__(market, clock, seed)
+        self.limiter = Limiter(self.now_ms)
+        self.depths: dict[str, DepthFeed] = self.changes  # type: ignore[assignment]  # made below
+        self.hub = Hub(market, self.depths, self.faults, self.topics)
         self.desk = Desk(market)
         self.account = self.desk.open_account()
         self.keys = Keys()
         self.keys.add(api_key, api_secret, self.account)
 
-    def now_ms(self) -> int:
-        """Return the venue's time as it tells it."""
-        return self.clock.now_ns() // MS + self.skew_ms
+    def changes_of(self, shard: Shard) -> DepthFeed:
+        """Return what follows a book's changes."""
+        return DepthFeed(self.seed, shard, self.writers[shard.listing.symbol])
 
-    def tick(self) -> None:
-        """Bring the market up to the clock and send what is due."""
-        self.market.follow(self.clock)
+    def send(self) -> None:
+        """Send what happened since the last tick, and what is due by the clock."""
         self.hub.tick(self.skew_ms)
+
+    def rename(self, old: str, new: str) -> None:
+        """Call an instrument by another name from now on."""
+        super().rename(old, new)
+        self.writers[new] = self.writers.pop(old)
+        self.writers[new].symbol = new
+
+    def shut_down(self, connection: Connection, value: float) -> None:
+        """Send serverShutdown, then close."""
+        stream = b'{"e":"serverShutdown","E":%d}' % connection.now_ms()
+        wrapped = b'{"stream":"!serverShutdown","data":%s}' % stream
+        connection.send(wrapped if connection.combined else stream)
+        connection.finish(1001, b"server shutdown")
+
+    def oracle(self, shard: Shard, levels: int) -> Json:
+        """Return the true book as the venue writes numbers."""
+        writer = self.writers[shard.listing.symbol]
+        return {
+            "update_id": self.sequence(shard),
+            "bids": writer.levels(shard.bids(levels)),
+            "asks": writer.levels(shard.asks(levels)),
+        }
+
+    def set_weight_limit(self, limit: int) -> None:
+        """Allow so much request weight a minute."""
+        self.limiter.weight_limit = limit
+
+    def size_text(self, shard: Shard, lots: int) -> str:
+        """Write a size."""
+        return self.writers[shard.listing.symbol].size(lots)
+
+    def limited(self, status: int) -> ApiError:
+        """Return the refusal of an address that asks too often, without Retry-After."""
+        return ApiError(-1003, "Too many requests queued.", status)
+
+    def broken(self) -> Json:
+        """Return an error as a body."""
+        return {"code": -1000, "msg": "An unknown error occurred while processing the request."}
 
     def shard(self, symbol: str) -> Shard:
         """Return a symbol's shard.
@@ -59,7 +96,7 @@ class Venue:
         Raises:
             ApiError: -1121.
         """
-        shard = self.market.shards.get(symbol)
+        shard = self.find(symbol)
         if shard is None:
             raise bad_symbol()
         return shard

@@ -21,13 +21,13 @@ from emulator.binance.gate.auth import check_time
 from emulator.binance.gate.errors import ApiError, missing
 from emulator.binance.gate.limits import WEIGHT_PER_MINUTE
 from emulator.binance.gate.params import Params
-from emulator.binance.streams.connection import Connection
 from emulator.binance.striking import Dropped, ProxyFailed, strike
 from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
 from emulator.clock import MS
 from emulator.market.accounts import Account
+from emulator.wire.connection import Connection, Habits
 
 _PUBLIC: Final[dict[str, tuple[int, Callable[[Venue, Params], Awaitable[Any]]]]] = {
     "ping": (1, public.ping),
@@ -54,6 +54,7 @@ _SIGNED: Final[dict[str, tuple[int, str, Callable[[Venue, Account, Params], Awai
     "account.status": (20, "", trading.account_info),
     "account.rateLimits.orders": (40, "", trading.order_counts),
 }
+_HABITS: Final = Habits(ping_every_s=20.0)
 _HMAC_LOGON: Final = "HMAC_SHA256 API key is not supported."
 _REMOVED: Final = ("userDataStream.start", "userDataStream.ping", "userDataStream.stop")
 
@@ -68,7 +69,7 @@ class WsApiEndpoint:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        connection = Connection(self._venue.clock, limited=False)
+        connection = Connection(self._venue.clock, _HABITS)
         ws = await connection.open(request)
         session = _Session(self._venue, self._user_stream, connection, request.remote or "?")
         self.connections.add(connection)
@@ -125,7 +126,7 @@ class _Session:
             self._connection.abort()
             return None
         except ApiError as error:
-            body: Json = error.body()
+            body: Json = error.body
             if "Retry-After" in error.headers:
                 now = self._venue.now_ms()
                 until = now + int(error.headers["Retry-After"]) * 1_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ from emulator.market.history import (
     HOUR_MS,
     MINUTE_MS,
     OPEN_MS,
-    History,
     Rows,
     aggregate,
 )
@@ -41,6 +40,21 @@ INTERVALS: Final[dict[str, int]] = {
 """Interval name to length in ms (the longest month for ``1M``)."""
 
 _MONDAY_MS: Final = 4 * DAY_MS
+_OTHERS: Final[dict[str, tuple[int, int]]] = {
+    "10m": (10 * MINUTE_MS, 0),
+    "1d+8": (DAY_MS, 16 * HOUR_MS),
+    "1w": (7 * DAY_MS, _MONDAY_MS),
+}
+"""Other interval names: length in ms and where the first one opens; ``1d+8`` opens at 00:00 of
+Hong Kong."""
+
+
+def length_ms(interval: str) -> int:
+    """Return an interval's length, the longest month's for ``1M``."""
+    other = _OTHERS.get(interval)
+    return other[0] if other else INTERVALS[interval]
+
+
 _SECONDS_KEPT: Final = 3_600
 
 
@@ -49,8 +63,7 @@ def bucket(times_ms: npt.NDArray[np.int64], interval: str) -> npt.NDArray[np.int
     if interval == "1M":
         months = times_ms.astype("datetime64[ms]").astype("datetime64[M]")
         return months.astype("datetime64[ms]").astype(np.int64)
-    length = INTERVALS[interval]
-    offset = _MONDAY_MS if interval == "1w" else 0
+    length, offset = _OTHERS.get(interval) or (INTERVALS[interval], 0)
     return (times_ms - offset) // length * length + offset
 
 
@@ -62,14 +75,30 @@ def bucket_of(time_ms: int, interval: str) -> int:
 def close_ms(open_ms: int, interval: str) -> int:
     """Return a bar's last millisecond."""
     if interval != "1M":
-        return open_ms + INTERVALS[interval] - 1
+        return open_ms + length_ms(interval) - 1
     return bucket_of(open_ms + 32 * DAY_MS, "1M") - 1
+
+
+class Past(Protocol):
+    """The bars before the start."""
+
+    end_ms: int
+    first_ms: int
+    last_close: int
+
+    def minutes(self, start_ms: int, end_ms: int) -> Rows:
+        """Return the 1m bars with start_ms <= open time < end_ms, as far as history goes."""
+        ...
+
+    def hours(self, start_ms: int, end_ms: int) -> Rows:
+        """Return the 1h bars of whole hours with start_ms <= open time < end_ms."""
+        ...
 
 
 class Candles:
     """One instrument's bars; the last row of `rows` is the forming one."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: Past) -> None:
         self._history = history
         self._lived: Rows = np.empty((2_048, COLUMNS), dtype=np.int64)
         self._n_lived = 0
@@ -162,7 +191,7 @@ class Candles:
         """Return the finest rows needed: hours where whole ones do, minutes elsewhere."""
         parts = []
         minutes_from = start_ms
-        if INTERVALS[interval] >= HOUR_MS:
+        if length_ms(interval) >= HOUR_MS:
             hours = self._history.hours(start_ms, end_ms)
             if len(hours):
                 parts.append(hours)

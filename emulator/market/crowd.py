@@ -9,35 +9,53 @@ draw comes from blocks of one seeded stream, so the same seed and steps give the
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Protocol
 
 from core.model.market import Side
 from core.model.orders import TimeInForce
 from core.venues.matching import CROWD
-from emulator.market.latent import LiveValue, normals, stream, uniforms
+from emulator.market.latent import normals, stream, uniforms
 from emulator.market.shard import Shard
 
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _IOC: Final = TimeInForce.IOC
 
-_RESTING: Final = 300
-"""Crowd orders a side that cancels and additions balance around."""
 _SELF_EXCITED: Final = 0.5
 """Share of the flow that is answered flow (the Hawkes branching ratio)."""
 _FAST_DECAY: Final = 6.0
 _SLOW_DECAY: Final = 0.25
 
 
+class Value(Protocol):
+    """What an instrument is worth, as its crowd sees it."""
+
+    @property
+    def second_vol(self) -> float:
+        """Standard deviation of the next second's log return."""
+        ...
+
+    @property
+    def activity(self) -> float:
+        """How lively the market is against its mean."""
+        ...
+
+    @property
+    def ticks(self) -> float:
+        """The value in price ticks."""
+        ...
+
+
 class Crowd:
     """All anonymous traders of one instrument."""
 
-    def __init__(self, seed: int, shard: Shard, value: LiveValue, events_per_second: float) -> None:
+    def __init__(self, seed: int, shard: Shard, value: Value, events_per_second: float) -> None:
         self._shard = shard
         self._engine = shard.engine
         self._value = value
         self._base_rate = events_per_second * (1.0 - _SELF_EXCITED)
-        name = shard.listing.symbol
+        name = shard.listing.flow_name
+        self._usual = shard.listing.resting
         self._uniform = uniforms(stream(seed, "crowd", name)).__next__
         self._normal = normals(stream(seed, "sizes", name)).__next__
         self._ids: list[int] = []
@@ -48,19 +66,19 @@ class Crowd:
         self._lean = 1
         ticks = value.ticks
         self._median_lots = max(1.0, shard.listing.lots_worth(shard.listing.order_value, ticks))
-        self._reach = max(ticks * 3.2e-4, 48.0)
+        self._reach = max(ticks * 3.2e-4, shard.listing.reach_ticks)
         """Median distance of a resting order from the best price, in ticks."""
 
     def populate(self, ts_ns: int) -> None:
         """Fill an empty book around the value and close the spread, without a trade."""
-        for index in range(2 * _RESTING):
+        for index in range(2 * self._usual):
             side = _BUY if index % 2 else _SELL
             distance = 1 + int(self._reach * math.exp(1.1 * self._normal()))
             price = round(self._value.ticks) - side.sign * distance
             if price > 0:
                 self._place(side, price, self._lots(1.0 + distance / self._reach), ts_ns)
 
-        for _ in range(_RESTING):
+        for _ in range(self._usual):
             bid, ask = self._engine.best_bid(), self._engine.best_ask()
             if bid is None or ask is None or ask - bid <= 1:
                 break
@@ -162,7 +180,7 @@ class Crowd:
 
     def _add_or_cancel(self, bid: int, ask: int, ts_ns: int) -> None:
         side = _BUY if self._uniform() < 0.5 else _SELL
-        crowded = self._resting[side] / _RESTING
+        crowded = self._resting[side] / self._usual
         if self._uniform() < 0.5 * crowded:
             self._cancel(self._ids[int(self._uniform() * len(self._ids))], ts_ns)
             return
@@ -179,6 +197,10 @@ class Crowd:
 
     def _place(self, side: Side, price: int, lots: int, ts_ns: int) -> None:
         shard = self._shard
+        if shard.coarse > 1:
+            price -= price % shard.coarse if side is _BUY else -(-price % shard.coarse)
+            if price <= 0:
+                return
         order_id = shard.next_order_id()
         shard.apply(self._engine.limit(order_id, CROWD, side, price, lots), ts_ns)
         if self._engine.order(order_id) is not None:

@@ -37,6 +37,8 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 _MINUTES: Final = 1440
+CARRY_PER_YEAR: Final = 0.06
+"""What a dated future costs above its asset, for each year until it settles."""
 _SCALES: Final = ((360, 0.30), (60, 0.32), (10, 0.30))
 """Minutes between knots of log volatility, and their standard deviation."""
 _CACHED_DAYS: Final = 12
@@ -55,14 +57,16 @@ class History:
         *,
         value_per_minute: float,
         trades_per_minute: float,
+        path: DailyPath | None = None,
     ) -> None:
         self.end_ms = start_ms // MINUTE_MS * MINUTE_MS
         """Open time of the first minute that is lived, not generated."""
         self.first_ms = (start_ms // DAY_MS - days) * DAY_MS
         self._seed = seed
         self._listing = listing
+        self.tick = listing.tick
         today = start_ms // DAY_MS
-        self._path = DailyPath(seed, listing, today)
+        self._path = path or DailyPath(seed, listing, today)
         self._value = value_per_minute
         self._trades = trades_per_minute
         self._season = season()
@@ -118,10 +122,11 @@ class History:
 
     def _make_day(self, day: int) -> Rows:
         listing = self._listing
-        own = stream(self._seed, listing.symbol, day)
+        own = stream(self._seed, listing.follows, day)
         common = stream(self._seed, "minutes", day)
         share = listing.common_share
-        mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(listing.symbol, day, own)
+        asset = listing.follows
+        mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(asset, day, own)
         shape = self._season * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
         variance = shape**2
         variance *= self._path.vol_of(day) ** 2 / variance.sum()
@@ -132,9 +137,28 @@ class History:
         walk = np.cumsum(vol * noise)
         opened, closed = self._path.open_of(day), self._path.close_of(day)
         walk += (closed - opened - walk[-1]) * np.cumsum(variance) / variance.sum()
-        close = opened + walk
-        start = np.concatenate(([opened], close[:-1]))
-        return self._bars(day, start, close, vol, shape, own)
+        levels = np.concatenate(([opened], opened + walk))
+        if listing.venue:
+            own = stream(self._seed, "venue", listing.flow_name, day)
+            levels += self._basis(day, own)
+        return self._bars(day, levels[:-1], levels[1:], vol, shape, own)
+
+    def _basis(self, day: int, rng: np.random.Generator) -> Floats:
+        """Return how far the log price is from the asset's at each minute's edge, shape (1441,)."""
+        listing = self._listing
+        name = listing.flow_name
+        minute = np.arange(_MINUTES + 1, dtype=np.float64)
+        knots = rng.standard_normal(25)
+        for index, at in ((0, day), (-1, day + 1)):
+            knots[index] = stream(self._seed, "basis", name, at).standard_normal()
+        noise = 0.3 * rng.standard_normal(_MINUTES + 1)
+        noise[0] = noise[-1] = 0.0
+        basis: Floats = (
+            listing.basis_bps * 1e-4 * (np.interp(minute, 60.0 * np.arange(25), knots) + noise)
+        )
+        if listing.expiry_ms:
+            basis += carry(listing, day * DAY_MS + minute * MINUTE_MS)
+        return basis
 
     def _mood(self, name: str, day: int, rng: np.random.Generator) -> Floats:
         """Return a day's log volatility; neighbouring days agree where they meet."""
@@ -201,6 +225,12 @@ def aggregate(rows: Rows, bucket: npt.NDArray[np.int64]) -> Rows:
     joined[:, LOW] = np.minimum.reduceat(rows[:, LOW], first)
     joined[:, CLOSE] = rows[last, CLOSE]
     return joined
+
+
+def carry(listing: Listing, at_ms: Floats) -> Floats:
+    """Return how much above the asset a future's log price is."""
+    left: Floats = np.maximum(0.0, listing.expiry_ms - at_ms)
+    return CARRY_PER_YEAR * left / (365.0 * DAY_MS)
 
 
 def variance_of(vol: Floats) -> Floats:

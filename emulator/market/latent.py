@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -22,6 +23,8 @@ FIRST_DAY: Final = 16_436
 """2015-01-01, in days since the epoch: the first day of every price path."""
 DAY_S: Final = 86_400
 _BLOCK: Final = 4096
+_PAST_QUANTA: Final = 64
+"""How many quanta back the followers of a value can look."""
 
 
 def stream(seed: int, *names: str | int) -> np.random.Generator:
@@ -58,10 +61,11 @@ class DailyPath:
 
     def __init__(self, seed: int, listing: Listing, last_day: int) -> None:
         days = last_day - FIRST_DAY + 2
+        asset = listing.follows
         common = stream(seed, "days", "common").standard_t(5, days) / math.sqrt(5 / 3)
-        own = stream(seed, "days", listing.symbol).standard_t(5, days) / math.sqrt(5 / 3)
+        own = stream(seed, "days", asset).standard_t(5, days) / math.sqrt(5 / 3)
         shocks = stream(seed, "vol", "common").standard_normal(days)
-        own_shocks = stream(seed, "vol", listing.symbol).standard_normal(days)
+        own_shocks = stream(seed, "vol", asset).standard_normal(days)
         share = listing.common_share
         drawn = (share * common + math.sqrt(1 - share * share) * own).tolist()
         moods = (0.14 * shocks + 0.08 * own_shocks).tolist()
@@ -127,10 +131,11 @@ class LiveValue:
     ) -> None:
         self._share = listing.common_share
         self._rest = math.sqrt(1 - self._share**2)
-        self._normals = normals(stream(seed, "live", listing.symbol))
-        self._uniforms = uniforms(stream(seed, "jumps", listing.symbol))
+        self._normals = normals(stream(seed, "live", listing.follows))
+        self._uniforms = uniforms(stream(seed, "jumps", listing.follows))
         self._tick = listing.tick
         self._log_price = log_price
+        self._past = deque([log_price], maxlen=_PAST_QUANTA)
         self._day_vol = day_vol
         usual = day_vol * time_of_day(second_of_day)
         self._slow = max(-1.0, min(1.0, math.log(max(recent_vol, 1e-6) / usual)))
@@ -145,6 +150,21 @@ class LiveValue:
     def ticks(self) -> float:
         """The value in price ticks."""
         return math.exp(self._log_price) / self._tick
+
+    @property
+    def price(self) -> float:
+        """The value in quote."""
+        return math.exp(self._log_price)
+
+    @property
+    def log_price(self) -> float:
+        """The logarithm of the value."""
+        return self._log_price
+
+    def log_price_before(self, quanta: int) -> float:
+        """Return the logarithm of the value some quanta ago, as far back as is kept."""
+        past = self._past
+        return past[max(0, len(past) - 1 - quanta)]
 
     def second(self, second_of_day: float, common: CommonFactor) -> None:
         """Renew volatility and trend, once a second, and jump now and then."""
@@ -166,3 +186,4 @@ class LiveValue:
         vol = self.second_vol
         move = self._share * common.move + self._rest * next(self._normals)
         self._log_price += vol * (math.sqrt(seconds) * move + seconds * self._trend)
+        self._past.append(self._log_price)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,9 +17,9 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     base: str
     quote: str
     price_decimals: int
-    """The price tick is 10 to the minus this."""
+    """The price tick is `tick_step` times 10 to the minus this."""
     size_decimals: int
-    """The size lot is 10 to the minus this."""
+    """The size lot is `lot_step` times 10 to the minus this."""
     long_run_price: float
     """Where the price is pulled back to over years."""
     daily_vol: float
@@ -33,16 +33,51 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     max_price_ticks: int
     min_notional: int = 5
     """In whole units of quote."""
+    venue: str = ""
+    """Keeps the order flow of venues apart; empty for the first venue there was."""
+    asset: str = ""
+    """The asset whose value it follows; empty: its own symbol."""
+    kind: Literal["spot", "perpetual", "future", "option", "stock"] = "spot"
+    tick_step: int = 1
+    lot_step: int = 1
+    contract: float = 1.0
+    """What one unit of size stands for: base, or quote when `inverse`."""
+    inverse: bool = False
+    """Sizes are worth a fixed amount of quote, whatever the price."""
+    expiry_ms: int = 0
+    """When a future or an option settles."""
+    strike: int = 0
+    call: bool = True
+    pace: float = 1.0
+    """Order flow against the venue's usual rate."""
+    resting: int = 300
+    """Crowd orders a side that additions and cancels balance around."""
+    reach_ticks: float = 48.0
+    """The least median distance of a resting order from the best price, in ticks."""
+    lag_ms: int = 0
+    """How long after the leading venue its price moves."""
+    basis_bps: float = 0.0
+    """Typical distance of its price from the asset's, in hundredths of a percent."""
+
+    @property
+    def follows(self) -> str:
+        """The asset whose value it follows."""
+        return self.asset or self.symbol
+
+    @property
+    def flow_name(self) -> str:
+        """Names its own random streams."""
+        return f"{self.venue}{self.symbol}"
 
     @property
     def tick_e8(self) -> int:
         """One price tick, in 1e-8 of quote."""
-        return int(10 ** (8 - self.price_decimals))
+        return self.tick_step * int(10 ** (8 - self.price_decimals))
 
     @property
     def lot_e8(self) -> int:
-        """One size lot, in 1e-8 of base."""
-        return int(10 ** (8 - self.size_decimals))
+        """One size lot, in 1e-8 of a unit of size."""
+        return self.lot_step * int(10 ** (8 - self.size_decimals))
 
     @property
     def notional_e8(self) -> int:
@@ -52,11 +87,12 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tick(self) -> float:
         """One price tick, as a float for the price process."""
-        return float(10.0**-self.price_decimals)
+        return float(self.tick_step * 10.0**-self.price_decimals)
 
     def lots_worth(self, value: float, price_ticks: float) -> float:
         """Return how many lots cost `value` of quote at a price."""
-        return value / (price_ticks * self.tick) * float(10**self.size_decimals)
+        lots: float = 10**self.size_decimals / (self.lot_step * self.contract)
+        return value * lots if self.inverse else value / (price_ticks * self.tick) * lots
 
 
 LISTINGS: Final[tuple[Listing, ...]] = (
@@ -146,3 +182,34 @@ LISTINGS: Final[tuple[Listing, ...]] = (
     ),
 )
 """The six instruments of the emulated venue."""
+
+STOCKS: Final[tuple[Listing, ...]] = tuple(
+    Listing(
+        symbol=name,
+        base=name,
+        quote="USD",
+        price_decimals=2,
+        size_decimals=0,
+        long_run_price=price,
+        daily_vol=vol,
+        common_share=0.35,
+        order_value=value,
+        max_lots=10_000_000,
+        max_market_lots=1_000_000,
+        max_price_ticks=100_000_000,
+        venue="stocks",
+        kind="stock",
+        resting=120,
+        reach_ticks=12.0,
+    )
+    for name, price, vol, value in (
+        ("AAPL", 260.0, 0.014, 24_000.0),
+        ("MSFT", 480.0, 0.013, 26_000.0),
+        ("NVDA", 185.0, 0.024, 22_000.0),
+        ("SPY", 660.0, 0.009, 40_000.0),
+    )
+)
+"""Shares and a fund, as a stock data vendor shows them."""
+
+ASSETS: Final[dict[str, Listing]] = {listing.symbol: listing for listing in (*LISTINGS, *STOCKS)}
+"""What there is to have a value, by the name listings follow it by."""

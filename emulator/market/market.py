@@ -1,28 +1,22 @@
-"""The whole market: six floors, their crowds and one clock."""
+"""One venue's market: its floors and their crowds, moved by the world they share."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from core.model.market import Side
-from emulator.clock import MS, SECOND, Clock
+from emulator.clock import MS, Clock
 from emulator.market.candles import Candles
-from emulator.market.crowd import Crowd
-from emulator.market.history import History
-from emulator.market.latent import DAY_S, CommonFactor, LiveValue
-from emulator.market.listings import LISTINGS, Listing
+from emulator.market.crowd import Crowd, Value
+from emulator.market.listings import ASSETS, LISTINGS, Listing
+from emulator.market.options import Chain, OptionHistory, OptionValue
 from emulator.market.shard import Shard
+from emulator.market.views import VenueValue
+from emulator.market.world import QUANTUM_NS, World
 
-QUANTUM_NS: Final = 20 * MS
-"""The market acts in steps of this, whatever the steps it is asked for."""
-_LONGEST_CATCH_UP_NS: Final = 2 * SECOND
-_VALUE_PER_EVENT: Final = 0.11
-"""Median order values traded per order flow event, as measured; scales history's volume."""
-_TRADES_PER_EVENT: Final = 0.19
+__all__ = ["QUANTUM_NS", "Market"]
 
 
 class Market:
-    """Shards and order flow, moved forward by `step`.
+    """Shards and order flow of one venue.
 
     Two markets with the same seed, start and steps are the same in every event.
     """
@@ -35,94 +29,110 @@ class Market:
         history_days: int = 730,
         events_per_second: float = 80.0,
         listings: tuple[Listing, ...] = LISTINGS,
+        world: World | None = None,
+        pace: float = 1.0,
     ) -> None:
-        self.now_ns = start_ns
-        self.started_ns = start_ns
+        self.world = world or World(
+            seed, start_ns, history_days=history_days, events_per_second=events_per_second
+        )
         self.flow = True
         """False: the crowd neither trades nor quotes; the book stands still."""
-        self._done_ns = start_ns
-        self._next_second_ns = start_ns
-        self._common = CommonFactor(seed)
-        self._values: list[LiveValue] = []
+        self.seed = seed
         self.crowds: dict[str, Crowd] = {}
         self.shards: dict[str, Shard] = {}
+        self.views: dict[str, VenueValue] = {}
+        """How this venue sees an instrument's asset; none for the leading venue's own."""
+        self.chains: dict[str, Chain] = {}
+        """Option chains by asset."""
+        self.options: dict[str, OptionValue] = {}
+        self._rate = self.world.events_per_second * pace
+        self._pace = pace
         for listing in listings:
-            per_minute = events_per_second * 60.0
-            history = History(
-                seed,
-                listing,
-                start_ns // MS,
-                history_days,
-                value_per_minute=_VALUE_PER_EVENT * listing.order_value * per_minute,
-                trades_per_minute=_TRADES_PER_EVENT * per_minute,
-            )
-            candles = Candles(history)
-            candles.roll(start_ns // MS)
-            log_price = history.log_price_now
-            value = LiveValue(
-                seed,
-                listing,
-                log_price,
-                history.day_vol,
-                recent_vol=history.recent_vol,
-                second_of_day=start_ns / SECOND % DAY_S,
-            )
-            shard = Shard(listing, candles, start_ns)
-            crowd = Crowd(seed, shard, value, events_per_second)
-            self._values.append(value)
-            self.shards[listing.symbol] = shard
-            self.crowds[listing.symbol] = crowd
-        self._second(start_ns)
-        for crowd in self.crowds.values():
-            crowd.populate(start_ns)
+            self._list(listing)
+        self.world.add(self)
+        if world is None:
+            self.begin()
 
-    def step(self, by_ns: int) -> None:
-        """Move time forward; the crowd acts in whole quanta, the rest is kept for later."""
-        self.now_ns += by_ns
-        while self._done_ns + QUANTUM_NS <= self.now_ns:
-            start = self._done_ns
-            self._done_ns += QUANTUM_NS
-            if start >= self._next_second_ns:
-                self._second(start)
-            self._quantum(start)
-        acted_ms = self._done_ns // MS
-        for shard in self.shards.values():
-            shard.candles.roll(acted_ms)
+    def begin(self) -> None:
+        """Give the values their first second and fill the books; once, when all venues are in."""
+        self.world.begin()
+        self.populate()
+
+    def populate(self) -> None:
+        """Fill the books."""
+        for crowd in self.crowds.values():
+            crowd.populate(self.world.started_ns)
+
+    def _list(self, listing: Listing) -> None:
+        world, start_ns = self.world, self.world.started_ns
+        asset = world.asset(listing)
+        value: Value
+        if listing.kind == "option":
+            chain = self.chains.get(listing.follows)
+            if chain is None:
+                chain = self.chains[listing.follows] = Chain(self.seed, asset.value, asset.path)
+            candles = Candles(OptionHistory(listing, asset.history, chain))
+            value = self.options[listing.symbol] = OptionValue(listing, chain, start_ns // MS)
+        elif ASSETS.get(listing.symbol) is listing or not listing.venue:
+            candles = Candles(asset.history)
+            value = asset.value
+        else:
+            history = world.history(listing, asset.path, pace=self._pace * listing.pace)
+            candles = Candles(history)
+            value = self.views[listing.symbol] = VenueValue(
+                self.seed, listing, asset.value, history.log_price_now, start_ns // MS
+            )
+        candles.roll(start_ns // MS)
+        shard = Shard(listing, candles, start_ns)
+        self.shards[listing.symbol] = shard
+        self.crowds[listing.symbol] = Crowd(self.seed, shard, value, self._rate * listing.pace)
+
+    @property
+    def now_ns(self) -> int:
+        """The time it is."""
+        return self.world.now_ns
+
+    @property
+    def started_ns(self) -> int:
+        """When it began."""
+        return self.world.started_ns
 
     @property
     def acted_ns(self) -> int:
         """The time up to which the crowd has acted: no public event is older than this any more."""
-        return self._done_ns
+        return self.world.acted_ns
+
+    def step(self, by_ns: int) -> None:
+        """Move the world forward; the crowd acts in whole quanta, the rest is kept for later."""
+        self.world.step(by_ns)
 
     def follow(self, clock: Clock) -> None:
-        """Move time forward to a clock's now, passing over what is longer ago than two seconds."""
-        behind = clock.now_ns() - self.now_ns
-        if behind > _LONGEST_CATCH_UP_NS:
-            # The machine slept: the market does not replay hours at once.
-            skipped = behind - _LONGEST_CATCH_UP_NS
-            self.now_ns += skipped
-            self._done_ns += skipped
-            self._next_second_ns += skipped
-            behind = _LONGEST_CATCH_UP_NS
-        if behind > 0:
-            self.step(behind)
+        """Move the world forward to a clock's now."""
+        self.world.follow(clock)
 
     def crowd_trade(self, symbol: str, side: Side, lots: int, limit_ticks: int | None) -> int:
         """Let the crowd take `lots` at once and return what it got."""
         return self.crowds[symbol].take(side, lots, self.now_ns, limit_ticks)
 
-    def _quantum(self, start_ns: int) -> None:
-        common = self._common
-        common.step()
-        seconds = QUANTUM_NS / SECOND
-        for value, crowd in zip(self._values, self.crowds.values(), strict=True):
-            value.step(seconds, common)
-            if self.flow:
+    def quantum(self, start_ns: int) -> None:
+        """Let every crowd act for one quantum."""
+        if not self.flow:
+            return
+        for symbol, crowd in self.crowds.items():
+            if not self.shards[symbol].halted:
                 crowd.step(start_ns, QUANTUM_NS)
 
-    def _second(self, now_ns: int) -> None:
-        self._next_second_ns = now_ns + SECOND
-        self._common.second()
-        of_day = now_ns / SECOND % DAY_S
-        for value in self._values:
-            value.second(of_day, self._common)
+    def second(self, now_ns: int) -> None:
+        """Renew what is renewed once a second."""
+        now_ms = now_ns // MS
+        for chain in self.chains.values():
+            chain.second(now_ms)
+        for option in self.options.values():
+            option.second(now_ms)
+        for view in self.views.values():
+            view.second(now_ms)
+
+    def rolled(self, now_ms: int) -> None:
+        """Close the bars that have ended."""
+        for shard in self.shards.values():
+            shard.candles.roll(now_ms)

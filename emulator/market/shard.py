@@ -21,6 +21,7 @@ from emulator.market.candles import Candles
 from emulator.market.listings import Listing
 
 _BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
 _TRADES_KEPT: Final = 12_000
 _CHANGES_KEPT: Final = 4_000
 
@@ -65,6 +66,12 @@ class Shard:
         self.listing = listing
         self.candles = candles
         self.engine = MatchingEngine()
+        self.halted = False
+        """The crowd neither trades nor quotes here."""
+        self.listed = True
+        """False: the instrument is gone from the venue's lists and streams."""
+        self.coarse = 1
+        """The tick size now, against the listing's; a fault changes it."""
         self.private: Callable[[Shard, MatchEvent, int], None] | None = None
         """Told of every event of an order that is not the crowd's: (shard, event, trade id)."""
         self.on_level: Callable[[LevelRow], None] | None = None
@@ -81,6 +88,39 @@ class Shard:
         """Crowd orders (id, side) that were filled since the crowd last looked."""
         self._aggregate_id = first_id
         self._order_id = first_id
+
+    def bids(self, levels: int) -> list[tuple[int, int]]:
+        """Return bids as (price ticks, lots), best first."""
+        return self.engine.depth(_BUY, levels)
+
+    def asks(self, levels: int) -> list[tuple[int, int]]:
+        """Return asks as (price ticks, lots), best first."""
+        return self.engine.depth(_SELL, levels)
+
+    def top(self) -> tuple[int, int, int, int] | None:
+        """Return best bid, its lots, best ask, its lots; None while a side is empty."""
+        bids, asks = self.engine.depth(_BUY, 1), self.engine.depth(_SELL, 1)
+        return (*bids[0], *asks[0]) if bids and asks else None
+
+    def trades_since(self, trade_id: int) -> list[TradeRow]:
+        """Return trades with a greater id, oldest first."""
+        fresh = []
+        for row in reversed(self.trades):
+            if row.id <= trade_id:
+                break
+            fresh.append(row)
+        fresh.reverse()
+        return fresh
+
+    def aggregates_since(self, aggregate_id: int) -> list[AggregateRow]:
+        """Return aggregate trades with a greater id, oldest first."""
+        fresh = []
+        for row in reversed(self.aggregates):
+            if row.id <= aggregate_id:
+                break
+            fresh.append(row)
+        fresh.reverse()
+        return fresh
 
     def next_order_id(self) -> int:
         """Return an order id nobody has."""

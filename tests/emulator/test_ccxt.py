@@ -193,7 +193,7 @@ async def test_watched_orders_and_balance_over_the_ws_api(exchange, emulator, un
     """ccxt 4.5 subscribes with userDataStream.subscribe.signature; there is no listenKey."""
     emulator.venue.market.flow = False
     orders = asyncio.create_task(exchange.watch_orders(SYMBOL))
-    await until(lambda: bool(emulator.user_stream.sinks))
+    await until(lambda: bool(emulator.venue.user_stream.sinks))
     order = await exchange.create_order(SYMBOL, "market", "buy", 0.01)
     seen = await asyncio.wait_for(orders, 10)
     while seen[-1]["status"] != "closed":

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from emulator.wire.rest import Refusal
 
-class ApiError(Exception):
+
+class ApiError(Refusal):
     """A refusal: HTTP status, the venue's code and message, and extra headers."""
 
     def __init__(
         self, code: int, msg: str, status: int = 400, headers: dict[str, str] | None = None
     ) -> None:
-        super().__init__(f"{code}: {msg}")
+        super().__init__(status, {"code": code, "msg": msg}, headers)
         self.code = code
         self.msg = msg
-        self.status = status
-        self.headers = headers or {}
-
-    def body(self) -> dict[str, object]:
-        """Return the JSON body."""
-        return {"code": self.code, "msg": self.msg}
 
 
 TIMEOUT_UNKNOWN: Final = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -10,12 +11,14 @@ from aiohttp import web
 
 from emulator.binance.gate.errors import ApiError
 from emulator.binance.gate.limits import Limiter
-from emulator.binance.streams.connection import Connection
-from emulator.binance.streams.hub import Hub
-from emulator.clock import Clock
+from emulator.wire.connection import Connection
+from emulator.wire.topics import Topics
+from emulator.wire.venue import Dialogue, Venue, converse
 
 _MOST_STREAMS: Final = 1_024
 _METHODS: Final = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+_SILENT: Final = "\0"
+"""Before the topic of a stream that its connection's path does not serve."""
 _TEXT_ID: Final = re.compile(r"^[A-Za-z0-9_-]{1,36}$")
 
 
@@ -26,13 +29,17 @@ class _Invalid(Exception):
         self.msg = msg
 
 
+Root = Callable[[str], bool]
+"""Whether a path serves a stream; one it does not serve is accepted and stays silent."""
+
+
 class StreamEndpoint:
     """Serves market data connections."""
 
-    def __init__(self, hub: Hub, clock: Clock, limiter: Limiter) -> None:
-        self._hub = hub
+    def __init__(self, venue: Venue, limiter: Limiter, serves: Root | None = None) -> None:
+        self._venue = venue
         self._limiter = limiter
-        self._clock = clock
+        self._serves = serves
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
         """Serve ``/ws`` and ``/ws/<name>[/<name>...]``: plain messages."""
@@ -50,22 +57,52 @@ class StreamEndpoint:
         try:
             self._limiter.count_connection(request.remote or "?")
         except ApiError as error:
-            return web.json_response(error.body(), status=error.status, headers=error.headers)
-        connection = Connection(self._clock)
-        connection.combined = combined
-        ws = await connection.open(request)
-        self._hub.connections.add(connection)
-        for name in filter(None, names):
-            self._hub.subscribe(connection, name)
-        try:
-            while (text := await connection.receive()) is not None:
-                connection.send(orjson.dumps(self._answer(connection, text)))
-        finally:
-            self._hub.leave(connection)
-            await connection.shut()
-        return ws
+            return web.json_response(error.body, status=error.status, headers=error.headers)
+        return await converse(
+            self._venue, request, _Commands, self._venue, self._serves, names, combined
+        )
 
-    def _answer(self, connection: Connection, text: str) -> dict[str, Any]:
+
+class _Commands(Dialogue):
+    """One connection's subscriptions and commands."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        venue: Venue,
+        serves: Root | None,
+        names: list[str],
+        combined: bool,
+    ) -> None:
+        super().__init__(connection)
+        self._venue = venue
+        self._topics: Topics = venue.topics
+        self._serves = serves
+        self._first = [name for name in names if name]
+        connection.combined = combined
+        connection.dress = self._dress
+
+    def opened(self) -> None:
+        """Subscribe to what the path names."""
+        for name in self._first:
+            self._topics.subscribe(self.connection, self._topic(name))
+
+    def heard(self, text: str) -> None:
+        """Carry out a command and answer it."""
+        answer = self._answer(self.connection, text)
+        if answer is not None:
+            self.connection.send(orjson.dumps(answer))
+
+    def _dress(self, name: str, raw: bytes) -> bytes:
+        if not self.connection.combined:
+            return raw
+        return b'{"stream":"%s","data":%s}' % (name.encode(), raw)
+
+    def _topic(self, name: str) -> str:
+        """Return the topic of a stream; a silent one where this path does not serve it."""
+        return name if self._serves is None or self._serves(name) else f"{_SILENT}{name}"
+
+    def _answer(self, connection: Connection, text: str) -> dict[str, Any] | None:
         """Carry out ``{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}`` and the like."""
         try:
             request = orjson.loads(text)
@@ -74,6 +111,8 @@ class StreamEndpoint:
         request_id: int | str | None = None
         try:
             request_id = _checked_id(request)
+            if request.get("method") == "SUBSCRIBE" and self._venue.struck("no_ack"):
+                return None
             return {"result": self._carry_out(connection, request), "id": request_id}
         except _Invalid as invalid:
             answer: dict[str, Any] = {"code": invalid.code, "msg": invalid.msg}
@@ -91,7 +130,7 @@ class StreamEndpoint:
                 2, f"Invalid request: unknown variant `{method}`, expected one of {expected}"
             )
         if method == "LIST_SUBSCRIPTIONS":
-            return list(connection.streams)
+            return [name.removeprefix(_SILENT) for name in connection.streams]
         params = request.get("params")
         if not isinstance(params, list) or not params:
             raise _Invalid(2, "Invalid request: missing field `params`")
@@ -104,11 +143,13 @@ class StreamEndpoint:
             raise _Invalid(2, "Invalid request: stream name must be a string")
         if add and len({*connection.streams, *names}) > _MOST_STREAMS:
             raise _Invalid(2, f"Invalid request: too many streams, at most {_MOST_STREAMS}")
-        for name in names:
+        if add and self._venue.struck("partial_ack"):
+            names = names[:1]
+        for name in map(self._topic, names):
             if add:
-                self._hub.subscribe(connection, name)
+                self._topics.subscribe(connection, name)
             else:
-                self._hub.unsubscribe(connection, name)
+                self._topics.unsubscribe(connection, name)
 
     def _property(self, connection: Connection, params: list[Any], *, change: bool) -> bool | None:
         if not isinstance(params[0], str):

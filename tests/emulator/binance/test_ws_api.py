@@ -208,4 +208,4 @@ async def test_closed_user_streams(api, until):
     await api.client.arm("close_user_streams", value=1)
     message = await api.socket.receive(timeout=10)
     assert message.type is not WSMsgType.TEXT
-    await until(lambda: not api.client.emulator.user_stream.sinks)
+    await until(lambda: not api.client.emulator.venue.user_stream.sinks)

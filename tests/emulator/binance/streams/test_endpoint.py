@@ -357,5 +357,5 @@ async def test_a_client_that_never_reads_is_disconnected_and_nobody_waits_for_it
         return not hub.wanted("x@y")
 
     await until(flood)
-    assert not hub.connections
+    assert not client.emulator.venue.connections
     writer.close()

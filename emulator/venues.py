@@ -1,0 +1,70 @@
+"""Which venues there are, and how each is opened on the world they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from emulator.binance.exchange import Binance
+from emulator.clock import MS, Clock
+from emulator.market.listings import LISTINGS, Listing
+from emulator.market.market import Market
+from emulator.market.world import World
+from emulator.wire.venue import Venue
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The one account's credentials, the same at every venue."""
+
+    api_key: str
+    api_secret: str
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """How to open one venue."""
+
+    listings: Callable[[int], tuple[Listing, ...]]
+    """What it lists at a time (ms): dated instruments depend on it."""
+    open: Callable[[Market, Clock, int, Keys], Venue]
+    pace: float = 0.25
+    """Its order flow against the leading venue's."""
+
+
+def _binance(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    return Binance(market, clock, seed, api_key=keys.api_key, api_secret=keys.api_secret)
+
+
+VENUES: Final[dict[str, Kind]] = {
+    "binance": Kind(listings=lambda _: LISTINGS, open=_binance, pace=1.0),
+}
+"""The venues by name, in the order they act in."""
+
+
+def open_venues(names: tuple[str, ...], world: World, clock: Clock, keys: Keys) -> dict[str, Venue]:
+    """Open venues, and give the world its first second.
+
+    Raises:
+        ValueError: There is none of a name.
+    """
+    for name in names:
+        if name not in VENUES:
+            raise ValueError(f"venue must be one of {', '.join(VENUES)}, was {name!r}")
+    markets = {
+        name: Market(
+            world.seed,
+            world.started_ns,
+            listings=kind.listings(world.started_ns // MS),
+            world=world,
+            pace=kind.pace,
+        )
+        for name, kind in VENUES.items()
+        if name in names
+    }
+    world.begin()
+    for market in markets.values():
+        market.populate()
+    return {
+        name: VENUES[name].open(market, clock, world.seed, keys) for name, market in markets.items()
+    }

@@ -1,0 +1,1 @@
+"""What the venues' front ends share: connections, topics, REST calls, numbers and their faults."""
