@@ -20,7 +20,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from core.engine.compiled import entry
+from core.engine.compiled import address, entry, slide, view
 from core.model.market import Levels
 
 Store: TypeAlias = npt.NDArray[np.int64]
@@ -30,9 +30,15 @@ MAX_LEVELS: Final = 1 << 17
 
 _START_LEVELS: Final = 1 << 11
 _WINDOW: Final = 8
-_ONE: Final = np.uint64(1)
 _NO_BID: Final = -(1 << 63)
 _NO_ASK: Final = (1 << 63) - 1
+"""Best prices of an empty side: they cross nothing."""
+
+_STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK = range(7)
+"""Figures of a book: its store's address, room and bound in levels, counts, best prices."""
+
+_NO_ROOM: Final = -1
+_BIG: Final = -2
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -74,43 +80,36 @@ def _find(keys: Store, n: int, key: int, near: int) -> int:
 def _place(keys: Store, sizes: Store, n: int, found: int, key: int, size: int) -> int:
     """Set one level of an ascending side of `n` levels at its place and return the new count.
 
-    Indices are unsigned where it counts: numba then need not look for negative ones, and the
-    loops that make room become vector moves.
+    Indices are unsigned where it counts: numba then need not look for negative ones.
     """
     at = np.uint64(found)
     if found < n and keys[at] == key:
         if size > 0:
             sizes[at] = size
             return n
-        last = np.uint64(n - 1)
-        for index in range(at, last):
-            keys[index] = keys[index + _ONE]
-        for index in range(at, last):
-            sizes[index] = sizes[index + _ONE]
+        slide(keys, found, found + 1, n - found - 1)
+        slide(sizes, found, found + 1, n - found - 1)
         return n - 1
     if size <= 0:
         return n
-    end = np.uint64(n)
-    for back in range(end - at):
-        keys[end - back] = keys[end - back - _ONE]
-    for back in range(end - at):
-        sizes[end - back] = sizes[end - back - _ONE]
+    slide(keys, found + 1, found, n - found)
+    slide(sizes, found + 1, found, n - found)
     keys[at] = key
     sizes[at] = size
     return n + 1
 
 
 @numba.njit(cache=True)
-def _apply(
-    store: Store, n_bids: int, n_asks: int, bids: Levels, asks: Levels
-) -> tuple[int, int, int, int]:
-    """Set changed levels; returns (n_bids, n_asks, best bid, best ask), or n_bids -1: no room.
+def _apply(desk: int, bids: Levels, asks: Levels) -> int:
+    """Set changed levels of the book whose figures lie at an address.
 
-    An empty side has a best price that crosses nothing.
+    Returns whether it is crossed now, `_BIG` when a side has grown too long, `_NO_ROOM` untouched.
     """
-    room = store.shape[1]
+    on = view(desk, 1, 7)[0]
+    n_bids, n_asks, room = on[_BIDS], on[_ASKS], on[_ROOM]
     if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
-        return -1, 0, _NO_BID, _NO_ASK
+        return _NO_ROOM
+    store = view(on[_STORE], 4, room)
     keys = store[0]
     sizes = store[1]
     near = n_bids
@@ -118,7 +117,7 @@ def _apply(
         key = bids[index, 0]
         near = _find(keys, n_bids, key, near)
         n_bids = _place(keys, sizes, n_bids, near, key, bids[index, 1])
-    best_bid = int(keys[n_bids - 1]) if n_bids else _NO_BID
+    best_bid = keys[n_bids - 1] if n_bids else _NO_BID
     keys = store[2]
     sizes = store[3]
     near = n_asks
@@ -126,58 +125,73 @@ def _apply(
         key = -asks[index, 0]
         near = _find(keys, n_asks, key, near)
         n_asks = _place(keys, sizes, n_asks, near, key, asks[index, 1])
-    best_ask = -int(keys[n_asks - 1]) if n_asks else _NO_ASK
-    return n_bids, n_asks, best_bid, best_ask
+    best_ask = -keys[n_asks - 1] if n_asks else _NO_ASK
+    on[_BIDS] = n_bids
+    on[_ASKS] = n_asks
+    on[_BID] = best_bid
+    on[_ASK] = best_ask
+    if max(n_bids, n_asks) > on[_MOST]:
+        return _BIG
+    return int(best_bid >= best_ask)
 
 
 @cache
-def _kernel() -> Callable[[Store, int, int, Levels, Levels], tuple[int, int, int, int]]:
+def _kernel() -> Callable[[int, Levels, Levels], int]:
     """Compile or load the kernel, once a process, for level arrays of any memory layout."""
     levels = np.zeros((2, 2), np.int64)[::-1]
-    return entry(_apply, np.zeros((4, 4), np.int64), 0, 0, levels, levels)
+    store = np.zeros((4, 4), np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+    return entry(_apply, address(desk), levels, levels)
 
 
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_apply", "_ask", "_bid", "_store", "last_id", "n_asks", "n_bids")
+    __slots__ = ("_apply", "_at", "_desk", "_figures", "_store", "last_id")
 
     def __init__(self) -> None:
         self._apply = _kernel()
-        self._store: Store = np.zeros((4, _START_LEVELS), np.int64)
-        self._bid = _NO_BID
-        self._ask = _NO_ASK
-        self.n_bids = 0
-        """Number of bid levels."""
-        self.n_asks = 0
-        """Number of ask levels."""
+        # The kernel is given one address, and finds and leaves everything there.
+        self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+        self._at = address(self._desk)
+        self._figures = self._desk.data.cast("B").cast("q")
+        self._keep(np.zeros((4, _START_LEVELS), np.int64))
         self.last_id = 0
         """The venue's id of the last change contained; kept by the integrity gate."""
 
     @property
+    def n_bids(self) -> int:
+        """Number of bid levels."""
+        return self._figures[_BIDS]
+
+    @property
+    def n_asks(self) -> int:
+        """Number of ask levels."""
+        return self._figures[_ASKS]
+
+    @property
     def best_bid(self) -> int | None:
         """Best bid in ticks, None when the side is empty."""
-        return self._bid if self.n_bids else None
+        return self._figures[_BID] if self._figures[_BIDS] else None
 
     @property
     def best_ask(self) -> int | None:
         """Best ask in ticks, None when the side is empty."""
-        return self._ask if self.n_asks else None
+        return self._figures[_ASK] if self._figures[_ASKS] else None
 
     @property
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask, which no true book is."""
-        return self._bid >= self._ask
+        return self._figures[_BID] >= self._figures[_ASK]
 
     def clear(self) -> None:
         """Forget every level."""
-        self.n_bids = self.n_asks = self.last_id = 0
-        self._bid = _NO_BID
-        self._ask = _NO_ASK
+        self.last_id = 0
+        self._empty()
 
     def load(self, bids: Levels, asks: Levels) -> None:
         """Replace the book with an image; levels in any order, best first is quickest."""
-        self.n_bids = self.n_asks = 0
+        self._empty()
         # From the far end to the touch every level is only appended.
         self.apply(bids[::-1], asks[::-1])
 
@@ -187,19 +201,24 @@ class OrderBook:
         Sizes are absolute, 0 removes; removing an unknown level is normal. Arrays must be int64;
         levels come in any order, best first is quickest, and of two with one price the later wins.
         """
-        n_bids, n_asks, bid, ask = self._apply(self._store, self.n_bids, self.n_asks, bids, asks)
-        if n_bids < 0:
+        found = self._apply(self._at, bids, asks)
+        if found >= 0:
+            return found == 1
+        if found == _NO_ROOM:
             self._grow(max(self.n_bids + len(bids), self.n_asks + len(asks)))
-            n_bids, n_asks, bid, ask = self._apply(
-                self._store, self.n_bids, self.n_asks, bids, asks
-            )
-        self.n_bids = n_bids
-        self.n_asks = n_asks
-        self._bid = bid
-        self._ask = ask
-        if n_bids > MAX_LEVELS or n_asks > MAX_LEVELS:
-            self._trim()
-        return bid >= ask
+            return self.apply(bids, asks)
+        self.cut(MAX_LEVELS)
+        return self.crossed
+
+    def cut(self, depth: int) -> None:
+        """Forget all but the best `depth` levels a side."""
+        for row, figure in ((0, _BIDS), (2, _ASKS)):
+            n = self._figures[figure]
+            if n > depth:
+                self._store[row : row + 2, :depth] = self._store[
+                    row : row + 2, n - depth : n
+                ].copy()
+                self._figures[figure] = depth
 
     def top(self, depth: int) -> tuple[Levels, Levels]:
         """Return the best `depth` levels a side as (n, 2) arrays of ticks and lots, best first."""
@@ -232,15 +251,16 @@ class OrderBook:
             width *= 2
         store = np.zeros((4, width), np.int64)
         store[:, : self._store.shape[1]] = self._store
-        self._store = store
+        self._keep(store)
 
-    def _trim(self) -> None:
-        for row, n in ((0, self.n_bids), (2, self.n_asks)):
-            spare = n - MAX_LEVELS
-            if spare > 0:
-                self._store[row : row + 2, :MAX_LEVELS] = self._store[row : row + 2, spare:n].copy()
-        self.n_bids = min(self.n_bids, MAX_LEVELS)
-        self.n_asks = min(self.n_asks, MAX_LEVELS)
+    def _keep(self, store: Store) -> None:
+        self._store = store
+        self._figures[_STORE] = address(store)
+        self._figures[_ROOM] = store.shape[1]
+
+    def _empty(self) -> None:
+        self._figures[_BIDS] = self._figures[_ASKS] = 0
+        self._figures[_BID], self._figures[_ASK] = _NO_BID, _NO_ASK
 
 
 def warm() -> None:

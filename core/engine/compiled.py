@@ -104,6 +104,32 @@ def _compiled_view(place: Any, rows: Any, columns: Any) -> Callable[[Any, Any, A
     return view
 
 
+def slide(array: Grid, to: int, at: int, count: int) -> None:
+    """Move `count` numbers of a contiguous array from one place to another they may overlap."""
+    array[to : to + count] = array[at : at + count].copy()
+
+
+@intrinsic
+def _memmove(typing: Any, array: Any, to: Any, at: Any, count: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, values[0]).data
+        there, here = (builder.gep(data, [place]) for place in values[1:3])
+        cgutils.raw_memmove(builder, there, here, values[3], 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, types.int64), generate
+
+
+@overload(slide)
+def _compiled_slide(
+    array: Any, to: Any, at: Any, count: Any
+) -> Callable[[Any, Any, Any, Any], Any]:
+    def slide(array: Any, to: Any, at: Any, count: Any) -> Any:
+        _memmove(array, to, at, count)
+
+    return slide
+
+
 def entry(kernel: Any, *example: object) -> Callable[..., Any]:
     """Compile or load a numba kernel for the example's types and return its own entry.
 
