@@ -41,6 +41,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "group": ("clx.cli.lists:group", "Show, make or change groups of instruments."),
     "listing": ("clx.cli.lists:listing", "Show what every venue lists."),
     "sparks": ("clx.cli.lists:sparks", "Show the last 24 hours of instruments as sparklines."),
+    "data": ("clx.cli.data.group:data", "Download, check, mend and move market data."),
     "config": ("clx.cli.config:config", "Show, check or set settings."),
     "doctor": ("clx.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "completion": ("clx.cli.completion:completion", "Print the shell completion script."),

@@ -22,15 +22,25 @@ import msgspec
 
 from core.engine.book import OrderBook
 from core.model.ids import InstrumentId
-from core.model.market import BookDelta, BookSnapshot, FeedStatus, FeedStatusChanged
-from core.model.ports import SequenceRule, Verdict
+from core.model.market import (
+    BookCheck,
+    BookDelta,
+    BookSnapshot,
+    CheckedDelta,
+    FeedStatus,
+    FeedStatusChanged,
+)
+from core.model.ports import DEFAULT_TRAITS, BookTraits, SequenceRule, Verdict
 
 BUFFER: Final = 4096
 """Deltas kept while an image is awaited; the oldest give way, and the splice will notice."""
 
 GAP: Final = "gap"
 CROSSED: Final = "crossed book"
+CHECKSUM: Final = "checksum"
 """Reasons of a `FeedStatusChanged` that dropped a book."""
+
+LOST: Final = frozenset({GAP, CROSSED, CHECKSUM})
 
 # An enum's members are looked up slowly; these are met with every message.
 _APPLY: Final = Verdict.APPLY
@@ -61,12 +71,18 @@ class Gate:
     __slots__ = (
         "_asked_ns",
         "_buffer",
+        "_checker",
+        "_depth",
         "_eager",
         "_follow",
         "_since_ns",
         "_splice",
         "_spliced",
         "book",
+        "checks_bad",
+        "checks_ok",
+        "crossings",
+        "deltas",
         "gaps",
         "instrument_id",
         "last_recv_ns",
@@ -75,13 +91,22 @@ class Gate:
         "resyncs",
         "status",
         "synced",
+        "traits",
     )
 
     def __init__(
-        self, instrument_id: InstrumentId, rule: SequenceRule, *, eager: bool = False
+        self,
+        instrument_id: InstrumentId,
+        rule: SequenceRule,
+        traits: BookTraits = DEFAULT_TRAITS,
+        *,
+        eager: bool = False,
     ) -> None:
         """Start unsubscribed; an eager gate takes a delta for a subscription, others ignore it."""
         self._eager = eager
+        self.traits = traits
+        self._checker = traits.checker
+        self._depth = traits.depth
         self.instrument_id = instrument_id
         self._follow = rule.follow
         self._splice = rule.splice
@@ -94,6 +119,13 @@ class Gate:
         """Breaks in the sequence found."""
         self.resyncs = 0
         """Fresh images asked for because trust was lost."""
+        self.crossings = 0
+        """Books dropped because bid and ask met."""
+        self.checks_ok = 0
+        self.checks_bad = 0
+        """Checksums of the venue that the book met, and did not."""
+        self.deltas = 0
+        """Book messages taken."""
         self.last_recv_ns = 0
         """When anything last arrived for the instrument, our time."""
         self.last_top: tuple[int, int] | None = None
@@ -134,6 +166,7 @@ class Gate:
     def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
         """Apply a delta, hold it for a coming image, or find that something is missing."""
         self.last_recv_ns = delta.ts_recv_ns
+        self.deltas += 1
         if not self.synced:
             return self._hold(delta)
         book = self.book
@@ -143,6 +176,8 @@ class Gate:
             crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id
             self._spliced = True
+            if self._depth:
+                book.cut(self._depth)
             if crossed:
                 return self._lose(delta, CROSSED)
         elif verdict is _GAP:
@@ -151,18 +186,33 @@ class Gate:
             return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
         return ()
 
+    def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
+        """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
+        before = self.book.last_id if self.synced else None
+        out = self.on_delta(delta)
+        applied = self.synced and (self.book.last_id != before or delta.last_id == before == 0)
+        if not applied or self._checker is None:
+            return out
+        self._checker.on_delta(delta)
+        if delta.check is None or self._verify(delta.check):
+            return out
+        return (*out, *self._lose(delta, CHECKSUM))
+
     def on_snapshot(self, image: BookSnapshot) -> Sequence[GateOutput]:
         """Take an image and splice the held deltas onto it."""
         now_ns = image.ts_recv_ns
         if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
             return ()
         self.last_recv_ns = now_ns
-        if self.synced and image.last_id < self.book.last_id:
+        if image.reset:
+            # It stands in the stream itself: what came before it is contained or void.
+            self._buffer.clear()
+        elif self.synced and image.last_id < self.book.last_id:
             return ()
-        self.book.load(image.bids, image.asks)
-        self.book.last_id = image.last_id
-        self._spliced = False
-        self.synced = True
+        if not self._load(image):
+            self.resyncs += 1
+            self._forget()
+            return self._ask(now_ns, FeedStatus.STALE, CHECKSUM)
         held = tuple(self._buffer)
         self._buffer.clear()
         for index, delta in enumerate(held):
@@ -171,33 +221,100 @@ class Gate:
             if verdict is Verdict.GAP:
                 return self._unspliceable(image, held[index:])
             if verdict is Verdict.APPLY:
-                self.book.apply(delta.bids, delta.asks)
-                self.book.last_id = delta.last_id
-                self._spliced = True
+                self._splice_on(delta)
         if self.book.crossed:
+            self.crossings += 1
             self._forget()
             return self._ask(now_ns, FeedStatus.STALE, "crossed book image")
         self._asked_ns = 0
         return self._turn(FeedStatus.LIVE, now_ns, "in sequence")
 
-    def on_timer(self, now_ns: int, stale_after_ns: int) -> Sequence[GateOutput]:
-        """Notice silence and an image that does not come."""
+    def heard(self, ts_recv_ns: int) -> Sequence[GateOutput]:
+        """Take a trade or quote as the sign of life it is where there is no book to wait for."""
+        self.last_recv_ns = ts_recv_ns
+        if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
+            return ()
+        if self.status is FeedStatus.LIVE or self.traits.has_book:
+            return ()
+        self.synced = True
+        return self._turn(FeedStatus.LIVE, ts_recv_ns, "speaks")
+
+    def doubt(self, now_ns: int, reason: str) -> Sequence[GateOutput]:
+        """Distrust values that are in sequence but cannot be right, and ask for a fresh image."""
+        if self.status is not FeedStatus.LIVE:
+            return ()
+        if not self.traits.has_book:
+            return self._turn(FeedStatus.STALE, now_ns, reason)
+        self.resyncs += 1
+        self._forget()
+        return self._ask(now_ns, FeedStatus.STALE, reason)
+
+    def broken(
+        self, now_ns: int, reason: str, expected_id: int, received_id: int
+    ) -> Sequence[GateOutput]:
+        """Drop the book because messages of its connection are missing."""
+        if self.status is FeedStatus.UNSUBSCRIBED:
+            return ()
+        self.gaps += 1
+        self.resyncs += 1
+        self._forget()
+        return self._ask(
+            now_ns, FeedStatus.STALE, reason, expected_id=expected_id, received_id=received_id
+        )
+
+    def on_timer(self, now_ns: int, silence: str) -> Sequence[GateOutput]:
+        """Notice silence, of which `silence` says in words how long it is, and a missing image."""
         status = self.status
         if status is FeedStatus.UNSUBSCRIBED:
             return ()
         if self.synced:
-            silent = now_ns - self.last_recv_ns > stale_after_ns
-            if silent and status is FeedStatus.LIVE:
-                seconds = stale_after_ns / 1e9
-                return self._turn(FeedStatus.STALE, now_ns, f"silent for {seconds:g} s")
-            if not silent and status is FeedStatus.STALE:
+            if silence and status is FeedStatus.LIVE:
+                return self._turn(FeedStatus.STALE, now_ns, silence)
+            if not silence and status is FeedStatus.STALE:
                 return self._turn(FeedStatus.LIVE, now_ns, "speaks again")
+            return ()
+        if not self.traits.has_book:
             return ()
         if self._asked_ns:
             late = now_ns - self._asked_ns > _ASK_AGAIN_NS
         else:
             late = now_ns - self._since_ns > _ASK_AFTER_NS and status is FeedStatus.SYNCING
         return self._ask(now_ns, status, self.reason) if late else ()
+
+    def _load(self, image: BookSnapshot) -> bool:
+        """Load an image; False: its checksum is not the book's."""
+        self.book.load(image.bids, image.asks)
+        if self._depth:
+            self.book.cut(self._depth)
+        self.book.last_id = image.last_id
+        self._spliced = False
+        self.synced = True
+        if self._checker is None:
+            return True
+        self._checker.on_snapshot(image)
+        return image.check is None or self._verify(image.check)
+
+    def _splice_on(self, delta: BookDelta) -> None:
+        """Apply a delta that was held for the image just loaded."""
+        self.book.apply(delta.bids, delta.asks)
+        self.book.last_id = delta.last_id
+        self._spliced = True
+        if self._checker is not None:
+            self._checker.on_delta(delta)
+        if self._depth:
+            self.book.cut(self._depth)
+
+    def _verify(self, check: BookCheck) -> bool:
+        """Compare the book with the venue's checksum and count the outcome."""
+        assert self._checker is not None
+        good = self._checker.verify(self.book, check)
+        if good is None:
+            return True
+        if good:
+            self.checks_ok += 1
+        else:
+            self.checks_bad += 1
+        return good
 
     def _hold(self, delta: BookDelta) -> Sequence[GateOutput]:
         started: Sequence[GateOutput] = ()
@@ -211,6 +328,8 @@ class Gate:
         return (*started, *self._ask(delta.ts_recv_ns, self.status, self.reason))
 
     def _lose(self, delta: BookDelta, reason: str) -> Sequence[GateOutput]:
+        if reason is CROSSED:
+            self.crossings += 1
         if not self._spliced:
             reason = _OLD_IMAGE
         return self._break(delta.ts_recv_ns, FeedStatus.STALE, reason, (delta,))

@@ -14,7 +14,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import FeedStatus, Timeframe
 from core.model.orders import Order, OrderFilled, OrderIntent, OrderType
 from core.model.signals import Prediction
-from core.model.views import BookView, Chart, ModelView, QuoteLine, StrategyView
+from core.model.views import BookView, Chart, ModelView, QualityView, QuoteLine, StrategyView
 
 _DAY_BARS: Final = 96
 """Bars of 15 minutes in 24 hours."""
@@ -109,6 +109,13 @@ def _get_book(kernel: Kernel, ask: c.GetBook, _: OriginKind) -> BookView:
             f" {FeedStatus(view.status).name.lower()}, {view.reason}; ask again"
         )
     return book_view(kernel.market, ask.instrument, ask.depth)
+
+
+def _get_quality(kernel: Kernel, ask: c.GetQuality, _: OriginKind) -> tuple[QualityView, ...]:
+    names = ask.instruments or sorted(kernel.wants.demand.active)
+    for name in names:
+        kernel.listing.instrument(name)
+    return kernel.quality_of(names, ask.days)
 
 
 def _get_chart(kernel: Kernel, ask: c.GetChart, _: OriginKind) -> Chart:
@@ -281,6 +288,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "get_sparks": _get_sparks,
     "get_quotes": _get_quotes,
     "get_book": _get_book,
+    "get_quality": _get_quality,
     "get_chart": _get_chart,
     "get_orders": _get_orders,
     "get_fills": _get_fills,

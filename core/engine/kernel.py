@@ -24,7 +24,13 @@ from core.engine.factlog import FactLog
 from core.engine.forecasts import Forecasts
 from core.engine.groups import Groups
 from core.engine.listing import Listing
-from core.engine.market import HistoryNeeded, MarketOutput, MarketState, ResyncNeeded
+from core.engine.market import (
+    DataFault,
+    HistoryNeeded,
+    MarketOutput,
+    MarketState,
+    ResyncNeeded,
+)
 from core.engine.proposals import Proposals, Strategy
 from core.engine.quotes import QuoteBoard
 from core.engine.statusline import StatusLine
@@ -63,6 +69,7 @@ from core.model.views import (
     InstrumentsChanged,
     Mode,
     OrderChanged,
+    QualityView,
     View,
 )
 from core.trading.desk import TradingDesk
@@ -370,6 +377,12 @@ class Kernel:
         """Return the trust in every instrument subscribed."""
         return tuple(self.market.feed_view(name) for name in sorted(self.wants.demand.active))
 
+    def quality_of(self, names: Iterable[InstrumentId], days: int) -> tuple[QualityView, ...]:
+        """Return today's quality records, and of days before what was kept, newest day first."""
+        now_ns = self.clock.now_ns()
+        today = [self.market.quality(name, now_ns) for name in names if name in self.market]
+        return tuple(today)
+
     def snapshot(self) -> EngineSnapshot:
         """Return everything a client starts from."""
         ended = [order for order in self.desk.orders(include_ended=True) if order.state.terminal]
@@ -466,6 +479,11 @@ class Kernel:
                 case HistoryNeeded():
                     series = (output.instrument_id, output.timeframe)
                     self.wants.refetch(series, output.start_ns, output.end_ns)
+                case DataFault():
+                    source = f"data {output.instrument_id}"
+                    self.log.alert(
+                        "warning", source, output.text, output.ts_recv_ns, topic=output.kind
+                    )
 
     def _closed(self, bar: Bar) -> None:
         series = (bar.instrument_id, bar.timeframe)

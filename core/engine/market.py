@@ -6,19 +6,27 @@ follows from it, in order. Nothing here reads a clock, waits or does input or ou
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
 from core.engine import bars as _bars
 from core.engine import book as _book
-from core.engine.bars import INDEX, TIMEFRAMES, BarBuilder, Rows, make_bar, make_forming
+from core.engine.bars import INDEX, make_forming
 from core.engine.book import OrderBook
-from core.engine.gate import Gate, ResyncNeeded
-from core.engine.series import BarSeries, Columns
+from core.engine.followed import (
+    DataFault,
+    Followed,
+    HistoryNeeded,
+    MarketOutput,
+    new_hash,
+)
+from core.engine.gate import ResyncNeeded
+from core.engine.quality import Clocks, QualityLog
+from core.engine.reference import REFERENCE_EVENTS, ReferenceEvent, References
+from core.engine.series import Columns
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -26,20 +34,26 @@ from core.model.market import (
     Bar,
     BookDelta,
     BookSnapshot,
+    CheckedDelta,
+    ClockSample,
     FeedConnected,
     FeedDisconnected,
     FeedStatus,
     FeedStatusChanged,
     FormingBar,
+    FrameRejected,
     MarketEvent,
     Quote,
+    SequenceBroken,
     Timeframe,
     Trade,
+    TradeCanceled,
 )
 from core.model.ports import SequenceRule
-from core.model.views import FeedView
+from core.model.views import FeedView, QualityView
 
 __all__ = [
+    "DataFault",
     "DayStats",
     "HistoryNeeded",
     "MarketOutput",
@@ -48,26 +62,7 @@ __all__ = [
     "warm",
 ]
 
-MAX_TRADES: Final = 1000
-"""Public trades kept per instrument."""
-
-_ENDED: Final = tuple(
-    tuple(index for index in range(len(TIMEFRAMES)) if flags >> index & 1) for flags in range(256)
-)
-"""The timeframes of each combination of flags."""
-
 _DAY_NS: Final = Timeframe.D1.ns
-_PARTS: Final = (Timeframe.H4, Timeframe.H1, Timeframe.M15, Timeframe.M5, Timeframe.M1)
-
-
-class HistoryNeeded(msgspec.Struct, frozen=True):
-    """A bar ended whose trades were not all seen: fetch these bars and give them to `seed_bars`."""
-
-    instrument_id: InstrumentId
-    timeframe: Timeframe
-    start_ns: int
-    end_ns: int
-    """Bars with start_ns <= open time < end_ns are missing."""
 
 
 class DayStats(msgspec.Struct, frozen=True):
@@ -77,36 +72,6 @@ class DayStats(msgspec.Struct, frozen=True):
     high_ticks: int = 0
     low_ticks: int = 0
     volume_lots: int = 0
-
-
-MarketOutput: TypeAlias = Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded
-
-
-class _Market:
-    """One instrument."""
-
-    __slots__ = (
-        "builder",
-        "events",
-        "gate",
-        "instrument",
-        "last_trade_id",
-        "quote",
-        "raw_trades",
-        "series",
-        "trades",
-    )
-
-    def __init__(self, instrument: Instrument, rule: SequenceRule, eager: bool) -> None:
-        self.instrument = instrument
-        self.gate = Gate(instrument.id, rule, eager=eager)
-        self.builder = BarBuilder(instrument.id)
-        self.series: dict[Timeframe, BarSeries] = {}
-        self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
-        self.quote: Quote | None = None
-        self.last_trade_id = 0
-        self.raw_trades = False
-        """Single trades come in, so aggregates of the same trades are not counted."""
 
 
 class MarketState:
@@ -136,9 +101,21 @@ class MarketState:
         self._stale_after_ns = int(stale_after_s * 1e9)
         self._history_bars = history_bars
         self._grace_ns = grace_ms * 1_000_000
-        self._markets: dict[InstrumentId, _Market] = {}
+        self._markets: dict[InstrumentId, Followed] = {}
+        self._timer_ns = 0
+        self.references = References()
+        """Marks, funding, open interest and the like."""
+        self.clocks = Clocks()
+        """The venues' clocks beside ours."""
+        self._quality = QualityLog()
         self._handlers: dict[type, Callable[[Any], Sequence[MarketOutput]]] = {
             BookSnapshot: self._on_snapshot,
+            CheckedDelta: self._on_checked,
+            SequenceBroken: self._on_broken,
+            TradeCanceled: self._on_canceled,
+            ClockSample: self._on_clock,
+            FrameRejected: self._on_rejected,
+            **dict.fromkeys(REFERENCE_EVENTS, self._on_reference),
             FeedConnected: self._on_connected,
             FeedDisconnected: self._on_disconnected,
             FeedStatusChanged: self._on_status,
@@ -161,12 +138,10 @@ class MarketState:
         # Nearly all events are of these three kinds: spare them the detour.
         if type(event) is Quote:
             market = self._markets.get(event.instrument_id)
-            if market is not None:
-                market.quote = event
-                market.gate.last_recv_ns = event.ts_recv_ns
-            return ()
+            return market.on_quote(event) if market is not None else ()
         if type(event) is Trade:
-            return self._on_trade(event)
+            market = self._markets.get(event.instrument_id)
+            return market.on_trade(event) if market is not None else ()
         if type(event) is BookDelta:
             market = self._markets.get(event.instrument_id)
             return market.gate.on_delta(event) if market is not None else ()
@@ -178,14 +153,12 @@ class MarketState:
 
         Call it a few times a second. Same results as `apply`.
         """
+        before_ns, self._timer_ns = self._timer_ns, now_ns
+        passed_ns = now_ns - before_ns if 0 < before_ns < now_ns else 0
         out: list[MarketOutput] = []
         for market in self._markets.values():
-            if market.trades:
-                flags = market.builder.on_timer(now_ns, self._grace_ns)
-                if flags:
-                    self._close(market, flags, now_ns, out)
-            if market.gate.status is not FeedStatus.UNSUBSCRIBED:
-                out.extend(market.gate.on_timer(now_ns, self._stale_after_ns))
+            if market.trades or market.gate.status is not FeedStatus.UNSUBSCRIBED:
+                out += market.on_timer(now_ns, passed_ns, self._grace_ns, self._stale_after_ns)
         return out
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
@@ -202,7 +175,9 @@ class MarketState:
             if known is not None and _same_steps(known.instrument, instrument):
                 known.instrument = instrument
                 continue
-            self._markets[instrument.id] = _Market(instrument, rule, self._eager)
+            self._markets[instrument.id] = Followed(
+                instrument, rule, eager=self._eager, history_bars=self._history_bars
+            )
 
     def seed_bars(
         self, instrument_id: InstrumentId, timeframe: Timeframe, bars: Sequence[Bar]
@@ -217,7 +192,7 @@ class MarketState:
         market = self._market(instrument_id)
         forming = market.builder.forming(INDEX[timeframe])
         before = int(forming[_bars.OPEN_TS]) if forming is not None else 1 << 62
-        return self._series(market, timeframe).seed(bars, before)
+        return market.of(timeframe).seed(bars, before)
 
     # -- the market as it is ---------------------------------------------------------------
 
@@ -275,6 +250,22 @@ class MarketState:
             resyncs=gate.resyncs,
         )
 
+    def quality(self, instrument_id: InstrumentId, now_ns: int) -> QualityView:
+        """Return how good the instrument's data was today, UTC, since it was first followed."""
+        market = self._market(instrument_id)
+        offset_ns = self.clocks.offset_ns(market.instrument.venue)
+        grown = market.quality(offset_ns, self._stale_after_ns / 1e9)
+        return self._quality.day(grown, now_ns)
+
+    def finished_days(self) -> list[QualityView]:
+        """Return the quality records of days that ended since the last call."""
+        return self._quality.take_finished()
+
+    def checksums(self) -> tuple[int, int]:
+        """Return how many checksums of venues were met, and how many were not."""
+        gates = [market.gate for market in self._markets.values()]
+        return sum(gate.checks_ok for gate in gates), sum(gate.checks_bad for gate in gates)
+
     def quote(self, instrument_id: InstrumentId) -> Quote | None:
         """Return the newest quote."""
         return self._market(instrument_id).quote
@@ -292,11 +283,11 @@ class MarketState:
         self, instrument_id: InstrumentId, timeframe: Timeframe, limit: int | None = None
     ) -> Columns:
         """Return closed bars as equal columns, oldest first; no trade, no bar."""
-        return self._series(self._market(instrument_id), timeframe).columns(limit)
+        return self._market(instrument_id).of(timeframe).columns(limit)
 
     def bars_version(self, instrument_id: InstrumentId, timeframe: Timeframe) -> int:
         """Return a number that changes whenever `bars` does."""
-        return self._series(self._market(instrument_id), timeframe).version
+        return self._market(instrument_id).of(timeframe).version
 
     def forming(self, instrument_id: InstrumentId, timeframe: Timeframe) -> FormingBar | None:
         """Return the bar still being built.
@@ -309,14 +300,14 @@ class MarketState:
         if row is None:
             return None
         if not market.builder.whole(int(row[_bars.OPEN_TS])):
-            row = self._with_history(market, timeframe, row)
+            row = market.with_history(timeframe, row)
         return make_forming(instrument_id, timeframe, row)
 
     def day_stats(self, instrument_id: InstrumentId) -> DayStats:
         """Return open, high, low and volume of the last 24 hours."""
         market = self._market(instrument_id)
         forming = self.forming(instrument_id, Timeframe.M15)
-        series = self._series(market, Timeframe.M15)
+        series = market.of(Timeframe.M15)
         newest = forming.ts_open_ns if forming is not None else series.newest_open_ns
         rows = series.rows_between(newest - _DAY_NS + Timeframe.M15.ns, newest + 1)
         stats = [
@@ -344,52 +335,12 @@ class MarketState:
 
     def state_digest(self) -> bytes:
         """Return a sha256 over books, ids, statuses, quotes and bars; the same on any machine."""
-        digest = hashlib.sha256()
+        digest = new_hash()
         for name in sorted(self._markets):
-            market = self._markets[name]
-            gate = market.gate
-            if gate.status is FeedStatus.UNSUBSCRIBED and not market.trades and not market.quote:
-                continue
-            quote, trade = market.quote, market.trades[-1] if market.trades else None
-            head = (
-                name, gate.status.value, gate.synced, gate.gaps, gate.resyncs, gate.book.last_id,
-                quote.update_id if quote else 0, quote.bid_ticks if quote else 0,
-                quote.ask_ticks if quote else 0, trade.trade_id if trade else 0,
-            )  # fmt: skip
-            digest.update(repr(head).encode())
-            digest.update(gate.book.image())
-            digest.update(market.builder.image())
-            for timeframe in TIMEFRAMES:
-                if timeframe in market.series:
-                    digest.update(market.series[timeframe].image())
+            self._markets[name].digest(digest)
         return digest.digest()
 
     # -- handlers --------------------------------------------------------------------------
-
-    def _on_trade(self, trade: Trade) -> Sequence[MarketOutput]:
-        market = self._markets.get(trade.instrument_id)
-        if market is None:
-            return ()
-        market.gate.last_recv_ns = trade.ts_recv_ns
-        if trade.first_trade_id:
-            if market.raw_trades:
-                return ()
-        elif not market.raw_trades:
-            market.raw_trades = True
-        if trade.trade_id > market.last_trade_id:
-            market.last_trade_id = trade.trade_id
-        elif _known(market.trades, trade):
-            return ()
-        market.trades.append(trade)
-        flags = market.builder.on_trade(trade)
-        if not flags:
-            return ()
-        out: list[MarketOutput] = []
-        self._close(market, flags, trade.ts_recv_ns, out)
-        late = flags >> 8 & 0xFF
-        if late:
-            self._revise(market, late, trade, out)
-        return out
 
     def _on_snapshot(self, image: BookSnapshot) -> Sequence[MarketOutput]:
         market = self._markets.get(image.instrument_id)
@@ -406,8 +357,7 @@ class MarketState:
     def _on_disconnected(self, event: FeedDisconnected) -> Sequence[MarketOutput]:
         out: list[MarketOutput] = []
         for market in self._on(event):
-            market.builder.interrupt()
-            out.extend(market.gate.distrust(event.ts_recv_ns, f"disconnected: {event.reason}"))
+            out.extend(market.lost(event.ts_recv_ns, f"disconnected: {event.reason}"))
         return out
 
     def _on_status(self, event: FeedStatusChanged) -> Sequence[MarketOutput]:
@@ -417,86 +367,54 @@ class MarketState:
         market.builder.interrupt()
         match event.status:
             case FeedStatus.SYNCING:
-                return market.gate.subscribe(event.ts_recv_ns, event.reason)
+                return market.joined(event.ts_recv_ns, event.reason)
             case FeedStatus.UNSUBSCRIBED:
                 return market.gate.unsubscribe(event.ts_recv_ns)
             case _:  # Trust is only ever won here, so a feed can take it but not give it.
                 return market.gate.distrust(event.ts_recv_ns, event.reason)
 
-    # -- bars ------------------------------------------------------------------------------
+    def _on_checked(self, delta: CheckedDelta) -> Sequence[MarketOutput]:
+        market = self._markets.get(delta.instrument_id)
+        return market.gate.on_checked(delta) if market is not None else ()
 
-    def _close(self, market: _Market, flags: int, ts_recv_ns: int, out: list[MarketOutput]) -> None:
-        for index in _ENDED[(flags | flags >> 16) & 0xFF]:
-            timeframe = TIMEFRAMES[index]
-            flag = flags >> index
-            closed = market.builder.closed(index)
-            row = closed.tolist()
-            opened = row[_bars.OPEN_TS]
-            series = self._series(market, timeframe)
-            newest = series.newest_open_ns
-            if not flag & 1:
-                start = newest + timeframe.ns if 0 <= newest < opened else opened
-                out.append(
-                    HistoryNeeded(market.instrument.id, timeframe, start, opened + timeframe.ns)
-                )
-            elif opened > newest:
-                series.append(closed, opened)
-                out.append(make_bar(market.instrument.id, timeframe, row, ts_recv_ns))
+    def _on_broken(self, event: SequenceBroken) -> Sequence[MarketOutput]:
+        out: list[MarketOutput] = []
+        ids = (event.expected_id, event.received_id)
+        for name in event.instrument_ids:
+            market = self._markets.get(name)
+            if market is not None:
+                market.builder.interrupt()
+                out.extend(market.gate.broken(event.ts_recv_ns, event.reason, *ids))
+        return out
 
-    def _revise(self, market: _Market, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
-        ts = trade.ts_event_ns
-        for index, timeframe in enumerate(TIMEFRAMES):
-            opened = ts - ts % timeframe.ns
-            if not flags >> index & 1 or not market.builder.whole(opened):
-                continue
-            revised = self._series(market, timeframe).revise(
-                opened, ts, trade.price_ticks, trade.size_lots
-            )
-            if revised is not None:
-                row, revision = revised
-                out.append(
-                    make_bar(market.instrument.id, timeframe, row, trade.ts_recv_ns, revision)
-                )
+    def _on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
+        market = self._markets.get(event.instrument_id)
+        return market.on_canceled(event) if market is not None else ()
 
-    def _with_history(self, market: _Market, timeframe: Timeframe, row: Rows) -> Rows:
-        """Return a partial forming bar joined with the closed shorter bars before our trades."""
-        opened = int(row[_bars.OPEN_TS])
-        first_seen = int(row[_bars.FIRST_TS])
-        limit = first_seen - first_seen % Timeframe.M1.ns
-        cursor = opened
-        parts: list[Rows] = []
-        for shorter in _PARTS:
-            if shorter.ns >= timeframe.ns or shorter not in market.series:
-                continue
-            rows = market.series[shorter].rows_between(cursor, limit - shorter.ns + 1)
-            if rows.shape[1]:
-                parts.append(rows)
-                cursor = int(rows[_bars.OPEN_TS, -1]) + shorter.ns
-        if not parts:
-            return row
-        joined = row.copy()
-        joined[_bars.OPEN] = parts[0][_bars.OPEN, 0]
-        for rows in parts:
-            joined[_bars.HIGH] = max(joined[_bars.HIGH], rows[_bars.HIGH].max())
-            joined[_bars.LOW] = min(joined[_bars.LOW], rows[_bars.LOW].min())
-            joined[_bars.VOLUME] += rows[_bars.VOLUME].sum()
-            joined[_bars.TRADES] += rows[_bars.TRADES].sum()
-        return joined
+    def _on_clock(self, sample: ClockSample) -> Sequence[MarketOutput]:
+        self.clocks.add(sample)
+        return ()
 
-    def _series(self, market: _Market, timeframe: Timeframe) -> BarSeries:
-        series = market.series.get(timeframe)
-        if series is None:
-            series = market.series[timeframe] = BarSeries(self._history_bars)
-        return series
+    def _on_rejected(self, event: FrameRejected) -> Sequence[MarketOutput]:
+        market = self._markets.get(event.instrument_id) if event.instrument_id else None
+        if market is not None:
+            market.tally.rejected += 1
+        return ()
 
-    def _on(self, event: FeedConnected | FeedDisconnected) -> Sequence[_Market]:
+    def _on_reference(self, event: ReferenceEvent) -> Sequence[MarketOutput]:
+        market = self._markets.get(event.instrument_id)
+        if market is not None:
+            self.references.take(event, market.instrument)
+        return ()
+
+    def _on(self, event: FeedConnected | FeedDisconnected) -> Sequence[Followed]:
         """Return the instruments of a connection, or of the whole venue where that is unknown."""
         if event.instrument_ids is None:
             every = self._markets.values()
             return [market for market in every if market.instrument.venue == event.venue]
         return [self._markets[name] for name in event.instrument_ids if name in self._markets]
 
-    def _market(self, instrument_id: InstrumentId) -> _Market:
+    def _market(self, instrument_id: InstrumentId) -> Followed:
         market = self._markets.get(instrument_id)
         if market is None:
             raise ConfigError(f"unknown instrument {instrument_id!r}")
@@ -505,12 +423,6 @@ class MarketState:
 
 def _same_steps(one: Instrument, other: Instrument) -> bool:
     return one.price_tick == other.price_tick and one.size_lot == other.size_lot
-
-
-def _known(trades: deque[Trade], trade: Trade) -> bool:
-    return bool(trade.trade_id) and any(
-        item.trade_id == trade.trade_id for item in reversed(trades)
-    )
 
 
 def warm() -> None:

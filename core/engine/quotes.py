@@ -51,5 +51,6 @@ class QuoteBoard:
                 trade.ts_event_ns if trade is not None else 0,
                 quote.ts_event_ns if quote is not None else 0,
             ),
+            reference=market.references.view(instrument_id),
             age_ms=max(0, now_ns - seen_ns) // 1_000_000 if seen_ns else 0,
         )

@@ -522,6 +522,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         GetSparks,
         GetQuotes,
         GetBook,
+        GetQuality,
         GetChart,
         GetOrders,
         GetFills,

@@ -23,7 +23,7 @@ def test_every_verb_in_the_table_is_a_command(verb: str) -> None:
 
 def test_every_engine_command_has_a_verb() -> None:
     used: set[str] = set()
-    for path in CLI.glob("*.py"):
+    for path in CLI.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Attribute)

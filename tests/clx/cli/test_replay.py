@@ -20,7 +20,7 @@ def tape(tmp_path: Path) -> Path:
     start = 1_700_000_000_000
     path.write_text(
         "".join(
-            FRAME % ((start + second * 1000) * 1_000_000, second + 1, start + second * 1000)
+            FRAME % ((start + second * 1000) * 1_000_000, second // 20 + 1, start + second * 1000)
             for second in range(0, 200, 20)
         )
     )

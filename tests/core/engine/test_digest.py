@@ -91,10 +91,11 @@ def test_replica_fed_by_frames_equals_the_whole_chart(desk: Any, tape_maker: Any
 def test_late_trade_draws_the_chart_anew(run: Any, tape_maker: Any) -> None:
     look = looking(run)
     first = look.next_frame().chart
+    newest = run.kernel.market.last_trade(first.instrument_id)
     body = (
-        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTCUSDT","t":999999,'
+        b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1,"s":"BTCUSDT","t":%d,'
         b'"p":"61000.00","q":"1.00000","T":%d,"m":false,"M":true}}'
-        % (first.bars.ts_open_ns[-2] // 1_000_000 + 1)
+        % (newest.trade_id + 1, first.bars.ts_open_ns[-2] // 1_000_000 + 1)
     )
     run.play([("recv", 1, run.clock.now_ns(), "", body)])
     again = look.next_frame().chart

@@ -2,14 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
-from core.engine.gate import BUFFER, Gate, GateOutput, ResyncNeeded
+from core.engine.gate import BUFFER, CHECKSUM, Gate, GateOutput, ResyncNeeded
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.market import BookDelta, BookSnapshot, FeedStatus, FeedStatusChanged
-from core.model.ports import DEFAULT_TRAITS, BookTraits, Verdict
+from core.model.market import (
+    BookCheck,
+    BookDelta,
+    BookSnapshot,
+    CheckedDelta,
+    FeedStatus,
+    FeedStatusChanged,
+)
+from core.model.ports import DEFAULT_TRAITS, BookTop, BookTraits, Verdict
 
 NAME = InstrumentId("BTC-USDT.binance")
 S = 1_000_000_000
@@ -69,7 +77,7 @@ def asks(outputs: Sequence[GateOutput]) -> int:
 def test_unsubscribed_gate_ignores_data(gate: Gate) -> None:
     assert not gate.on_delta(delta(1, 2))
     assert not gate.on_snapshot(image(3))
-    assert not gate.on_timer(100 * S, S)
+    assert not gate.on_timer(100 * S, "")
     assert gate.status is FeedStatus.UNSUBSCRIBED
     assert gate.book.n_bids == 0
 
@@ -166,41 +174,40 @@ def test_image_older_than_the_live_book_is_ignored(live: Gate) -> None:
 
 
 def test_silence_is_stale_and_speech_is_live_again_without_an_image(live: Gate) -> None:
-    assert not live.on_timer(12 * S, 10 * S)
-    out = live.on_timer(14 * S, 10 * S)
+    assert not live.on_timer(12 * S, "")
+    out = live.on_timer(14 * S, "silent for 10 s")
     assert statuses(out) == [(FeedStatus.STALE, "silent for 10 s")]
-    assert not live.on_timer(15 * S, 10 * S)
+    assert not live.on_timer(15 * S, "silent for 10 s")
     out = live.on_delta(delta(11, 12, at=16 * S))
     assert statuses(out) == [(FeedStatus.LIVE, "in sequence")]
     assert asks(out) == 0
 
 
 def test_other_news_of_a_silent_instrument_ends_the_silence(live: Gate) -> None:
-    live.on_timer(14 * S, 10 * S)
-    live.last_recv_ns = 15 * S
-    assert statuses(live.on_timer(16 * S, 10 * S)) == [(FeedStatus.LIVE, "speaks again")]
+    live.on_timer(14 * S, "silent for 10 s")
+    assert statuses(live.on_timer(16 * S, "")) == [(FeedStatus.LIVE, "speaks again")]
 
 
 def test_quiet_instrument_gets_its_image_without_any_delta(gate: Gate) -> None:
     gate.subscribe(S)
-    assert asks(gate.on_timer(S + S // 2, 10 * S)) == 0
-    assert asks(gate.on_timer(3 * S, 10 * S)) == 1
-    assert asks(gate.on_timer(4 * S, 10 * S)) == 0
+    assert asks(gate.on_timer(S + S // 2, "")) == 0
+    assert asks(gate.on_timer(3 * S, "")) == 1
+    assert asks(gate.on_timer(4 * S, "")) == 0
 
 
 def test_image_that_does_not_come_is_asked_for_again(gate: Gate) -> None:
     gate.subscribe(S)
     gate.on_delta(delta(1, 2, at=2 * S))
-    assert asks(gate.on_timer(11 * S, 60 * S)) == 0
-    assert asks(gate.on_timer(13 * S, 60 * S)) == 1
-    assert asks(gate.on_timer(14 * S, 60 * S)) == 0
+    assert asks(gate.on_timer(11 * S, "")) == 0
+    assert asks(gate.on_timer(13 * S, "")) == 1
+    assert asks(gate.on_timer(14 * S, "")) == 0
 
 
 def test_lost_link_is_stale_at_once_and_keeps_the_last_prices(live: Gate) -> None:
     out = live.distrust(5 * S, "disconnected: reset")
     assert statuses(out) == [(FeedStatus.STALE, "disconnected: reset")]
     assert live.top == (90, 110)
-    assert asks(live.on_timer(60 * S, S)) == 0
+    assert asks(live.on_timer(60 * S, "")) == 0
     live.subscribe(61 * S, "subscribed")
     assert (live.status, live.book.n_bids, live.top) == (FeedStatus.SYNCING, 0, (90, 110))
 
@@ -219,3 +226,102 @@ def test_unsubscribing_forgets_the_book(live: Gate) -> None:
     assert statuses(live.unsubscribe(5 * S)) == [(FeedStatus.UNSUBSCRIBED, "not subscribed")]
     assert live.book.n_bids == 0
     assert not live.on_delta(delta(11, 12))
+
+
+class Summing:
+    """A checker whose checksum is the sum of all sizes; it counts what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def on_snapshot(self, image: BookSnapshot) -> None:
+        self.told.append("image")
+
+    def on_delta(self, delta: BookDelta) -> None:
+        self.told.append("delta")
+
+    def verify(self, book: BookTop, check: BookCheck) -> bool | None:
+        bids, asks = book.top(10)
+        return int(bids[:, 1].sum() + asks[:, 1].sum()) == check.checksum
+
+
+def checked(first: int, last: int, total: int, size: int = 5) -> CheckedDelta:
+    return CheckedDelta(NAME, 0, 3 * S, first, last, -1, side((90, size)), side(), BookCheck(total))
+
+
+@pytest.fixture
+def verified() -> Gate:
+    gate = Gate(NAME, Rule(), BookTraits(checker=Summing()))
+    gate.subscribe(S)
+    gate.on_snapshot(image(10))
+    return gate
+
+
+def test_book_that_meets_its_checksum_stays_live(verified: Gate) -> None:
+    asks = int(verified.book.top(9)[1][:, 1].sum())
+    assert not verified.on_checked(checked(11, 11, 5 + asks))
+    assert (verified.checks_ok, verified.checks_bad, verified.gaps) == (1, 0, 0)
+
+
+def test_wrong_checksum_is_stale_within_one_message(verified: Gate) -> None:
+    out = verified.on_checked(checked(11, 11, 12345))
+    assert statuses(out) == [(FeedStatus.STALE, CHECKSUM)]
+    assert asks(out) == 1
+    assert (verified.checks_bad, verified.gaps, verified.book.n_bids) == (1, 1, 0)
+
+
+def test_checksum_of_an_old_or_held_delta_is_not_compared(verified: Gate) -> None:
+    assert not verified.on_checked(checked(9, 10, 12345))
+    verified.on_delta(delta(13, 14))
+    verified.on_checked(checked(15, 15, 12345))
+    assert (verified.checks_ok, verified.checks_bad) == (0, 0)
+
+
+def test_image_with_a_wrong_checksum_is_not_loaded(gate: Gate) -> None:
+    gate = Gate(NAME, Rule(), BookTraits(checker=Summing()))
+    gate.subscribe(S)
+    out = gate.on_snapshot(msgspec.structs.replace(image(10), check=BookCheck(1)))
+    assert statuses(out) == [(FeedStatus.STALE, CHECKSUM)]
+    assert asks(out) == 1
+    assert not gate.synced
+
+
+def test_snapshot_of_the_stream_replaces_a_newer_book_and_what_waits(live: Gate) -> None:
+    live.on_delta(delta(20, 21))
+    assert not live.synced
+    live.on_snapshot(msgspec.structs.replace(image(5), reset=True))
+    assert (live.synced, live.book.last_id) == (True, 5)
+    assert not live.on_delta(delta(6, 7))
+
+
+def test_book_is_cut_to_the_depth_the_venue_keeps() -> None:
+    gate = Gate(NAME, Rule(), BookTraits(depth=2))
+    gate.subscribe(S)
+    gate.on_snapshot(image(10))
+    gate.on_delta(
+        BookDelta(NAME, 0, 2 * S, 11, 11, -1, side((91, 1), (92, 1), (93, 1)), side((111, 1)))
+    )
+    bids, _ = gate.book.top(9)
+    assert bids[:, 0].tolist() == [93, 92]
+    assert (gate.book.n_bids, gate.book.n_asks) == (2, 2)
+
+
+def test_instrument_without_a_book_is_live_when_it_speaks() -> None:
+    gate = Gate(NAME, Rule(), BookTraits(has_book=False))
+    gate.subscribe(S)
+    assert asks(gate.on_timer(60 * S, "")) == 0, "there is no image to ask for"
+    assert statuses(gate.heard(61 * S)) == [(FeedStatus.LIVE, "speaks")]
+    assert statuses(gate.on_timer(80 * S, "quotes silent")) == [(FeedStatus.STALE, "quotes silent")]
+    assert statuses(gate.heard(81 * S)) == [(FeedStatus.LIVE, "speaks")]
+
+
+def test_messages_missing_from_the_connection_drop_the_book(live: Gate) -> None:
+    out = live.broken(3 * S, "sequence_num", 7, 9)
+    assert statuses(out) == [(FeedStatus.STALE, "sequence_num")]
+    assert asks(out) == 1
+    assert (live.synced, live.gaps, live.resyncs) == (False, 1, 1)
+
+
+def test_doubted_price_asks_for_a_fresh_image_once(live: Gate) -> None:
+    assert asks(live.doubt(3 * S, "price off band")) == 1
+    assert not live.doubt(3 * S, "price off band")

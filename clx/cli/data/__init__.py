@@ -1,0 +1,1 @@
+"""`clx data`: what is stored, how good it is, and where it comes from."""

@@ -1,0 +1,411 @@
+"""One instrument as its feed shows it: trust, book, newest trades, bars, and how it went."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from core.engine import bars as _bars
+from core.engine.bars import TIMEFRAMES, BarBuilder, Rows, make_bar
+from core.engine.gate import Gate, ResyncNeeded
+from core.engine.quality import Tally
+from core.engine.series import BarSeries
+from core.engine.vigil import Vigil
+from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
+from core.model.market import (
+    Bar,
+    FeedStatus,
+    FeedStatusChanged,
+    Quote,
+    Timeframe,
+    Trade,
+    TradeCanceled,
+)
+from core.model.ports import SequenceRule
+from core.model.views import QualityView
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+MAX_TRADES: Final = 1000
+"""Public trades kept per instrument."""
+
+_ENDED: Final = tuple(
+    tuple(index for index in range(len(TIMEFRAMES)) if flags >> index & 1) for flags in range(256)
+)
+"""The timeframes of each combination of flags."""
+
+_PARTS: Final = (Timeframe.H4, Timeframe.H1, Timeframe.M15, Timeframe.M5, Timeframe.M1)
+_IDS: Final = 4 * MAX_TRADES
+_ANY_PRICE: Final = (-1, 1 << 62)
+_BAND: Final = 4
+"""A price is believed within a quarter of the last one, up or down."""
+
+_BAND_TICKS: Final = 100
+"""Below so many ticks a price moves by large parts of itself, so no band is laid."""
+
+_BAND_AGE_NS: Final = 60_000_000_000
+"""A last trade older than this says little of the next."""
+
+_PAUSE_NS: Final = 2_000_000_000
+"""A timer this late means that we slept, not the venue."""
+
+
+class HistoryNeeded(msgspec.Struct, frozen=True):
+    """A bar ended whose trades were not all seen: fetch these bars and give them to `seed_bars`."""
+
+    instrument_id: InstrumentId
+    timeframe: Timeframe
+    start_ns: int
+    end_ns: int
+    """Bars with start_ns <= open time < end_ns are missing."""
+
+
+class DataFault(msgspec.Struct, frozen=True):
+    """Something was found wrong with an instrument's data, and counted."""
+
+    instrument_id: InstrumentId
+    ts_recv_ns: int
+    kind: str
+    """``trade hole``, ``off band`` or ``trade canceled``."""
+    text: str
+
+
+MarketOutput: TypeAlias = Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | DataFault
+
+
+class Followed:
+    """What is known of one instrument.
+
+    Args:
+        instrument: Its steps; replaced when the venue changes other things.
+        rule: The venue's sequence rule.
+        eager: Take a book delta for a subscription; for captures that do not record any.
+        history_bars: Closed bars kept per timeframe.
+    """
+
+    __slots__ = (
+        "_band",
+        "_booked",
+        "_consecutive",
+        "_history_bars",
+        "_raw_trades",
+        "_seen_ids",
+        "builder",
+        "gate",
+        "instrument",
+        "last_trade_id",
+        "quote",
+        "series",
+        "tally",
+        "trades",
+        "vigil",
+    )
+
+    def __init__(
+        self, instrument: Instrument, rule: SequenceRule, *, eager: bool, history_bars: int
+    ) -> None:
+        traits = rule.traits(instrument)
+        self.instrument = instrument
+        self.gate = Gate(instrument.id, rule, traits, eager=eager)
+        self.builder = BarBuilder(instrument.id)
+        self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
+        self.quote: Quote | None = None
+        self.last_trade_id = 0
+        self.tally = Tally()
+        self.vigil = Vigil()
+        self.series: dict[Timeframe, BarSeries] = {}
+        self._history_bars = history_bars
+        self._booked = traits.has_book
+        self._consecutive = traits.consecutive_trades
+        self._seen_ids: dict[int, None] | None = None if traits.ordered_trades else {}
+        """Ids of the newest trades where they come in no order."""
+        self._raw_trades = False
+        """Single trades come in, so aggregates of the same trades are not counted."""
+        self._band = _ANY_PRICE
+        """Ticks between which the next trade is believed."""
+
+    # -- events in -------------------------------------------------------------------------
+
+    def on_quote(self, quote: Quote) -> Sequence[MarketOutput]:
+        """Take best bid and ask."""
+        self.quote = quote
+        self.tally.quotes += 1
+        gate = self.gate
+        if self._booked:
+            gate.last_recv_ns = quote.ts_recv_ns
+            return ()
+        return gate.heard(quote.ts_recv_ns)
+
+    def on_trade(self, trade: Trade) -> Sequence[MarketOutput]:
+        """Take a trade, unless it is known: close and revise bars, and notice what is missing."""
+        self.gate.last_recv_ns = trade.ts_recv_ns
+        last_id = self.last_trade_id
+        found: list[MarketOutput] = []
+        if trade.first_trade_id:
+            if self._raw_trades:
+                return ()
+        elif not self._raw_trades:
+            self._raw_trades = True
+            last_id = 0
+        if self._seen_ids is not None:
+            if not self._is_new(trade.trade_id):
+                return ()
+        elif trade.trade_id > last_id:
+            self.last_trade_id = trade.trade_id
+            if self._consecutive and 0 < last_id < trade.trade_id - 1:
+                found.append(self._hole(trade, last_id))
+        elif _known(self.trades, trade):
+            self.tally.duplicates += 1
+            return ()
+        low, high = self._band
+        if not low <= trade.price_ticks <= high:
+            found += self._off_band(trade)
+        if not self._booked:
+            found += self.gate.heard(trade.ts_recv_ns)
+        self.tally.trades += 1
+        self.trades.append(trade)
+        flags = self.builder.on_trade(trade)
+        return self._bars_of(flags, trade, found) if flags else found
+
+    def on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
+        """Take a trade back: bars that held it are the venue's to state."""
+        gone = next((trade for trade in self.trades if trade.trade_id == event.trade_id), None)
+        ts = gone.ts_event_ns if gone is not None else event.ts_event_ns
+        if gone is not None:
+            place = self.trades.index(gone)
+            del self.trades[place]
+            if event.corrected is not None:
+                self.trades.insert(place, event.corrected)
+        self.builder.interrupt()
+        name = self.instrument.id
+        text = f"the venue took trade {event.trade_id} back"
+        out: list[MarketOutput] = [DataFault(name, event.ts_recv_ns, "trade canceled", text)]
+        for timeframe in self.series:
+            opened = ts - ts % timeframe.ns
+            if opened + timeframe.ns <= event.ts_recv_ns:
+                out.append(HistoryNeeded(name, timeframe, opened, opened + timeframe.ns))
+        return out
+
+    def on_timer(
+        self, now_ns: int, passed_ns: int, grace_ns: int, stale_after_ns: int
+    ) -> list[MarketOutput]:
+        """Close bars that are over, learn habits, notice silence, lay the band of the next price.
+
+        `passed_ns` is the time since the last call.
+        """
+        out: list[MarketOutput] = []
+        if self.trades:
+            flags = self.builder.on_timer(now_ns, grace_ns)
+            if flags:
+                self._close(flags, now_ns, out)
+        gate = self.gate
+        if gate.status is FeedStatus.UNSUBSCRIBED:
+            return out
+        if passed_ns > _PAUSE_NS:
+            self.vigil.restart(now_ns)
+        if gate.status is FeedStatus.LIVE:
+            self.tally.live_ns += passed_ns
+        else:
+            self.tally.stale_ns += passed_ns
+        self.vigil.look((gate.deltas, self.tally.quotes, self.tally.trades), now_ns)
+        self._band = self._believable(now_ns)
+        silence = self.vigil.silence(now_ns, gate.last_recv_ns, stale_after_ns)
+        out.extend(gate.on_timer(now_ns, silence))
+        return out
+
+    def lost(self, now_ns: int, reason: str) -> Sequence[MarketOutput]:
+        """Note that the connection went: trades may be missing, and the book is old."""
+        self.builder.interrupt()
+        self.vigil.restart(now_ns)
+        if self.gate.status is not FeedStatus.UNSUBSCRIBED:
+            self.tally.outages += 1
+        return self.gate.distrust(now_ns, reason)
+
+    def joined(self, now_ns: int, reason: str) -> Sequence[MarketOutput]:
+        """Start anew because it was subscribed; trades before are nobody's loss."""
+        self.builder.interrupt()
+        self.vigil.restart(now_ns)
+        self.last_trade_id = 0
+        return self.gate.subscribe(now_ns, reason)
+
+    # -- what is known ---------------------------------------------------------------------
+
+    def of(self, timeframe: Timeframe) -> BarSeries:
+        """Return the closed bars of a timeframe, an empty series at first."""
+        series = self.series.get(timeframe)
+        if series is None:
+            series = self.series[timeframe] = BarSeries(self._history_bars)
+        return series
+
+    def with_history(self, timeframe: Timeframe, row: Rows) -> Rows:
+        """Return a partial forming bar joined with the closed shorter bars before our trades."""
+        opened = int(row[_bars.OPEN_TS])
+        first_seen = int(row[_bars.FIRST_TS])
+        limit = first_seen - first_seen % Timeframe.M1.ns
+        cursor = opened
+        parts: list[Rows] = []
+        for shorter in _PARTS:
+            if shorter.ns >= timeframe.ns or shorter not in self.series:
+                continue
+            rows = self.series[shorter].rows_between(cursor, limit - shorter.ns + 1)
+            if rows.shape[1]:
+                parts.append(rows)
+                cursor = int(rows[_bars.OPEN_TS, -1]) + shorter.ns
+        if not parts:
+            return row
+        joined = row.copy()
+        joined[_bars.OPEN] = parts[0][_bars.OPEN, 0]
+        for rows in parts:
+            joined[_bars.HIGH] = max(joined[_bars.HIGH], rows[_bars.HIGH].max())
+            joined[_bars.LOW] = min(joined[_bars.LOW], rows[_bars.LOW].min())
+            joined[_bars.VOLUME] += rows[_bars.VOLUME].sum()
+            joined[_bars.TRADES] += rows[_bars.TRADES].sum()
+        return joined
+
+    def quality(self, offset_ns: int, stale_after_s: float) -> QualityView:
+        """Return the counts since the instrument was first followed, of no day in particular."""
+        gate, tally, vigil = self.gate, self.tally, self.vigil
+        newest = (self.quote, self.trades[-1] if self.trades else None)
+        stamped = [item for item in newest if item is not None and item.ts_event_ns]
+        delay_ns = min((i.ts_recv_ns - i.ts_event_ns + offset_ns for i in stamped), default=0)
+        return QualityView(
+            instrument_id=self.instrument.id,
+            day="",
+            status=gate.status,
+            reason=gate.reason,
+            unchecked=gate.traits.unchecked,
+            live_s=tally.live_ns / 1e9,
+            stale_s=tally.stale_ns / 1e9,
+            frames=gate.deltas + tally.quotes + tally.trades,
+            trades=tally.trades,
+            gaps=gate.gaps,
+            resyncs=gate.resyncs,
+            crossed=gate.crossings,
+            outages=tally.outages,
+            rejected=tally.rejected,
+            checksum_ok=gate.checks_ok,
+            checksum_bad=gate.checks_bad,
+            late_trades=tally.late_trades,
+            trade_holes=tally.trade_holes,
+            duplicates=tally.duplicates,
+            off_band=tally.off_band,
+            rate_per_s=vigil.rate_per_s,
+            silence_s=vigil.limit_s(stale_after_s),
+            clock_offset_ms=offset_ns / 1e6,
+            delay_ms=delay_ns / 1e6,
+        )
+
+    def digest(self, into: _Hash) -> None:
+        """Add book, ids, status, quote and bars to a hash; nothing where nothing was seen."""
+        gate = self.gate
+        if gate.status is FeedStatus.UNSUBSCRIBED and not self.trades and not self.quote:
+            return
+        quote, trade = self.quote, self.trades[-1] if self.trades else None
+        head = (
+            self.instrument.id, gate.status.value, gate.synced, gate.gaps, gate.resyncs,
+            gate.book.last_id, quote.update_id if quote else 0, quote.bid_ticks if quote else 0,
+            quote.ask_ticks if quote else 0, trade.trade_id if trade else 0,
+        )  # fmt: skip
+        into.update(repr(head).encode())
+        into.update(gate.book.image())
+        into.update(self.builder.image())
+        for timeframe in TIMEFRAMES:
+            if timeframe in self.series:
+                into.update(self.series[timeframe].image())
+
+    # -- within ----------------------------------------------------------------------------
+
+    def _is_new(self, trade_id: int) -> bool:
+        """Remember an id of a venue whose ids come in no order."""
+        seen = self._seen_ids
+        assert seen is not None
+        if trade_id in seen:
+            self.tally.duplicates += 1
+            return False
+        seen[trade_id] = None
+        if len(seen) > _IDS:
+            del seen[next(iter(seen))]
+        return True
+
+    def _hole(self, trade: Trade, last_id: int) -> DataFault:
+        """Count trades that never came; bars of that time are fetched from the venue's history."""
+        lost = trade.trade_id - last_id - 1
+        self.tally.trade_holes += lost
+        self.builder.interrupt()
+        text = f"{lost} trades between {last_id} and {trade.trade_id} never came"
+        return DataFault(trade.instrument_id, trade.ts_recv_ns, "trade hole", text)
+
+    def _off_band(self, trade: Trade) -> Sequence[MarketOutput]:
+        self.tally.off_band += 1
+        item = self.instrument
+        price = item.price(trade.price_ticks)
+        text = f"trade {trade.trade_id} at {price:f} is over 25 % away from the one before"
+        # From here the new price is the measure: a true jump must not be doubted trade by trade.
+        self._band = _ANY_PRICE
+        return (
+            DataFault(item.id, trade.ts_recv_ns, "off band", text),
+            *self.gate.doubt(trade.ts_recv_ns, "price off band"),
+        )
+
+    def _believable(self, now_ns: int) -> tuple[int, int]:
+        last = self.trades[-1] if self.trades else None
+        if last is None or last.price_ticks < _BAND_TICKS:
+            return _ANY_PRICE
+        if now_ns - last.ts_recv_ns > _BAND_AGE_NS:
+            return _ANY_PRICE
+        wide = last.price_ticks // _BAND
+        return last.price_ticks - wide, last.price_ticks + wide
+
+    def _bars_of(self, flags: int, trade: Trade, out: list[MarketOutput]) -> list[MarketOutput]:
+        self._close(flags, trade.ts_recv_ns, out)
+        late = flags >> 8 & 0xFF
+        if late:
+            self.tally.late_trades += 1
+            self._revise(late, trade, out)
+        return out
+
+    def _close(self, flags: int, ts_recv_ns: int, out: list[MarketOutput]) -> None:
+        name = self.instrument.id
+        for index in _ENDED[(flags | flags >> 16) & 0xFF]:
+            timeframe = TIMEFRAMES[index]
+            flag = flags >> index
+            closed = self.builder.closed(index)
+            row = closed.tolist()
+            opened = row[_bars.OPEN_TS]
+            series = self.of(timeframe)
+            newest = series.newest_open_ns
+            if not flag & 1:
+                start = newest + timeframe.ns if 0 <= newest < opened else opened
+                out.append(HistoryNeeded(name, timeframe, start, opened + timeframe.ns))
+            elif opened > newest:
+                series.append(closed, opened)
+                out.append(make_bar(name, timeframe, row, ts_recv_ns))
+
+    def _revise(self, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
+        ts = trade.ts_event_ns
+        for index, timeframe in enumerate(TIMEFRAMES):
+            opened = ts - ts % timeframe.ns
+            if not flags >> index & 1 or not self.builder.whole(opened):
+                continue
+            revised = self.of(timeframe).revise(opened, ts, trade.price_ticks, trade.size_lots)
+            if revised is not None:
+                row, revision = revised
+                name = self.instrument.id
+                out.append(make_bar(name, timeframe, row, trade.ts_recv_ns, revision))
+
+
+def _known(trades: deque[Trade], trade: Trade) -> bool:
+    return bool(trade.trade_id) and any(
+        item.trade_id == trade.trade_id for item in reversed(trades)
+    )
+
+
+def new_hash() -> _Hash:
+    """Return the hash that digests are made with."""
+    return hashlib.sha256()

@@ -1,0 +1,119 @@
+"""How good each instrument's data was, by UTC day: counts of what the gate and the bars found."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from core.model.ids import InstrumentId, VenueName
+from core.model.market import ClockSample, FeedStatus
+from core.model.views import QualityView
+
+DAY_NS: Final = 86_400 * 1_000_000_000
+CLOCK_SAMPLES: Final = 512
+"""Samples of a venue's clock kept; the median of a day is taken over the newest of them."""
+
+COUNTS: Final = (
+    "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
+    "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band", "live_s", "stale_s",
+)  # fmt: skip
+"""The fields of a `QualityView` that grow, and start at zero each day."""
+
+
+class Tally:
+    """What happened to one instrument since it was first followed; only ever grows."""
+
+    __slots__ = (
+        "duplicates",
+        "late_trades",
+        "live_ns",
+        "off_band",
+        "outages",
+        "quotes",
+        "rejected",
+        "stale_ns",
+        "trade_holes",
+        "trades",
+    )
+
+    def __init__(self) -> None:
+        self.quotes = 0
+        self.trades = 0
+        self.duplicates = 0
+        self.late_trades = 0
+        self.trade_holes = 0
+        self.off_band = 0
+        self.outages = 0
+        self.rejected = 0
+        self.live_ns = 0
+        self.stale_ns = 0
+
+
+class Clocks:
+    """The venues' clocks beside ours."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[VenueName, deque[int]] = {}
+
+    def add(self, sample: ClockSample) -> None:
+        """Take a sample."""
+        kept = self._offsets.setdefault(sample.venue, deque(maxlen=CLOCK_SAMPLES))
+        kept.append(sample.offset_ns)
+
+    def offset_ns(self, venue: VenueName) -> int:
+        """Return the venue's time minus ours, the median of the newest samples, 0 unknown."""
+        kept = self._offsets.get(venue)
+        return int(median(kept)) if kept else 0
+
+
+class QualityLog:
+    """Cuts growing counts into days."""
+
+    def __init__(self) -> None:
+        self._today: dict[InstrumentId, tuple[int, QualityView]] = {}
+        """Of each instrument the day and the counts as they were when it began."""
+        self._finished: list[QualityView] = []
+
+    def day(self, grown: QualityView, now_ns: int) -> QualityView:
+        """Return today's record from counts that only grow.
+
+        When a day has ended since the last call, its record is kept for `take_finished`. What
+        happened between that call and midnight counts for the new day: call often.
+        """
+        day = now_ns // DAY_NS
+        began = self._today.get(grown.instrument_id)
+        if began is None:
+            zero = {name: type(getattr(grown, name))(0) for name in COUNTS}
+            began = (day, msgspec.structs.replace(grown, **zero))
+            self._today[grown.instrument_id] = began
+        elif began[0] != day:
+            self._finished.append(_since(grown, began[1], began[0]))
+            began = (day, grown)
+            self._today[grown.instrument_id] = began
+        return _since(grown, began[1], day)
+
+    def take_finished(self) -> list[QualityView]:
+        """Return the records of days that ended since the last call."""
+        done, self._finished = self._finished, []
+        return done
+
+
+def _since(grown: QualityView, began: QualityView, day: int) -> QualityView:
+    counts = {name: getattr(grown, name) - getattr(began, name) for name in COUNTS}
+    return msgspec.structs.replace(grown, day=day_text(day), **counts)
+
+
+def day_text(day: int) -> str:
+    """Return a day counted from the epoch as ``2026-11-21``."""
+    return datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()
+
+
+def counts_for(status: FeedStatus) -> str:
+    """Return which stretch of time a status belongs to: ``live``, ``stale`` or nothing."""
+    if status is FeedStatus.LIVE:
+        return "live"
+    return "" if status is FeedStatus.UNSUBSCRIBED else "stale"

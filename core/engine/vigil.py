@@ -1,0 +1,113 @@
+"""Notices an instrument that is connected but no longer speaks, by what it has taught of itself.
+
+Each channel (book, quotes, trades) has its own habit: how long it is silent as a rule, and how long
+at most of late. Both are learned from the engine's timer, which looks a few times a second whether
+anything came, so messages cost nothing. A channel is silent for too long when it exceeds several
+times both; until enough is known, and for channels that never spoke, the fixed limit of the
+settings holds for the instrument as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CHANNELS: Final = ("book", "quotes", "trades")
+
+_ENOUGH: Final = 40
+"""Silences met before a habit is trusted."""
+
+_FADE: Final = 1 / 64
+"""Weight of a new silence in the mean; the longest fades by as much."""
+
+_TIMES_MEAN: Final = 12.0
+_TIMES_LONGEST: Final = 3.0
+_LEAST_NS: Final = 3_000_000_000
+_MOST_NS: Final = 900_000_000_000
+
+
+class Habit:
+    """How often one channel speaks."""
+
+    __slots__ = ("count", "longest_ns", "mean_ns", "met", "since_ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Messages seen so far, as last looked."""
+        self.met = 0
+        self.mean_ns = 0.0
+        self.longest_ns = 0.0
+        self.since_ns = 0
+
+    def look(self, count: int, now_ns: int) -> None:
+        """Learn from whether messages came since the last look."""
+        if count == self.count:
+            return
+        if self.since_ns:
+            silent = float(now_ns - self.since_ns)
+            weight = max(_FADE, 1 / (self.met + 1))
+            self.mean_ns += (silent - self.mean_ns) * weight
+            self.longest_ns = max(silent, self.longest_ns * (1 - _FADE))
+            self.met += 1
+        self.count = count
+        self.since_ns = now_ns
+
+    @property
+    def limit_ns(self) -> int:
+        """Silence beyond which something must be wrong, 0 while too little is known."""
+        if self.met < _ENOUGH:
+            return 0
+        limit = max(self.mean_ns * _TIMES_MEAN, self.longest_ns * _TIMES_LONGEST)
+        return int(min(_MOST_NS, max(_LEAST_NS, limit)))
+
+
+class Vigil:
+    """The habits of one instrument's channels."""
+
+    __slots__ = ("_at_ns", "_before", "_habits", "rate_per_s")
+
+    def __init__(self) -> None:
+        self._habits = tuple(Habit() for _ in CHANNELS)
+        self._before = 0
+        self._at_ns = 0
+        self.rate_per_s = 0.0
+        """Messages a second of late."""
+
+    def look(self, counts: tuple[int, int, int], now_ns: int) -> None:
+        """Take the messages of each channel so far."""
+        for habit, count in zip(self._habits, counts, strict=True):
+            habit.look(count, now_ns)
+        total = sum(counts)
+        if self._at_ns and now_ns > self._at_ns:
+            passed_s = (now_ns - self._at_ns) / 1e9
+            share = min(1.0, passed_s / 30.0)
+            self.rate_per_s += ((total - self._before) / passed_s - self.rate_per_s) * share
+        self._before, self._at_ns = total, now_ns
+
+    def restart(self, now_ns: int) -> None:
+        """Begin to wait anew: after a connection was lost, silence up to now says nothing."""
+        for habit in self._habits:
+            if habit.since_ns:
+                habit.since_ns = now_ns
+
+    def silence(self, now_ns: int, last_recv_ns: int, default_ns: int) -> str:
+        """Return which channel is silent for too long, in words, or nothing."""
+        known = False
+        for name, habit in zip(CHANNELS, self._habits, strict=True):
+            limit = habit.limit_ns
+            if not limit:
+                continue
+            known = True
+            silent = now_ns - habit.since_ns
+            if silent > limit:
+                return (
+                    f"{name} silent for over {limit / 1e9:.3g} s,"
+                    f" as a rule {habit.mean_ns / 1e9:.2g} s"
+                )
+        if not known and now_ns - last_recv_ns > default_ns:
+            return f"silent for {default_ns / 1e9:g} s"
+        return ""
+
+    def limit_s(self, default_s: float) -> float:
+        """Return the shortest silence that counts, in seconds."""
+        limits = [habit.limit_ns for habit in self._habits if habit.limit_ns]
+        return min(limits) / 1e9 if limits else default_s
