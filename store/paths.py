@@ -53,6 +53,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "watchlist.json"
 
     @property
+    def market_data(self) -> Path:
+        """Bars, trades and their quality."""
+        return self.data / "market.sqlite"
+
+    @property
     def tapes(self) -> Path:
         """Folder of raw-frame tapes."""
         return self.data / "tapes"

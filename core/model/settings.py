@@ -86,6 +86,19 @@ class PaperSettings(_Table):
     balances: dict[str, Decimal] = {"USDT": Decimal("100000")}
 
 
+class StoreSettings(_Table):
+    """[store]: market data kept on disk; whole UTC days, counted back from now."""
+
+    bars_days: dict[Timeframe, Annotated[int, Field(ge=0)]] = {Timeframe.S1: 7, Timeframe.S5: 30}
+    """Days of bars kept per length; 0 or a length not named keeps them for ever."""
+    trades_days: int = Field(30, ge=0)
+    """0 keeps them for ever."""
+    quality_days: int = Field(400, ge=0)
+    """0 keeps them for ever."""
+    downsample: bool = True
+    """Make longer bars, where none are, of what is about to go."""
+
+
 class TradingSettings(_Table):
     """[trading]: how orders are let through."""
 
@@ -169,6 +182,7 @@ class Settings(_Table):
     feeds: dict[Name, FeedSettings] = {"binance": FeedSettings()}
     venues: dict[Name, VenueSettings] = {"binance": VenueSettings()}
     paper: PaperSettings = PaperSettings()
+    store: StoreSettings = StoreSettings()
     trading: TradingSettings = TradingSettings()
     risk: RiskSettings = RiskSettings()
     strategies: dict[Name, StrategySettings] = {"rsi": StrategySettings(kind="rsi")}

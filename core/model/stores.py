@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final, Protocol
 
 import msgspec
@@ -235,6 +236,8 @@ class BarStore(Protocol):
     ) -> Written:
         """Store closed bars, all or none; a better-sourced row there already is kept.
 
+        The columns are in the instrument's steps, or in their own if they are `BarColumns`.
+
         Raises:
             DataError: A row is no bar: out of order, off the grid, low above high...
             StoreError: It could not be written, or a block it belongs to is damaged.
@@ -253,8 +256,7 @@ class BarStore(Protocol):
     ) -> BarColumns:
         """Return bars with start_ns <= open time < end_ns; empty where there are none.
 
-        Args:
-            damaged: Takes what could not be read; the rest is then returned.
+        `damaged`, where given, takes note of what could not be read; the rest is then returned.
 
         Raises:
             StoreError: A block is damaged and `damaged` was not given.
@@ -289,9 +291,7 @@ class BarStore(Protocol):
 class TradeStore(Protocol):
     """Keeps trades, each once however often it is put."""
 
-    def put_trades(
-        self, instrument: Instrument, trades: Sequence[Trade] | TradeColumns
-    ) -> Written:
+    def put_trades(self, instrument: Instrument, trades: Sequence[Trade] | TradeColumns) -> Written:
         """Store trades in any order, all or none.
 
         Raises:
@@ -377,10 +377,8 @@ class QualityStore(Protocol):
         ...
 
 
-def columns_of_bars(
-    bars: Iterable[Bar], *, price_tick: Decimal = Decimal(1), size_lot: Decimal = Decimal(1)
-) -> BarColumns:
-    """Turn bars of one instrument into columns; `source` is 0 until they are stored."""
+def columns_of_bars(instrument: Instrument, bars: Iterable[Bar]) -> BarColumns:
+    """Turn bars in an instrument's present steps into columns; `source` is 0 until stored."""
     import numpy as np
 
     rows = [
@@ -392,7 +390,7 @@ def columns_of_bars(
     ]  # fmt: skip
     table = np.array(rows, np.int64).reshape(-1, 9).T
     table = np.ascontiguousarray(table)
-    return bar_columns(table, price_tick, size_lot)
+    return bar_columns(table, instrument.price_tick, instrument.size_lot)
 
 
 def bar_columns(table: Levels, price_tick: Decimal, size_lot: Decimal) -> BarColumns:
@@ -427,9 +425,7 @@ def trade_columns(table: Levels, price_tick: Decimal, size_lot: Decimal) -> Trad
     )
 
 
-def bars_of_columns(
-    instrument: Instrument, timeframe: Timeframe, columns: BarColumns
-) -> list[Bar]:
+def bars_of_columns(instrument: Instrument, timeframe: Timeframe, columns: BarColumns) -> list[Bar]:
     """Turn stored columns into bars in the instrument's present steps.
 
     Raises:
@@ -476,7 +472,7 @@ def in_steps(
 
 
 def _restep(values: Levels, old: Decimal, new: Decimal, what: str) -> Levels:
-    top, bottom = (old / new).as_integer_ratio()
+    top, bottom = (Fraction(old) / Fraction(new)).as_integer_ratio()
     limit = ((1 << 63) - 1) // max(top, 1)
     if len(values) and max(int(values.max()), -int(values.min())) > limit:
         raise DataError(f"{what} of steps of {old} does not fit steps of {new}")

@@ -1,0 +1,254 @@
+"""Keeps the store to what is wanted: old bars become longer ones, old trades become bars, then go.
+
+What is dropped is always whole UTC days, and only what is older than the policy says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from core.model.ids import InstrumentId
+from core.model.market import Timeframe
+from core.model.settings import StoreSettings
+from core.model.stores import DAY_NS, BarSource, Progress, SeriesInfo, Written, day_text
+from store import barmerge, trademerge
+from store.aggregate import bars_of_trades, longer_bars
+from store.bars import SqliteBars
+from store.bars import write_block as write_bars
+from store.blocks import Table
+from store.listings import Listing, Listings
+from store.marketfile import MarketFile
+from store.stretches import joined
+from store.trades import SqliteTrades
+from store.upkeep import Upkeep
+
+_FROM_TRADES: Final = Timeframe.M1
+_OLD_BARS: Final = (
+    "SELECT coalesce(sum(rows), 0) FROM bar_blocks "
+    "WHERE listing = ? AND timeframe = ? AND first_ns < ?"
+)
+_OLD_TRADES: Final = (
+    "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? AND first_ns < ?"
+)
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """What retention takes, or would take, from one series."""
+
+    instrument_id: InstrumentId
+    epoch: int
+    timeframe: Timeframe | None
+    """None: trades."""
+    before_ns: int
+    rows: int
+    """An upper bound in a plan, exact when it was done."""
+    derived: Written = Written()
+    """Longer bars made of them first, over all lengths."""
+
+    def __str__(self) -> str:
+        what = self.timeframe.value if self.timeframe else "trades"
+        return f"{self.instrument_id} {what} before {day_text(self.before_ns)}: {self.rows} rows"
+
+
+class Retention:
+    """Applies a policy to the store."""
+
+    def __init__(
+        self,
+        file: MarketFile,
+        listings: Listings,
+        bars: SqliteBars,
+        trades: SqliteTrades,
+        upkeep: Upkeep,
+    ) -> None:
+        self._file = file
+        self._listings = listings
+        self._bars = bars
+        self._trades = trades
+        self._upkeep = upkeep
+
+    def plan(self, policy: StoreSettings, now_ns: int) -> list[Dropped]:
+        """Return what `apply` would drop, without touching anything.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        out = []
+        for series, before_ns in self._due(policy, now_ns):
+            listing = self._listings.find(series.instrument_id, series.epoch)
+            assert listing is not None
+            name = series.timeframe.value if series.timeframe else ""
+            keys = (listing.id, name, before_ns) if name else (listing.id, before_ns)
+            rows = self._file.read(_OLD_BARS if name else _OLD_TRADES, keys)
+            out.append(_dropped(series, before_ns, int(rows[0][0]), Written()))
+        return out
+
+    def apply(
+        self, policy: StoreSettings, now_ns: int, progress: Progress | None = None
+    ) -> list[Dropped]:
+        """Downsample what is due, drop it, and give the room back to the disk.
+
+        Each day is one transaction: interrupted, it goes on where it stopped.
+
+        Raises:
+            StoreError: The file cannot be read or written, or a block due is damaged.
+        """
+        out = []
+        due = list(self._due(policy, now_ns))
+        for number, (series, before_ns) in enumerate(due):
+            listing = self._listings.find(series.instrument_id, series.epoch)
+            assert listing is not None
+            if series.timeframe:
+                done = self._age_bars(listing, series.timeframe, before_ns, policy.downsample)
+            else:
+                done = self._age_trades(listing, series.first_ns, before_ns, policy.downsample)
+            out.append(_dropped(series, before_ns, *done))
+            if progress is not None:
+                progress(number + 1, len(due))
+        if policy.quality_days:
+            with self._file.transaction() as connection:
+                connection.execute(
+                    "DELETE FROM quality WHERE day_ns < ?", (_cut(now_ns, policy.quality_days),)
+                )
+        self._file.reclaim()
+        return out
+
+    def _due(self, policy: StoreSettings, now_ns: int) -> Iterator[tuple[SeriesInfo, int]]:
+        # Shortest first: what seconds leave behind may itself be due as minutes.
+        for series in self._upkeep.series():
+            days = (
+                policy.bars_days.get(series.timeframe, 0)
+                if series.timeframe
+                else policy.trades_days
+            )
+            before_ns = _cut(now_ns, days)
+            if days and series.first_ns < before_ns:
+                yield series, before_ns
+
+    def _age_bars(
+        self, listing: Listing, timeframe: Timeframe, before_ns: int, downsample: bool
+    ) -> tuple[int, Written]:
+        rows, written = 0, Written()
+        longer = [item for item in Timeframe if item.ns > timeframe.ns] if downsample else []
+        while True:
+            found = self._file.read(
+                "SELECT min(start_ns) FROM bar_blocks WHERE listing = ? AND timeframe = ? "
+                "AND first_ns < ?",
+                (listing.id, timeframe.value, before_ns),
+            )
+            if found[0][0] is None:
+                return rows, written
+            count, made = self._age_block(listing, timeframe, int(found[0][0]), before_ns, longer)
+            rows += count
+            written += made
+
+    def _age_block(
+        self,
+        listing: Listing,
+        timeframe: Timeframe,
+        start_ns: int,
+        before_ns: int,
+        longer: list[Timeframe],
+    ) -> tuple[int, Written]:
+        written = Written()
+        with self._file.transaction() as connection:
+            old = self._bars.block(connection, listing, timeframe, start_ns)
+            if old is None:
+                return 0, written
+            block, table = old
+            cut = int(np.searchsorted(table[barmerge.TS], before_ns))
+            end_ns = int(table[barmerge.TS, cut - 1]) + timeframe.ns
+            for target in longer:
+                # A long bar that began in a block before it, or ends in one behind, needs those.
+                low = start_ns // target.ns * target.ns
+                high = -(-end_ns // target.ns) * target.ns
+                written += self._derive(listing, timeframe, target, low, high)
+            kept = table[:, cut:]
+            connection.execute("DELETE FROM bar_blocks WHERE id = ?", (block.id,))
+            if kept.shape[1]:
+                write_bars(connection, listing, timeframe, start_ns, kept, block.tick, block.lot)
+        return cut, written
+
+    def _derive(
+        self, listing: Listing, short: Timeframe, long: Timeframe, low_ns: int, high_ns: int
+    ) -> Written:
+        source, tick, lot = self._bars.table(listing, short, low_ns, high_ns)
+        empty = joined(
+            (stretch.start_ns, stretch.end_ns)
+            for stretch in self._bars.empties(
+                listing.instrument_id, low_ns, high_ns, epoch=listing.epoch
+            )
+            if stretch.timeframe in (None, short)
+        )
+        made = longer_bars(source, short, long, empty)
+        made = self._absent(listing, long, made)
+        return self._bars.put_table(listing, long, made, tick, lot) if made.shape[1] else Written()
+
+    def _absent(self, listing: Listing, timeframe: Timeframe, made: Table) -> Table:
+        """Return the bars of which none, or only a partial one, is stored."""
+        if not made.shape[1]:
+            return made
+        times = made[barmerge.TS]
+        there, _, _ = self._bars.table(
+            listing, timeframe, int(times[0]), int(times[-1]) + timeframe.ns
+        )
+        partial = BarSource.PARTIAL.rank
+        whole = there[barmerge.TS, there[barmerge.SOURCE] > partial]
+        held = there[barmerge.TS, there[barmerge.SOURCE] == partial]
+        wanted = ~np.isin(times, whole)
+        wanted &= (made[barmerge.SOURCE] > partial) | ~np.isin(times, held)
+        return made[:, wanted]
+
+    def _age_trades(
+        self, listing: Listing, first_ns: int, before_ns: int, downsample: bool
+    ) -> tuple[int, Written]:
+        rows, written = 0, Written()
+        for day_ns in range(first_ns // DAY_NS * DAY_NS, before_ns, DAY_NS):
+            with self._file.transaction() as connection:
+                if downsample:
+                    written += self._bars_of_day(listing, day_ns)
+                count = connection.execute(
+                    "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? "
+                    "AND start_ns = ?",
+                    (listing.id, day_ns),
+                ).fetchone()[0]
+                connection.execute(
+                    "DELETE FROM trade_blocks WHERE listing = ? AND start_ns = ?",
+                    (listing.id, day_ns),
+                )
+                rows += int(count)
+        return rows, written
+
+    def _bars_of_day(self, listing: Listing, day_ns: int) -> Written:
+        # A minute of the neighbours shows whether the first and last minute are whole.
+        margin = _FROM_TRADES.ns
+        trades = self._trades.trades(
+            listing.instrument_id, day_ns - margin, day_ns + DAY_NS + margin, epoch=listing.epoch
+        )
+        if not len(trades):
+            return Written()
+        made = bars_of_trades(trademerge.table_of(trades), _FROM_TRADES)
+        low, high = np.searchsorted(made[barmerge.TS], (day_ns, day_ns + DAY_NS)).tolist()
+        made = self._absent(listing, _FROM_TRADES, made[:, low:high])
+        if not made.shape[1]:
+            return Written()
+        return self._bars.put_table(listing, _FROM_TRADES, made, trades.price_tick, trades.size_lot)
+
+
+def _cut(now_ns: int, days: int) -> int:
+    return max(0, now_ns // DAY_NS - days) * DAY_NS
+
+
+def _dropped(series: SeriesInfo, before_ns: int, rows: int, derived: Written) -> Dropped:
+    return Dropped(
+        instrument_id=series.instrument_id,
+        epoch=series.epoch,
+        timeframe=series.timeframe,
+        before_ns=before_ns,
+        rows=rows,
+        derived=derived,
+    )
