@@ -8,6 +8,8 @@ from typing import Final
 import msgspec
 
 from emulator.binance.exchange import Binance
+from emulator.binancefut.exchange import BinanceFuturesExchange
+from emulator.binancefut.instruments import LISTINGS as FUTURES
 from emulator.clock import MS, Clock
 from emulator.market.listings import LISTINGS, Listing
 from emulator.market.market import Market
@@ -38,6 +40,11 @@ def _binance(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
 
 VENUES: Final[dict[str, Kind]] = {
     "binance": Kind(listings=lambda _: LISTINGS, open=_binance, pace=1.0),
+    "binancefut": Kind(
+        listings=lambda _: FUTURES,
+        open=lambda market, clock, seed, keys: BinanceFuturesExchange(market, clock, seed),
+        pace=0.5,
+    ),
 }
 """The venues by name, in the order they act in."""
 

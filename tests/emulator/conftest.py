@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import json
 import time
 from urllib.parse import urlencode
 
@@ -50,6 +51,23 @@ class Client:
         status, _ = await self.control("POST", "faults", {"kind": kind, **more})
         assert status == 200
 
+    @property
+    def venue(self):
+        return next(iter(self.emulator.venues))
+
+    async def get(self, path="", *, venue=None, base="rest", method="GET", json=None, **params):
+        """Ask a venue's REST; status and answer."""
+        url = self.emulator.urls()[venue or self.venue][base] + path
+        async with self.session.request(method, url, params=params, json=json) as answer:
+            self.headers = answer.headers
+            return answer.status, await answer.json(content_type=None)
+
+    async def truth(self, symbol, venue=None):
+        """Let the market stand still and tell the true book."""
+        await self.control("POST", "flow", {"on": False})
+        query = f"book?venue={venue or self.venue}&symbol={symbol}"
+        return (await self.control("GET", query))[1]
+
     async def _read(self, method, path, headers):
         from yarl import URL
 
@@ -59,12 +77,80 @@ class Client:
             return answer.status, await answer.json()
 
 
+class Socket:
+    """A WebSocket connection that speaks JSON and fails a test that waits in vain."""
+
+    def __init__(self, ws):
+        self.ws = ws
+
+    async def say(self, message):
+        await self.ws.send_str(message if isinstance(message, str) else json.dumps(message))
+
+    async def hear(self, timeout=10):
+        message = await self.ws.receive(timeout=timeout)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        return json.loads(message.data) if message.data[:1] in "[{" else message.data
+
+    async def until(self, wanted, most=2_000):
+        """Read until a message is what is wanted."""
+        for _ in range(most):
+            if wanted(message := await self.hear()):
+                return message
+        raise AssertionError("it never came")
+
+    async def end(self, most=5_000):
+        """Read to the end; the close code."""
+        for _ in range(most):
+            message = await self.ws.receive(timeout=10)
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return self.ws.close_code
+        raise AssertionError("it never ended")
+
+
 @pytest.fixture
 async def emulator():
     running = Emulator(seed=7, api_key=KEY, api_secret=SECRET, control_token=TOKEN, history_days=30)
     await running.start()
     yield running
     await running.stop()
+
+
+@pytest.fixture
+async def world(request):
+    """A running emulator of the venues its test module names in VENUES."""
+    running = Emulator(
+        seed=7,
+        api_key=KEY,
+        api_secret=SECRET,
+        control_token=TOKEN,
+        history_days=30,
+        venues=request.module.VENUES,
+    )
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def remote(world):
+    """A client of those venues, and of their control."""
+    async with aiohttp.ClientSession() as session:
+        yield Client(world, session)
+
+
+@pytest.fixture
+async def talk(remote):
+    """Open WebSocket connections to one of the venue's URLs; they are closed at the end."""
+    sockets = []
+
+    async def connect(base="ws", path="", venue=None, **more):
+        url = remote.emulator.urls()[venue or remote.venue][base] + path
+        sockets.append(Socket(await remote.session.ws_connect(url, **more)))
+        return sockets[-1]
+
+    yield connect
+    for socket in sockets:
+        await socket.ws.close()
 
 
 @pytest.fixture

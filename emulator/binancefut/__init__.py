@@ -1,0 +1,1 @@
+"""Binance USD-M futures: routed stream roots, pu-chained books, marks, funding, liquidations."""

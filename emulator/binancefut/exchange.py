@@ -1,0 +1,39 @@
+"""Binance USD-M as the server mounts it: REST and the three routed stream roots."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from emulator.binance.streams.endpoint import StreamEndpoint
+from emulator.binancefut.rest import table
+from emulator.binancefut.streams import serves
+from emulator.binancefut.venue import BinanceFutures
+from emulator.wire.rest import routes
+
+ROOTS: Final = ("public", "market", "private")
+
+
+class BinanceFuturesExchange(BinanceFutures):
+    """The whole venue."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the paths it serves."""
+        made = routes(self, self.prefix, table(self))
+        for root in ROOTS:
+            streams = StreamEndpoint(self, self.limiter, partial(serves, root))
+            base = f"{self.prefix}/{root}"
+            made.append(web.get(f"{base}/ws", streams.raw))
+            made.append(web.get(f"{base}/ws/{{names:.*}}", streams.raw))
+            made.append(web.get(f"{base}/stream", streams.combined))
+        return made
+
+    def urls(self, host: str) -> dict[str, str]:
+        """Return base URLs by what they are for."""
+        base = f"{host}{self.prefix}"
+        return {
+            "rest": f"http://{base}/fapi/v1",
+            **{root: f"ws://{base}/{root}" for root in ROOTS},
+        }
