@@ -1,0 +1,301 @@
+"""Everything but books: the rows of OKX channels to market events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from core.feeds.decimals import Decimals, fraction
+from core.feeds.decoder import Known
+from core.feeds.levels import Shape, SidePlan
+from core.feeds.okx import frames
+from core.feeds.steps import OffStep
+from core.model.errors import DataError
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import (
+    DayTicker,
+    Liquidation,
+    MarketEvent,
+    MarkPrice,
+    OpenInterest,
+    OptionGreeks,
+    Quote,
+    Side,
+    Trade,
+    VenueBar,
+)
+
+MS: Final = 1_000_000
+
+BARS: Final = {
+    "1s": "1s", "1m": "1m", "3m": "3m", "5m": "5m", "15m": "15m", "30m": "30m", "1H": "1h",
+    "2H": "2h", "4H": "4h", "6Hutc": "6h", "12Hutc": "12h", "1Dutc": "1d", "1Wutc": "1w",
+}  # fmt: skip
+"""The venue's bars that are aligned to UTC; others keep the venue's name, such as ``1D``."""
+
+_SHAPE: Final = Shape(0, 1)
+
+
+class OkxKnown(Known):
+    """What decoding needs of one instrument, and what its frames told."""
+
+    __slots__ = ("owner", "plan", "quoted_ns", "single")
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__(instrument)
+        self.plan = SidePlan(self, _SHAPE)
+        self.owner: tuple[int, str] | None = None
+        """Connection and channel the book comes from: those of the newest image."""
+        self.quoted_ns = 0
+        """Venue time of the newest quote: tickers lag behind the best prices."""
+        self.single = False
+        """Single fills come in, so the joined trades of the same fills do not count."""
+
+
+class Rows:
+    """Turns rows into events.
+
+    Args:
+        venue: For messages.
+        of: Finds an instrument by the venue's symbol.
+        index_id: Names the index of a pair such as ``BTC-USD``.
+        followers: Names what we follow that hangs on an index.
+    """
+
+    def __init__(
+        self,
+        venue: VenueName,
+        of: Callable[[str], OkxKnown],
+        index_id: Callable[[str], InstrumentId],
+        followers: Callable[[str], Iterable[InstrumentId]],
+    ) -> None:
+        self.of = of
+        self.index_id = index_id
+        self.followers = followers
+        self.decimals = Decimals(f"value of {venue}")
+
+    def top(self, rows: list[frames.Top], ts_recv_ns: int, arg: frames.Arg) -> list[MarketEvent]:
+        """Return best prices; none while a side is empty, for half a quote is none."""
+        known = self.of(arg.instId)
+        out: list[MarketEvent] = []
+        for row in rows:
+            if not row.bids or not row.asks:
+                continue
+            bid, ask = row.bids[0], row.asks[0]
+            known.quoted_ns = ts_ns = row.ts * MS
+            prices, sizes = known.prices, known.sizes
+            out.append(
+                Quote(
+                    known.id, ts_ns, ts_recv_ns, prices[bid.price], sizes[bid.size],
+                    prices[ask.price], sizes[ask.size], row.seqId,
+                )
+            )  # fmt: skip
+        return out
+
+    def trade(
+        self, rows: list[frames.Trade], ts_recv_ns: int, arg: frames.Arg
+    ) -> list[MarketEvent]:
+        """Return trades, each of which may join fills of one taker at one price."""
+        return [
+            self._made(row, known, ts_recv_ns)
+            for row in rows
+            if not (known := self.of(row.instId)).single
+        ]
+
+    def fill(self, rows: list[frames.Trade], ts_recv_ns: int, arg: frames.Arg) -> list[MarketEvent]:
+        """Return single fills, in whose stead joined ones no longer count."""
+        out: list[MarketEvent] = []
+        for row in rows:
+            known = self.of(row.instId)
+            known.single = True
+            out.append(self._made(row, known, ts_recv_ns))
+        return out
+
+    def _made(self, row: frames.Trade, known: OkxKnown, ts_recv_ns: int) -> Trade:
+        price, size = known.prices[row.px], known.sizes[row.sz]
+        if not price or not size:
+            raise DataError(f"trade {row.tradeId} must have a price and a size above 0")
+        return Trade(
+            known.id, row.ts * MS, ts_recv_ns, price, size, _side(row.side) is Side.SELL,
+            row.tradeId,
+        )  # fmt: skip
+
+    def ticker(
+        self, rows: list[frames.Ticker], ts_recv_ns: int, arg: frames.Arg
+    ) -> list[MarketEvent]:
+        """Return statistics of the day, and the best prices unless newer ones are known."""
+        out: list[MarketEvent] = []
+        values = self.decimals
+        for row in rows:
+            known = self.of(row.instId)
+            ts_ns = row.ts * MS
+            if ts_ns > known.quoted_ns and row.bidPx and row.askPx:
+                known.quoted_ns = ts_ns
+                prices, sizes = known.prices, known.sizes
+                out.append(
+                    Quote(
+                        known.id, ts_ns, ts_recv_ns, prices[row.bidPx], sizes[row.bidSz],
+                        prices[row.askPx], sizes[row.askSz], 0,
+                    )
+                )  # fmt: skip
+            spot = row.instType in ("SPOT", "MARGIN")
+            out.append(
+                DayTicker(
+                    instrument_id=known.id,
+                    ts_event_ns=ts_ns,
+                    ts_recv_ns=ts_recv_ns,
+                    last=values[row.last],
+                    open=values[row.open24h],
+                    high=values[row.high24h],
+                    low=values[row.low24h],
+                    volume=values[row.vol24h],
+                    # Of derivatives this figure is in the base, which is no turnover.
+                    quote_volume=values[row.volCcy24h] if spot else None,
+                )
+            )
+        return out
+
+    def mark(
+        self, rows: list[frames.Mark], ts_recv_ns: int, arg: frames.Arg | None = None
+    ) -> list[MarketEvent]:
+        """Return mark prices."""
+        return [
+            MarkPrice(
+                instrument_id=self.of(row.instId).id,
+                ts_event_ns=row.ts * MS,
+                ts_recv_ns=ts_recv_ns,
+                mark=self.decimals.stated(row.markPx, "markPx"),
+            )
+            for row in rows
+        ]
+
+    def index(
+        self, rows: list[frames.Index], ts_recv_ns: int, arg: frames.Arg | None = None
+    ) -> list[MarketEvent]:
+        """Return the price of an index, and that of all we follow that hangs on it."""
+        out: list[MarketEvent] = []
+        for row in rows:
+            price = self.decimals.stated(row.idxPx, "idxPx")
+            names = [self.index_id(row.instId), *self.followers(row.instId)]
+            out += [
+                MarkPrice(
+                    instrument_id=name,
+                    ts_event_ns=row.ts * MS,
+                    ts_recv_ns=ts_recv_ns,
+                    index=price,
+                )
+                for name in names
+            ]
+        return out
+
+    def funding(
+        self, rows: list[frames.Funding], ts_recv_ns: int, arg: frames.Arg | None = None
+    ) -> list[MarketEvent]:
+        """Return funding rates."""
+        return [
+            MarkPrice(
+                instrument_id=self.of(row.instId).id,
+                ts_event_ns=row.ts * MS,
+                ts_recv_ns=ts_recv_ns,
+                funding_rate=self.decimals[row.fundingRate],
+                next_funding_ns=row.fundingTime * MS,
+            )
+            for row in rows
+        ]
+
+    def interest(
+        self, rows: list[frames.Interest], ts_recv_ns: int, arg: frames.Arg | None = None
+    ) -> list[MarketEvent]:
+        """Return open interests."""
+        return [
+            OpenInterest(
+                instrument_id=self.of(row.instId).id,
+                ts_event_ns=row.ts * MS,
+                ts_recv_ns=ts_recv_ns,
+                size=self.decimals.stated(row.oi, "oi"),
+                value=self.decimals[row.oiUsd],
+            )
+            for row in rows
+        ]
+
+    def liquidation(
+        self, rows: list[frames.Liquidation], ts_recv_ns: int, arg: frames.Arg
+    ) -> list[MarketEvent]:
+        """Return forced orders; the channel is of all contracts of a kind, listed or not."""
+        out: list[MarketEvent] = []
+        for row in rows:
+            known = self.of(row.instId)
+            out += [
+                Liquidation(
+                    instrument_id=known.id,
+                    ts_event_ns=one.ts * MS,
+                    ts_recv_ns=ts_recv_ns,
+                    side=_side(one.side),
+                    price_ticks=_nearest(known, one.bkPx),
+                    size_lots=known.sizes[one.sz],
+                    lossy=True,
+                )
+                for one in row.details
+            ]
+        return out
+
+    def summary(
+        self, rows: list[frames.Summary], ts_recv_ns: int, arg: frames.Arg | None = None
+    ) -> list[MarketEvent]:
+        """Return greeks by Black and Scholes, in USD."""
+        return [
+            OptionGreeks(
+                instrument_id=self.of(row.instId).id,
+                ts_event_ns=row.ts * MS,
+                ts_recv_ns=ts_recv_ns,
+                mark_iv=fraction(row.markVol),
+                bid_iv=fraction(row.bidVol),
+                ask_iv=fraction(row.askVol),
+                delta=fraction(row.deltaBS),
+                gamma=fraction(row.gammaBS),
+                vega=fraction(row.vegaBS),
+                theta=fraction(row.thetaBS),
+                rho=float("nan"),
+                underlying=fraction(row.fwdPx),
+            )
+            for row in rows
+        ]
+
+    def candle(
+        self, rows: list[frames.Candle], ts_recv_ns: int, arg: frames.Arg
+    ) -> list[MarketEvent]:
+        """Return candles; old frames do not say whether one is closed."""
+        known = self.of(arg.instId)
+        bar = arg.channel.removeprefix("candle")
+        out: list[MarketEvent] = []
+        for row in rows:
+            if len(row) < 6 or not (row[0].isdigit() and row[0].isascii() and len(row[0]) < 15):
+                raise DataError(
+                    f"candle must be [ms, o, h, l, c, volume, ...], was {str(row)[:80]}"
+                )
+            prices = known.prices
+            out.append(
+                VenueBar(
+                    known.id, BARS.get(bar, bar), int(row[0]) * MS, ts_recv_ns, prices[row[1]],
+                    prices[row[2]], prices[row[3]], prices[row[4]], known.sizes[row[5]],
+                    len(row) > 8 and row[8] == "1",
+                )
+            )  # fmt: skip
+        return out
+
+
+def _side(text: str) -> Side:
+    if text == "buy":
+        return Side.BUY
+    if text == "sell":
+        return Side.SELL
+    raise DataError(f"side must be buy or sell, was {text[:40]!r}")
+
+
+def _nearest(known: OkxKnown, text: str) -> int:
+    """Return a bankruptcy price, which is computed and need not be a whole number of ticks."""
+    try:
+        return known.prices[text]
+    except OffStep:
+        return known.prices.nearest(text)
