@@ -33,6 +33,7 @@ ROUNDS = 9
 LEVELS = 20
 START_MS = 1_723_161_600_000
 START_ID = 50_000_000_000
+START_TRADE_ID = 3_735_683_259
 INSTRUMENT = Instrument(
     id=InstrumentId("BTC-USDT.binance"),
     venue=BINANCE,
@@ -52,6 +53,7 @@ class Traffic:
         self.rng = random.Random(seed)
         self.mid = 6_000_000
         self.update_id = START_ID
+        self.trade_id = START_TRADE_ID
         self.bids = {self.mid - 1 - step: self._lots() for step in range(1000)}
         self.asks = {self.mid + 1 + step: self._lots() for step in range(1000)}
         self.image = json.dumps(
@@ -69,7 +71,7 @@ class Traffic:
         if kind < 0.55:
             return self._quote()
         if kind < 0.80:
-            return self._trade(number, at)
+            return self._trade(at)
         return self._depth(at) if kind < 0.95 else self._kline(at)
 
     def _quote(self) -> bytes:
@@ -81,11 +83,12 @@ class Traffic:
         }  # fmt: skip
         return _frame("bookTicker", data)
 
-    def _trade(self, number: int, at: int) -> bytes:
+    def _trade(self, at: int) -> bytes:
         sold = self.rng.random() < 0.5
         price = max(self.bids) if sold else min(self.asks)
+        self.trade_id += 1
         data = {
-            "e": "trade", "E": at + 1, "s": "BTCUSDT", "t": 3_735_683_259 + number,
+            "e": "trade", "E": at + 1, "s": "BTCUSDT", "t": self.trade_id,
             "p": _price(price), "q": _size(self._lots()), "T": at, "m": sold, "M": True,
         }  # fmt: skip
         return _frame("trade", data)

@@ -13,7 +13,8 @@ an outage, are missing from it. A partial bar is never given out as closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
+from struct import Struct
 from typing import Final, TypeAlias
 
 import numba
@@ -38,6 +39,10 @@ REVISION, OWN = 9, 10
 """Further columns of a closed bar: its revision, and 1 where it was built here from trades."""
 
 CLOSED_WIDTH: Final = 11
+
+_ROW: Final = Struct(f"={CLOSED_WIDTH}q").unpack_from
+_CLOSED_AT: Final = 81 * 8
+"""Bytes from the state to the closed bars behind it."""
 
 WHOLE: Final = 0xFF
 """Flags of bars that closed, one bit per timeframe, shortest first."""
@@ -137,39 +142,43 @@ def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
 
 
 @numba.njit(cache=True)
-def _on_trade_at(state: int, closed: int, ts: int, recv: int, price: int, lots: int) -> int:
-    """Do `_on_trade` with the addresses of its arrays."""
-    flags: int = _on_trade(view(state, 9, 9), view(closed, 8, CLOSED_WIDTH), ts, recv, price, lots)
+def _on_trade_at(place: int, ts: int, recv: int, price: int, lots: int) -> int:
+    """Do `_on_trade` with the address of the state, behind which the closed bars lie."""
+    state, closed = view(place, 9, 9), view(place + _CLOSED_AT, 8, CLOSED_WIDTH)
+    flags: int = _on_trade(state, closed, ts, recv, price, lots)
     return flags
 
 
 @cache
 def _kernels() -> tuple[Callable[..., int], Callable[..., int]]:
     """Compile or load the kernels, once a process."""
-    state, closed = np.zeros((9, 9), np.int64), np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
-    at = address(state), address(closed)
-    return entry(_on_trade_at, *at, 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
+    _, state, closed = _block()
+    return entry(_on_trade_at, address(state), 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
+
+
+def _block() -> tuple[memoryview, Rows, Rows]:
+    """Return a block of memory, and as parts of it a state and closed bars."""
+    block = np.zeros(81 + _COUNT * CLOSED_WIDTH, np.int64)
+    closed = block[81:].reshape(_COUNT, CLOSED_WIDTH)
+    closed[:, OWN] = 1
+    return block.data.cast("B"), block[:81].reshape(9, 9), closed
 
 
 class BarBuilder:
     """The forming bars of one instrument."""
 
-    __slots__ = (
-        "_add", "_closed", "_closed_at", "_instrument_id", "_state", "_state_at", "_tick",
-    )  # fmt: skip
+    __slots__ = ("_block", "_closed", "_instrument_id", "_state", "_tick", "add")
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self._instrument_id = instrument_id
-        self._state: Rows = np.zeros((9, 9), np.int64)
+        self._block, self._state, self._closed = _block()
         self._state[:_COUNT, OPEN_TS] = -1
         self._state[8, _TRUST] = -1
         self._state[8, _SKEW] = self._state[8, _SKEW_BEFORE] = _MAX
         self._state[8, _SKEW_MINUTE] = -1
-        self._closed: Rows = np.zeros((_COUNT, CLOSED_WIDTH), np.int64)
-        self._closed[:, OWN] = 1
-        self._state_at = address(self._state)
-        self._closed_at = address(self._closed)
-        self._add, self._tick = _kernels()
+        add, self._tick = _kernels()
+        self.add: Callable[[int, int, int, int], int] = partial(add, address(self._state))
+        """The quick form of `on_trade`: event time, receive time, price ticks, size lots."""
 
     def on_trade(self, trade: Trade) -> int:
         """Add a trade and return flags of timeframe i.
@@ -177,15 +186,7 @@ class BarBuilder:
         Bit i: a whole bar closed; bit 8 + i: the trade is too late for its bar; bit 16 + i: a
         partial bar ended.
         """
-        flags: int = self._add(
-            self._state_at,
-            self._closed_at,
-            trade.ts_event_ns,
-            trade.ts_recv_ns,
-            trade.price_ticks,
-            trade.size_lots,
-        )
-        return flags
+        return self.add(trade.ts_event_ns, trade.ts_recv_ns, trade.price_ticks, trade.size_lots)
 
     def on_timer(self, now_ns: int, grace_ns: int) -> int:
         """Close bars whose end is `grace_ns` past; the venue's clock skew is allowed for."""
@@ -196,10 +197,9 @@ class BarBuilder:
         """Note that trades may be missing from here to the next one seen."""
         self._state[8, _TRUST] = -1
 
-    def closed(self, index: int) -> Rows:
+    def closed(self, index: int) -> tuple[int, ...]:
         """Return the row of the bar that just ended, `CLOSED_WIDTH` columns."""
-        row: Rows = self._closed[index]
-        return row
+        return _ROW(self._block, _CLOSED_AT + index * 8 * CLOSED_WIDTH)
 
     def whole(self, open_ns: int) -> bool:
         """Return whether a bar with this open time has seen all its trades."""

@@ -90,10 +90,13 @@ class Followed:
     """
 
     __slots__ = (
-        "_band",
+        "_add",
         "_booked",
         "_consecutive",
+        "_high",
         "_history_bars",
+        "_low",
+        "_plain",
         "_raw_trades",
         "_seen_ids",
         "builder",
@@ -101,6 +104,7 @@ class Followed:
         "instrument",
         "last_trade_id",
         "quote",
+        "quotes",
         "series",
         "tally",
         "trades",
@@ -114,8 +118,12 @@ class Followed:
         self.instrument = instrument
         self.gate = Gate(instrument.id, rule, traits, eager=eager)
         self.builder = BarBuilder(instrument.id)
+        self._add = self.builder.add
         self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
         self.quote: Quote | None = None
+        """Best bid and ask; `MarketState` sets it."""
+        self.quotes = 0
+        """Quotes so far."""
         self.last_trade_id = 0
         self.tally = Tally()
         self.vigil = Vigil()
@@ -127,51 +135,69 @@ class Followed:
         """Ids of the newest trades where they come in no order."""
         self._raw_trades = False
         """Single trades come in, so aggregates of the same trades are not counted."""
-        self._band = _ANY_PRICE
+        self._plain = False
+        """Single trades of rising ids come in beside a book."""
+        self._low, self._high = _ANY_PRICE
         """Ticks between which the next trade is believed."""
 
     # -- events in -------------------------------------------------------------------------
 
-    def on_quote(self, quote: Quote) -> Sequence[MarketOutput]:
-        """Take best bid and ask."""
-        self.quote = quote
-        self.tally.quotes += 1
-        gate = self.gate
-        if self._booked:
-            gate.last_recv_ns = quote.ts_recv_ns
-            return ()
-        return gate.heard(quote.ts_recv_ns)
+    def heard(self, ts_recv_ns: int) -> Sequence[MarketOutput]:
+        """Take a quote as a sign of life, where there is no book to wait for."""
+        return () if self._booked else self.gate.heard(ts_recv_ns)
 
     def on_trade(self, trade: Trade) -> Sequence[MarketOutput]:
         """Take a trade, unless it is known: close and revise bars, and notice what is missing."""
+        number = trade.trade_id
+        price = trade.price_ticks
+        if (
+            self._plain
+            and number == self.last_trade_id + 1
+            and self._low <= price <= self._high
+            and not trade.first_trade_id
+        ):
+            # Nearly always: the very next one, at a price near the one before.
+            self.last_trade_id = number
+            found: list[MarketOutput] = []
+        else:
+            judged = self._judge(trade)
+            if judged is None:
+                return ()
+            found = judged
+        recv_ns = trade.ts_recv_ns
+        self.gate.last_recv_ns = recv_ns
+        self.tally.trades += 1
+        self.trades.append(trade)
+        flags = self._add(trade.ts_event_ns, recv_ns, price, trade.size_lots)
+        return self._bars_of(flags, trade, found) if flags else found
+
+    def _judge(self, trade: Trade) -> list[MarketOutput] | None:
+        """Return what is wrong with a trade, None for one that is known or does not count."""
         self.gate.last_recv_ns = trade.ts_recv_ns
         last_id = self.last_trade_id
         found: list[MarketOutput] = []
         if trade.first_trade_id:
             if self._raw_trades:
-                return ()
+                return None
         elif not self._raw_trades:
             self._raw_trades = True
+            self._plain = self._booked and self._seen_ids is None
             last_id = 0
         if self._seen_ids is not None:
             if not self._is_new(trade.trade_id):
-                return ()
+                return None
         elif trade.trade_id > last_id:
             self.last_trade_id = trade.trade_id
             if self._consecutive and 0 < last_id < trade.trade_id - 1:
                 found.append(self._hole(trade, last_id))
         elif _known(self.trades, trade):
             self.tally.duplicates += 1
-            return ()
-        low, high = self._band
-        if not low <= trade.price_ticks <= high:
+            return None
+        if not self._low <= trade.price_ticks <= self._high:
             found += self._off_band(trade)
         if not self._booked:
             found += self.gate.heard(trade.ts_recv_ns)
-        self.tally.trades += 1
-        self.trades.append(trade)
-        flags = self.builder.on_trade(trade)
-        return self._bars_of(flags, trade, found) if flags else found
+        return found
 
     def on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
         """Take a trade back: bars that held it are the venue's to state."""
@@ -213,8 +239,8 @@ class Followed:
             self.tally.live_ns += passed_ns
         else:
             self.tally.stale_ns += passed_ns
-        self.vigil.look((gate.deltas, self.tally.quotes, self.tally.trades), now_ns)
-        self._band = self._believable(now_ns)
+        self.vigil.look((gate.deltas, self.quotes, self.tally.trades), now_ns)
+        self._low, self._high = self._believable(now_ns)
         silence = self.vigil.silence(now_ns, gate.last_recv_ns, stale_after_ns)
         out.extend(gate.on_timer(now_ns, silence))
         return out
@@ -282,7 +308,7 @@ class Followed:
             unchecked=gate.traits.unchecked,
             live_s=tally.live_ns / 1e9,
             stale_s=tally.stale_ns / 1e9,
-            frames=gate.deltas + tally.quotes + tally.trades,
+            frames=gate.deltas + self.quotes + tally.trades,
             trades=tally.trades,
             gaps=gate.gaps,
             resyncs=gate.resyncs,
@@ -347,7 +373,7 @@ class Followed:
         price = item.price(trade.price_ticks)
         text = f"trade {trade.trade_id} at {price:f} is over 25 % away from the one before"
         # From here the new price is the measure: a true jump must not be doubted trade by trade.
-        self._band = _ANY_PRICE
+        self._low, self._high = _ANY_PRICE
         return (
             DataFault(item.id, trade.ts_recv_ns, "off band", text),
             *self.gate.doubt(trade.ts_recv_ns, "price off band"),
@@ -375,8 +401,7 @@ class Followed:
         for index in _ENDED[(flags | flags >> 16) & 0xFF]:
             timeframe = TIMEFRAMES[index]
             flag = flags >> index
-            closed = self.builder.closed(index)
-            row = closed.tolist()
+            row = self.builder.closed(index)
             opened = row[_bars.OPEN_TS]
             series = self.of(timeframe)
             newest = series.newest_open_ns
@@ -384,7 +409,7 @@ class Followed:
                 start = newest + timeframe.ns if 0 <= newest < opened else opened
                 out.append(HistoryNeeded(name, timeframe, start, opened + timeframe.ns))
             elif opened > newest:
-                series.append(closed, opened)
+                series.append(row, opened)
                 out.append(make_bar(name, timeframe, row, ts_recv_ns))
 
     def _revise(self, flags: int, trade: Trade, out: list[MarketOutput]) -> None:

@@ -63,6 +63,7 @@ __all__ = [
 ]
 
 _DAY_NS: Final = Timeframe.D1.ns
+_LIVE: Final = FeedStatus.LIVE
 
 
 class DayStats(msgspec.Struct, frozen=True):
@@ -138,7 +139,13 @@ class MarketState:
         # Nearly all events are of these three kinds: spare them the detour.
         if type(event) is Quote:
             market = self._markets.get(event.instrument_id)
-            return market.on_quote(event) if market is not None else ()
+            if market is None:
+                return ()
+            market.quote = event
+            market.quotes += 1
+            gate = market.gate
+            gate.last_recv_ns = event.ts_recv_ns
+            return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
         if type(event) is Trade:
             market = self._markets.get(event.instrument_id)
             return market.on_trade(event) if market is not None else ()

@@ -33,7 +33,6 @@ class Tally:
         "live_ns",
         "off_band",
         "outages",
-        "quotes",
         "rejected",
         "stale_ns",
         "trade_holes",
@@ -41,7 +40,6 @@ class Tally:
     )
 
     def __init__(self) -> None:
-        self.quotes = 0
         self.trades = 0
         self.duplicates = 0
         self.late_trades = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -24,6 +25,9 @@ from core.engine.bars import (
 )
 from core.model.market import Bar, Levels
 
+_FRESH: Final = 64
+"""Rows that wait at most for a place in the ring."""
+
 
 class Columns(msgspec.Struct, frozen=True):
     """Closed bars as views into the ring: equal length, oldest first, int64; never write to them.
@@ -43,7 +47,7 @@ class Columns(msgspec.Struct, frozen=True):
 class BarSeries:
     """The newest `limit` closed bars, each open time at most once."""
 
-    __slots__ = ("_data", "_limit", "_start", "_stop", "newest_open_ns", "version")
+    __slots__ = ("_data", "_fresh", "_limit", "_start", "_stop", "newest_open_ns", "version")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -51,31 +55,31 @@ class BarSeries:
         self._data: Rows = np.zeros((CLOSED_WIDTH, 2 * limit), np.int64)
         self._start = 0
         self._stop = 0
+        # Rows not in the ring yet: few bars are looked at as soon as they close.
+        self._fresh: list[Sequence[int]] = []
         self.newest_open_ns = -1
         """Open time of the newest bar, -1 when there is none."""
         self.version = 0
         """Counts changes."""
 
     def __len__(self) -> int:
+        self._settle()
         return self._stop - self._start
 
     def columns(self, limit: int | None = None) -> Columns:
         """Return the newest `limit` bars, or all."""
+        self._settle()
         start = self._start if limit is None else max(self._start, self._stop - limit)
         data = self._data[:TRADES + 1, start : self._stop]  # fmt: skip
         return Columns(*(data[index] for index in range(TRADES + 1)))
 
-    def append(self, row: Rows, open_ns: int) -> None:
+    def append(self, row: Sequence[int], open_ns: int) -> None:
         """Add a closed row of `bars` that opened at `open_ns`, later than all others."""
-        if self._stop == 2 * self._limit:
-            keep = self._limit - 1
-            self._data[:, :keep] = self._data[:, self._stop - keep : self._stop]
-            self._start, self._stop = 0, keep
-        self._data[:, self._stop] = row
+        self._fresh.append(row)
         self.newest_open_ns = open_ns
-        self._stop += 1
-        self._start = max(self._start, self._stop - self._limit)
         self.version += 1
+        if len(self._fresh) >= _FRESH:
+            self._settle()
 
     def revise(self, open_ns: int, ts: int, price: int, lots: int) -> tuple[list[int], int] | None:
         """Add a late trade to the bar that opened at `open_ns`, making that bar if need be.
@@ -112,6 +116,7 @@ class BarSeries:
 
         Returns the bars that were added after the oldest one there was.
         """
+        self._settle()
         had = len(self) > 0
         oldest = int(self._data[OPEN_TS, self._start]) if had else 0
         newest = self.newest_open_ns
@@ -142,15 +147,33 @@ class BarSeries:
 
     def rows_between(self, start_ns: int, end_ns: int) -> Rows:
         """Return the bars with start_ns <= open time < end_ns, shape (9, n), oldest first."""
+        self._settle()
         opens = self._data[OPEN_TS, self._start : self._stop]
         low, high = np.searchsorted(opens, (start_ns, end_ns)).tolist()
         return self._data[: LAST_TS + 1, self._start + low : self._start + high]
 
     def image(self) -> bytes:
         """Return all bars as bytes, the same on any machine."""
+        self._settle()
         return self._data[:, self._start : self._stop].astype("<i8").tobytes()
 
+    def _settle(self) -> None:
+        """Put the fresh rows into the ring."""
+        if not self._fresh:
+            return
+        rows = np.array(self._fresh[-self._limit :], np.int64).T
+        self._fresh.clear()
+        count = rows.shape[1]
+        if self._stop + count > 2 * self._limit:
+            keep = min(self._limit - count, self._stop - self._start)
+            self._data[:, :keep] = self._data[:, self._stop - keep : self._stop]
+            self._start, self._stop = 0, keep
+        self._data[:, self._stop : self._stop + count] = rows
+        self._stop += count
+        self._start = max(self._start, self._stop - self._limit)
+
     def _find(self, open_ns: int) -> int:
+        self._settle()
         opens = self._data[OPEN_TS, self._start : self._stop]
         at = int(np.searchsorted(opens, open_ns))
         return self._start + at if at < len(opens) and opens[at] == open_ns else -1

@@ -19,7 +19,7 @@ def trade(ts: int, price: int, lots: int, number: int, recv: int | None = None) 
 
 def closed_by(builder: BarBuilder, flags: int) -> dict[Timeframe, Bar]:
     return {
-        timeframe: make_bar(NAME, timeframe, builder.closed(index).tolist())
+        timeframe: make_bar(NAME, timeframe, builder.closed(index))
         for index, timeframe in enumerate(TIMEFRAMES)
         if flags >> index & 0x10001
     }
