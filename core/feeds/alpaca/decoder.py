@@ -1,0 +1,404 @@
+"""Alpaca frames to market events.
+
+A frame is an array of messages of many kinds and symbols. All are read in one pass; where one of
+them is not what is documented, they are read one by one, and only that one is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from core.feeds.alpaca import frames
+from core.feeds.alpaca.rule import AlpacaRule
+from core.feeds.alpaca.symbols import parse_assets
+from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.hosts import clock_sample
+from core.feeds.levels import LevelReader, Shape, SidePlan
+from core.feeds.stamps import Stamps
+from core.feeds.steps import OffStep
+from core.feeds.takers import TakerGuess
+from core.model.errors import DataError
+from core.model.ids import VenueName
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import (
+    BookDelta,
+    BookSnapshot,
+    DayTicker,
+    FeedStatus,
+    FeedStatusChanged,
+    MarketEvent,
+    Quote,
+    SequenceBroken,
+    Trade,
+    TradeCanceled,
+    VenueBar,
+)
+from core.model.ports import FrameKind
+
+ALPACA: Final = VenueName("alpaca")
+
+_SHAPE: Final = Shape(price="p", size="s")
+_HALTED: Final = frozenset({"H", "P", "2"})
+_RESUMED: Final = frozenset({"T", "3"})
+"""Status codes of a halt or pause and of its end: letters of UTP, digits of CTA."""
+
+_NOBODY: Final = -1
+_LOST: Final = -2
+
+_EXCHANGE_BITS: Final = 7
+_CHANNELS: Final = (
+    "trades", "quotes", "bars", "updatedBars", "dailyBars", "orderbooks", "statuses", "lulds",
+)  # fmt: skip
+
+REMEDIES: Final = {
+    400: "a request of ours was not understood; please report it with the tape",
+    401: "the connection asked for data before it was let in; it is opened anew",
+    402: "check api_key and api_secret of the feed, and that they belong to its environment",
+    403: "the connection was let in already; nothing to do",
+    404: "the key arrived too late: 10 s are given; the connection is opened anew",
+    405: "the plan allows fewer symbols: unsubscribe some or choose another plan",
+    406: "another program holds the account's one connection: stop it, or give it another account",
+    407: "this machine reads too slowly: subscribe to less",
+    408: "the account has no access to this data: see its plan",
+    409: "the account's plan does not contain this feed: set `plan` to iex, or upgrade",
+    410: "this feed does not have that channel",
+    500: "the provider is in trouble; the connection is opened anew",
+}
+"""What to do about each error of the stream."""
+
+
+class _Asset(Known):
+    __slots__ = ("guess", "halted", "owner", "plan", "stock")
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__(instrument)
+        self.stock = instrument.kind is InstrumentKind.STOCK
+        self.guess = TakerGuess()
+        self.plan = SidePlan(self, _SHAPE)
+        self.owner = _NOBODY
+        """Connection that sent the newest whole book; changes of others are not of it. _LOST: a
+        change could not be read, and the book must come whole again."""
+        self.halted = False
+
+
+ReadError: TypeAlias = DataError | UnicodeDecodeError | msgspec.DecodeError
+_Read: TypeAlias = Callable[["AlpacaDecoder", int, int, Any], MarketEvent | None]
+
+
+class AlpacaDecoder(FeedDecoder):
+    """Decodes the stock and crypto streams, assets and clock.
+
+    Args:
+        venue: The name events carry.
+        instruments: Tick and lot sizes; assets on the tape teach more.
+    """
+
+    def __init__(self, venue: VenueName = ALPACA, instruments: Collection[Instrument] = ()) -> None:
+        super().__init__(venue, AlpacaRule(), instruments)
+        self._stamps = Stamps()
+        self._levels = LevelReader()
+        self._array = msgspec.json.Decoder(list[frames.Message]).decode
+        self._one = msgspec.json.Decoder(frames.Message).decode
+        self._parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
+        self._kind = msgspec.json.Decoder(frames.Kind).decode
+
+    def make_known(self, instrument: Instrument) -> Known:
+        """Return what decoding needs of an instrument."""
+        return _Asset(instrument)
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read an array of messages."""
+        try:
+            messages = self._array(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._singly(conn, ts_recv_ns, data)
+        out: list[MarketEvent] = []
+        for message in messages:
+            try:
+                event = _READ[type(message)](self, conn, ts_recv_ns, message)
+            except (DataError, UnicodeDecodeError, msgspec.DecodeError) as error:
+                out.extend(self._refuse(ts_recv_ns, error, message, data))
+                continue
+            if event is not None:
+                out.append(event)
+        return out
+
+    def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
+        """Read assets and the clock; bars are history, which reads them itself."""
+        path = urlsplit(url).path
+        if path.endswith("/v2/assets"):
+            self.add_instruments([item for item, _ in parse_assets([data], self.venue)])
+            return ()
+        if path.endswith("/v2/clock"):
+            clock = msgspec.json.decode(data, type=frames.Clock)
+            there_ns = self._stamps.ns(clock.timestamp)
+            return clock_sample(self.venue, url, ts_recv_ns, there_ns)
+        return ()
+
+    def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a request of ours."""
+        request = msgspec.json.decode(data, type=frames.Request)
+        named = [
+            (symbol, channel)
+            for channel in _CHANNELS
+            for symbol in getattr(request, channel)
+        ]  # fmt: skip
+        if request.action == "subscribe":
+            return self.carry(conn, ts_recv_ns, named)
+        if request.action == "unsubscribe":
+            for symbol, channel in named:
+                known = self._known.get(symbol)
+                if channel == "orderbooks" and isinstance(known, _Asset) and known.owner == conn:
+                    known.owner = _NOBODY
+            return self.release(conn, ts_recv_ns, named)
+        return ()
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return each message's type, such as ``t``."""
+        if kind != "recv":
+            return ()
+        try:
+            return [self._kind(part).T for part in self._parts(data)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ()
+
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Distrust what the connection carried; a later one of its number sends books anew."""
+        for known in self._known.values():
+            if isinstance(known, _Asset) and known.owner == conn:
+                known.owner = _NOBODY
+        return super().disconnected(conn, ts_recv_ns, data)
+
+    # -- messages ----------------------------------------------------------------------------
+
+    def _singly(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read the messages one by one, so that a bad one costs no other."""
+        try:
+            parts = self._parts(data) if data.lstrip()[:1] == b"[" else [msgspec.Raw(data)]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            refused = self.reject(ts_recv_ns, str(error), data)
+            books = [
+                known for known in dict.fromkeys(self._known.values())
+                if isinstance(known, _Asset) and known.owner == conn
+            ]  # fmt: skip
+            return (*refused, self._lose(books, ts_recv_ns)) if books else refused
+        out: list[MarketEvent] = []
+        for part in parts:
+            try:
+                message = self._one(part)
+                event = _READ[type(message)](self, conn, ts_recv_ns, message)
+            except (DataError, UnicodeDecodeError, msgspec.DecodeError) as error:
+                kind = self._kind_of(part)
+                out.extend(self._refuse(ts_recv_ns, _why(error, kind), kind, data))
+                continue
+            if event is not None:
+                out.append(event)
+        return out
+
+    def _kind_of(self, part: msgspec.Raw) -> frames.Kind:
+        try:
+            return self._kind(part)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return frames.Kind()
+
+    def _refuse(
+        self,
+        ts_recv_ns: int,
+        error: ReadError,
+        message: Any,
+        data: bytes,
+    ) -> Sequence[MarketEvent]:
+        if isinstance(error, OffStep):
+            error.note(self.off_step)
+        known = self._known.get(getattr(message, "S", ""))
+        if isinstance(message, frames.Kind):
+            channel = message.T
+        else:
+            channel = str(message.__struct_config__.tag)
+        refused = self.reject(
+            ts_recv_ns, str(error), data, channel=channel[:20],
+            instrument_id=known.id if known is not None else None,
+        )  # fmt: skip
+        if channel == "o" and isinstance(known, _Asset) and known.owner >= 0:
+            return (*refused, self._lose([known], ts_recv_ns))
+        return refused
+
+    def _lose(self, books: Sequence[_Asset], ts_recv_ns: int) -> SequenceBroken:
+        """Give up books of which a change is missing: no number of the venue's would show it."""
+        for asset in books:
+            asset.owner = _LOST
+        return SequenceBroken(
+            venue=self.venue, ts_recv_ns=ts_recv_ns,
+            instrument_ids=tuple(asset.id for asset in books),
+            reason="a change of the book could not be read",
+        )  # fmt: skip
+
+    def _asset(self, symbol: str) -> _Asset:
+        known = self.of(symbol)
+        assert isinstance(known, _Asset)
+        return known
+
+    def _trade(self, conn: int, ts_recv_ns: int, trade: frames.Trade) -> MarketEvent:
+        asset = self._asset(trade.S)
+        price = asset.prices[str(trade.p, "ascii")]
+        size = asset.sizes[str(trade.s, "ascii")]
+        if not price or not size:
+            raise DataError(f"trade {trade.i} must have a price and a size above 0")
+        asset.halted = False
+        return Trade(
+            asset.id, self._stamps.ns(trade.t), ts_recv_ns, price, size,
+            _sold(trade.tks, asset, price), trade_id(trade.i, trade.x),
+        )  # fmt: skip
+
+    def _quote(self, conn: int, ts_recv_ns: int, quote: frames.Quote) -> MarketEvent | None:
+        asset = self._asset(quote.S)
+        bid = asset.prices[str(quote.bp, "ascii")]
+        ask = asset.prices[str(quote.ap, "ascii")]
+        bid_lots = asset.sizes[str(quote.bs, "ascii")]
+        ask_lots = asset.sizes[str(quote.asks, "ascii")]
+        ts_event_ns = self._stamps.ns(quote.t)
+        asset.guess.quote(bid, ask)
+        if not bid or not ask or asset.halted:
+            # A side may be empty before and after hours: then there is no best price to speak of.
+            # While it is halted nobody can have the prices quoted.
+            return None
+        return Quote(asset.id, ts_event_ns, ts_recv_ns, bid, bid_lots, ask, ask_lots, 0)
+
+    def _minute(
+        self, conn: int, ts_recv_ns: int, bar: frames.Bar | frames.UpdatedBar
+    ) -> MarketEvent | None:
+        asset = self._asset(bar.S)
+        prices, sizes = asset.prices, asset.sizes
+        out = VenueBar(
+            asset.id, "1m", self._stamps.ns(bar.t), ts_recv_ns, prices[str(bar.o, "ascii")],
+            prices[str(bar.h, "ascii")], prices[str(bar.l, "ascii")], prices[str(bar.c, "ascii")],
+            sizes[str(bar.v, "ascii")], closed=True,
+        )  # fmt: skip
+        return out if bar.n else None
+
+    def _day(self, conn: int, ts_recv_ns: int, bar: frames.DailyBar) -> MarketEvent:
+        asset = self._asset(bar.S)
+        prices, item = asset.prices, asset.instrument
+        first, high, low, last = (
+            item.price(prices[str(raw, "ascii")]) for raw in (bar.o, bar.h, bar.l, bar.c)
+        )
+        return DayTicker(
+            instrument_id=asset.id, ts_event_ns=self._stamps.ns(bar.t), ts_recv_ns=ts_recv_ns,
+            open=first, high=high, low=low, last=last,
+            volume=item.size(asset.sizes[str(bar.v, "ascii")]),
+        )  # fmt: skip
+
+    def _correction(self, conn: int, ts_recv_ns: int, wrong: frames.Correction) -> MarketEvent:
+        asset = self._asset(wrong.S)
+        price = asset.prices[str(wrong.cp, "ascii")]
+        size = asset.sizes[str(wrong.cs, "ascii")]
+        ts_event_ns = self._stamps.ns(wrong.t)
+        right = Trade(
+            asset.id, ts_event_ns, ts_recv_ns, price, size, asset.guess.sold(price),
+            trade_id(wrong.ci, wrong.x),
+        )  # fmt: skip
+        return TradeCanceled(
+            instrument_id=asset.id, ts_event_ns=ts_event_ns, ts_recv_ns=ts_recv_ns,
+            trade_id=trade_id(wrong.oi, wrong.x), corrected=right if size else None,
+        )  # fmt: skip
+
+    def _cancel(self, conn: int, ts_recv_ns: int, cancel: frames.Cancel) -> MarketEvent:
+        asset = self._asset(cancel.S)
+        return TradeCanceled(
+            instrument_id=asset.id, ts_event_ns=self._stamps.ns(cancel.t), ts_recv_ns=ts_recv_ns,
+            trade_id=trade_id(cancel.i, cancel.x),
+        )  # fmt: skip
+
+    def _book(self, conn: int, ts_recv_ns: int, book: frames.Book) -> MarketEvent | None:
+        asset = self._asset(book.S)
+        if not book.r and asset.owner != conn:
+            if asset.owner == _NOBODY:
+                asset.owner = _LOST
+                raise DataError("levels changed before the book came whole; it is asked for anew")
+            return None  # It waits for the whole book, or is of a connection about to be left.
+        bids = self._levels.side(bytes(book.b), asset.plan)
+        asks = self._levels.side(bytes(book.a), asset.plan)
+        ts_event_ns = self._stamps.ns(book.t)
+        if book.r:
+            asset.owner = conn
+            return BookSnapshot(
+                asset.id, ts_event_ns, ts_recv_ns, 0, bids[bids[:, 1] > 0], asks[asks[:, 1] > 0],
+                reset=True,
+            )  # fmt: skip
+        return BookDelta(asset.id, ts_event_ns, ts_recv_ns, 0, 0, -1, bids, asks)
+
+    def _status(self, conn: int, ts_recv_ns: int, status: frames.Status) -> MarketEvent | None:
+        asset = self._asset(status.S)
+        if status.sc in _RESUMED:
+            asset.halted = False
+        if status.sc not in _HALTED:
+            return None
+        asset.halted = True
+        why = ", ".join(text for text in (status.sm, status.rc, status.rm) if text)
+        return FeedStatusChanged(
+            instrument_id=asset.id, ts_recv_ns=ts_recv_ns, status=FeedStatus.STALE,
+            reason=f"halted by its exchange: {why or status.sc}"[:160],
+        )  # fmt: skip
+
+    def _error(self, conn: int, ts_recv_ns: int, error: frames.Error) -> MarketEvent:
+        remedy = REMEDIES.get(error.code, "see the provider's documentation")
+        reason = f"{self.venue} answers {error.code} {error.msg[:80]}: {remedy}"
+        return self.reject(
+            ts_recv_ns, reason, msgspec.json.encode(error), channel="error"
+        )[0]  # fmt: skip
+
+    def _nothing(self, conn: int, ts_recv_ns: int, message: Any) -> None:
+        """Take note of nothing: an acknowledgement, a price band, an auction's imbalance."""
+
+
+def _why(error: ReadError, kind: frames.Kind) -> ReadError:
+    if kind.stream:
+        return DataError(f"stream {kind.stream[:20]!r} is the account's, another connection")
+    return error
+
+
+def _sold(side: str, asset: _Asset, price: int) -> bool:
+    if side == "S":
+        return True
+    if side == "B":
+        return False
+    if side or not asset.stock:
+        raise DataError(f"taker side of a trade must be B or S, was {side[:8]!r}")
+    return asset.guess.sold(price)
+
+
+def trade_id(number: int, exchange: str) -> int:
+    """Return an id of its own for a trade: stock ids are counted by each exchange for itself.
+
+    Raises:
+        DataError: The two do not fit one number of 63 bits.
+    """
+    if not exchange:
+        return number
+    if number >> (63 - _EXCHANGE_BITS) or len(exchange) > 1 or ord(exchange) >> _EXCHANGE_BITS:
+        raise DataError(f"trade id must be below 2**56, was {number} at {exchange[:8]!r}")
+    return number << _EXCHANGE_BITS | ord(exchange)
+
+
+_READ: Final[dict[type, _Read]] = {
+    frames.Trade: AlpacaDecoder._trade,
+    frames.Quote: AlpacaDecoder._quote,
+    frames.Bar: AlpacaDecoder._minute,
+    frames.UpdatedBar: AlpacaDecoder._minute,
+    frames.DailyBar: AlpacaDecoder._day,
+    frames.Correction: AlpacaDecoder._correction,
+    frames.Cancel: AlpacaDecoder._cancel,
+    frames.Book: AlpacaDecoder._book,
+    frames.Status: AlpacaDecoder._status,
+    frames.LimitBand: AlpacaDecoder._nothing,
+    frames.Imbalance: AlpacaDecoder._nothing,
+    frames.Success: AlpacaDecoder._nothing,
+    frames.Subscription: AlpacaDecoder._nothing,
+    frames.Error: AlpacaDecoder._error,
+}

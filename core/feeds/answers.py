@@ -1,0 +1,62 @@
+"""REST answers of data providers: the body, or an error that says what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from core.model.errors import DataError, RateLimited, TemporaryError
+from core.wire.http import HttpReply, HttpSession, Params
+
+_PATIENCE: Final = frozenset({408, 418, 425, 429})
+
+
+async def ask(
+    http: HttpSession,
+    path: str,
+    *,
+    what: str,
+    params: Params = (),
+    headers: Mapping[str, str] = {},
+    weight: int = 1,
+    remedies: Mapping[int, str] = {},
+    observe: Callable[[HttpReply], None] | None = None,
+) -> HttpReply:
+    """Read something of a provider; the answer returned has status 200 and is no web page.
+
+    `what` opens every error, such as ``bars of AAPL-USD.alpaca``; `remedies` says what to do about
+    a status that is a definite no; `observe` sees every answer, for budgets told in headers.
+
+    Raises:
+        TemporaryError: No answer, the provider is away, or it asks for patience.
+        DataError: A definite no, or no data at all.
+    """
+    try:
+        reply = await http.get(path, params=params, headers=headers, weight=weight)
+    except RateLimited as error:
+        raise TemporaryError(
+            f"{what}: {error.reason}; asked again in {error.retry_after_s:.0f} s"
+        ) from None
+    if observe is not None:
+        observe(reply)
+    status = reply.status
+    if status in _PATIENCE:
+        after = f"after {reply.retry_after_s:g} s" if reply.retry_after_s else "later"
+        raise TemporaryError(f"{what}: answered {status}, asks to come back {after}")
+    if status >= 500:
+        raise TemporaryError(f"{what}: answered {status}, the provider is in trouble")
+    if status != 200:
+        remedy = f"; {remedies[status]}" if status in remedies else ""
+        raise DataError(f"{what}: answered {status} {words(reply.body)}{remedy}")
+    if reply.body.lstrip()[:1] == b"<":
+        raise DataError(
+            f"{what}: answered with a web page instead of data; a proxy or firewall may stand"
+            " between, or the URL is wrong"
+        )
+    return reply
+
+
+def words(body: bytes) -> str:
+    """Return the beginning of a body for a message, on one line."""
+    text = " ".join(body[:400].decode(errors="replace").split())
+    return repr(text[:160])
