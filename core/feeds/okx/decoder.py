@@ -18,6 +18,7 @@ from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader
 from core.feeds.okx import frames
+from core.feeds.okx.refusals import remedy
 from core.feeds.okx.rows import BARS, MS, OkxKnown, Rows
 from core.feeds.okx.rule import OkxRule
 from core.feeds.okx.symbols import INDEX_KEY, index_instrument, parse_listing
@@ -48,19 +49,6 @@ _AT: Final = len(_HEAD)
 _CANDLE: Final = re.compile(r"candle([0-9]{1,2}[smHDWM](?:utc)?)\Z", re.ASCII)
 _NAMED: Final = re.compile(r"channel:([\w-]+).*?instId:([\w-]+)", re.ASCII)
 
-_REMEDIES: Final = {
-    "60008": "leave it out: the venue has no such channel on this address",
-    "60012": "check the request; the venue does not understand it",
-    "60014": "ask less often: 480 subscribe and unsubscribe requests an hour and connection",
-    "60018": "check the symbol; candles are on /ws/v5/business, all others on /public",
-    "60011": "log in first: this channel is for accounts only",
-    "60009": "check api_key, api_secret and passphrase of the feed",
-    "60024": "check the passphrase of the feed",
-    "64003": "the channel needs VIP4 or higher: set plan = \"\" for the public book",
-    "50011": "ask less often; other programs may share the address",
-    "51001": "check the symbol: it may be delisted or renamed",
-}  # fmt: skip
-
 _Reader: TypeAlias = Callable[[int, int, bytes], Sequence[MarketEvent]]
 _Maker: TypeAlias = Callable[..., list[MarketEvent]]
 
@@ -78,7 +66,7 @@ class OkxDecoder(FeedDecoder):
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._levels = LevelReader()
         self._hanging: dict[str, dict[str, None]] = {}
-        self._rows = rows = Rows(venue, self._of, self._index_id, self._followers)
+        self._rows = rows = Rows(venue, self._of, self._index_id, self._followers, self._followed)
         self._texts = msgspec.json.Decoder(list[frames.Level]).decode
         self._outer = msgspec.json.Decoder(frames.Outer, strict=False).decode
         self._answers: dict[str, tuple[Callable[[bytes], Any], _Maker]] = {
@@ -165,7 +153,6 @@ class OkxDecoder(FeedDecoder):
         return read(conn, ts_recv_ns, data)
 
     def _refused(self, outer: frames.Outer, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        remedy = _REMEDIES.get(outer.code, "see the venue's words")
         named = _NAMED.search(outer.msg)
         arg = outer.arg or frames.Arg()
         channel = arg.channel or (named[1] if named else "")
@@ -174,7 +161,7 @@ class OkxDecoder(FeedDecoder):
         return self.reject(
             ts_recv_ns,
             f"the venue refused {channel or 'a request'} {symbol} with code {outer.code}: "
-            f"{outer.msg[:200]}; {remedy}",
+            f"{outer.msg[:200]}; {remedy(outer.code)}",
             data,
             channel=channel,
             instrument_id=known.id if known else None,
@@ -337,6 +324,13 @@ class OkxDecoder(FeedDecoder):
             known = self._known[INDEX_KEY + name]
         return known.id
 
+    def _followed(self, symbol: str) -> OkxKnown | None:
+        if not any(self._carried.values()):
+            # A recording that does not say what was asked for.
+            return self._of(symbol)
+        known = self._known.get(symbol)
+        return known if isinstance(known, OkxKnown) and self._is_carried(known.id) else None
+
     def _followers(self, index: str) -> Iterable[InstrumentId]:
         known = (self._known.get(symbol) for symbol in self._hanging.get(index, ()))
         return [item.id for item in known if item is not None and self._is_carried(item.id)]
@@ -372,6 +366,7 @@ def _reader(row: Any, make: _Maker) -> _Reader:
 
 def _good(answer: frames.Answer[Any]) -> list[Any]:
     if answer.code != "0":
-        remedy = _REMEDIES.get(answer.code, "see the venue's words")
-        raise DataError(f"the venue answered code {answer.code}: {answer.msg[:200]}; {remedy}")
+        raise DataError(
+            f"the venue answered code {answer.code}: {answer.msg[:200]}; {remedy(answer.code)}"
+        )
     return answer.data

@@ -61,6 +61,7 @@ class Rows:
         of: Finds an instrument by the venue's symbol.
         index_id: Names the index of a pair such as ``BTC-USD``.
         followers: Names what we follow that hangs on an index.
+        followed: Finds an instrument if we follow it, of channels that carry a whole kind.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Rows:
         of: Callable[[str], OkxKnown],
         index_id: Callable[[str], InstrumentId],
         followers: Callable[[str], Iterable[InstrumentId]],
+        followed: Callable[[str], OkxKnown | None],
     ) -> None:
         self.of = of
+        self.followed = followed
         self.index_id = index_id
         self.followers = followers
         self.decimals = Decimals(f"value of {venue}")
@@ -222,10 +225,12 @@ class Rows:
     def liquidation(
         self, rows: list[frames.Liquidation], ts_recv_ns: int, arg: frames.Arg
     ) -> list[MarketEvent]:
-        """Return forced orders; the channel is of all contracts of a kind, listed or not."""
+        """Return forced orders; the channel is of all contracts of a kind."""
         out: list[MarketEvent] = []
         for row in rows:
-            known = self.of(row.instId)
+            known = self.followed(row.instId)
+            if known is None:
+                continue
             out += [
                 Liquidation(
                     instrument_id=known.id,
@@ -246,7 +251,7 @@ class Rows:
         """Return greeks by Black and Scholes, in USD."""
         return [
             OptionGreeks(
-                instrument_id=self.of(row.instId).id,
+                instrument_id=known.id,
                 ts_event_ns=row.ts * MS,
                 ts_recv_ns=ts_recv_ns,
                 mark_iv=fraction(row.markVol),
@@ -260,6 +265,7 @@ class Rows:
                 underlying=fraction(row.fwdPx),
             )
             for row in rows
+            if (known := self.followed(row.instId)) is not None
         ]
 
     def candle(
