@@ -173,7 +173,9 @@ class Gate:
         judge = self._follow if self._spliced else self._splice
         verdict = judge(book.last_id, delta)
         if verdict is _APPLY:
-            crossed = book.apply(delta.bids, delta.asks)
+            crossed = book.quick(delta.bids, delta.asks)
+            if crossed < 0:
+                crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id
             self._spliced = True
             if self._depth:
@@ -287,7 +289,8 @@ class Gate:
         if self._depth:
             self.book.cut(self._depth)
         self.book.last_id = image.last_id
-        self._spliced = False
+        # An image of the stream itself is a message like any other: the next must follow it.
+        self._spliced = image.reset
         self.synced = True
         if self._checker is None:
             return True

@@ -120,7 +120,7 @@ class SequenceRule(Protocol):
     """A venue's exact rule for the continuity of its book deltas."""
 
     def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
-        """Judge the first delta after a snapshot."""
+        """Judge the first delta after a snapshot that was fetched, not one of the stream."""
         ...
 
     def follow(self, last_id: int, delta: BookDelta) -> Verdict:

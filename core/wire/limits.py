@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+
 from core.model.errors import ConfigError
 from core.model.ports import Clock
 
@@ -76,3 +79,36 @@ class WeightLimiter:
             self._window = window
             self._used = 0
         return self._window_ns - into_ns
+
+
+class AttemptLimiter:
+    """Spread attempts, such as opening connections, so that none is over a sliding window's limit.
+
+    A venue that is asked too often answers with a ban, and then nothing reconnects at all.
+    """
+
+    def __init__(self, *, clock: Clock, attempts: int, window_s: float) -> None:
+        """Take how many attempts a window of some seconds allows.
+
+        Raises:
+            ConfigError: It allows none.
+        """
+        if attempts < 1 or window_s <= 0:
+            raise ConfigError(
+                "attempt limiter needs attempts >= 1 and window_s > 0, "
+                f"was attempts={attempts} window_s={window_s}"
+            )
+        self._clock = clock
+        self._window_ns = int(window_s * _NS)
+        self._made: deque[int] = deque(maxlen=attempts)
+
+    async def wait(self) -> None:
+        """Return when the next attempt may be made, and count it."""
+        while True:
+            now_ns = self._clock.monotonic_ns()
+            full = len(self._made) == self._made.maxlen
+            wait_ns = self._made[0] + self._window_ns - now_ns if full else 0
+            if wait_ns <= 0:
+                self._made.append(now_ns)
+                return
+            await asyncio.sleep(wait_ns / _NS)

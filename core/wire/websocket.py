@@ -80,47 +80,80 @@ async def stay_connected(
     Raises:
         ConfigError: The URL is not ws(s)://HOST.
     """
-    from websockets.asyncio.client import connect
-    from websockets.exceptions import WebSocketException
-
     number = 0
     while True:
-        address = url()
         opened_ns = clock.monotonic_ns()
-        try:
-            socket = await connect(
-                address,
-                max_size=max_frame_bytes,
-                # Inflating costs more than the bytes it saves: market frames are small and many.
-                compression=None,
-                open_timeout=OPEN_TIMEOUT_S,
-                close_timeout=1.0,
-                ping_interval=20.0,
-                ping_timeout=20.0,
-                max_queue=1024,
-                proxy=None if _checked_host(address) in _LOOPBACK else True,
-            )
-        except (OSError, TimeoutError, WebSocketException) as error:
-            on_close(f"{address}: could not connect, {_words(error)}")
-        else:
-            number += 1
-            reason = "stopped"
-            try:
-                reason = await _serve(
-                    Connection(number, address, socket),
-                    socket,
-                    on_open,
-                    on_message,
-                    silence_timeout_s,
-                    max_age_s,
-                )
-            finally:
-                with contextlib.suppress(OSError, WebSocketException):
-                    await socket.close()
-                on_close(f"{address}: {reason}")
+        number += 1
+        lost = await hold(
+            url(),
+            number=number,
+            on_open=on_open,
+            on_message=on_message,
+            on_close=on_close,
+            max_frame_bytes=max_frame_bytes,
+            silence_timeout_s=silence_timeout_s,
+            max_age_s=max_age_s,
+        )
+        if not lost:
+            number -= 1
         if clock.monotonic_ns() - opened_ns >= _STABLE_NS:
             backoff.reset()
         await asyncio.sleep(backoff.next_s())
+
+
+async def hold(
+    address: str,
+    *,
+    number: int = 1,
+    on_open: Callable[[Connection], Awaitable[None]],
+    on_message: Callable[[bytes], None],
+    on_close: Callable[[str], None],
+    max_frame_bytes: int = MAX_FRAME_BYTES,
+    silence_timeout_s: float | None = 30.0,
+    max_age_s: float = 23 * 3600.0,
+) -> bool:
+    """Hold one connection until it ends; return whether it was ever open.
+
+    Everything else is as `stay_connected` says. Cancelling closes it; `on_close` is told always.
+
+    Raises:
+        ConfigError: The address is not ws(s)://HOST.
+    """
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import WebSocketException
+
+    try:
+        socket = await connect(
+            address,
+            max_size=max_frame_bytes,
+            # Inflating costs more than the bytes it saves: market frames are small and many.
+            compression=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=1.0,
+            ping_interval=20.0,
+            ping_timeout=20.0,
+            max_queue=1024,
+            proxy=None if _checked_host(address) in _LOOPBACK else True,
+        )
+    except (OSError, TimeoutError, WebSocketException) as error:
+        on_close(f"{_shown(address)}: could not connect, {_words(error)}")
+        return False
+    reason = "stopped"
+    try:
+        reason = await _serve(
+            Connection(number, address, socket), socket, on_open, on_message,
+            silence_timeout_s, max_age_s,
+        )  # fmt: skip
+    finally:
+        with contextlib.suppress(OSError, WebSocketException):
+            await socket.close()
+        on_close(f"{_shown(address)}: {reason}")
+    return True
+
+
+def _shown(address: str) -> str:
+    """Return an address without its query: that is where venues put tokens and keys."""
+    return address.partition("?")[0]
 
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -178,8 +211,15 @@ async def _serve(
                 tasks.create_task(watch_silence(silence_timeout_s))
             tasks.create_task(_opening(on_open, connection))
     except* TemporaryError as lost:
-        reason = str(lost.exceptions[0])
+        reason = str(_leaf(lost))
     return reason
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """Return the first error itself of a group, which may hold groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _opening(on_open: Callable[[Connection], Awaitable[None]], to: Connection) -> None:

@@ -1,0 +1,346 @@
+"""The live feed of any venue: lines as its limits ask, images, polls and clock over REST.
+
+::
+
+    subscribe ──► wanted ──► line 0 ── websocket ── frames ──► sink
+                        └──► line 1 ...
+    request_snapshot ──► queue ──► REST image ── http frame ──► sink
+                    └──► rejoin on the line, where images come in the stream
+    polls, server time ──► REST ── http frame ──► sink
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+import msgspec
+
+from core.feeds.decoder import FeedDecoder
+from core.feeds.dialect import Answer, Dialect, Poll
+from core.feeds.lines import OVERLAP_S, Line
+from core.model.errors import (
+    ClxError,
+    ConfigError,
+    DataError,
+    OutcomeUnknown,
+    RateLimited,
+    TemporaryError,
+    VenueError,
+    did_you_mean,
+)
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe
+from core.model.ports import Clock, FrameSink
+from core.wire.backoff import Backoff
+from core.wire.limits import AttemptLimiter
+
+FETCHERS: Final = 2
+IMAGE_EVERY_NS: Final = 500_000_000
+"""An instrument's image is fetched at most this often, whatever the gate asks."""
+
+CLOCK_EVERY_S: Final = 30.0
+
+
+class StreamFeed:
+    """A venue's market data: everything its dialect names, of every wanted instrument.
+
+    Args:
+        dialect: The venue's addresses, words and limits.
+        clock: Stamps what is received.
+        rng: Jitters the back-off; nothing else is left to chance.
+        overlap_s: Time two connections carry the same during a planned change.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        overlap_s: float = OVERLAP_S,
+    ) -> None:
+        self._dialect = dialect
+        self._clock = clock
+        self._rng = rng
+        self._overlap_s = overlap_s
+        self._numbers = itertools.count()
+        self._listed: dict[InstrumentId, Instrument] = {}
+        self._wanted: dict[InstrumentId, None] = {}
+        self._lines: list[Line] = []
+        self._changed = asyncio.Event()
+        # Each instrument waits at most once, so the listing bounds the queue.
+        self._images: asyncio.Queue[InstrumentId] = asyncio.Queue()
+        self._queued: set[InstrumentId] = set()
+        self._fetched_ns: dict[InstrumentId, int] = {}
+        limits = dialect.limits
+        self._attempts = AttemptLimiter(
+            clock=clock, attempts=limits.attempts, window_s=limits.attempts_window_s
+        )
+        self._capacity = limits.instruments * limits.connections
+
+    @property
+    def venue(self) -> VenueName:
+        """The venue its events carry."""
+        return self._dialect.venue
+
+    @property
+    def decoder(self) -> FeedDecoder:
+        """What reads its frames."""
+        return self._dialect.decoder
+
+    async def close(self) -> None:
+        """Release the HTTP connections; the feed is of no use afterwards."""
+        await self._dialect.close()
+
+    async def instruments(self) -> list[Instrument]:
+        """Fetch what the venue lists.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        listed = list(await self._dialect.listing())
+        self._listed = {item.id: item for item in listed}
+        self.decoder.add_instruments(listed)
+        self._changed.set()
+        return listed
+
+    async def history(
+        self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The instrument is not listed, or has no bars of this length.
+        """
+        return await self._dialect.history(self._of(instrument_id), timeframe, start_ns, end_ns)
+
+    def subscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
+        """Want these instruments' channels; effective at once or on connect.
+
+        Raises:
+            ConfigError: The venue, whose listing is known, does not list one of them, or its
+                connections have no room for so many.
+        """
+        if self._listed:
+            for name in instrument_ids:
+                self._of(name)
+        count = len({*self._wanted, *instrument_ids})
+        if count > self._capacity:
+            raise ConfigError(
+                f"{self.venue} carries at most {self._capacity} instruments at once, "
+                f"asked for {count}: unsubscribe some first"
+            )
+        self._wanted.update(dict.fromkeys(instrument_ids))
+        self._changed.set()
+
+    def unsubscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
+        """Want them no longer."""
+        for name in instrument_ids:
+            self._wanted.pop(name, None)
+        self._changed.set()
+
+    def request_snapshot(self, instrument_id: InstrumentId) -> None:
+        """Have a fresh book image come: over REST, or by leaving and joining the channel."""
+        if instrument_id not in self._queued:
+            self._queued.add(instrument_id)
+            self._images.put_nowait(instrument_id)
+
+    async def run(self, sink: FrameSink) -> None:
+        """Connect, resubscribe and reconnect with jittered back-off until cancelled."""
+        self._lines.clear()
+        self._changed.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._learn_listing()
+                for _ in range(FETCHERS):
+                    tasks.create_task(self._fetch_images(sink))
+                for poll in self._dialect.polls:
+                    tasks.create_task(self._poll(poll, sink))
+                tasks.create_task(self._read_clock(sink))
+                while True:
+                    await self._changed.wait()
+                    self._changed.clear()
+                    if self._dialect.streams:
+                        self._assign(sink, tasks)
+                    else:
+                        self._pretend(sink)
+        finally:
+            await self._dialect.close()
+
+    async def _learn_listing(self) -> None:
+        backoff = Backoff(self._rng)
+        while not self._listed:
+            try:
+                await self.instruments()
+            except ClxError:
+                # The caller of `instruments` is told; here it is only waited for.
+                await asyncio.sleep(backoff.next_s())
+
+    def _assign(self, sink: FrameSink, tasks: asyncio.TaskGroup) -> None:
+        """Give each wanted instrument a line on each of its routes, opening lines as they fill."""
+        for line in self._lines:
+            for name in [name for name in line.wanted if name not in self._wanted]:
+                line.drop(name)
+        for name in self._wanted:
+            item = self._listed.get(name)
+            if item is None:
+                continue
+            for route in self._dialect.routes(item):
+                mine = [line for line in self._lines if line.route == route]
+                carrier = next((line for line in mine if name in line.wanted), None)
+                if carrier is not None:
+                    if carrier.wanted[name] != item:
+                        carrier.wanted[name] = item
+                    continue
+                roomy = next((line for line in mine if line.has_room), None)
+                (roomy or self._open(route, sink, tasks)).want(item)
+
+    def _open(self, route: str, sink: FrameSink, tasks: asyncio.TaskGroup) -> Line:
+        line = Line(
+            route,
+            self._dialect,
+            numbers=lambda: next(self._numbers),
+            attempts=self._attempts,
+            clock=self._clock,
+            backoff=Backoff(self._rng),
+            sink=sink,
+            overlap_s=self._overlap_s,
+        )
+        self._lines.append(line)
+        tasks.create_task(line.run())
+        return line
+
+    def _pretend(self, sink: FrameSink) -> None:
+        """Say what is polled as a stream's requests would, so that a tape tells it, too."""
+        now_ns = self._clock.now_ns
+        if not self._lines:
+            line = Line(
+                "",
+                self._dialect,
+                numbers=lambda: 0,
+                attempts=self._attempts,
+                clock=self._clock,
+                backoff=Backoff(self._rng),
+                sink=sink,
+            )
+            self._lines.append(line)
+            sink("connect", 0, now_ns(), "", b"")
+        line = self._lines[0]
+        gone = [item for name, item in line.wanted.items() if name not in self._wanted]
+        known = [self._listed[name] for name in self._wanted if name in self._listed]
+        fresh = [item for item in known if item.id not in line.wanted]
+        line.wanted = {item.id: item for item in known}
+        listing = self._dialect.listing_of(fresh) if fresh else None
+        if listing is not None:
+            sink("http", 0, now_ns(), listing.url, listing.body)
+        messages = [*self._dialect.unsubscribe("", gone)] if gone else []
+        messages += self._dialect.subscribe("", fresh) if fresh else []
+        for message in messages:
+            sink("send", 0, now_ns(), "", message.encode())
+
+    async def _fetch_images(self, sink: FrameSink) -> None:
+        backoff = Backoff(self._rng)
+        while True:
+            name = await self._images.get()
+            since_ns = self._clock.monotonic_ns() - self._fetched_ns.get(name, -IMAGE_EVERY_NS)
+            await asyncio.sleep(max(0.0, (IMAGE_EVERY_NS - since_ns) / 1e9))
+            self._queued.discard(name)
+            item = self._listed.get(name)
+            if item is None or name not in self._wanted:
+                continue
+            self._fetched_ns[name] = self._clock.monotonic_ns()
+            if not self._dialect.images_by_rest:
+                for line in self._lines:
+                    line.rejoin(name)
+                continue
+            try:
+                answer = await _asked(self._dialect.image(item))
+            except (TemporaryError, RateLimited) as error:
+                self.request_snapshot(name)
+                asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
+                await asyncio.sleep(max(asked_s, backoff.next_s()))
+                continue
+            except (DataError, VenueError):
+                # A definite no; the gate asks again in its own time and says so meanwhile.
+                continue
+            backoff.reset()
+            self._fetched_ns[name] = self._clock.monotonic_ns()
+            if answer is not None:
+                sink("http", 0, self._clock.now_ns(), answer.url, answer.body)
+
+    async def _poll(self, poll: Poll, sink: FrameSink) -> None:
+        """Ask one question of each wanted instrument in turn, evenly over its interval."""
+        backoff = Backoff(self._rng)
+        while True:
+            items = [self._listed[name] for name in self._wanted if name in self._listed]
+            for item in items:
+                ask = functools.partial(self._dialect.poll, poll.name, item)
+                await self._ask(ask, sink, backoff)
+                await asyncio.sleep(poll.every_s / len(items))
+            if not items:
+                await asyncio.sleep(min(poll.every_s, 1.0))
+
+    async def _read_clock(self, sink: FrameSink) -> None:
+        backoff = Backoff(self._rng)
+        while True:
+            asked_ns = self._clock.now_ns()
+
+            async def stamped(asked_ns: int = asked_ns) -> Answer | None:
+                answer = await self._dialect.server_time()
+                if answer is None:
+                    return None
+                return msgspec.structs.replace(answer, url=f"{answer.url}#asked_ns={asked_ns}")
+
+            if not await self._ask(stamped, sink, backoff):
+                return
+            await asyncio.sleep(CLOCK_EVERY_S)
+
+    async def _ask(
+        self,
+        question: Callable[[], Awaitable[Answer | None]],
+        sink: FrameSink,
+        backoff: Backoff,
+    ) -> bool:
+        """Put the answer to a question on its way; False: the venue has none."""
+        try:
+            answer = await _asked(question())
+        except RateLimited as error:
+            await asyncio.sleep(max(error.retry_after_s, backoff.next_s()))
+            return True
+        except ClxError:
+            # Nothing is lost but this one answer; its absence shows as age.
+            await asyncio.sleep(backoff.next_s())
+            return True
+        backoff.reset()
+        if answer is None:
+            return False
+        sink("http", 0, self._clock.now_ns(), answer.url, answer.body)
+        return True
+
+    def _of(self, instrument_id: InstrumentId) -> Instrument:
+        item = self._listed.get(instrument_id)
+        if item is None:
+            near = did_you_mean(instrument_id, self._listed)
+            raise ConfigError(f"{self.venue} does not list {instrument_id!r}{near}")
+        return item
+
+
+async def _asked(question: Awaitable[Answer | None]) -> Answer | None:
+    """Await a question: its outcome can always be asked for again.
+
+    Raises:
+        TemporaryError: No answer came.
+    """
+    try:
+        return await question
+    except OutcomeUnknown as error:
+        raise TemporaryError(str(error)) from None
