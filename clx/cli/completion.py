@@ -12,7 +12,7 @@ from core.model.errors import ConfigError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print the completion script of SHELL: eval "$(clx completion bash)"."""
-    from clx.cli.entry import cli
+    from clx.cli.verbs import cli
 
     kind = get_completion_class(shell)
     if kind is None:

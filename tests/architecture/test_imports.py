@@ -35,7 +35,7 @@ def test_the_terminal_face_paints_before_it_loads_numpy_or_pydantic() -> None:
 
 def test_help_loads_nothing_but_click() -> None:
     loaded = loaded_by(
-        "from clx.cli.entry import cli\n"
+        "from clx.cli.verbs import cli\n"
         "try: cli.main(['--help'], standalone_mode=False)\n"
         "except SystemExit: pass"
     )

@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clx.cli.entry import HIDDEN, VERBS, cli
 from clx.cli.exits import Exit, run
+from clx.cli.verbs import HIDDEN, VERBS, cli
 from core.model.commands import COMMANDS
 
 CLI = Path(__file__).parents[3] / "clx" / "cli"
