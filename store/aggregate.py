@@ -16,7 +16,8 @@ def bars_of_trades(table: Table, timeframe: Timeframe) -> Table:
     """Group trades, in order of time, into bars; shape (9, n).
 
     A bar is `trades` where the ids prove it whole: consecutive from the trade before the period to
-    the one after it. Every other one is `partial`.
+    the one after it: a lost trade between two minutes may be of either. Every other one is
+    `partial`.
     """
     if not table.shape[1]:
         return np.empty((bar.WIDTH, 0), np.int64)

@@ -31,6 +31,10 @@ _OLD_BARS: Final = (
     "SELECT coalesce(sum(rows), 0) FROM bar_blocks "
     "WHERE listing = ? AND timeframe = ? AND first_ns < ?"
 )
+_DAY_ROWS: Final = (
+    "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? AND start_ns = ?"
+)
+_DROP_DAY: Final = "DELETE FROM trade_blocks WHERE listing = ? AND start_ns = ?"
 _OLD_TRADES: Final = (
     "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? AND first_ns < ?"
 )
@@ -207,20 +211,15 @@ class Retention:
         self, listing: Listing, first_ns: int, before_ns: int, downsample: bool
     ) -> tuple[int, Written]:
         rows, written = 0, Written()
-        for day_ns in range(first_ns // DAY_NS * DAY_NS, before_ns, DAY_NS):
+        days = range(first_ns // DAY_NS * DAY_NS, before_ns, DAY_NS)
+        # All bars first: a day's first minute needs the last trade of the day before.
+        for day_ns in days if downsample else ():
+            written += self._bars_of_day(listing, day_ns)
+        for day_ns in days:
+            key = (listing.id, day_ns)
             with self._file.transaction() as connection:
-                if downsample:
-                    written += self._bars_of_day(listing, day_ns)
-                count = connection.execute(
-                    "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? "
-                    "AND start_ns = ?",
-                    (listing.id, day_ns),
-                ).fetchone()[0]
-                connection.execute(
-                    "DELETE FROM trade_blocks WHERE listing = ? AND start_ns = ?",
-                    (listing.id, day_ns),
-                )
-                rows += int(count)
+                rows += connection.execute(_DAY_ROWS, key).fetchone()[0]
+                connection.execute(_DROP_DAY, key)
         return rows, written
 
     def _bars_of_day(self, listing: Listing, day_ns: int) -> Written:

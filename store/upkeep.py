@@ -12,7 +12,7 @@ import numpy.typing as npt
 from core.model.errors import ConfigError, StoreError
 from core.model.ids import InstrumentId, split_instrument_id
 from core.model.market import Timeframe
-from core.model.stores import Finding, Progress, SeriesInfo
+from core.model.stores import DAY_NS, Finding, Progress, SeriesInfo
 from store import barmerge, trademerge
 from store.bars import MAX_NS, SqliteBars
 from store.bars import write_block as write_bars
@@ -151,10 +151,7 @@ class Upkeep:
                 if len(bars):
                     table = barmerge.table_with_sources(bars)
                     self._bars.put_table(into, timeframe, table, bars.price_tick, bars.size_lot)
-            trades = self._trades.trades(gone.instrument_id, 0, MAX_NS, epoch=gone.epoch)
-            if len(trades):
-                moved = trademerge.table_of(trades)
-                self._trades.put_table(into, moved, trades.price_tick, trades.size_lot)
+            self._move_trades(gone, into)
             connection.execute("DELETE FROM bar_blocks WHERE listing = ?", (gone.id,))
             connection.execute("DELETE FROM trade_blocks WHERE listing = ?", (gone.id,))
             connection.execute(
@@ -164,6 +161,19 @@ class Upkeep:
                 "UPDATE OR IGNORE quality SET listing = ? WHERE listing = ?", (into.id, gone.id)
             )
             connection.execute("DELETE FROM quality WHERE listing = ?", (gone.id,))
+
+    def _move_trades(self, gone: Listing, into: Listing) -> None:
+        first = self._trades.oldest(gone.instrument_id, epoch=gone.epoch)
+        last = self._trades.newest(gone.instrument_id, epoch=gone.epoch)
+        if first is None or last is None:
+            return
+        for day_ns in range(first // DAY_NS * DAY_NS, last + 1, DAY_NS):
+            trades = self._trades.trades(
+                gone.instrument_id, day_ns, day_ns + DAY_NS, epoch=gone.epoch
+            )
+            if len(trades):
+                table = trademerge.table_of(trades)
+                self._trades.put_table(into, table, trades.price_tick, trades.size_lot)
 
     def _wanted(self, instrument_id: InstrumentId | None) -> list[Listing]:
         if instrument_id is None:
