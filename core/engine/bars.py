@@ -40,7 +40,8 @@ REVISION, OWN = 9, 10
 
 CLOSED_WIDTH: Final = 11
 
-_ROW: Final = Struct(f"={CLOSED_WIDTH}q").unpack_from
+_BAR: Final = Struct("=7q").unpack_from
+_CLOSED_BYTES: Final = 8 * CLOSED_WIDTH
 _CLOSED_AT: Final = 81 * 8
 """Bytes from the state to the closed bars behind it."""
 
@@ -198,8 +199,13 @@ class BarBuilder:
         self._state[8, _TRUST] = -1
 
     def closed(self, index: int) -> tuple[int, ...]:
-        """Return the row of the bar that just ended, `CLOSED_WIDTH` columns."""
-        return _ROW(self._block, _CLOSED_AT + index * 8 * CLOSED_WIDTH)
+        """Return open time, open, high, low, close, volume and trades of the bar that ended."""
+        return _BAR(self._block, _CLOSED_AT + index * _CLOSED_BYTES)
+
+    def closed_row(self, index: int) -> memoryview:
+        """Return all `CLOSED_WIDTH` columns of it as bytes, until the next bar ends."""
+        at = _CLOSED_AT + index * _CLOSED_BYTES
+        return self._block[at : at + _CLOSED_BYTES]
 
     def whole(self, open_ns: int) -> bool:
         """Return whether a bar with this open time has seen all its trades."""

@@ -13,7 +13,7 @@ then ascending with the best last, and one kernel serves both::
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 import numba
@@ -147,13 +147,13 @@ def _kernel() -> Callable[[int, Levels, Levels], int]:
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_apply", "_at", "_desk", "_figures", "_store", "last_id")
+    __slots__ = ("_desk", "_figures", "_store", "last_id", "quick")
 
     def __init__(self) -> None:
-        self._apply = _kernel()
         # The kernel is given one address, and finds and leaves everything there.
         self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK]], np.int64)
-        self._at = address(self._desk)
+        self.quick: Callable[[Levels, Levels], int] = partial(_kernel(), address(self._desk))
+        """The quick form of `apply`: 0, or 1 when crossed; below 0 it must be left to `apply`."""
         self._figures = self._desk.data.cast("B").cast("q")
         self._keep(np.zeros((4, _START_LEVELS), np.int64))
         self.last_id = 0
@@ -201,7 +201,7 @@ class OrderBook:
         Sizes are absolute, 0 removes; removing an unknown level is normal. Arrays must be int64;
         levels come in any order, best first is quickest, and of two with one price the later wins.
         """
-        found = self._apply(self._at, bids, asks)
+        found = self.quick(bids, asks)
         if found >= 0:
             return found == 1
         if found == _NO_ROOM:

@@ -400,17 +400,20 @@ class Followed:
         name = self.instrument.id
         for index in _ENDED[(flags | flags >> 16) & 0xFF]:
             timeframe = TIMEFRAMES[index]
-            flag = flags >> index
-            row = self.builder.closed(index)
-            opened = row[_bars.OPEN_TS]
             series = self.of(timeframe)
+            opened, first, high, low, last, volume, trades = self.builder.closed(index)
             newest = series.newest_open_ns
-            if not flag & 1:
+            if not flags >> index & 1:
                 start = newest + timeframe.ns if 0 <= newest < opened else opened
                 out.append(HistoryNeeded(name, timeframe, start, opened + timeframe.ns))
             elif opened > newest:
-                series.append(row, opened)
-                out.append(make_bar(name, timeframe, row, ts_recv_ns))
+                series.append(self.builder.closed_row(index), opened)
+                out.append(
+                    Bar(
+                        name, timeframe, opened, first, high, low, last, volume, trades,
+                        ts_recv_ns,
+                    )
+                )  # fmt: skip
 
     def _revise(self, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
         ts = trade.ts_event_ns

@@ -28,6 +28,8 @@ from core.model.market import Bar, Levels
 _FRESH: Final = 64
 """Rows that wait at most for a place in the ring."""
 
+_ROW_BYTES: Final = 8 * CLOSED_WIDTH
+
 
 class Columns(msgspec.Struct, frozen=True):
     """Closed bars as views into the ring: equal length, oldest first, int64; never write to them.
@@ -47,7 +49,17 @@ class Columns(msgspec.Struct, frozen=True):
 class BarSeries:
     """The newest `limit` closed bars, each open time at most once."""
 
-    __slots__ = ("_data", "_fresh", "_limit", "_start", "_stop", "newest_open_ns", "version")
+    __slots__ = (
+        "_data",
+        "_fresh",
+        "_into",
+        "_limit",
+        "_new",
+        "_start",
+        "_stop",
+        "newest_open_ns",
+        "version",
+    )
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -56,7 +68,9 @@ class BarSeries:
         self._start = 0
         self._stop = 0
         # Rows not in the ring yet: few bars are looked at as soon as they close.
-        self._fresh: list[Sequence[int]] = []
+        self._fresh: Rows = np.empty((_FRESH, CLOSED_WIDTH), np.int64)
+        self._into = self._fresh.data.cast("B")
+        self._new = 0
         self.newest_open_ns = -1
         """Open time of the newest bar, -1 when there is none."""
         self.version = 0
@@ -73,12 +87,14 @@ class BarSeries:
         data = self._data[:TRADES + 1, start : self._stop]  # fmt: skip
         return Columns(*(data[index] for index in range(TRADES + 1)))
 
-    def append(self, row: Sequence[int], open_ns: int) -> None:
-        """Add a closed row of `bars` that opened at `open_ns`, later than all others."""
-        self._fresh.append(row)
+    def append(self, row: memoryview, open_ns: int) -> None:
+        """Add a closed row of `bars`, as bytes, that opened at `open_ns`, later than all others."""
+        at = self._new
+        self._into[at * _ROW_BYTES : (at + 1) * _ROW_BYTES] = row
+        self._new = at + 1
         self.newest_open_ns = open_ns
         self.version += 1
-        if len(self._fresh) >= _FRESH:
+        if at + 1 == _FRESH:
             self._settle()
 
     def revise(self, open_ns: int, ts: int, price: int, lots: int) -> tuple[list[int], int] | None:
@@ -159,10 +175,10 @@ class BarSeries:
 
     def _settle(self) -> None:
         """Put the fresh rows into the ring."""
-        if not self._fresh:
+        if not self._new:
             return
-        rows = np.array(self._fresh[-self._limit :], np.int64).T
-        self._fresh.clear()
+        rows = self._fresh[: self._new][-self._limit :].T
+        self._new = 0
         count = rows.shape[1]
         if self._stop + count > 2 * self._limit:
             keep = min(self._limit - count, self._stop - self._start)
