@@ -14,6 +14,8 @@ from emulator.clock import MS, Clock
 from emulator.market.listings import LISTINGS, Listing
 from emulator.market.market import Market
 from emulator.market.world import World
+from emulator.okx.exchange import OkxExchange
+from emulator.okx.instruments import LISTINGS as OKX
 from emulator.wire.venue import Venue
 
 
@@ -44,6 +46,12 @@ VENUES: Final[dict[str, Kind]] = {
         listings=lambda _: FUTURES,
         open=lambda market, clock, seed, keys: BinanceFuturesExchange(market, clock, seed),
         pace=0.5,
+    ),
+    "okx": Kind(
+        listings=lambda _: OKX,
+        open=lambda market, clock, seed, keys: OkxExchange(
+            market, clock, seed, keys.api_key, keys.api_secret
+        ),
     ),
 }
 """The venues by name, in the order they act in."""

@@ -42,10 +42,14 @@ INTERVALS: Final[dict[str, int]] = {
 _MONDAY_MS: Final = 4 * DAY_MS
 _OTHERS: Final[dict[str, tuple[int, int]]] = {
     "10m": (10 * MINUTE_MS, 0),
+    "6h+8": (6 * HOUR_MS, 4 * HOUR_MS),
+    "12h+8": (12 * HOUR_MS, 4 * HOUR_MS),
     "1d+8": (DAY_MS, 16 * HOUR_MS),
+    "1w+8": (7 * DAY_MS, _MONDAY_MS - 8 * HOUR_MS),
+    "2d": (2 * DAY_MS, 0),
     "1w": (7 * DAY_MS, _MONDAY_MS),
 }
-"""Other interval names: length in ms and where the first one opens; ``1d+8`` opens at 00:00 of
+"""Other interval names: length in ms and where the first one opens; ``+8`` counts from 00:00 of
 Hong Kong."""
 
 

@@ -102,6 +102,10 @@ class Shard:
         bids, asks = self.engine.depth(_BUY, 1), self.engine.depth(_SELL, 1)
         return (*bids[0], *asks[0]) if bids and asks else None
 
+    def orders_at(self, ticks: int, *, bid: bool) -> int:
+        """Return how many orders rest at a price."""
+        return len(self.engine.at(_BUY if bid else _SELL, ticks))
+
     def trades_since(self, trade_id: int) -> list[TradeRow]:
         """Return trades with a greater id, oldest first."""
         fresh = []

@@ -120,6 +120,10 @@ class Connection:
         self._closing = (code, reason)
         self._wake.set()
 
+    def finish_in(self, seconds: float, code: int, reason: bytes) -> None:
+        """Close with a close frame after a while."""
+        asyncio.get_running_loop().call_later(seconds, self.finish, code, reason)
+
     def now_ms(self) -> int:
         """Return the time of the connection's clock."""
         return self._clock.now_ns() // 1_000_000

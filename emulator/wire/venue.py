@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final
 
@@ -42,6 +41,8 @@ class Venue(ABC):
         self.seed = seed
         self.skew_ms = 0
         """How far the venue's clock is off, by a fault."""
+        self.legacy_checksum = False
+        """Books carry checksums the venue has given up."""
         self.compress = False
         """New connections offer permessage-deflate."""
         self.faults = Faults(seed, self.name)
@@ -233,8 +234,3 @@ async def converse(
         venue.topics.leave(connection)
         await connection.shut()
     return ws
-
-
-def later(connection: Connection, seconds: float, code: int, reason: bytes) -> asyncio.TimerHandle:
-    """Close a connection after a while unless the handle is cancelled."""
-    return asyncio.get_running_loop().call_later(seconds, connection.close, code, reason)
