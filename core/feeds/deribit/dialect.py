@@ -1,0 +1,217 @@
+"""How clx speaks with Deribit: JSON-RPC 2.0 over one websocket, REST for listing and history.
+
+https://docs.deribit.com. Everything here is public: channels that are not aggregated (`raw`) would
+need keys, and the answer to a log-in carries tokens that must not lie on a tape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Final
+
+import msgspec
+
+from core.feeds.deribit.answers import call
+from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
+from core.feeds.deribit.history import ChartHistory
+from core.feeds.deribit.symbols import parse_instruments, parse_names
+from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.hosts import hosts
+from core.model.ids import VenueName
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import Bar, Timeframe
+from core.model.ports import Clock
+from core.model.settings import FeedSettings
+from core.wire.http import HttpSession
+from core.wire.limits import WeightLimiter
+
+HOSTS: Final = {
+    "live": ("https://www.deribit.com", "wss://www.deribit.com"),
+    "testnet": ("https://test.deribit.com", "wss://test.deribit.com"),
+}
+"""REST and stream host of each environment."""
+
+LIMITS: Final = LineLimits(
+    # Four channels an instrument; a subscribe call takes about 500.
+    instruments=120,
+    batch=100,
+    # A subscribe call costs 3,000 credits, of which 10,000 come back a second.
+    pace_s=0.35,
+    # 32 from one address; other programs may share it.
+    connections=16,
+    silence_s=40.0,
+)
+
+_PATH: Final = "/ws/api/v2"
+_HEARTBEAT_S: Final = 15
+_CREDITS_PER_S: Final = 10_000
+_TIMEOUT_S: Final = 20.0
+_TEST_REQUEST: Final = b'"test_request"'
+_SHORT: Final = 200
+"""Heartbeats are shorter than this, and little else is."""
+
+
+def make_dialect(
+    settings: FeedSettings, *, clock: Clock, venue: VenueName = DERIBIT
+) -> DeribitDialect:
+    """Make the dialect of a feed.
+
+    Raises:
+        ConfigError: The venue has no such environment.
+    """
+    return DeribitDialect(settings, clock=clock, venue=venue)
+
+
+class DeribitDialect(Dialect):
+    """Deribit's way to speak."""
+
+    limits = LIMITS
+    images_by_rest = False
+
+    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        rest_url, stream_url = hosts(settings, HOSTS, venue)
+        self.venue = venue
+        self.decoder = DeribitDecoder(venue)
+        self._rest_url = rest_url
+        self._stream_url = stream_url.removesuffix(_PATH) + _PATH
+        self._interval = "agg2" if settings.depth_ms >= 1000 else "100ms"
+        self._ids = count(1)
+        self._entries: dict[str, msgspec.Raw] = {}
+        self._http = HttpSession(
+            rest_url,
+            clock=clock,
+            timeout_s=_TIMEOUT_S,
+            limiter=WeightLimiter(
+                clock=clock, capacity=_CREDITS_PER_S, window_s=1.0, reserve=_CREDITS_PER_S // 5
+            ),
+        )
+        self._history = ChartHistory(self._http, clock)
+
+    async def address(self, route: str) -> str:
+        """Return the websocket URL."""
+        return self._stream_url
+
+    def opening(self, route: str) -> Sequence[str]:
+        """Ask for heartbeats: without them a half-open connection looks like a quiet one."""
+        return (self._request("set_heartbeat", {"interval": _HEARTBEAT_S}),)
+
+    def reply(self, frame: bytes) -> str | None:
+        """Answer the venue's test requests; it closes the connection otherwise."""
+        if len(frame) < _SHORT and _TEST_REQUEST in frame:
+            return self._request("test", {})
+        return None
+
+    def subscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the message that joins every channel of some instruments."""
+        return (self._request("subscribe", {"channels": self._channels(instruments)}),)
+
+    def unsubscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the message that leaves all those channels."""
+        return (self._request("unsubscribe", {"channels": self._channels(instruments)}),)
+
+    def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
+        """Return the messages that leave and join the book: its first message is an image."""
+        if instrument.kind is InstrumentKind.INDEX:
+            return ()
+        channels = {"channels": [f"book.{instrument.venue_symbol}.{self._interval}"]}
+        return (self._request("unsubscribe", channels), self._request("subscribe", channels))
+
+    async def listing(self) -> Sequence[Instrument]:
+        """Fetch instruments of every currency and kind, and the indices.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        what = f"listing of {self.venue}"
+        params = (("currency", "any"), ("expired", "false"))
+        # It has a pool of credits of its own, one request a second.
+        reply = await call(self._http, "get_instruments", params, what)
+        names = await call(self._http, "get_index_price_names", (), f"indices of {self.venue}")
+        # Thousands of options take a tenth of a second that the loop must not stand still.
+        listed, self._entries = await asyncio.to_thread(_read, reply.body, self.venue)
+        listed = [*listed, *parse_names(names.body, self.venue)]
+        self.decoder.add_instruments(listed)
+        return listed
+
+    def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
+        """Return get_instruments of some instruments only."""
+        entries = [
+            self._entries[item.venue_symbol]
+            for item in instruments
+            if item.venue_symbol in self._entries
+        ]
+        if not entries:
+            return None
+        return Answer(
+            f"{self._rest_url}/api/v2/public/get_instruments?currency=any",
+            msgspec.json.encode({"jsonrpc": "2.0", "result": entries}),
+        )
+
+    async def server_time(self) -> Answer | None:
+        """Ask for the venue's time.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        reply = await call(self._http, "get_time", (), f"time of {self.venue}")
+        return Answer(reply.url, reply.body)
+
+    async def history(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars of this length or instrument.
+        """
+        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def close(self) -> None:
+        """Release the HTTP session."""
+        await self._http.close()
+
+    def _request(self, method: str, params: Mapping[str, object]) -> str:
+        return msgspec.json.encode(
+            {
+                "jsonrpc": "2.0",
+                "id": next(self._ids),
+                "method": f"public/{method}",
+                "params": params,
+            }
+        ).decode()
+
+    def _channels(self, instruments: Sequence[Instrument]) -> list[str]:
+        channels: list[str] = []
+        for item in instruments:
+            symbol = item.venue_symbol
+            if item.kind is InstrumentKind.INDEX:
+                channels.append(symbol)
+                continue
+            channels += (
+                f"book.{symbol}.{self._interval}",
+                f"trades.{symbol}.100ms",
+                f"ticker.{symbol}.100ms",
+                f"quote.{symbol}",
+            )
+        return channels
+
+
+class _Entry(msgspec.Struct):
+    instrument_name: str
+
+
+class _Listing(msgspec.Struct):
+    result: list[msgspec.Raw]
+
+
+def _read(body: bytes, venue: VenueName) -> tuple[list[Instrument], dict[str, msgspec.Raw]]:
+    listed = parse_instruments(body, venue).instruments
+    raws = msgspec.json.decode(body, type=_Listing).result
+    return listed, {
+        msgspec.json.decode(raw, type=_Entry).instrument_name: raw.copy() for raw in raws
+    }

@@ -1,0 +1,192 @@
+"""Recorded captures and fixtures of venues, replayed through a decoder and the market."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from core.model.ids import instrument_id
+from core.model.instruments import Instrument
+from core.model.market import FeedStatus, FeedStatusChanged, FrameRejected, MarketEvent
+from core.wire.tape_reader import TapeReader
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from core.feeds.decoder import FeedDecoder
+
+    Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    root = Path(__file__).parents[2]
+    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fixtures(recorded: Path) -> Callable[[str], list[tuple[dict[str, Any], bytes]]]:
+    """Reads a file of fixtures as (line, the frame's own bytes)."""
+
+    def read(name: str) -> list[tuple[dict[str, Any], bytes]]:
+        lines = (recorded / name).read_bytes().splitlines()
+        return [(json.loads(line), line[line.index(b'"msg":') + 6 : -1]) for line in lines]
+
+    return read
+
+
+class Replayed:
+    """A capture's way through a decoder and the market."""
+
+    def __init__(self, path: Path, decoder: FeedDecoder) -> None:
+        from core.engine.market import MarketState
+
+        self.decoder = decoder
+        self.labels: Counter[str] = Counter()
+        self.events: list[MarketEvent] = []
+        self.rejected: list[tuple[int, FrameRejected]] = []
+        self.lost: list[tuple[int, str, str]] = []
+        """(line, instrument, reason) whenever trust was lost."""
+        self.market = MarketState(
+            decoder.instruments.values(), {decoder.venue: decoder.rule}, eager=True
+        )
+        for frame in TapeReader(path).frames():
+            known = len(decoder.instruments)
+            events = decoder.decode(frame.kind, frame.conn, frame.ts_ns, frame.url, frame.data)
+            self.labels.update(decoder.label(frame.kind, frame.url, frame.data, events))
+            if len(decoder.instruments) != known:
+                self.market.add_instruments(decoder.instruments.values())
+            for event in events:
+                self.events.append(event)
+                if isinstance(event, FrameRejected):
+                    self.rejected.append((frame.line, event))
+                for out in self.market.apply(event):
+                    if isinstance(out, FeedStatusChanged) and out.status is FeedStatus.STALE:
+                        self.lost.append((frame.line, out.instrument_id, out.reason))
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if type(event) is kind]
+
+    def book(self, symbol: str, depth: int = 5) -> dict[str, Any]:
+        """Return the best levels a side as decimals, and how many there are."""
+        instrument = self.decoder.instruments[symbol]
+        book = self.market.book(instrument.id)
+        bids, asks = book.top(depth)
+        every_bid, every_ask = book.top(1 << 17)
+        return {
+            "bids": [(instrument.price(p), instrument.size(s)) for p, s in bids.tolist()],
+            "asks": [(instrument.price(p), instrument.size(s)) for p, s in asks.tolist()],
+            "n_bids": len(every_bid),
+            "n_asks": len(every_ask),
+            "last_id": book.last_id,
+        }
+
+
+@pytest.fixture(scope="session")
+def replayed(recorded: Path) -> Callable[[str, FeedDecoder], Replayed]:
+    """Runs a capture through a decoder; symbols no listing names get eight decimals."""
+
+    def run(name: str, decoder: FeedDecoder) -> Replayed:
+        decoder.unlisted = eighths(decoder)
+        return Replayed(recorded / name, decoder)
+
+    return run
+
+
+def eighths(decoder: FeedDecoder) -> Callable[[str], Instrument]:
+    """Return what supplies instruments of eight decimals."""
+
+    def unlisted(symbol: str) -> Instrument:
+        return Instrument(
+            id=instrument_id(symbol, decoder.venue), venue=decoder.venue, venue_symbol=symbol,
+            base="", quote="", price_tick=Decimal("1e-8"), size_lot=Decimal("1e-8"),
+        )  # fmt: skip
+
+    return unlisted
+
+
+@pytest.fixture(scope="session")
+def with_eighths() -> Callable[[FeedDecoder], FeedDecoder]:
+    """Has a decoder take any symbol, in eight decimals."""
+
+    def fit(decoder: FeedDecoder) -> FeedDecoder:
+        decoder.unlisted = eighths(decoder)
+        return decoder
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def expected(recorded: Path) -> Callable[[str], Any]:
+    """Reads what an independent replay of a capture gave."""
+    return lambda name: json.loads((recorded / name).read_text())
+
+
+def mangled(frame: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield a frame cut, flipped and filled with what does not belong there."""
+    for cut in range(0, len(frame), max(1, len(frame) // 60)):
+        yield f"cut at {cut}", frame[:cut]
+    for at in range(0, len(frame), max(1, len(frame) // 90)):
+        for bit in (0x01, 0x10, 0x80):
+            yield f"bit {bit} at {at}", frame[:at] + bytes([frame[at] ^ bit]) + frame[at + 1 :]
+    tree = json.loads(frame)
+    for path, _ in _leaves(tree, ()):
+        for value in (None, "", "NaN", -1, 1e400, "1e999", 10**40, [], {}, True, "0x10", 1e-300):
+            yield f"{path} = {value!r}"[:90], _with(tree, path, value)
+
+
+def _leaves(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    items = (
+        tree.items() if isinstance(tree, dict)
+        else enumerate(tree) if isinstance(tree, list) else ()
+    )  # fmt: skip
+    for key, value in items:
+        yield (*path, key), value
+        yield from _leaves(value, (*path, key))
+
+
+def _with(tree: Any, path: tuple[Any, ...], value: Any) -> bytes:
+    whole = json.loads(json.dumps(tree))
+    at = whole
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return json.dumps(whole).encode()
+
+
+@pytest.fixture(scope="session")
+def mangle() -> Callable[[bytes], Iterator[tuple[str, bytes]]]:
+    """Gives every mangled form of a frame, with words for it."""
+    return mangled
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[[dict[str, Handler]], Awaitable[str]]]:
+    """Serves GET handlers by path on loopback and returns the base URL."""
+    from aiohttp import web
+
+    runners: list[web.AppRunner] = []
+
+    async def start(handlers: dict[str, Handler]) -> str:
+        app = web.Application()
+        for path, handler in handlers.items():
+            app.router.add_get(path, handler)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
