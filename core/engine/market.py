@@ -102,6 +102,8 @@ class MarketState:
         self._stale_after_ns = int(stale_after_s * 1e9)
         self._history_bars = history_bars
         self._grace_ns = grace_ms * 1_000_000
+        self._listed: dict[InstrumentId, Instrument] = {}
+        # Venues list thousands; what is never followed costs no book.
         self._markets: dict[InstrumentId, Followed] = {}
         self._timer_ns = 0
         self.references = References()
@@ -138,7 +140,7 @@ class MarketState:
         """
         # Nearly all events are of these three kinds: spare them the detour.
         if type(event) is Quote:
-            market = self._markets.get(event.instrument_id)
+            market = self._find(event.instrument_id)
             if market is None:
                 return ()
             market.quote = event
@@ -147,10 +149,10 @@ class MarketState:
             gate.last_recv_ns = event.ts_recv_ns
             return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
         if type(event) is Trade:
-            market = self._markets.get(event.instrument_id)
+            market = self._find(event.instrument_id)
             return market.on_trade(event) if market is not None else ()
         if type(event) is BookDelta:
-            market = self._markets.get(event.instrument_id)
+            market = self._find(event.instrument_id)
             return market.gate.on_delta(event) if market is not None else ()
         handler = self._handlers.get(type(event))
         return handler(event) if handler is not None else ()
@@ -175,16 +177,16 @@ class MarketState:
             ConfigError: There is no sequence rule for an instrument's venue.
         """
         for instrument in instruments:
-            rule = self._rules.get(instrument.venue)
-            if rule is None:
+            if instrument.venue not in self._rules:
                 raise ConfigError(f"no feed is configured for {instrument.id}")
+            self._listed[instrument.id] = instrument
             known = self._markets.get(instrument.id)
-            if known is not None and _same_steps(known.instrument, instrument):
-                known.instrument = instrument
+            if known is None:
                 continue
-            self._markets[instrument.id] = Followed(
-                instrument, rule, eager=self._eager, history_bars=self._history_bars
-            )
+            if _same_steps(known.instrument, instrument):
+                known.instrument = instrument
+            else:
+                self._markets[instrument.id] = self._made(instrument)
 
     def seed_bars(
         self, instrument_id: InstrumentId, timeframe: Timeframe, bars: Sequence[Bar]
@@ -204,10 +206,14 @@ class MarketState:
     # -- the market as it is ---------------------------------------------------------------
 
     def __contains__(self, instrument_id: InstrumentId) -> bool:
-        return instrument_id in self._markets
+        return instrument_id in self._listed
 
     def instruments(self) -> Iterator[Instrument]:
         """Iterate over all instruments known, in the order they were added."""
+        return iter(self._listed.values())
+
+    def followed(self) -> Iterator[Instrument]:
+        """Iterate over the instruments anything was ever asked or heard of, in that order."""
         return (market.instrument for market in self._markets.values())
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument:
@@ -350,7 +356,7 @@ class MarketState:
     # -- handlers --------------------------------------------------------------------------
 
     def _on_snapshot(self, image: BookSnapshot) -> Sequence[MarketOutput]:
-        market = self._markets.get(image.instrument_id)
+        market = self._find(image.instrument_id)
         return market.gate.on_snapshot(image) if market is not None else ()
 
     def _on_connected(self, event: FeedConnected) -> Sequence[MarketOutput]:
@@ -368,7 +374,7 @@ class MarketState:
         return out
 
     def _on_status(self, event: FeedStatusChanged) -> Sequence[MarketOutput]:
-        market = self._markets.get(event.instrument_id)
+        market = self._find(event.instrument_id)
         if market is None:
             return ()
         market.builder.interrupt()
@@ -381,21 +387,21 @@ class MarketState:
                 return market.gate.distrust(event.ts_recv_ns, event.reason)
 
     def _on_checked(self, delta: CheckedDelta) -> Sequence[MarketOutput]:
-        market = self._markets.get(delta.instrument_id)
+        market = self._find(delta.instrument_id)
         return market.gate.on_checked(delta) if market is not None else ()
 
     def _on_broken(self, event: SequenceBroken) -> Sequence[MarketOutput]:
         out: list[MarketOutput] = []
         ids = (event.expected_id, event.received_id)
         for name in event.instrument_ids:
-            market = self._markets.get(name)
+            market = self._find(name)
             if market is not None:
                 market.builder.interrupt()
                 out.extend(market.gate.broken(event.ts_recv_ns, event.reason, *ids))
         return out
 
     def _on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
-        market = self._markets.get(event.instrument_id)
+        market = self._find(event.instrument_id)
         return market.on_canceled(event) if market is not None else ()
 
     def _on_clock(self, sample: ClockSample) -> Sequence[MarketOutput]:
@@ -409,7 +415,7 @@ class MarketState:
         return ()
 
     def _on_reference(self, event: ReferenceEvent) -> Sequence[MarketOutput]:
-        market = self._markets.get(event.instrument_id)
+        market = self._find(event.instrument_id)
         if market is not None:
             self.references.take(event, market.instrument)
         return ()
@@ -419,13 +425,28 @@ class MarketState:
         if event.instrument_ids is None:
             every = self._markets.values()
             return [market for market in every if market.instrument.venue == event.venue]
-        return [self._markets[name] for name in event.instrument_ids if name in self._markets]
+        return [market for name in event.instrument_ids if (market := self._find(name))]
 
     def _market(self, instrument_id: InstrumentId) -> Followed:
-        market = self._markets.get(instrument_id)
+        market = self._markets.get(instrument_id) or self._open(instrument_id)
         if market is None:
             raise ConfigError(f"unknown instrument {instrument_id!r}")
         return market
+
+    def _find(self, instrument_id: InstrumentId) -> Followed | None:
+        return self._markets.get(instrument_id) or self._open(instrument_id)
+
+    def _open(self, instrument_id: InstrumentId) -> Followed | None:
+        """Begin to follow an instrument that is listed."""
+        instrument = self._listed.get(instrument_id)
+        if instrument is None:
+            return None
+        market = self._markets[instrument_id] = self._made(instrument)
+        return market
+
+    def _made(self, instrument: Instrument) -> Followed:
+        rule = self._rules[instrument.venue]
+        return Followed(instrument, rule, eager=self._eager, history_bars=self._history_bars)
 
 
 def _same_steps(one: Instrument, other: Instrument) -> bool:
