@@ -63,6 +63,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "tapes"
 
     @property
+    def exports(self) -> Path:
+        """Folder of lists exported as CSV."""
+        return self.data / "exports"
+
+    @property
     def reports(self) -> Path:
         """Folder of backtest reports."""
         return self.data / "reports"

@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App
@@ -14,10 +15,12 @@ from textual.types import CSSPathType
 
 from core.model.errors import ClxError, ConfigError
 from tui.desk import Desk
-from tui.keys import KEYS, Key, bindings, key_map
+from tui.keys import KEYS, Key, ScreenName, bindings, key_map
 from tui.palette import ClxCommands
+from tui.screens.live import LiveScreen
 from tui.screens.trade import TradeScreen
 from tui.style import Look, glyphs_wanted, has_few_colours, theme_wanted
+from tui.symbols import Symbols
 from tui.theme import (
     css_variables,
     load_theme,
@@ -29,6 +32,7 @@ from tui.theme import (
 if TYPE_CHECKING:
     from core.model.settings import Settings, TuiSettings
     from link.port import EngineLink
+    from tui.screens.deeds import Deeds
 
 DEFAULT_VARIABLES: Final = dict.fromkeys(
     ("up", "down", "bid", "ask", "own", "position", "warn", "grid", "axis", "muted"), "#808080"
@@ -59,7 +63,7 @@ class ClxApp(App[None]):
 
     CSS_PATH: ClassVar[CSSPathType | None] = "clx.tcss"
     COMMANDS: ClassVar[Any] = {ClxCommands}
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, everywhere=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, None)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012  as declared there
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
@@ -73,6 +77,7 @@ class ClxApp(App[None]):
         load_settings: Callable[[], Settings] | None = None,
         why_no_engine: Callable[[], str] = str,
         starting: bool = False,
+        exports: Path | None = None,
     ) -> None:
         """Prepare; nothing is connected before the first paint.
 
@@ -83,6 +88,7 @@ class ClxApp(App[None]):
             load_settings: Reads all settings after the first paint; ConfigError is shown.
             why_no_engine: Why an engine that was started is gone, empty while it lives.
             starting: An engine was started just now.
+            exports: The folder that lists are exported to.
         """
         self._no_colour = bool(os.environ.get("NO_COLOR"))
         # The framework's own answer to NO_COLOR is greys; the terminal's colours are none at all.
@@ -92,7 +98,9 @@ class ClxApp(App[None]):
         self.key_table: tuple[Key, ...] = KEYS
         self.why_no_engine = why_no_engine
         self.starting = starting
+        self.exports = exports
         self.desk = Desk(link)
+        self.symbols = Symbols(link, lambda work: self.run_worker(work, exit_on_error=False))
         self._load_settings = load_settings
         self._problem = ""
         self.look = self._make_look(self.preferences.theme)
@@ -147,8 +155,7 @@ class ClxApp(App[None]):
         if self.preferences != before:
             self.look = self._make_look(self.preferences.theme)
             self._use_theme()
-            screen = self.trade_screen
-            if screen is not None:
+            for screen in self.live_screens:
                 screen.take_preferences(self.preferences)
 
     def _take_keys(self, overrides: Mapping[str, str]) -> None:
@@ -190,10 +197,9 @@ class ClxApp(App[None]):
         at = names.index(self.look.theme.name) if self.look.theme.name in names else -1
         self.look = self._make_look(names[(at + 1) % len(names)])
         self._use_theme()
-        screen = self.trade_screen
-        if screen is not None:
+        for screen in self.live_screens:
             screen.repaint()
-            screen.notice(f"theme {self.look.theme.name} (tui.theme keeps one)")
+        self.say(f"theme {self.look.theme.name} (tui.theme keeps one)")
 
     # -- what palette, command line and keys share ---------------------------------------------
 
@@ -202,15 +208,55 @@ class ClxApp(App[None]):
         """The main screen, once it is there."""
         return next((s for s in self.screen_stack if isinstance(s, TradeScreen)), None)
 
+    @property
+    def live_screens(self) -> list[LiveScreen]:
+        """The full screens, the uppermost last."""
+        return [screen for screen in self.screen_stack if isinstance(screen, LiveScreen)]
+
+    @property
+    def live_screen(self) -> LiveScreen | None:
+        """The full screen on top; dialogs do not count."""
+        return next(iter(self.live_screens[::-1]), None)
+
+    @property
+    def deeds(self) -> Deeds:
+        """What keys and typed lines set in motion."""
+        screen = self.trade_screen
+        assert screen is not None
+        return screen.deeds
+
+    def show_screen(self, name: ScreenName) -> None:
+        """Turn to a full screen; the trade screen lies below all others."""
+        top = self.live_screen
+        if top is None or name == top.NAME or self.screen is not top:
+            return
+        if top.NAME != "trade":
+            self.pop_screen()
+        if name != "trade":
+            self.push_screen(self._other_screen(name))
+
+    def _other_screen(self, name: ScreenName) -> str:
+        """Make a screen when it is first turned to; the first paint waits for none of them."""
+        if not self.is_screen_installed(name):
+            if name == "markets":
+                from tui.screens.markets import MarketsScreen
+
+                self.install_screen(MarketsScreen(), name)
+            else:
+                from tui.screens.quality import QualityScreen
+
+                self.install_screen(QualityScreen(), name)
+        return name
+
     def say(self, text: str, level: str = "info") -> None:
         """Say something where the eye is."""
-        screen = self.trade_screen
+        screen = self.live_screen
         if screen is not None:
             screen.notice(text, level)
 
     def run_key_action(self, action: str) -> None:
         """Run a key's action as if the key had been pressed."""
-        screen = self.trade_screen
+        screen = self.live_screen
         if screen is not None:
             target: Any = self if action.startswith("app.") else screen
             self.run_worker(self.run_action(action.removeprefix("app."), target))
@@ -236,11 +282,11 @@ class ClxApp(App[None]):
         from core.model.commands import COMMANDS
         from tui.desk import new_order_id
 
-        screen = self.trade_screen
+        screen = self.live_screen
         known = COMMANDS[name].model_fields
         if "client_order_id" in known and name != "cancel_order":
             args.setdefault("client_order_id", new_order_id())
-        focus = screen.focus_id if screen is not None else None
+        focus = screen.target() if screen is not None else None
         if "instrument" in known and focus is not None and known["instrument"].is_required():
             args.setdefault("instrument", focus)
         return args

@@ -5,6 +5,8 @@
     b 0.5 BTC-USDT @64250 post gtc      an order ticket, ready to send
     s 0.5 market                        the same for the instrument on screen
     BTC-USDT 5m    5m    ETH-USDT       what the chart shows
+    ind ema(20) rsi(14)                 indicators of the chosen chart
+    MARKETS  QUALITY                    screens
     POS  ORD  FILLS  DOM  TAPE  LOG     panes
     arm seconds=60    kill flatten      any command, with its fields
     quit    help
@@ -16,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from core.model.errors import ConfigError, did_you_mean
@@ -47,6 +48,13 @@ PANE_WORDS: Final[Mapping[str, PaneName]] = {
     "LOG": "log",
     "RISK": "risk",
 }
+SCREEN_WORDS: Final[Mapping[str, Literal["trade", "markets", "quality"]]] = {
+    "TRADE": "trade",
+    "MKT": "markets",
+    "MARKETS": "markets",
+    "DQ": "quality",
+    "QUALITY": "quality",
+}
 TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
 _CHART_WORDS: Final = frozenset({"GP", "CHART"})
 
@@ -67,6 +75,20 @@ class PaneLine:
 
 
 @dataclass(frozen=True)
+class IndicatorLine:
+    """What the chosen chart draws beside its bars."""
+
+    indicators: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScreenLine:
+    """A screen to show."""
+
+    screen: Literal["trade", "markets", "quality"]
+
+
+@dataclass(frozen=True)
 class CommandLine:
     """A command of the table with its fields as text, to be validated by it."""
 
@@ -81,7 +103,9 @@ class AppLine:
     what: Literal["help", "detach"]
 
 
-Line: TypeAlias = OrderLine | ChartLine | PaneLine | CommandLine | AppLine
+Line: TypeAlias = (
+    OrderLine | ChartLine | IndicatorLine | PaneLine | ScreenLine | CommandLine | AppLine
+)
 
 
 @dataclass(frozen=True)
@@ -89,9 +113,20 @@ class Known:
     """What words may refer to."""
 
     instruments: Collection[InstrumentId] = ()
+    listed: Collection[InstrumentId] = ()
+    """Whatever venues list besides; looked into where `instruments` have no such name."""
     focus: InstrumentId | None = None
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Command name to its field names, in order."""
+
+    def find(self, word: str) -> InstrumentId | None:
+        """Return the instrument a word names.
+
+        Raises:
+            ConfigError: More than one venue lists that symbol.
+        """
+        found = find_instrument(word, self.instruments)
+        return found if found is not None else find_instrument(word, self.listed)
 
 
 def find_instrument(word: str, known: Collection[InstrumentId]) -> InstrumentId | None:
@@ -123,12 +158,15 @@ def parse(text: str, known: Known) -> Line:
         raise ConfigError("nothing typed; try BTC-USDT 5m, b 0.5 @64250, POS or help")
     head = words[0]
     if head.lower() in SIDES:
-        resolve = partial(find_instrument, known=known.instruments)
-        return parse_order(words, resolve, focus=known.focus, known=known.instruments)
+        return parse_order(words, known.find, focus=known.focus, known=known.instruments)
     if head.lower() in ("q", "quit", "exit", "detach"):
         return AppLine("detach")
     if head.lower() in ("help", "?"):
         return AppLine("help")
+    if head.upper() in SCREEN_WORDS and len(words) == 1:
+        return ScreenLine(SCREEN_WORDS[head.upper()])
+    if head.upper() in ("IND", "INDICATORS"):
+        return IndicatorLine(tuple(word.lower() for word in words[1:]))
     if head.upper() in PANE_WORDS and len(words) == 1:
         return PaneLine(PANE_WORDS[head.upper()])
     name = _command_name(head, known.commands)
@@ -144,7 +182,7 @@ def _chart(words: Sequence[str], known: Known) -> ChartLine:
         if word.lower() in TIMEFRAMES:
             timeframe = word.lower()
         elif word.upper() not in _CHART_WORDS:
-            found = find_instrument(word, known.instruments)
+            found = known.find(word)
             if found is None:
                 raise ConfigError(_unknown_word(word, known))
             instrument = found
@@ -152,7 +190,16 @@ def _chart(words: Sequence[str], known: Known) -> ChartLine:
 
 
 def _unknown_word(word: str, known: Known) -> str:
-    choices = [*PANE_WORDS, *TIMEFRAMES, *known.commands, "buy", "sell", "quit", "help"]
+    choices = [
+        *PANE_WORDS,
+        *SCREEN_WORDS,
+        *TIMEFRAMES,
+        *known.commands,
+        "buy",
+        "sell",
+        "quit",
+        "help",
+    ]
     choices += [name.rpartition(".")[0] for name in known.instruments]
     near = did_you_mean(word, choices) or did_you_mean(word.upper(), choices)
     return f"{word!r} is no instrument, timeframe, pane or command{near}"
@@ -193,6 +240,6 @@ def _command(name: str, words: Sequence[str], known: Known) -> CommandLine:
         if key in args:
             raise ConfigError(f"{name}: {key} is given twice")
         if key == "instrument":
-            value = find_instrument(value, known.instruments) or value
+            value = known.find(value) or value
         args[key] = value
     return CommandLine(name, args)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from textual.binding import Binding
 
 from core.model.errors import ConfigError, did_you_mean
 
-Group: TypeAlias = Literal["everywhere", "panes", "chart", "ladder and lists", "trading"]
+Group: TypeAlias = Literal[
+    "everywhere", "panes", "chart", "ladder and lists", "trading", "markets", "data quality"
+]
 """Where a key is listed in the help."""
+ScreenName: TypeAlias = Literal["trade", "markets", "quality"]
+Where: TypeAlias = Literal["any"] | ScreenName
+"""The screen a key belongs to; a key of one screen may mean something else on another."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +39,42 @@ class Key:
     group: Group
     everywhere: bool = False
     """Works above every screen, also while typing."""
+    where: Where = "trade"
+
+    def on(self, screen: ScreenName) -> bool:
+        """Return whether the key works on a screen."""
+        return self.where in ("any", screen)
+
+
+def _any(id: str, keys: str, action: str, title: str, group: Group) -> Key:  # noqa: A002  as the field
+    return Key(id, keys, action, title, group, where="any")
+
+
+def _markets(id: str, keys: str, action: str, title: str) -> Key:  # noqa: A002  as the field
+    return Key(id, keys, action, title, "markets", where="markets")
 
 
 KEYS: Final[tuple[Key, ...]] = (
-    Key("app.command", "colon", "command_line", "command line", "everywhere"),
-    Key("app.palette", "ctrl+p", "app.command_palette", "palette of all commands", "everywhere"),
-    Key("app.find", "slash", "find", "find an instrument", "everywhere"),
-    Key("app.help", "question_mark,f1", "help", "this help", "everywhere"),
-    Key("app.detach", "q,d", "detach", "detach; the engine goes on", "everywhere"),
-    Key("app.kill", "ctrl+k", "app.kill_switch", "kill switch", "everywhere", everywhere=True),
-    Key("app.theme", "T", "next_theme", "next theme", "everywhere"),
-    Key("app.read", "escape", "read_notice", "mark the shown alert as read", "everywhere"),
+    _any("app.command", "colon", "command_line", "command line", "everywhere"),
+    _any("app.palette", "ctrl+p", "app.command_palette", "palette of all commands", "everywhere"),
+    _any("app.find", "slash", "find", "find an instrument; in a list: filter it", "everywhere"),
+    _any("app.symbol", "f", "symbol", "find an instrument of any venue", "everywhere"),
+    _any("app.help", "question_mark,f1", "help", "this help", "everywhere"),
+    _any("app.detach", "q,d", "detach", "detach; the engine goes on", "everywhere"),
+    Key(
+        "app.kill",
+        "ctrl+k",
+        "app.kill_switch",
+        "kill switch",
+        "everywhere",
+        everywhere=True,
+        where="any",
+    ),
+    _any("app.theme", "T", "next_theme", "next theme", "everywhere"),
+    _any("app.read", "escape", "leave", "mark the alert as read; leave the screen", "everywhere"),
+    _any("screen.trade", "t", "screen('trade')", "trade screen", "everywhere"),
+    _any("screen.markets", "m", "screen('markets')", "markets screen", "everywhere"),
+    _any("screen.quality", "Q", "screen('quality')", "data quality screen", "everywhere"),
     Key("pane.next", "tab", "next_pane(1)", "next pane", "panes"),
     Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane", "panes"),
     Key("pane.ladder", "1", "pane('ladder')", "ladder", "panes"),
@@ -68,12 +98,21 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("chart.inspect", "i", "inspect", "crosshair: ← → read bar by bar, esc ends", "chart"),
     Key("chart.more", "plus,equals_sign", "plus", "zoom in; at the ladder: larger size", "chart"),
     Key("chart.less", "minus", "minus", "zoom out; at the ladder: smaller size", "chart"),
-    Key("list.up", "up,k", "cursor(-1)", "cursor up", "ladder and lists"),
-    Key("list.down", "down,j", "cursor(1)", "cursor down", "ladder and lists"),
-    Key("list.far_up", "pageup,ctrl+u", "cursor(-10)", "far up", "ladder and lists"),
-    Key("list.far_down", "pagedown,ctrl+d", "cursor(10)", "far down", "ladder and lists"),
-    Key("list.open", "enter", "open", "open; at an armed ladder: order", "ladder and lists"),
-    Key("list.copy", "y", "copy", "copy the row", "ladder and lists"),
+    Key("chart.picture", "v", "picture(1)", "chart, depth, heatmap in turn", "chart"),
+    Key("chart.layout", "w", "layout(1)", "more charts side by side", "chart"),
+    Key("chart.layout_back", "W", "layout(-1)", "fewer charts", "chart"),
+    Key("chart.next", "n", "next_chart(1)", "next of several charts", "chart"),
+    Key("chart.previous", "N", "next_chart(-1)", "previous of several charts", "chart"),
+    _any("list.up", "up,k", "cursor(-1)", "cursor up", "ladder and lists"),
+    _any("list.down", "down,j", "cursor(1)", "cursor down", "ladder and lists"),
+    _any("list.far_up", "pageup,ctrl+u", "cursor(-10)", "far up", "ladder and lists"),
+    _any("list.far_down", "pagedown,ctrl+d", "cursor(10)", "far down", "ladder and lists"),
+    _any("list.open", "enter", "open", "open; at an armed ladder: order", "ladder and lists"),
+    _any("list.copy", "y", "copy", "copy the row", "ladder and lists"),
+    _any("list.sort", "o", "sort(1)", "sort a list by its next column", "ladder and lists"),
+    _any("list.sort_back", "O", "sort(-1)", "sort by the column before", "ladder and lists"),
+    _any("list.reverse", "r", "reverse", "reverse the order of a list", "ladder and lists"),
+    _any("list.export", "E", "export", "export a list as CSV", "ladder and lists"),
     Key("ladder.centre", "space", "centre", "centre the ladder", "ladder and lists"),
     Key("trade.buy", "b", "ticket('buy')", "buy ticket at the cursor", "trading"),
     Key("trade.sell", "s", "ticket('sell')", "sell ticket at the cursor", "trading"),
@@ -84,21 +123,69 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("trade.close", "Z", "close", "twice: close the position here", "trading"),
     Key("trade.arm", "a", "arm", "arm or disarm this instrument", "trading"),
     Key("strategy.toggle", "e", "toggle_strategy", "enable or disable the strategy", "trading"),
+    _markets("markets.next", "tab,right,l", "next_group(1)", "next group"),
+    _markets("markets.previous", "shift+tab,left,h", "next_group(-1)", "previous group"),
+    _markets("markets.put", "space", "put", "put the instrument into groups, or take it out"),
+    _markets("markets.take", "x,delete", "take", "take the instrument out of this group"),
+    _markets("markets.new", "n", "new_group", "make a group"),
+    _markets("markets.rename", "R", "rename_group", "rename this group"),
+    _markets("markets.drop", "X", "drop_group", "twice: remove this group"),
+    _markets("markets.sort", "s", "sort(1)", "sort by the next column"),
+    Key(
+        "quality.side",
+        "tab,v",
+        "side",
+        "by instrument or by venue",
+        "data quality",
+        where="quality",
+    ),
+    Key("quality.sort", "s", "sort(1)", "sort by the next column", "data quality", where="quality"),
 )
-"""Every key of the main screen; keys inside dialogs are shown in the dialogs."""
+"""Every key of the screens; keys inside dialogs are shown in the dialogs."""
 
-HINTS: Final[Mapping[str, str]] = {
-    "trade.buy": "buy",
-    "trade.sell": "sell",
-    "trade.arm": "arm",
-    "chart.shorter": "",
-    "chart.longer": "frame",
-    "app.command": "command",
-    "app.find": "find",
-    "app.help": "help",
-    "app.kill": "kill",
-    "app.palette": "palette",
-    "ladder.centre": "centre",
+HINTS: Final[Mapping[ScreenName, Mapping[str, str]]] = {
+    "trade": {
+        "trade.buy": "buy",
+        "trade.sell": "sell",
+        "trade.arm": "arm",
+        "chart.shorter": "",
+        "chart.longer": "frame",
+        "screen.markets": "markets",
+        "app.find": "find",
+        "app.command": "command",
+        "app.help": "help",
+        "app.kill": "kill",
+        "chart.picture": "depth",
+        "chart.layout": "charts",
+        "app.palette": "palette",
+        "ladder.centre": "centre",
+    },
+    "markets": {
+        "list.open": "trade",
+        "app.find": "filter",
+        "markets.sort": "",
+        "list.reverse": "sort",
+        "markets.put": "groups",
+        "markets.next": "next group",
+        "app.help": "help",
+        "markets.new": "new",
+        "markets.take": "take out",
+        "list.export": "export",
+        "screen.quality": "quality",
+        "app.command": "command",
+        "app.kill": "kill",
+    },
+    "quality": {
+        "quality.side": "by venue",
+        "quality.sort": "",
+        "list.reverse": "sort",
+        "app.find": "filter",
+        "list.open": "trade",
+        "app.help": "help",
+        "list.export": "export",
+        "screen.markets": "markets",
+        "app.kill": "kill",
+    },
 }
 """What the last line says of keys, most wanted first; a word stands for the keys before it too."""
 
@@ -150,12 +237,12 @@ def show(key: str) -> str:
     return "+".join([*modifiers, _SIGNS.get(name, name)])
 
 
-def hints(table: Iterable[Key]) -> list[tuple[str, str]]:
-    """Return (keys, word) for the last line, with a person's own keys."""
+def hints(table: Iterable[Key], screen: ScreenName = "trade") -> list[tuple[str, str]]:
+    """Return (keys, word) for the last line of a screen, with a person's own keys."""
     first = {key.id: show(key.keys.split(",")[0]) for key in table}
     out: list[tuple[str, str]] = []
     before = ""
-    for name, word in HINTS.items():
+    for name, word in HINTS[screen].items():
         keys = f"{before} {first[name]}".strip()
         before = "" if word else keys
         if word:
@@ -184,12 +271,12 @@ def key_map(overrides: Mapping[str, str]) -> tuple[Key, ...]:
     return table
 
 
-def bindings(table: Iterable[Key], everywhere: bool) -> list[Binding]:
-    """Return Textual bindings, for the app (everywhere) or for the main screen."""
+def bindings(table: Iterable[Key], screen: ScreenName | None) -> list[Binding]:
+    """Return Textual bindings for a screen, or for the app (None): what works everywhere."""
     return [
         Binding(key.keys, key.action, key.title, show=False, id=key.id, priority=key.everywhere)
         for key in table
-        if key.everywhere == everywhere
+        if (key.everywhere if screen is None else key.on(screen) and not key.everywhere)
     ]
 
 
@@ -233,12 +320,16 @@ def _normal_key(name: str, key: str) -> str:
 
 
 def _refuse_clashes(table: Iterable[Key]) -> None:
-    taken: dict[str, str] = {}
-    for entry in table:
-        for key in entry.keys.split(","):
-            if key in taken and taken[key] != entry.id:
-                raise ConfigError(
-                    f"tui.keys: {show(key)} is bound to both {taken[key]} and {entry.id};"
-                    " give one of them another key"
-                )
-            taken[key] = entry.id
+    entries = list(table)
+    for screen in get_args(ScreenName):
+        taken: dict[str, str] = {}
+        for entry in entries:
+            if not entry.on(screen):
+                continue
+            for key in entry.keys.split(","):
+                if key in taken and taken[key] != entry.id:
+                    raise ConfigError(
+                        f"tui.keys: {show(key)} is bound to both {taken[key]} and {entry.id};"
+                        " give one of them another key"
+                    )
+                taken[key] = entry.id

@@ -27,7 +27,10 @@ class ClxCommands(Provider):
         for name, command in COMMANDS.items():
             words = f"{command.title} ({name})"
             yield words, f"{command.help} ({command.tier.value})", partial(app.open_command, name)
+        top = app.live_screen
         for key in app.key_table:
+            if top is not None and not key.on(top.NAME):
+                continue
             run = partial(app.run_key_action, key.action)
             yield f"{key.title} [{show(key.keys.split(',')[0])}]", f"key {key.id}", run
 

@@ -10,6 +10,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.orders import Order
 from link.replica import Replica, Topic
+from tui.arranged import Arranged
 from tui.draw import numbers
 from tui.draw.chart.build import Happenings
 from tui.draw.glyphs import BLOCK
@@ -45,6 +46,7 @@ TOPICS: Final[dict[PaneName, frozenset[Topic]]] = {
 """What must have changed for a pane to be drawn anew."""
 
 SPARK: Final = 12
+_AS_IT_COMES: Final = Arranged()
 
 
 def happenings(replica: Replica, item: Instrument) -> Happenings:
@@ -68,9 +70,23 @@ class Lists:
         self._replica = replica
         self._cursors: dict[PaneName, int] = {}
         self._prices: dict[InstrumentId, deque[float]] = {}
+        self._arranged: dict[PaneName, Arranged] = {}
+
+    def arranged(self, pane: PaneName) -> Arranged:
+        """Return how a pane is arranged."""
+        return self._arranged.get(pane, _AS_IT_COMES)
+
+    def arrange(self, pane: PaneName, arranged: Arranged) -> None:
+        """Arrange a pane anew."""
+        self._arranged[pane] = arranged
 
     def items(self, pane: PaneName) -> Sequence[Any]:
-        """Return a pane's items in the order shown; open orders and newest things first."""
+        """Return a pane's items as they are arranged."""
+        arranged, found = self._arranged.get(pane), self.all_items(pane)
+        return arranged.apply(LISTS[pane], found) if arranged is not None else found
+
+    def all_items(self, pane: PaneName) -> Sequence[Any]:
+        """Return all of a pane's items as they come: open orders and newest things first."""
         replica = self._replica
         match pane:
             case "watchlist":

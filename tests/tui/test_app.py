@@ -189,7 +189,7 @@ async def test_the_palette_reaches_every_command_and_every_key(opened, press):
         for name in cmd.COMMANDS:
             assert any(f"({name})" in text for text in words)
         for key in KEYS:
-            assert any(text.startswith(key.title) for text in words)
+            assert any(text.startswith(key.title) for text in words) == key.on("trade")
 
 
 async def test_every_command_of_the_palette_opens_a_form_or_answers(opened, press, link):
@@ -209,7 +209,7 @@ async def test_the_palette_opens_lists_and_finds_with_signs_in_names(opened, pre
     async with opened() as pilot:
         await press(pilot, "ctrl+p")
         await press(pilot, *"find")
-        await until(pilot, lambda: "find an instrument [/]" in look(pilot))
+        await until(pilot, lambda: "find an instrument of any venue [f]" in look(pilot))
 
 
 def test_help_lists_every_key_and_every_command():

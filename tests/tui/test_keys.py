@@ -1,18 +1,21 @@
 """The key table: no clash, no key a terminal cannot send, overrides checked when loaded."""
 
+from typing import get_args
+
 import pytest
 from fake_link import FakeLink
 
 from core.model.errors import ConfigError
 from tui.app import ClxApp
-from tui.keys import FORBIDDEN, HINTS, KEYS, RESERVED, hints, key_map
+from tui.keys import FORBIDDEN, HINTS, KEYS, RESERVED, ScreenName, hints, key_map
 
 
 def test_ids_are_unique_and_no_key_means_two_things():
     ids = [key.id for key in KEYS]
     assert len(ids) == len(set(ids))
-    keys = [name for key in KEYS for name in key.keys.split(",")]
-    assert len(keys) == len(set(keys))
+    for screen in get_args(ScreenName):
+        keys = [name for key in KEYS if key.on(screen) for name in key.keys.split(",")]
+        assert len(keys) == len(set(keys)), screen
 
 
 def test_no_key_is_one_that_plain_terminals_confuse():
@@ -35,16 +38,22 @@ def test_every_binding_of_every_screen_can_be_sent_by_a_plain_terminal():
 
 
 def test_every_action_of_the_table_exists_on_its_screen():
+    from tui.screens.markets import MarketsScreen
+    from tui.screens.quality import QualityScreen
+
     from tui.screens.trade import TradeScreen
 
-    for key in KEYS:
-        name = key.action.partition("(")[0]
-        owner = ClxApp if name.startswith("app.") else TradeScreen
-        assert hasattr(owner, f"action_{name.removeprefix('app.')}"), key.id
+    for screen in (TradeScreen, MarketsScreen, QualityScreen):
+        for key in KEYS:
+            name = key.action.partition("(")[0]
+            owner = ClxApp if name.startswith("app.") else screen
+            if key.on(screen.NAME):
+                assert hasattr(owner, f"action_{name.removeprefix('app.')}"), (screen, key.id)
 
 
 def test_hints_speak_of_known_keys_and_follow_overrides():
-    assert set(HINTS) <= {key.id for key in KEYS}
+    for screen, named in HINTS.items():
+        assert set(named) <= {key.id for key in KEYS if key.on(screen)}
     assert ("[ ]", "frame") in hints(KEYS)
     assert ("f5", "arm") in hints(key_map({"trade.arm": "f5"}))
 

@@ -35,8 +35,17 @@ class Standing:
     day_pnl: Decimal = Decimal(0)
     slow_fps: float = 0.0
     """The frame rate in force when the terminal cannot follow, else 0."""
+    title: tuple[Run, ...] = ()
+    """What a screen of many instruments says of itself instead of one's price."""
+    feeds: tuple[int, int] = (0, 0)
+    """Instruments whose data is live, and all that are subscribed; said beside a title."""
     flash: int = 0
     """The direction the price moved since it was last drawn, where that is to be seen."""
+
+
+def screen_title(name: str, words: Sequence[str] = ()) -> tuple[Run, ...]:
+    """Return the title of a screen of many instruments."""
+    return ((name, "title"), *((plain(word), "muted") for word in words))
 
 
 def draw_header(now: Standing, width: int, glyphs: Glyphs) -> Row:
@@ -70,6 +79,8 @@ def _kept(runs: list[tuple[int, Run]], room: int) -> list[tuple[int, Run]]:
 
 def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     item, line = now.instrument, now.quote
+    if now.title:
+        return list(now.title)
     if item is None:
         return [("clx", "title")]
     out: list[Run] = [(item.symbol, "title")]
@@ -122,6 +133,11 @@ def _feed(now: Standing) -> Run:
     status = now.status
     if status is not None and status.phase != "running":
         return (f"{clip(plain(status.phase), 26)} ", "warn")
+    if now.title:
+        live, count = now.feeds
+        if live < count:
+            return (f" {count - live} of {count} feeds not live ", "chip_warn")
+        return (f"{count} feeds live ", "muted")
     line = now.quote
     if line is None:
         return ("feed waiting ", "muted")

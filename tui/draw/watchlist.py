@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
@@ -71,28 +72,52 @@ def _data_role(item: Quoted) -> str:
 
 
 def _spread(item: Quoted) -> str:
+    spread = _spread_value(item)
+    return numbers.NOTHING if spread is None else f"{spread:.1f}"
+
+
+def _spread_value(item: Quoted) -> float | None:
     line = item.line
     if line is None or not line.bid_ticks or not line.ask_ticks:
-        return "-"
-    return f"{(line.ask_ticks - line.bid_ticks) / line.ask_ticks * 1e4:.1f}"
+        return None
+    return (line.ask_ticks - line.bid_ticks) / line.ask_ticks * 1e4
 
 
 def _volume(item: Quoted) -> str:
+    volume = _volume_value(item)
+    return numbers.NOTHING if volume is None else numbers.short(float(volume))
+
+
+def _volume_value(item: Quoted) -> Decimal | None:
+    return None if item.line is None else item.line.volume_24h_lots * item.instrument.size_lot
+
+
+def _last_value(item: Quoted) -> Decimal | None:
     line = item.line
-    if line is None:
-        return "-"
-    return numbers.short(float(line.volume_24h_lots * item.instrument.size_lot))
+    if line is None or not line.last_ticks:
+        return None
+    return item.instrument.price(line.last_ticks)
+
+
+def _age_value(item: Quoted) -> int | None:
+    return None if item.line is None else item.line.age_ms
 
 
 WATCHLIST: Table[Quoted] = Table(
     (
-        Column("symbol", lambda q: q.instrument.symbol),
-        Column("last", _last, right=True, role=_change_role),
-        Column("24 h", lambda q: numbers.percent(_change(q)), right=True, role=_change_role),
+        Column("symbol", lambda q: q.instrument.symbol, value=lambda q: q.instrument.id),
+        Column("last", _last, right=True, role=_change_role, value=_last_value),
+        Column(
+            "24 h",
+            lambda q: numbers.percent(_change(q)),
+            right=True,
+            role=_change_role,
+            value=_change,
+        ),
         Column("", lambda q: q.spark, role=_change_role, weight=3),
-        Column("spread bp", _spread, right=True, weight=2),
-        Column("volume", _volume, right=True, weight=1),
-        Column("data", _data, role=_data_role),
+        Column("spread bp", _spread, right=True, weight=2, value=_spread_value),
+        Column("volume", _volume, right=True, weight=1, value=_volume_value),
+        Column("data", _data, role=_data_role, value=_age_value),
     ),
     "the watchlist is empty; / finds an instrument and enter adds it",
 )
@@ -116,9 +141,16 @@ STRATEGIES: Table[StrategyView] = Table(
         Column("state", lambda s: s.state, role=lambda s: _state_role(s.state)),
         Column("on", lambda s: " ".join(n.rpartition(".")[0] for n in s.info.instruments)),
         Column("bars", lambda s: s.info.timeframe.value, weight=2),
-        Column("signals", lambda s: str(s.signals), right=True, weight=1),
-        Column("orders", lambda s: str(s.orders), right=True, weight=1),
-        Column("realised", lambda s: numbers.signed(s.realised_pnl), right=True),
+        Column(
+            "signals", lambda s: str(s.signals), right=True, weight=1, value=lambda s: s.signals
+        ),
+        Column("orders", lambda s: str(s.orders), right=True, weight=1, value=lambda s: s.orders),
+        Column(
+            "realised",
+            lambda s: numbers.signed(s.realised_pnl),
+            right=True,
+            value=lambda s: s.realised_pnl,
+        ),
         Column("last signal", _signal, wide=True),
     ),
     "no strategies; add a [strategies.NAME] table to the settings",
@@ -143,7 +175,9 @@ MODELS: Table[ModelView] = Table(
         Column("model", lambda m: m.info.id),
         Column("state", lambda m: m.info.state, role=lambda m: _model_role(m.info.state)),
         Column("bars", lambda m: m.info.timeframe.value, weight=2),
-        Column("right", _right, right=True),
+        Column(
+            "right", _right, right=True, value=lambda m: m.hits / m.judged if m.judged else None
+        ),
         Column("version", lambda m: m.info.version[:8], weight=3),
         Column("trained on", lambda m: m.info.trained_on, weight=4),
         Column("says", _says, wide=True),

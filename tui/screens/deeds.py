@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any, cast
 from core.model.errors import ConfigError
 from core.model.grammar import OrderLine
 from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
 from core.model.orders import Order
 from core.model.views import StrategyView
 from tui.desk import Reply, new_order_id, order_words, submit_order
 from tui.draw.watchlist import Quoted
-from tui.grammar import AppLine, ChartLine, CommandLine, Known, PaneLine, parse
+from tui.grammar import (
+    AppLine,
+    ChartLine,
+    CommandLine,
+    IndicatorLine,
+    Known,
+    PaneLine,
+    ScreenLine,
+    parse,
+)
 from tui.hand import SideName
 from tui.preview import TicketText, read
 
@@ -36,19 +46,26 @@ class Deeds:
     # -- dialogs -----------------------------------------------------------------------------
 
     def find(self) -> None:
-        """Find an instrument, show it, and watch it when it was not watched."""
+        """Find an instrument of any venue and show it."""
         from tui.screens.find import FindScreen
 
-        screen = self._screen
+        app = self._screen.clx
+        app.symbols.fetch()
 
         def chosen(name: InstrumentId | None) -> None:
-            if name is None:
-                return
-            screen.look_at(name)
-            if name not in screen.replica.watchlist:
-                self._do(screen.clx.desk.watch(name))
+            if name is not None:
+                self.show(name)
 
-        screen.app.push_screen(FindScreen(screen.replica), chosen)
+        app.push_screen(FindScreen(app.symbols, self._screen.replica), chosen)
+
+    def show(self, name: InstrumentId) -> None:
+        """Show an instrument on the trade screen, and watch it when it was not watched."""
+        screen = self._screen
+        screen.clx.show_screen("trade")
+        screen.look_at(name)
+        grouped = {item for group in screen.replica.groups for item in group.instruments}
+        if name not in screen.replica.watchlist and name not in grouped:
+            self.do(screen.clx.desk.watch(name))
 
     def help(self) -> None:
         """Show all keys and commands."""
@@ -58,14 +75,34 @@ class Deeds:
 
     def ticket(self, side: str, line: OrderLine | None = None) -> None:
         """Open a ticket; its price is that of the cursor now, or the typed one."""
-        from tui.screens.ticket import Prefill, TicketScreen
-
         screen = self._screen
         name = line.instrument if line is not None else screen.focus_id
         item = screen.replica.instruments.get(name) if name else None
-        if item is None:
-            screen.notice("no instrument yet: wait for the engine, or / finds one", "warning")
-            return
+        if item is not None:
+            self._open_ticket(item, side, line)
+        elif name is not None:
+            self.do(self._fetch_and_open(name, side, line))
+        else:
+            screen.clx.say("no instrument yet: wait for the engine, or / finds one", "warning")
+
+    async def _fetch_and_open(
+        self, name: InstrumentId, side: str, line: OrderLine | None
+    ) -> Reply | None:
+        from core.model.commands import GetInstruments
+
+        reply = await self._screen.clx.desk.ask(GetInstruments(names=(name,)))
+        if not reply.ok:
+            return reply
+        found: Any = reply.result
+        if not found:
+            return Reply(f"no venue lists {name}", "error")
+        self._open_ticket(found[0], side, line)
+        return None
+
+    def _open_ticket(self, item: Instrument, side: str, line: OrderLine | None) -> None:
+        from tui.screens.ticket import Prefill, TicketScreen
+
+        screen = self._screen
         if line is not None:
             prefill = Prefill(
                 side=line.side.value,
@@ -83,7 +120,7 @@ class Deeds:
             size = screen.hand.preset(screen.replica, view) if view is not None else None
             prefill = Prefill(side=way, size=size or None, price=price)
         ticket = TicketScreen(screen.clx.desk, item, prefill)
-        screen.app.push_screen(ticket, self._say_reply)
+        screen.app.push_screen(ticket, self.say_reply)
 
     # -- orders ------------------------------------------------------------------------------
 
@@ -134,7 +171,7 @@ class Deeds:
             return
         order_id = new_order_id()
         words = f"{side.upper()} {draft.size:f} {item.symbol} @ {draft.price:,f}"
-        self._do(self._quick(order_id, submit_order(order_id, item.id, draft), words))
+        self.do(self._quick(order_id, submit_order(order_id, item.id, draft), words))
 
     async def _quick(self, order_id: str, command: SubmitOrder, words: str) -> Reply:
         reply = await self._screen.clx.desk.ask(command)
@@ -156,7 +193,7 @@ class Deeds:
         if not live:
             screen.notice("no open order under the cursor; 4 lists orders, j and k choose")
         for order in live:
-            self._do(screen.clx.desk.cancel(order.id))
+            self.do(screen.clx.desk.cancel(order.id))
 
     def cancel_all(self) -> None:
         """Cancel all orders of the instrument on screen, pressed twice."""
@@ -169,7 +206,7 @@ class Deeds:
             for order in screen.replica.orders.values()
         )
         if self._twice(f"cancel {name}", f"press again: cancel {count} orders of {name}"):
-            self._do(screen.clx.desk.cancel_all(name))
+            self.do(screen.clx.desk.cancel_all(name))
 
     def close(self) -> None:
         """Close the position in the instrument on screen, pressed twice."""
@@ -181,7 +218,7 @@ class Deeds:
             return
         words = f"press again: close {position.size.normalize():f} {name} at market"
         if self._twice(f"close {name}", words):
-            self._do(screen.clx.desk.close(name))
+            self.do(screen.clx.desk.close(name))
 
     def arm(self) -> None:
         """Arm the instrument, or disarm it."""
@@ -190,7 +227,7 @@ class Deeds:
         if name is None:
             screen.notice("no instrument to arm yet", "warning")
             return
-        self._do(desk.disarm(name) if desk.armed_left_s(name) else desk.arm(name))
+        self.do(desk.disarm(name) if desk.armed_left_s(name) else desk.arm(name))
 
     def toggle_strategy(self) -> None:
         """Enable or disable the chosen strategy; the only one needs no choosing."""
@@ -202,7 +239,7 @@ class Deeds:
         if not isinstance(chosen, StrategyView):
             screen.notice("8 lists strategies; choose one, then e")
             return
-        self._do(screen.clx.desk.toggle_strategy(chosen))
+        self.do(screen.clx.desk.toggle_strategy(chosen))
 
     def copy(self) -> None:
         """Copy the chosen row to the terminal's clipboard."""
@@ -219,31 +256,61 @@ class Deeds:
         """Understand a typed line and do what it says; what is not understood stays said."""
         from core.model.commands import COMMANDS
 
-        screen = self._screen
+        screen, app = self._screen, self._screen.clx
+        top = app.live_screen
         known = Known(
             instruments=tuple(screen.replica.instruments),
-            focus=screen.focus_id,
+            listed=tuple(app.symbols.ids()),
+            focus=top.target() if top is not None else None,
             commands={name: tuple(kind.model_fields) for name, kind in COMMANDS.items()},
         )
         try:
             parsed = parse(text, known)
         except ConfigError as error:
-            screen.notice(str(error), "error")
+            app.say(str(error), "error")
             return
         match parsed:
             case OrderLine():
                 self.ticket(parsed.side.value, parsed)
             case ChartLine():
+                app.show_screen("trade")
                 screen.look_at(parsed.instrument, parsed.timeframe)
+            case IndicatorLine():
+                app.show_screen("trade")
+                self.do(self._indicators(parsed.indicators))
+            case ScreenLine():
+                app.show_screen(parsed.screen)
             case PaneLine():
+                app.show_screen("trade")
                 screen.action_pane(parsed.pane)
             case CommandLine():
                 args = {key: str(value) for key, value in parsed.args.items()}
-                screen.clx.open_command(parsed.name, args)
+                app.open_command(parsed.name, args)
             case AppLine(what="help"):
                 self.help()
             case AppLine():
                 screen.action_detach()
+
+    async def _indicators(self, indicators: tuple[str, ...]) -> Reply | None:
+        """Give the chosen chart indicators, once the engine has understood them."""
+        from core.model.commands import GetChart
+
+        screen = self._screen
+        if screen.focus_id is None:
+            return Reply("no instrument on screen yet", "warning")
+        reply = await screen.clx.desk.ask(
+            GetChart(
+                instrument=screen.focus_id,
+                timeframe=screen.timeframe,
+                bars=1,
+                indicators=indicators,
+            )
+        )
+        if not reply.ok:
+            return reply
+        screen.pictures.show_indicators(indicators)
+        screen.draw_all()
+        return Reply(f"{screen.timeframe.value} chart: {' '.join(indicators) or 'no indicators'}")
 
     # -- within --------------------------------------------------------------------------------
 
@@ -253,14 +320,17 @@ class Deeds:
         self._screen.notice(words, "info")
         return False
 
-    def _do(self, request: Awaitable[Reply]) -> None:
+    def do(self, request: Awaitable[Reply | None]) -> None:
+        """Wait for a request in the background, and say what became of it."""
+
         async def work() -> None:
-            self._say_reply(await request)
+            self.say_reply(await request)
 
-        self._screen.run_worker(work(), exit_on_error=False)
+        self._screen.app.run_worker(work(), exit_on_error=False)
 
-    def _say_reply(self, reply: Reply | None) -> None:
+    def say_reply(self, reply: Reply | None) -> None:
+        """Say what became of a request, if anything is to be said."""
         if reply is None:
             return
         words = reply.text or (order_words(reply.order) if reply.order else "")
-        self._screen.notice(words, reply.level)
+        self._screen.clx.say(words, reply.level)

@@ -14,94 +14,66 @@
 from __future__ import annotations
 
 import textwrap
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Final, cast
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Resize
-from textual.screen import Screen
-from textual.timer import Timer
-from textual.widgets import Input
 
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus, Timeframe
 from core.model.views import View
-from link.replica import Replica, Topic
+from link.replica import Topic
 from tui.draw.ladder import LadderView, draw_ladder
-from tui.draw.status import Standing, draw_header, draw_hints, draw_minds, draw_notice, draw_tabs
+from tui.draw.status import draw_header, draw_minds, draw_tabs
 from tui.draw.tables import draw_table
 from tui.draw.tape import draw_tape
 from tui.draw.watchlist import WATCHLIST
 from tui.grammar import PaneName
 from tui.hand import Hand
-from tui.keys import KEYS, bindings, hints
-from tui.pace import Pace
+from tui.keys import KEYS, ScreenName, bindings
 from tui.panes import ALL, LISTS, TOPICS, Lists, happenings
-from tui.safety import Twice
 from tui.screens.deeds import Deeds
-from tui.screens.layout import WIDE, arrange
-from tui.widgets.chart import ChartWidget
-from tui.widgets.fields import Words
+from tui.screens.layout import arrange
+from tui.screens.live import LiveScreen, ShownList
+from tui.widgets.pictures import Pictures, Plan
 from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
-    from tui.app import ClxApp, Preferences
+    from tui.app import Preferences
 
-_CHART_TOPICS: Final = frozenset({"chart", "orders", "fills", "signals", "positions", "models"})
-_NOTICE_S: Final = 4.0
-_SLOW_S: Final = 0.5
-"""What changes with time alone is drawn this often."""
 _SPARK_S: Final = 5.0
 _BOOK_S: Final = 0.15
 """Levels of the book are drawn no more often: nobody reads sizes faster, and rows cost bytes."""
 
 
-class TradeScreen(Screen[None]):
+class TradeScreen(LiveScreen):
     """Everything about one instrument, and the lists."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, everywhere=False)]
-    AUTO_FOCUS: ClassVar[str | None] = ""
-    """Keys belong to the screen until a field is opened."""
+    NAME: ClassVar[ScreenName] = "trade"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, "trade")]
 
     def __init__(self) -> None:
         super().__init__()
-        app = self.clx
-        self.replica: Replica = app.link.replica
+        preferences = self.clx.preferences
         self.lists = Lists(self.replica)
         self.hand = Hand()
-        self.twice = Twice()
         self.pane: PaneName = "ladder"
         self.list_pane: PaneName = "orders"
         self.focus_id: InstrumentId | None = None
-        self.timeframe = Timeframe(app.preferences.timeframe)
-        self.pace = Pace(app.preferences.fps)
+        self.pictures = Pictures(Timeframe(preferences.timeframe), preferences.indicators)
         self.deeds = Deeds(self)
-        self._sent_view: View | None = None
-        self._notice: tuple[str, str, float] | None = None
-        self._alerts_seen = 0
-        self._slow_due = 0.0
         self._spark_due = 0.0
         self._book_due = 0.0
         self._book_waits = False
         self._price_drawn: tuple[InstrumentId | None, int] = (None, 0)
-        self._last_state = ""
-        self._timer: Timer | None = None
 
-    @property
-    def clx(self) -> ClxApp:
-        """The app, by its own type."""
-        return cast("ClxApp", self.app)
-
-    def compose(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         """All widgets; which are seen depends on the size."""
-        yield RowsWidget(id="header")
         with Horizontal(id="top"):
-            yield ChartWidget(id="chart")
+            yield self.pictures
             with Vertical(id="side"):
                 with Horizontal(id="book"):
                     yield RowsWidget(id="ladder")
@@ -111,92 +83,48 @@ class TradeScreen(Screen[None]):
         with Horizontal(id="bottom"):
             yield RowsWidget(id="list")
             yield RowsWidget(id="watch")
-        yield RowsWidget(id="foot")
-        yield Input(id="line", placeholder="b 0.5 BTC-USDT @64250 post   BTC-USDT 5m   POS   help")
-        yield Words(
-            "clx needs 60 x 16 cells at least; make the window larger", field_id="too-small"
-        )
-
-    def on_mount(self) -> None:
-        """Start the one timer of this screen."""
-        self._restart_timer()
-        self._lay_out()
-
-    def on_screen_suspend(self) -> None:
-        """Dialogs leave the market moving; the pause they make is no slow terminal."""
-        self.pace.forget()
-
-    def _restart_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_interval(1 / self.pace.fps, self._tick)
 
     # -- layout ----------------------------------------------------------------------------
 
-    @on(Resize)
-    def _resized(self) -> None:
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        width, height = self.size
-        if not width:
-            return
+    def divide(self, width: int, height: int) -> None:
+        """Show and hide parts by size and chosen pane."""
         parts = arrange(width, height, self.pane)
-        self._set("#too-small", parts.too_small)
-        self._set("#side", parts.side > 0, width=parts.side)
-        self._set("#tape", parts.tape > 0, width=parts.tape)
-        self._set("#ladder", parts.ladder)
-        self._set("#minds", parts.minds > 0, height=parts.minds)
-        self._set("#bottom", parts.bottom > 0, height=parts.bottom)
-        self._set("#watch", parts.watch > 0, width=parts.watch)
-        self.call_after_refresh(self.draw_all)
-
-    def _set(self, selector: str, shown: bool, width: int = 0, height: int = 0) -> None:
-        styles = self.query_one(selector).styles
-        styles.display = "block" if shown else "none"
-        if width:
-            styles.width = width
-        if height:
-            styles.height = height
+        self.show_part("#side", parts.side > 0, width=parts.side)
+        self.show_part("#tape", parts.tape > 0, width=parts.tape)
+        self.show_part("#ladder", parts.ladder)
+        self.show_part("#minds", parts.minds > 0, height=parts.minds)
+        self.show_part("#bottom", parts.bottom > 0, height=parts.bottom)
+        self.show_part("#watch", parts.watch > 0, width=parts.watch)
+        self.call_after_refresh(self.pictures.place)
 
     # -- the tick --------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        if self.pace.tick(time.monotonic()):
-            self._restart_timer()
-        self.draw(self.replica.take_dirty())
+    def target(self) -> InstrumentId | None:
+        """Return what is looked at."""
+        return self.focus_id
 
-    def draw_all(self) -> None:
-        """Draw everything anew."""
-        self.draw(set(self.replica.take_dirty()) | {"chart", "all"})
-
-    def draw(self, dirty: set[Topic]) -> None:
-        """Draw what changed, in one batch."""
-        now = time.monotonic()
-        everything = "all" in dirty
-        if self.clx.link.state != self._last_state:
-            # Nothing may look live a frame longer than it is.
-            dirty = dirty | {"status", "chart"}
-        slow = now >= self._slow_due or self.clx.link.state != self._last_state
-        if slow:
-            self._slow_due = now + _SLOW_S
-            self._last_state = self.clx.link.state
+    def before_draw(self, now: float) -> None:
+        """Follow the focus, and note prices for the sparklines."""
         if now >= self._spark_due:
             self._spark_due = now + _SPARK_S
             self.lists.sample()
         self._follow_focus()
-        self._watch()
-        with self.app.batch_update():
-            self._draw_chart(dirty)
-            self._draw_book(dirty, everything, now)
-            self._draw_lists(dirty, everything, slow)
-            if slow or everything or dirty & {"status", "alerts"}:
-                self._draw_words(now)
+
+    def draw_body(self, dirty: set[Topic], everything: bool, slow: bool, now: float) -> None:
+        """Draw what changed of chart, book and lists."""
+        self._draw_pictures(dirty)
+        self._draw_book(dirty, everything, now)
+        self._draw_lists(dirty, everything, slow)
 
     @property
     def instrument(self) -> Instrument | None:
         """What is looked at."""
         return self.replica.instruments.get(self.focus_id) if self.focus_id else None
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """The bars of the chosen chart."""
+        return self.pictures.plan.timeframe
 
     @property
     def trusted(self) -> bool:
@@ -212,70 +140,51 @@ class TradeScreen(Screen[None]):
         if self.instrument is not None:
             self.hand.follow(self.instrument)
 
-    def _watch(self) -> None:
+    def wanted_view(self) -> View | None:
+        """Return the chart, book and lines that are looked at."""
         if self.focus_id is None:
-            return
-        width = self.query_one("#chart", ChartWidget).size.width
+            return None
+        pictures = self.pictures
         height = self.query_one("#ladder", RowsWidget).size.height
-        view = View(
+        return View(
             focus=self.focus_id,
-            timeframe=self.timeframe,
-            bars=max(300, min(2000, width * 3)),
+            timeframe=pictures.plans[0].timeframe,
+            bars=max(300, min(2000, pictures.size.width * 3)),
             depth=max(10, min(100, height)),
             tape=True,
             quotes=self.replica.watchlist,
-            indicators=self.clx.preferences.indicators,
+            indicators=pictures.plans[0].indicators,
             fps=self.pace.fps,
+            charts=pictures.wishes,
         )
-        if view != self._sent_view:
-            self._sent_view = view
-            self.clx.link.watch(view)
 
     # -- drawing ---------------------------------------------------------------------------
 
-    def _draw_chart(self, dirty: set[Topic]) -> None:
-        widget = self.query_one("#chart", ChartWidget)
-        chart, item = self.replica.chart, self.instrument
-        here = chart is not None and chart.instrument_id == self.focus_id
-        if chart is None or item is None or not here or chart.timeframe is not self.timeframe:
-            widget.show_message(self.timeframe, *self._why_no_chart())
-            return
-        if not chart.bars.ts_open_ns and self.replica.forming is None:
-            words = (
-                "loading history…" if chart.loading else "no bars yet; the first trade makes one"
-            )
-            widget.show_message(self.timeframe, words)
-            return
-        if widget.view is None or dirty & _CHART_TOPICS:
-            widget.show_chart(
-                chart,
-                self.replica.forming,
-                item,
-                happenings(self.replica, item),
-                trusted=self.trusted,
-            )
-        elif "forming" in dirty or widget.view.trusted != self.trusted:
-            widget.show_forming(self.replica.forming, trusted=self.trusted)
-
-    @property
-    def _starting(self) -> bool:
-        """Whether an engine was started just now and lives, but does not answer yet."""
-        app = self.clx
-        return app.starting and self.replica.status is None and not app.why_no_engine()
+    def _draw_pictures(self, dirty: set[Topic]) -> None:
+        item = self.instrument
+        self.pictures.draw(
+            self.replica,
+            item,
+            dirty,
+            happenings(self.replica, item) if item is not None else None,
+            self._why_no_chart(),
+            trusted=self.trusted,
+        )
 
     def _why_no_chart(self) -> tuple[str, ...]:
+        """Return what to say where there is no chart; empty while it is only on its way."""
         app, status = self.clx, self.replica.status
         if app.link.state != "up":
-            if self._starting:
+            if self.engine_starting:
                 return ("starting the engine…",)
             why = app.why_no_engine() or app.link.reason
-            room = max(20, self.query_one("#chart").size.width - 4)
+            room = max(20, self.pictures.size.width - 4)
             return ("no engine yet; trying again…", *textwrap.wrap(why, room))
         if status is not None and status.phase != "running":
             return (status.phase,)
         if self.focus_id is None:
             return ("the watchlist is empty; / finds an instrument",)
-        return ("loading…",)
+        return ()
 
     def _draw_book(self, dirty: set[Topic], everything: bool, now: float) -> None:
         item = self.instrument
@@ -319,7 +228,7 @@ class TradeScreen(Screen[None]):
         widget = self.query_one("#list", RowsWidget)
         pane = self.list_pane
         if everything or dirty & TOPICS[pane] or (slow and pane == "watchlist"):
-            active = self.pane == pane
+            active, arranged = self.pane == pane, self.lists.arranged(pane)
             rows = draw_table(
                 LISTS[pane],
                 self.lists.items(pane),
@@ -327,6 +236,8 @@ class TradeScreen(Screen[None]):
                 widget.size.width,
                 widget.size.height,
                 widget.look.glyphs,
+                arranged.sign,
+                f"no {pane} with {arranged.words!r}; / changes it" if arranged.words else "",
             )
             widget.show(rows)
         watch = self.query_one("#watch", RowsWidget)
@@ -339,18 +250,14 @@ class TradeScreen(Screen[None]):
             models, strategies = self.replica.models.values(), self.replica.strategies.values()
             minds.show(draw_minds(list(models), list(strategies), *minds.size, minds.look.glyphs))
 
-    def _draw_words(self, now: float) -> None:
+    def draw_words(self) -> None:
+        """Draw the first line and the tabs."""
         header = self.query_one("#header", RowsWidget)
         glyphs, replica = header.look.glyphs, self.replica
-        standing = Standing(
+        standing = replace(
+            self.standing(),
             instrument=self.instrument,
             quote=replica.quotes.get(self.focus_id) if self.focus_id else None,
-            status=replica.status,
-            link="starting" if self._starting else self.clx.link.state,
-            reason=self.clx.link.reason,
-            armed_s=self.clx.desk.armed_left_s(self.focus_id),
-            day_pnl=replica.day_pnl,
-            slow_fps=self.pace.fps if self.pace.slow else 0.0,
             flash=self._price_moved(),
         )
         header.show([draw_header(standing, self.size.width, glyphs)])
@@ -358,8 +265,6 @@ class TradeScreen(Screen[None]):
         names = [(name, self.lists.count(name)) for name in ALL]
         equity = f"equity {replica.equity:,.2f}" if replica.equity else ""
         tabs.show([draw_tabs(names, self.pane, equity, self.size.width, glyphs)])
-        self._note_alerts(now)
-        self._draw_foot(now)
 
     def _price_moved(self) -> int:
         """Return which way the price went since the last call, 0 where it is not to flash."""
@@ -370,55 +275,15 @@ class TradeScreen(Screen[None]):
             return 0
         return (now[1] > before[1]) - (now[1] < before[1])
 
-    def _note_alerts(self, now: float) -> None:
-        alerts = self.replica.alerts
-        newest = alerts[-1].ts_ns if alerts else 0
-        if newest > self._alerts_seen:
-            first, self._alerts_seen = self._alerts_seen == 0, newest
-            alert = alerts[-1]
-            if not first and alert.level != "info":
-                self.notice(f"{alert.source}: {alert.text}", alert.level)
-
-    def _draw_foot(self, now: float) -> None:
-        notice = self._notice
-        if notice is not None and notice[2] and now > notice[2]:
-            notice = self._notice = None
-        if notice is None and self.clx.link.state != "up" and self.replica.status is not None:
-            why = self.clx.why_no_engine() or self.clx.link.reason
-            notice = (f"link down: {why}; what is shown is old. Trying again…", "warn", now)
-        foot = self.query_one("#foot", RowsWidget)
-        if notice is None:
-            leave = "q detaches; the engine goes on" if self.size.width >= WIDE else "q detach"
-            rows = [draw_hints(hints(self.clx.key_table), leave, self.size.width)]
-        else:
-            tail = "" if notice[2] else "   (esc: read)"
-            rows = draw_notice(notice[0] + tail, notice[1], self.size.width)
-        height = foot.styles.height
-        if height is None or height.value != len(rows):
-            foot.styles.height = len(rows)
-        foot.show(rows)
-
-    def notice(self, text: str, level: str = "info") -> None:
-        """Say something in the last line; warnings and errors stay until read."""
-        until = time.monotonic() + _NOTICE_S if level == "info" else 0.0
-        role = {"info": "text", "warning": "warn", "error": "warn"}.get(level, "text")
-        self._notice = (text, role, until)
-        if self.is_mounted:
-            self._draw_foot(time.monotonic())
-
     def repaint(self) -> None:
         """Paint everything anew, after a change of theme."""
-        for widget in self.query(RowsWidget):
-            widget.repaint()
-        self.query_one("#chart", ChartWidget).view = None
-        self.draw_all()
+        self.pictures.forget()
+        super().repaint()
 
     def take_preferences(self, preferences: Preferences) -> None:
         """Follow changed settings."""
-        self.timeframe = Timeframe(preferences.timeframe)
-        self.pace = Pace(preferences.fps)
-        self._restart_timer()
-        self.repaint()
+        self.pictures.plans[0] = Plan(Timeframe(preferences.timeframe), preferences.indicators)
+        super().take_preferences(preferences)
 
     # -- looking around ----------------------------------------------------------------------
 
@@ -427,9 +292,8 @@ class TradeScreen(Screen[None]):
         if name is not None:
             self.focus_id = name
         if timeframe is not None:
-            self.timeframe = Timeframe(timeframe)
-        chart = self.query_one("#chart", ChartWidget)
-        chart.set_zoom(replace(chart.zoom, offset=0, crosshair=None))
+            self.pictures.show_frame(Timeframe(timeframe))
+        self.pictures.reset_zoom(every=name is not None)
         self.draw_all()
 
     def action_pane(self, name: PaneName) -> None:
@@ -439,7 +303,7 @@ class TradeScreen(Screen[None]):
             self.list_pane = name
         if name != "ladder":
             self.hand.release()
-        self._lay_out()
+        self.lay_out()
 
     def action_next_pane(self, by: int) -> None:
         """Turn to the next or previous pane."""
@@ -453,14 +317,14 @@ class TradeScreen(Screen[None]):
 
     def action_pan(self, by: int) -> None:
         """Scroll the chart in time, or move its crosshair."""
-        chart = self.query_one("#chart", ChartWidget)
-        count = len(self.replica.chart.bars.ts_open_ns) if self.replica.chart else 0
+        chart = self.pictures.chosen
+        count = chart.view.count if chart.view is not None else 0
         offset = max(0, min(max(0, count - 5), chart.zoom.offset - chart.step(by)))
         self._zoom(offset=offset)
 
     def action_inspect(self) -> None:
         """Show or hide the crosshair."""
-        self.query_one("#chart", ChartWidget).inspect()
+        self.pictures.chosen.inspect()
 
     def action_latest(self) -> None:
         """Show the newest bar."""
@@ -480,12 +344,12 @@ class TradeScreen(Screen[None]):
             size = self.hand.resize(self.replica, view, larger=by > 0)
             self.notice(f"size {size:f} {view.instrument.base}")
             return
-        self._zoom(pitch=self.query_one("#chart", ChartWidget).zoom.pitch + by)
+        self._zoom(pitch=self.pictures.chosen.zoom.pitch + by)
 
     def _zoom(self, **changes: int) -> None:
-        chart = self.query_one("#chart", ChartWidget)
+        chart = self.pictures.chosen
         chart.set_zoom(replace(chart.zoom, **changes))  # type: ignore[arg-type]  # int fields only
-        self.draw({"chart"})
+        self.draw({"chart", "charts"})
 
     def ladder_view(self) -> LadderView | None:
         """Return what the ladder shows now."""
@@ -508,60 +372,57 @@ class TradeScreen(Screen[None]):
         self.hand.release()
         self.draw_ladder_now()
 
-    def action_read_notice(self) -> None:
-        """Put the notice away, and the ladder's cursor."""
-        self._notice = None
-        self.query_one("#chart", ChartWidget).cross_off()
-        self.hand.release()
-        self.draw_ladder_now()
-        self._draw_foot(time.monotonic())
+    def action_leave(self) -> None:
+        """Close the line, else put the notice away, and cursors."""
+        if not self.typing:
+            self.pictures.cross_off()
+            self.hand.release()
+            self.draw_ladder_now()
+        super().action_leave()
 
-    # -- words -------------------------------------------------------------------------------
+    def action_picture(self, by: int) -> None:
+        """Turn from chart to depth to heatmap."""
+        self.pictures.step_picture(by)
+        self.draw_all()
 
-    def action_command_line(self) -> None:
-        """Open the command line."""
-        line = self.query_one("#line", Input)
-        line.value = ""
-        line.add_class("open")
-        self.query_one("#foot").add_class("hidden")
-        line.focus()
+    def action_layout(self, by: int) -> None:
+        """Take the next layout of charts."""
+        wanted = self.pictures.step_layout(by)
+        words = wanted.name
+        if self.pictures.arrangement != wanted:
+            words += "; one at a time here, n turns to the next"
+        self.notice(words)
+        self.call_after_refresh(self.draw_all)
 
-    def close_line(self) -> None:
-        """Close the command line."""
-        self.query_one("#line", Input).remove_class("open")
-        self.query_one("#foot").remove_class("hidden")
-        self.set_focus(None)
-
-    @on(Input.Submitted, "#line")
-    def _entered(self, event: Input.Submitted) -> None:
-        self.close_line()
-        if event.value.strip():
-            self.deeds.line(event.value)
-
-    def key_escape(self) -> None:
-        """Leave the command line."""
-        if self.query_one("#line", Input).has_focus:
-            self.close_line()
-        else:
-            self.action_read_notice()
+    def action_next_chart(self, by: int) -> None:
+        """Choose the next of several charts."""
+        if len(self.pictures.plans) == 1:
+            self.notice("only one chart; w shows more")
+            return
+        self.pictures.step_active(by)
+        self.draw_all()
 
     # -- deeds: each is one call on the object that knows how ---------------------------------
 
     def action_find(self) -> None:
-        """Find an instrument."""
-        self.deeds.find()
+        """Filter the list under the cursor; elsewhere find an instrument."""
+        if self.pane in LISTS and self.pane != "watchlist":
+            self.action_filter()
+        else:
+            self.deeds.find()
 
-    def action_help(self) -> None:
-        """Show all keys and commands."""
-        self.deeds.help()
-
-    def action_detach(self) -> None:
-        """Leave; the engine goes on."""
-        self.app.exit(message="detached; the engine goes on (clx attaches again)")
-
-    def action_next_theme(self) -> None:
-        """Take the next theme."""
-        self.clx.next_theme()
+    def shown_list(self) -> ShownList | None:
+        """Return the list of the chosen pane."""
+        pane = self.pane
+        if pane not in LISTS:
+            return None
+        return ShownList(
+            name=pane,
+            table=LISTS[pane],
+            items=self.lists.items(pane),
+            arranged=self.lists.arranged(pane),
+            arrange=lambda arranged: self.lists.arrange(pane, arranged),
+        )
 
     def action_open(self) -> None:
         """Open what the cursor is on."""

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Click
+from textual.message import Message
 
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Timeframe
 from core.model.views import Chart
 from tui.draw.chart.axis import axis_width, draw_axis
 from tui.draw.chart.build import Happenings, Zoom, build_view, with_crosshair, with_forming
-from tui.draw.chart.candles import draw_head, draw_history, draw_live, draw_message
+from tui.draw.chart.candles import ALONE, Heading, draw_head, draw_history, draw_live, draw_message
 from tui.draw.chart.view import MAX_PITCH, ChartView
 from tui.widgets.rows import RowsWidget
 
 
 class ChartWidget(Vertical):
     """Draws a chart; told what changed, it repaints only that."""
+
+    @dataclass
+    class Crossed(Message):
+        """A person put the crosshair at a moment, or took it away (None)."""
+
+        chart: ChartWidget
+        ts_ns: int | None
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
@@ -29,6 +37,8 @@ class ChartWidget(Vertical):
         self.axis = RowsWidget(id="chart-axis")
         self.zoom = Zoom()
         self.view: ChartView | None = None
+        self.heading: Heading = ALONE
+        """What the line above says of this chart among others."""
         self._axis_width = 12
 
     def compose(self) -> ComposeResult:
@@ -45,7 +55,7 @@ class ChartWidget(Vertical):
         width, height = self.size.width, max(0, self.size.height - 1)
         self._widths(0, 0)
         self.history.show(draw_message(width, height, lines))
-        self.head.show([draw_head(None, timeframe, width, self.history.look.glyphs)])
+        self.head.show([draw_head(None, timeframe, width, self.history.look.glyphs, self.heading)])
 
     def show_chart(
         self,
@@ -111,6 +121,12 @@ class ChartWidget(Vertical):
         if self.zoom.crosshair is not None:
             self._cross(None)
 
+    def cross_at(self, ts_ns: int | None) -> None:
+        """Follow the crosshair of another chart, without telling anybody."""
+        at = None if ts_ns is None else (ts_ns, -1)
+        if self.zoom.crosshair != at:
+            self._place(at)
+
     def step(self, by: int) -> int:
         """Move the crosshair by bars; return how many the chart must scroll to keep it in sight.
 
@@ -142,6 +158,10 @@ class ChartWidget(Vertical):
             self._cross((view.bars.ts_open_ns[index], spot.y))
 
     def _cross(self, at: tuple[int, int] | None) -> None:
+        self._place(at)
+        self.post_message(self.Crossed(self, at[0] if at is not None else None))
+
+    def _place(self, at: tuple[int, int] | None) -> None:
         self.zoom = replace(self.zoom, crosshair=at)
         if self.view is not None:
             self.view = with_crosshair(self.view, at)
@@ -151,7 +171,8 @@ class ChartWidget(Vertical):
     def _show_live(self, view: ChartView) -> None:
         self.live.show(draw_live(view))
         self.axis.show(draw_axis(view, self._axis_width))
-        self.head.show([draw_head(view, view.timeframe, self.size.width, view.glyphs)])
+        width = self.size.width
+        self.head.show([draw_head(view, view.timeframe, width, view.glyphs, self.heading)])
 
     def _widths(self, live: int, axis: int) -> None:
         for widget, width in ((self.live, live), (self.axis, axis)):

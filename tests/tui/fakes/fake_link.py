@@ -15,6 +15,7 @@ from fake_market import (
     Market,
     ema,
     instruments,
+    listing,
     order,
     prediction,
     snapshot,
@@ -41,6 +42,7 @@ from core.model.views import (
 )
 from link.replica import Replica
 
+BACKGROUND = (cmd.GetListing, cmd.GetSparks, cmd.GetQuality)
 Answer = Callable[[cmd.Command], Any]
 
 
@@ -93,8 +95,12 @@ class FakeLink:
 
     @property
     def sent(self) -> list[cmd.Command]:
-        """Requests other than dry runs."""
-        return [item for item in self.requests if not getattr(item, "dry_run", False)]
+        """Requests other than dry runs and what screens ask for by themselves."""
+        return [
+            item
+            for item in self.requests
+            if not getattr(item, "dry_run", False) and not isinstance(item, BACKGROUND)
+        ]
 
     async def request(self, command: cmd.Command, timeout_s: float = 10.0) -> Any:
         """Record, then answer."""
@@ -214,6 +220,12 @@ class FakeLink:
                 return view
             case cmd.ClosePosition():
                 return cmd.OrderReport(order=order(command.client_order_id, Side.SELL, None))
+            case cmd.GetListing():
+                return listing(self.replica)
+            case cmd.GetInstruments():
+                return tuple(
+                    item for item in instruments() if item.id in (command.names or (item.id,))
+                )
             case cmd.GetBalances():
                 return self.replica.balances
             case _:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.model.accounts import Balance, LimitUse, RiskState
+from core.model.commands import ListedSymbols
 from core.model.ids import (
     ClientOrderId,
     ExecutionId,
@@ -19,7 +20,7 @@ from core.model.ids import (
     VenueName,
     VenueOrderId,
 )
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import FeedStatus, FormingBar, Side, Timeframe
 from core.model.orders import Order, OrderFilled, OrderIntent, OrderState, OrderType
 from core.model.signals import ModelInfo, Prediction, StrategyInfo
@@ -251,6 +252,25 @@ def snapshot(**changes: Any) -> EngineSnapshot:
         alerts=(),
     )
     return msgspec.structs.replace(base, **changes)
+
+
+def listing(replica: Any) -> tuple[ListedSymbols, ...]:
+    """What venues list: the instruments known, and some of other venues."""
+    known = sorted(item.symbol for item in replica.instruments.values())
+    return (
+        ListedSymbols(
+            venue=BINANCE, kind=InstrumentKind.SPOT, trading=True, symbols=" ".join(known)
+        ),
+        ListedSymbols(
+            venue=VenueName("bybit"),
+            kind=InstrumentKind.PERPETUAL,
+            trading=True,
+            symbols="ADA-USDT-PERP BTC-USDT-PERP ETH-USDT-PERP",
+        ),
+        ListedSymbols(
+            venue=VenueName("kraken"), kind=InstrumentKind.SPOT, trading=False, symbols="LUNA-USD"
+        ),
+    )
 
 
 def strategy(**changes: Any) -> StrategyView:

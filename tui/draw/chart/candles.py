@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.model.market import Timeframe
 from tui.draw import numbers
@@ -16,6 +16,20 @@ from tui.draw.runs import Grid, Row, Run, plain
 
 _ROOMY: Final = 62
 """From this width on the timeframes stand wide apart."""
+
+
+class Heading(NamedTuple):
+    """What the line above a chart says of it among others."""
+
+    alone: bool = True
+    """The only one seen: all timeframes are offered."""
+    chosen: bool = False
+    """The one that keys act on, of several seen."""
+    label: str = ""
+    """Which of several it is, where only one is seen."""
+
+
+ALONE: Final = Heading()
 
 
 def draw_columns(view: ChartView, x0: int, x1: int) -> list[Row]:
@@ -49,19 +63,30 @@ def draw_message(width: int, height: int, lines: Sequence[str]) -> list[Row]:
     return grid.rows()
 
 
-def draw_head(view: ChartView | None, timeframe: Timeframe, width: int, glyphs: Glyphs) -> Row:
+def draw_head(
+    view: ChartView | None,
+    timeframe: Timeframe,
+    width: int,
+    glyphs: Glyphs,
+    heading: Heading = ALONE,
+) -> Row:
     """Draw the line above a chart: timeframes, then the bar under the crosshair or the legend."""
     grid = Grid(width, 1)
     x, tight = 1, width < _ROOMY
+    if heading.chosen:
+        grid.put(0, 0, glyphs.pointer, "accent")
     # Under a crosshair its figures are what is wanted.
     reading = view is not None and view.crosshair is not None
-    for frame in [timeframe] if reading else Timeframe:
+    for frame in [timeframe] if reading or not heading.alone else Timeframe:
         chosen = frame is timeframe
         text = f"[{frame.value}]" if chosen else frame.value if tight else f" {frame.value} "
         if x + len(text) > width:
             break
         grid.put(x, 0, text, "title" if chosen else "muted")
         x += len(text) + tight
+    if heading.label:
+        grid.put(x, 0, f" {heading.label} ", "accent")
+        x += len(heading.label) + 2
     if view is None:
         return grid.row(0)
     x += 1 if reading else 2
