@@ -58,7 +58,7 @@ def test_trades_put_as_they_come_fill_the_newest_block(
     assert market.upkeep.series()[0].blocks == 3
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     pages=st.lists(
         st.tuples(st.integers(0, 30_000), st.integers(1, 20_000)), min_size=1, max_size=6
