@@ -33,6 +33,11 @@ def test_the_terminal_face_paints_before_it_loads_numpy_or_pydantic() -> None:
     assert not loaded & {"numpy", "pydantic", "plotext"}
 
 
+def test_the_way_to_the_first_paint_leads_past_click_and_toml() -> None:
+    loaded = loaded_by("import clx.cli.entry, clx.cli.opening, clx.spawn, link.client")
+    assert not loaded & {"click", "tomllib", "importlib.metadata", "rich"}
+
+
 def test_help_loads_nothing_but_click() -> None:
     loaded = loaded_by(
         "from clx.cli.verbs import cli\n"
