@@ -211,10 +211,10 @@ def _ours(traffic: Traffic) -> tuple[float, tuple[float, float]]:
     for event in decode("http", 0, start_ns, IMAGE_URL, traffic.image):
         apply(event)
 
-    frames = [(data, start_ns + n * 20_000_000) for n, data in enumerate(traffic.frames)]
+    frames = traffic.frames
 
     def loop() -> None:
-        for data, now_ns in frames:
+        for now_ns, data in enumerate(frames, start_ns):
             for event in decode("recv", 0, now_ns, "", data):
                 apply(event)
 

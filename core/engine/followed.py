@@ -158,7 +158,7 @@ class Followed:
         ):
             # Nearly always: the very next one, at a price near the one before.
             self.last_trade_id = number
-            found: list[MarketOutput] = []
+            found: Sequence[MarketOutput] = ()
         else:
             judged = self._judge(trade)
             if judged is None:
@@ -388,7 +388,10 @@ class Followed:
         wide = last.price_ticks // _BAND
         return last.price_ticks - wide, last.price_ticks + wide
 
-    def _bars_of(self, flags: int, trade: Trade, out: list[MarketOutput]) -> list[MarketOutput]:
+    def _bars_of(
+        self, flags: int, trade: Trade, found: Sequence[MarketOutput]
+    ) -> list[MarketOutput]:
+        out = list(found)
         self._close(flags, trade.ts_recv_ns, out)
         late = flags >> 8 & 0xFF
         if late:

@@ -139,21 +139,23 @@ class MarketState:
         an instrument that was never added is ignored.
         """
         # Nearly all events are of these three kinds: spare them the detour.
-        if type(event) is Quote:
-            market = self._find(event.instrument_id)
-            if market is None:
-                return ()
-            market.quote = event
-            market.quotes += 1
-            gate = market.gate
-            gate.last_recv_ns = event.ts_recv_ns
-            return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
-        if type(event) is Trade:
-            market = self._find(event.instrument_id)
-            return market.on_trade(event) if market is not None else ()
-        if type(event) is BookDelta:
-            market = self._find(event.instrument_id)
-            return market.gate.on_delta(event) if market is not None else ()
+        try:
+            if type(event) is Quote:
+                market = self._markets[event.instrument_id]
+                market.quote = event
+                market.quotes += 1
+                gate = market.gate
+                gate.last_recv_ns = event.ts_recv_ns
+                return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
+            if type(event) is Trade:
+                return self._markets[event.instrument_id].on_trade(event)
+            if type(event) is BookDelta:
+                return self._markets[event.instrument_id].gate.on_delta(event)
+        except KeyError:
+            # Quicker than to ask before; any other key that is missing is a fault of ours.
+            if getattr(event, "instrument_id", None) in self._markets:
+                raise
+            return ()
         handler = self._handlers.get(type(event))
         return handler(event) if handler is not None else ()
 

@@ -142,14 +142,14 @@ class BinanceDecoder:
                 if known == QUOTE:
                     return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
                 if known == TRADE:
-                    return (Trade(self._rows[row], a * 1_000_000, ts_recv_ns, c, d, e == 1, b),)
+                    return (Trade(self._rows[row], a, ts_recv_ns, c, d, e == 1, b),)
                 if known == DEPTH:
                     # The delta keeps views of the array; the next one is read behind them.
                     levels, start = self._room, self._used
                     self._used = b
                     return (
                         BookDelta(
-                            self._rows[row], c * 1_000_000, ts_recv_ns, d, e, -1,
+                            self._rows[row], c, ts_recv_ns, d, e, -1,
                             levels[start:a], levels[a:b],
                         ),
                     )  # fmt: skip

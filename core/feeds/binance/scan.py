@@ -66,6 +66,7 @@ DESK: Final = 4
 
 _PRICE, _SIZE, _EXACT, _NAME, _WIDTH = 0, 3, 6, 12, 36
 _SLOT: Final = _WIDTH - 1
+_NS: Final = 1_000_000
 _MAX_SYMBOL: Final = _SLOT - _NAME - 1
 
 
@@ -395,15 +396,19 @@ def _scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]
     """Do `scan` with what lies on a `desk`: one address is handed over quicker than four.
 
     Levels become part of the room in use; `DEPTH` gives the rows where the bids and the asks end.
+    Times of `DEPTH` and `TRADE` are in nanoseconds.
     """
     on = view(desk, 1, DESK)
     used = on[0, 3]
     kind, row, a, b, c, d, e = scan(
         data, view(on[0, 0], on[0, 1], _WIDTH), view(on[0, 2], BLOCK, 2), used
     )
-    if kind == 3:
+    if kind == 2:
+        a *= _NS
+    elif kind == 3:
         a += used
         b += a
+        c *= _NS
         on[0, 3] = b
     return kind, row, a, b, c, d, e
 

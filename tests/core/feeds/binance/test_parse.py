@@ -388,15 +388,15 @@ def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) ->
         on = desk(rows, out, used)
         return compiled()(data, address(on))
 
-    for read in (scan, by_address):
-        ids = (1723161255208, 50093239189, 50093239202)
+    for read, ns in ((scan, 1), (by_address, 1_000_000)):
+        ids = (1723161255208 * ns, 50093239189, 50093239202)
         # By address it tells the rows where bids and asks end, not their number.
-        assert read(DEPTH, rows, out, 0) == (DEPTH_KIND, 1, 2, 1 if read is scan else 3, *ids)
+        assert read(DEPTH, rows, out, 0) == (DEPTH_KIND, 1, 2, 1 if ns == 1 else 3, *ids)
         assert read(QUOTE, rows, out, 0) == (
             QUOTE_KIND, 1, 50093239212, 6183763, 378826, 6183764, 154698,
         )  # fmt: skip
         assert read(TRADE, rows, out, 0) == (
-            TRADE_KIND, 1, 1723161255342, 3735683259, 6183763, 2000, 1,
+            TRADE_KIND, 1, 1723161255342 * ns, 3735683259, 6183763, 2000, 1,
         )  # fmt: skip
         assert read(TRADE.replace(b'"m":true', b'"m":false'), rows, out, 0)[-1] == 0
         assert read(DEPTH, rows, out, BLOCK - 2)[0] == OTHER
