@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, cast
-from urllib.parse import parse_qs, urlsplit
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -20,78 +18,75 @@ from core.backtest.replay_report import (
     Rejected,
     ReplayReport,
 )
-from core.engine.gate import CROSSED, GAP
+from core.engine.gate import LOST
 from core.engine.market import MarketOutput, MarketState
-from core.feeds.binance.parse import BinanceDecoder
-from core.model.errors import ConfigError, StoreError, did_you_mean
-from core.model.ids import VenueName, instrument_id
+from core.feeds.registry import KINDS, kind_of_url, make_decoder
+from core.model.errors import ConfigError, StoreError
+from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument
 from core.model.market import (
     Bar,
-    BookDelta,
-    BookSnapshot,
-    FeedConnected,
-    FeedDisconnected,
     FeedStatus,
     FeedStatusChanged,
     FrameRejected,
-    MarketEvent,
-    Quote,
     Timeframe,
-    Trade,
-    VenueBar,
 )
-from core.model.ports import Clock, FrameKind
+from core.model.ports import Clock, FrameKind, TapeDecoder
 from core.wire.tape_reader import TapeFrame, TapeReader
-
-VENUES: Final = {"binance": VenueName("binance"), "binance_spot": VenueName("binance")}
-"""Names taken by ``--venue``, and the venue whose feed code reads the tape."""
 
 MAX_REJECTED: Final = 10_000
 """Rejections listed; a tape of pure rubbish must not fill the memory."""
+
+MAX_READINGS: Final = 6
+"""Times a tape is read to find out how fine its prices and sizes are."""
 
 _TIMER_NS: Final = 250_000_000
 _TOP: Final = 5
 _STEP: Final = Decimal("0.00000001")
 _KINDS: Final = frozenset({"recv", "send", "http", "connect", "disconnect"})
-_STREAM: Final = re.compile(rb'\{"stream":"([A-Za-z0-9]{1,40})@')
-_SYMBOL: Final = re.compile(rb'"s":"([A-Z0-9]{1,40})"')
 _QUOTES: Final = (
     "USDT", "FDUSD", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY", "BRL", "AUD",
     "USD", "JPY",
 )  # fmt: skip
+
+Needs: TypeAlias = dict[str, tuple[int, int]]
+"""Decimal places of price and size by venue symbol."""
 
 
 class Replay:
     """One tape's way through decoder and market state, frame by frame."""
 
     def __init__(
-        self,
-        decoder: BinanceDecoder,
-        bars: Timeframe | None = None,
-        finer: Collection[str] = (),
+        self, decoder: TapeDecoder, bars: Timeframe | None = None, finer: Needs | None = None
     ) -> None:
-        """Take the feed code, what bars to report, and symbols to count in eight decimals."""
+        """Take the feed code, what bars to report, and symbols that must be counted finer."""
         self._decoder = decoder
         self._bars = bars
-        self.finer = frozenset(finer)
+        self.finer = dict(finer or {})
+        decoder.finer = self.finer
+        decoder.unlisted = lambda symbol: unlisted(symbol, decoder.venue)
         self.damage: list[StoreError] = []
-        self.market = MarketState(
-            decoder.instruments.values(), {decoder.venue: decoder.rule}, eager=True
-        )
+        self.market = MarketState((), {decoder.venue: decoder.rule}, eager=True)
         self._events: Counter[str] = Counter()
         self._frames = 0
         self._rejected: list[Rejected] = []
-        self._gaps: dict[str, list[Gap]] = {}
-        self._closed: dict[str, dict[int, Bar]] = {}
-        self._symbols: dict[str, None] = {}
+        self._gaps: dict[InstrumentId, list[Gap]] = {}
+        self._faults: Counter[str] = Counter()
+        self._closed: dict[InstrumentId, dict[int, Bar]] = {}
+        self._known: dict[str, Instrument] = {}
         self._next_timer_ns = 0
 
     @property
-    def off_step(self) -> frozenset[str]:
-        """The symbols that have to be counted finer, empty when all frames fitted."""
+    def needs(self) -> Needs:
+        """The decimals that symbols turned out to need, empty when all frames fitted."""
         missed = self._decoder.off_step
-        return self.finer | missed.keys() if missed else frozenset()
+        if not missed:
+            return {}
+        joined = dict(self.finer)
+        for symbol, (price, size) in missed.items():
+            before = joined.get(symbol, (0, 0))
+            joined[symbol] = (max(before[0], price), max(before[1], size))
+        return joined
 
     def feed(self, frame: TapeFrame) -> None:
         """Take the next frame; the time moves on with it, as the engine's timer would."""
@@ -100,22 +95,30 @@ class Replay:
             self._next_timer_ns = (frame.ts_ns // _TIMER_NS + 1) * _TIMER_NS
             self._take(self.market.on_timer(frame.ts_ns), frame.line)
         if frame.kind not in _KINDS:
-            self.reject(frame.line, f"frame kind {frame.kind!r} is not one of this venue's feed")
+            self.reject(frame.line, f"frame kind {frame.kind!r} is not one of a feed")
             return
-        url = self._prepare(frame)
-        events = self._decoder.decode(
-            cast("FrameKind", frame.kind), frame.conn, frame.ts_ns, url, frame.data
-        )
-        self._count(frame, url, events)
-        if frame.kind == "http" and "exchangeInfo" in url:
-            known, self._symbols = self._symbols, {}
-            for symbol in known:
-                self._know(symbol)
+        kind = cast("FrameKind", frame.kind)
+        events = self._decoder.decode(kind, frame.conn, frame.ts_ns, frame.url, frame.data)
+        refused = [event for event in events if isinstance(event, FrameRejected)]
+        if not refused:
+            self._events.update(self._decoder.label(kind, frame.url, frame.data, events))
+        if kind == "http" or any(
+            name is not None and name not in self.market
+            for name in (getattr(event, "instrument_id", None) for event in events)
+        ):
+            self._learn()
+        for rejected in refused:
+            self.reject(frame.line, rejected.reason)
         for event in events:
-            if isinstance(event, FrameRejected):
-                self.reject(frame.line, event.reason)
-            else:
+            if not isinstance(event, FrameRejected):
                 self._take(self.market.apply(event), frame.line)
+
+    def _learn(self) -> None:
+        """Teach the market what the decoder knows by now."""
+        taught = self._decoder.instruments
+        fresh = [item for symbol, item in taught.items() if self._known.get(symbol) is not item]
+        self._known = dict(taught)
+        self.market.add_instruments(fresh)
 
     def reject(self, line: int, reason: str) -> None:
         """Note a line that could not be used."""
@@ -131,15 +134,16 @@ class Replay:
         """Return what was found so far."""
         seen = [
             item
-            for item in self.market.instruments()
+            for item in self.market.followed()
             if self.market.status(item.id) is not FeedStatus.UNSUBSCRIBED
             or self.market.quote(item.id)
             or self.market.last_trade(item.id)
         ]
+        good, bad = self.market.checksums()
         report = ReplayReport(
             frames=self._frames,
             events=dict(sorted(self._events.items())),
-            checksums=Checksums(),
+            checksums=Checksums(ok=good, bad=bad),
             rejected=self._rejected,
             instruments={
                 item.venue_symbol: self._describe(item)
@@ -157,47 +161,12 @@ class Replay:
         }
         return msgspec.structs.replace(report, bars=rows)
 
-    def _prepare(self, frame: TapeFrame) -> str:
-        """Make symbols known that no listing on the tape named, and find an image's symbol."""
-        if frame.kind == "recv":
-            named = _STREAM.match(frame.data) or _SYMBOL.search(frame.data[:200])
-            if named is not None:
-                self._know(named[1].decode().upper())
-        elif frame.kind == "connect":
-            for stream in _query(frame.url, "streams").split("/"):
-                self._know(stream.partition("@")[0].upper())
-        elif frame.kind == "http":
-            symbol = _query(frame.url, "symbol")
-            if not symbol and frame.data.startswith(b'{"lastUpdateId"'):
-                # Some recorders did not keep the URL of the image.
-                if len(self._symbols) != 1:
-                    return frame.url
-                symbol = next(iter(self._symbols))
-                self._know(symbol)
-                return f"/api/v3/depth?symbol={symbol}"
-            self._know(symbol)
-        return frame.url
-
-    def _know(self, symbol: str) -> None:
-        if not symbol or symbol in self._symbols or not symbol.isalnum():
-            return
-        self._symbols[symbol] = None
-        if symbol not in self._decoder.instruments or symbol in self.finer:
-            self._decoder.add_instruments([unlisted(symbol, self._decoder.venue)])
-        self.market.add_instruments([self._decoder.instruments[symbol]])
-
-    def _count(self, frame: TapeFrame, url: str, events: Sequence[MarketEvent]) -> None:
-        kinds = [_wire_kind(event) for event in events]
-        if frame.kind == "http" and not events:
-            kinds = [f"http:{url}"]
-        self._events.update(kind for kind in kinds if kind)
-
     def _take(self, outputs: Sequence[MarketOutput], line: int) -> None:
         for output in outputs:
             if isinstance(output, Bar):
                 if output.timeframe is self._bars:
                     self._closed.setdefault(output.instrument_id, {})[output.ts_open_ns] = output
-            elif isinstance(output, FeedStatusChanged) and output.reason in (GAP, CROSSED):
+            elif isinstance(output, FeedStatusChanged) and output.reason in LOST:
                 self._gaps.setdefault(output.instrument_id, []).append(
                     Gap(
                         line=line,
@@ -250,28 +219,16 @@ def guess_venue(path: Path) -> str:
         StoreError: The file cannot be read.
     """
     for count, frame in enumerate(TapeReader(path).frames(lambda line, error: None)):
-        host = urlsplit(frame.url).hostname or ""
-        if "binance" in host and not host.startswith(("fapi", "dapi", "fstream", "dstream")):
-            return "binance"
-        if _STREAM.match(frame.data) and b'"pu":' not in frame.data:
-            return "binance"
+        kind = kind_of_url(frame.url)
+        if kind:
+            return kind
+        if frame.data.startswith(b'{"stream":"') and b"@" in frame.data[:60]:
+            return "binance_usdm" if b'"pu":' in frame.data else "binance"
         if count >= 200:
             break
     raise ConfigError(
-        f"{path}: the venue cannot be told from the frames; say --venue ({', '.join(VENUES)})"
+        f"{path}: the venue cannot be told from the frames; say --venue ({', '.join(KINDS)})"
     )
-
-
-def make_decoder(venue: str) -> BinanceDecoder:
-    """Return the feed code for a venue.
-
-    Raises:
-        ConfigError: There is none; the nearest known name is given.
-    """
-    name = VENUES.get(venue)
-    if name is None:
-        raise ConfigError(f"unknown venue {venue!r}{did_you_mean(venue, VENUES)}")
-    return BinanceDecoder(name)
 
 
 async def replay(
@@ -303,10 +260,13 @@ async def replay(
         StoreError: The file cannot be read.
     """
     venue = venue or guess_venue(path)
-    run = _at_once(path, venue, bars, (), progress)
-    while run.off_step:
+    run = _at_once(path, venue, bars, {}, progress)
+    for _ in range(MAX_READINGS):
+        needs = run.needs
+        if not needs or needs == run.finer:
+            break
         # Orders older than a listing's present step may rest at finer sizes: count finer.
-        run = _at_once(path, venue, bars, run.off_step, progress)
+        run = _at_once(path, venue, bars, needs, progress)
     if speed is not None:
         run = Replay(make_decoder(venue), bars, run.finer)
         await _paced(path, run, speed, clock, sleep, progress)
@@ -319,7 +279,7 @@ def _at_once(
     path: Path,
     venue: str,
     bars: Timeframe | None,
-    finer: Collection[str],
+    finer: Needs,
     progress: Callable[[float], None],
 ) -> Replay:
     run = Replay(make_decoder(venue), bars, finer)
@@ -356,26 +316,6 @@ def _frames(reader: TapeReader, run: Replay) -> Iterator[TapeFrame]:
     return reader.frames(run.damaged)
 
 
-def _wire_kind(event: MarketEvent) -> str:
-    match event:
-        case Trade():
-            return "aggTrade" if event.first_trade_id else "trade"
-        case Quote():
-            return "bookTicker"
-        case BookDelta():
-            return "depthUpdate"
-        case BookSnapshot():
-            return "http depth snapshot"
-        case VenueBar():
-            return "kline"
-        case FeedConnected():
-            return "connect"
-        case FeedDisconnected():
-            return "disconnect"
-        case _:
-            return ""
-
-
 def _row(item: Instrument, bar: Bar) -> BarRow:
     return (
         bar.ts_open_ns // 1_000_000,
@@ -385,7 +325,3 @@ def _row(item: Instrument, bar: Bar) -> BarRow:
         item.price(bar.close_ticks),
         item.size(bar.volume_lots),
     )
-
-
-def _query(url: str, name: str) -> str:
-    return parse_qs(urlsplit(url).query).get(name, [""])[0]

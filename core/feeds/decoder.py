@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -68,13 +69,16 @@ class FeedDecoder(ABC):
         """See `core.model.ports.TapeDecoder.off_step`."""
         self.unlisted: Callable[[str], Instrument | None] | None = None
         """See `core.model.ports.TapeDecoder.unlisted`."""
+        self.finer: dict[str, tuple[int, int]] = {}
+        """See `core.model.ports.TapeDecoder.finer`."""
         self._known: dict[str, Known] = {}
         self._carried: dict[int, dict[InstrumentId, set[str]]] = {}
         self.add_instruments(instruments)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
-        for instrument in instruments:
+        for listed in instruments:
+            instrument = refined(listed, self.finer)
             key = self.key_of(instrument)
             known = self._known.get(key)
             if known is not None and known.instrument == instrument:
@@ -254,6 +258,19 @@ class FeedDecoder(ABC):
 
     def _is_carried(self, name: InstrumentId) -> bool:
         return any(name in carried for carried in self._carried.values())
+
+
+def refined(instrument: Instrument, finer: dict[str, tuple[int, int]]) -> Instrument:
+    """Return an instrument with steps at least as fine as the decimals noted for its symbol."""
+    places = finer.get(instrument.venue_symbol)
+    if places is None:
+        return instrument
+    price_tick, size_lot = (Decimal(1).scaleb(-count) for count in places)
+    return msgspec.structs.replace(
+        instrument,
+        price_tick=min(instrument.price_tick, price_tick) if places[0] else instrument.price_tick,
+        size_lot=min(instrument.size_lot, size_lot) if places[1] else instrument.size_lot,
+    )
 
 
 def _status(

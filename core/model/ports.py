@@ -164,6 +164,9 @@ class TapeDecoder(Decoder, Protocol):
     off_step: dict[str, tuple[int, int]]
     """Venue symbols that sent values finer than their steps, and so lost a frame: the decimal
     places that the price and the size would need, 0 where the steps did."""
+    finer: dict[str, tuple[int, int]]
+    """Decimal places of price and size to count a symbol in, whatever a listing says: what
+    `off_step` of an earlier reading of the same tape found; 0 leaves a step as it is."""
     unlisted: Callable[[str], Instrument | None] | None
     """Asked for a symbol that no listing named; None: such symbols are rejected."""
 
