@@ -6,8 +6,8 @@ them is not what is documented, they are read one by one, and only that one is l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,11 +15,11 @@ import msgspec
 from core.feeds.alpaca import frames
 from core.feeds.alpaca.rule import AlpacaRule
 from core.feeds.alpaca.symbols import parse_assets
-from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.arrays import ArrayDecoder, Reader
+from core.feeds.decoder import Known
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.stamps import Stamps
-from core.feeds.steps import OffStep
 from core.feeds.takers import TakerGuess
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -37,7 +37,6 @@ from core.model.market import (
     TradeCanceled,
     VenueBar,
 )
-from core.model.ports import FrameKind
 
 ALPACA: Final = VenueName("alpaca")
 
@@ -85,11 +84,7 @@ class _Asset(Known):
         self.halted = False
 
 
-ReadError: TypeAlias = DataError | UnicodeDecodeError | msgspec.DecodeError
-_Read: TypeAlias = Callable[["AlpacaDecoder", int, int, Any], MarketEvent | None]
-
-
-class AlpacaDecoder(FeedDecoder):
+class AlpacaDecoder(ArrayDecoder):
     """Decodes the stock and crypto streams, assets and clock.
 
     Args:
@@ -98,34 +93,14 @@ class AlpacaDecoder(FeedDecoder):
     """
 
     def __init__(self, venue: VenueName = ALPACA, instruments: Collection[Instrument] = ()) -> None:
-        super().__init__(venue, AlpacaRule(), instruments)
+        super().__init__(venue, AlpacaRule(), instruments, messages=frames.Message, readers=_READ)
         self._stamps = Stamps()
         self._levels = LevelReader()
-        self._array = msgspec.json.Decoder(list[frames.Message]).decode
-        self._one = msgspec.json.Decoder(frames.Message).decode
-        self._parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._kind = msgspec.json.Decoder(frames.Kind).decode
 
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of an instrument."""
         return _Asset(instrument)
-
-    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        """Read an array of messages."""
-        try:
-            messages = self._array(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self._singly(conn, ts_recv_ns, data)
-        out: list[MarketEvent] = []
-        for message in messages:
-            try:
-                event = _READ[type(message)](self, conn, ts_recv_ns, message)
-            except (DataError, UnicodeDecodeError, msgspec.DecodeError) as error:
-                out.extend(self._refuse(ts_recv_ns, error, message, data))
-                continue
-            if event is not None:
-                out.append(event)
-        return out
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
         """Read assets and the clock; bars are history, which reads them itself."""
@@ -157,17 +132,6 @@ class AlpacaDecoder(FeedDecoder):
             return self.release(conn, ts_recv_ns, named)
         return ()
 
-    def label(
-        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
-    ) -> Sequence[str]:
-        """Return each message's type, such as ``t``."""
-        if kind != "recv":
-            return ()
-        try:
-            return [self._kind(part).T for part in self._parts(data)]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return ()
-
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Distrust what the connection carried; a later one of its number sends books anew."""
         for known in self._known.values():
@@ -177,66 +141,30 @@ class AlpacaDecoder(FeedDecoder):
 
     # -- messages ----------------------------------------------------------------------------
 
-    def _singly(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        """Read the messages one by one, so that a bad one costs no other."""
-        try:
-            parts = self._parts(data) if data.lstrip()[:1] == b"[" else [msgspec.Raw(data)]
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused = self.reject(ts_recv_ns, str(error), data)
-            books = [
-                known for known in dict.fromkeys(self._known.values())
-                if isinstance(known, _Asset) and known.owner == conn
-            ]  # fmt: skip
-            return (*refused, self._lose(books, ts_recv_ns)) if books else refused
-        out: list[MarketEvent] = []
-        for part in parts:
-            try:
-                message = self._one(part)
-                event = _READ[type(message)](self, conn, ts_recv_ns, message)
-            except (DataError, UnicodeDecodeError, msgspec.DecodeError) as error:
-                kind = self._kind_of(part)
-                out.extend(self._refuse(ts_recv_ns, _why(error, kind), kind, data))
-                continue
-            if event is not None:
-                out.append(event)
-        return out
+    def name_of(self, part: msgspec.Raw) -> tuple[str, str]:
+        """Return a message's kind and symbol."""
+        kind = self._kind(part)
+        # The account's stream of orders is another connection; its words name it.
+        return kind.T or kind.stream, kind.S
 
-    def _kind_of(self, part: msgspec.Raw) -> frames.Kind:
-        try:
-            return self._kind(part)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return frames.Kind()
-
-    def _refuse(
-        self,
-        ts_recv_ns: int,
-        error: ReadError,
-        message: Any,
-        data: bytes,
+    def lost(
+        self, conn: int, ts_recv_ns: int, kind: str, known: Known | None
     ) -> Sequence[MarketEvent]:
-        if isinstance(error, OffStep):
-            error.note(self.off_step)
-        known = self._known.get(getattr(message, "S", ""))
-        if isinstance(message, frames.Kind):
-            channel = message.T
-        else:
-            channel = str(message.__struct_config__.tag)
-        refused = self.reject(
-            ts_recv_ns, str(error), data, channel=channel[:20],
-            instrument_id=known.id if known is not None else None,
-        )  # fmt: skip
-        if channel == "o" and isinstance(known, _Asset) and known.owner >= 0:
-            return (*refused, self._lose([known], ts_recv_ns))
-        return refused
-
-    def _lose(self, books: Sequence[_Asset], ts_recv_ns: int) -> SequenceBroken:
-        """Give up books of which a change is missing: no number of the venue's would show it."""
-        for asset in books:
+        """Give up the books of which a change may be missing: no number of theirs would show it."""
+        if kind and not (kind == "o" and isinstance(known, _Asset)):
+            return ()
+        books = dict.fromkeys(self._known.values() if known is None else [known])
+        mine = [asset for asset in books if isinstance(asset, _Asset) and asset.owner == conn]
+        if not mine:
+            return ()
+        for asset in mine:
             asset.owner = _LOST
-        return SequenceBroken(
-            venue=self.venue, ts_recv_ns=ts_recv_ns,
-            instrument_ids=tuple(asset.id for asset in books),
-            reason="a change of the book could not be read",
+        return (
+            SequenceBroken(
+                venue=self.venue, ts_recv_ns=ts_recv_ns,
+                instrument_ids=tuple(asset.id for asset in mine),
+                reason="a change of the book could not be read",
+            ),
         )  # fmt: skip
 
     def _asset(self, symbol: str) -> _Asset:
@@ -244,19 +172,26 @@ class AlpacaDecoder(FeedDecoder):
         assert isinstance(known, _Asset)
         return known
 
-    def _trade(self, conn: int, ts_recv_ns: int, trade: frames.Trade) -> MarketEvent:
+    def _trade(self, conn: int, ts_recv_ns: int, trade: frames.Trade) -> Sequence[MarketEvent]:
         asset = self._asset(trade.S)
         price = asset.prices[str(trade.p, "ascii")]
         size = asset.sizes[str(trade.s, "ascii")]
         if not price or not size:
             raise DataError(f"trade {trade.i} must have a price and a size above 0")
         asset.halted = False
-        return Trade(
-            asset.id, self._stamps.ns(trade.t), ts_recv_ns, price, size,
-            _sold(trade.tks, asset, price), trade_id(trade.i, trade.x),
-        )  # fmt: skip
+        return (
+            Trade(
+                asset.id,
+                self._stamps.ns(trade.t),
+                ts_recv_ns,
+                price,
+                size,
+                _sold(trade.tks, asset, price),
+                trade_id(trade.i, trade.x),
+            ),
+        )
 
-    def _quote(self, conn: int, ts_recv_ns: int, quote: frames.Quote) -> MarketEvent | None:
+    def _quote(self, conn: int, ts_recv_ns: int, quote: frames.Quote) -> Sequence[MarketEvent]:
         asset = self._asset(quote.S)
         bid = asset.prices[str(quote.bp, "ascii")]
         ask = asset.prices[str(quote.ap, "ascii")]
@@ -267,12 +202,12 @@ class AlpacaDecoder(FeedDecoder):
         if not bid or not ask or asset.halted:
             # A side may be empty before and after hours: then there is no best price to speak of.
             # While it is halted nobody can have the prices quoted.
-            return None
-        return Quote(asset.id, ts_event_ns, ts_recv_ns, bid, bid_lots, ask, ask_lots, 0)
+            return ()
+        return (Quote(asset.id, ts_event_ns, ts_recv_ns, bid, bid_lots, ask, ask_lots, 0),)
 
     def _minute(
         self, conn: int, ts_recv_ns: int, bar: frames.Bar | frames.UpdatedBar
-    ) -> MarketEvent | None:
+    ) -> Sequence[MarketEvent]:
         asset = self._asset(bar.S)
         prices, sizes = asset.prices, asset.sizes
         out = VenueBar(
@@ -280,21 +215,30 @@ class AlpacaDecoder(FeedDecoder):
             prices[str(bar.h, "ascii")], prices[str(bar.l, "ascii")], prices[str(bar.c, "ascii")],
             sizes[str(bar.v, "ascii")], closed=True,
         )  # fmt: skip
-        return out if bar.n else None
+        return (out,) if bar.n else ()
 
-    def _day(self, conn: int, ts_recv_ns: int, bar: frames.DailyBar) -> MarketEvent:
+    def _day(self, conn: int, ts_recv_ns: int, bar: frames.DailyBar) -> Sequence[MarketEvent]:
         asset = self._asset(bar.S)
         prices, item = asset.prices, asset.instrument
         first, high, low, last = (
             item.price(prices[str(raw, "ascii")]) for raw in (bar.o, bar.h, bar.l, bar.c)
         )
-        return DayTicker(
-            instrument_id=asset.id, ts_event_ns=self._stamps.ns(bar.t), ts_recv_ns=ts_recv_ns,
-            open=first, high=high, low=low, last=last,
-            volume=item.size(asset.sizes[str(bar.v, "ascii")]),
-        )  # fmt: skip
+        return (
+            DayTicker(
+                instrument_id=asset.id,
+                ts_event_ns=self._stamps.ns(bar.t),
+                ts_recv_ns=ts_recv_ns,
+                open=first,
+                high=high,
+                low=low,
+                last=last,
+                volume=item.size(asset.sizes[str(bar.v, "ascii")]),
+            ),
+        )
 
-    def _correction(self, conn: int, ts_recv_ns: int, wrong: frames.Correction) -> MarketEvent:
+    def _correction(
+        self, conn: int, ts_recv_ns: int, wrong: frames.Correction
+    ) -> Sequence[MarketEvent]:
         asset = self._asset(wrong.S)
         price = asset.prices[str(wrong.cp, "ascii")]
         size = asset.sizes[str(wrong.cs, "ascii")]
@@ -303,64 +247,72 @@ class AlpacaDecoder(FeedDecoder):
             asset.id, ts_event_ns, ts_recv_ns, price, size, asset.guess.sold(price),
             trade_id(wrong.ci, wrong.x),
         )  # fmt: skip
-        return TradeCanceled(
-            instrument_id=asset.id, ts_event_ns=ts_event_ns, ts_recv_ns=ts_recv_ns,
-            trade_id=trade_id(wrong.oi, wrong.x), corrected=right if size else None,
-        )  # fmt: skip
+        return (
+            TradeCanceled(
+                instrument_id=asset.id,
+                ts_event_ns=ts_event_ns,
+                ts_recv_ns=ts_recv_ns,
+                trade_id=trade_id(wrong.oi, wrong.x),
+                corrected=right if size else None,
+            ),
+        )
 
-    def _cancel(self, conn: int, ts_recv_ns: int, cancel: frames.Cancel) -> MarketEvent:
+    def _cancel(self, conn: int, ts_recv_ns: int, cancel: frames.Cancel) -> Sequence[MarketEvent]:
         asset = self._asset(cancel.S)
-        return TradeCanceled(
-            instrument_id=asset.id, ts_event_ns=self._stamps.ns(cancel.t), ts_recv_ns=ts_recv_ns,
-            trade_id=trade_id(cancel.i, cancel.x),
-        )  # fmt: skip
+        return (
+            TradeCanceled(
+                instrument_id=asset.id,
+                ts_event_ns=self._stamps.ns(cancel.t),
+                ts_recv_ns=ts_recv_ns,
+                trade_id=trade_id(cancel.i, cancel.x),
+            ),
+        )
 
-    def _book(self, conn: int, ts_recv_ns: int, book: frames.Book) -> MarketEvent | None:
+    def _book(self, conn: int, ts_recv_ns: int, book: frames.Book) -> Sequence[MarketEvent]:
         asset = self._asset(book.S)
         if not book.r and asset.owner != conn:
             if asset.owner == _NOBODY:
                 asset.owner = _LOST
                 raise DataError("levels changed before the book came whole; it is asked for anew")
-            return None  # It waits for the whole book, or is of a connection about to be left.
+            return ()  # It waits for the whole book, or is of a connection about to be left.
         bids = self._levels.side(bytes(book.b), asset.plan)
         asks = self._levels.side(bytes(book.a), asset.plan)
         ts_event_ns = self._stamps.ns(book.t)
         if book.r:
             asset.owner = conn
-            return BookSnapshot(
-                asset.id, ts_event_ns, ts_recv_ns, 0, bids[bids[:, 1] > 0], asks[asks[:, 1] > 0],
-                reset=True,
+            return (
+                BookSnapshot(
+                    asset.id, ts_event_ns, ts_recv_ns, 0, bids[bids[:, 1] > 0],
+                    asks[asks[:, 1] > 0], reset=True,
+                ),
             )  # fmt: skip
-        return BookDelta(asset.id, ts_event_ns, ts_recv_ns, 0, 0, -1, bids, asks)
+        return (BookDelta(asset.id, ts_event_ns, ts_recv_ns, 0, 0, -1, bids, asks),)
 
-    def _status(self, conn: int, ts_recv_ns: int, status: frames.Status) -> MarketEvent | None:
+    def _status(self, conn: int, ts_recv_ns: int, status: frames.Status) -> Sequence[MarketEvent]:
         asset = self._asset(status.S)
         if status.sc in _RESUMED:
             asset.halted = False
         if status.sc not in _HALTED:
-            return None
+            return ()
         asset.halted = True
         why = ", ".join(text for text in (status.sm, status.rc, status.rm) if text)
-        return FeedStatusChanged(
-            instrument_id=asset.id, ts_recv_ns=ts_recv_ns, status=FeedStatus.STALE,
-            reason=f"halted by its exchange: {why or status.sc}"[:160],
-        )  # fmt: skip
+        return (
+            FeedStatusChanged(
+                instrument_id=asset.id,
+                ts_recv_ns=ts_recv_ns,
+                status=FeedStatus.STALE,
+                reason=f"halted by its exchange: {why or status.sc}"[:160],
+            ),
+        )
 
-    def _error(self, conn: int, ts_recv_ns: int, error: frames.Error) -> MarketEvent:
+    def _error(self, conn: int, ts_recv_ns: int, error: frames.Error) -> Sequence[MarketEvent]:
         remedy = REMEDIES.get(error.code, "see the provider's documentation")
         reason = f"{self.venue} answers {error.code} {error.msg[:80]}: {remedy}"
-        return self.reject(
-            ts_recv_ns, reason, msgspec.json.encode(error), channel="error"
-        )[0]  # fmt: skip
+        return self.reject(ts_recv_ns, reason, msgspec.json.encode(error), channel="error")
 
-    def _nothing(self, conn: int, ts_recv_ns: int, message: Any) -> None:
+    def _nothing(self, conn: int, ts_recv_ns: int, message: Any) -> Sequence[MarketEvent]:
         """Take note of nothing: an acknowledgement, a price band, an auction's imbalance."""
-
-
-def _why(error: ReadError, kind: frames.Kind) -> ReadError:
-    if kind.stream:
-        return DataError(f"stream {kind.stream[:20]!r} is the account's, another connection")
-    return error
+        return ()
 
 
 def _sold(side: str, asset: _Asset, price: int) -> bool:
@@ -386,7 +338,7 @@ def trade_id(number: int, exchange: str) -> int:
     return number << _EXCHANGE_BITS | ord(exchange)
 
 
-_READ: Final[dict[type, _Read]] = {
+_READ: Final[dict[type, Reader]] = {
     frames.Trade: AlpacaDecoder._trade,
     frames.Quote: AlpacaDecoder._quote,
     frames.Bar: AlpacaDecoder._minute,

@@ -59,7 +59,7 @@ def decoder(listed: dict[str, Instrument]) -> AlpacaDecoder:
 @pytest.fixture
 def decode(decoder: AlpacaDecoder) -> Callable[..., Sequence[MarketEvent]]:
     def run(*messages: object, conn: int = 0) -> Sequence[MarketEvent]:
-        return decoder.decode("recv", conn, 5, "", json.dumps(list(messages)).encode())
+        return [*decoder.decode("recv", conn, 5, "", json.dumps(list(messages)).encode())]
 
     return run
 

@@ -176,7 +176,7 @@ def test_assets_clock_and_words_of_the_stream_are_read(recorded):
     assert codes == ["400", "402", "404", "406", "408", "500"]
     # The account's stream of orders, and a piece of news, are named as what they are.
     assert [event.channel for event in rejected if not event.reason.startswith("alpaca")] == [
-        "n", "", "", "", "",
+        "n", "listening", "authorization", "authorization", "trade_updates",
     ]  # fmt: skip
 
 
