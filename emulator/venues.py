@@ -11,6 +11,8 @@ from emulator.binance.exchange import Binance
 from emulator.binancefut.exchange import BinanceFuturesExchange
 from emulator.binancefut.instruments import LISTINGS as FUTURES
 from emulator.clock import MS, Clock
+from emulator.kucoin.exchange import KuCoinExchange
+from emulator.kucoin.instruments import LISTINGS as KUCOIN
 from emulator.market.listings import LISTINGS, Listing
 from emulator.market.market import Market
 from emulator.market.world import World
@@ -50,6 +52,12 @@ VENUES: Final[dict[str, Kind]] = {
     "okx": Kind(
         listings=lambda _: OKX,
         open=lambda market, clock, seed, keys: OkxExchange(
+            market, clock, seed, keys.api_key, keys.api_secret
+        ),
+    ),
+    "kucoin": Kind(
+        listings=lambda _: KUCOIN,
+        open=lambda market, clock, seed, keys: KuCoinExchange(
             market, clock, seed, keys.api_key, keys.api_secret
         ),
     ),

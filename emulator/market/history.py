@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emulator.market.latent import DailyPath, Floats, season, stream
-from emulator.market.listings import Listing
+from emulator.market.listings import ASSETS, Listing
 
 Rows = npt.NDArray[np.int64]
 """Bars, shape (n, 10) int64, oldest first; see the column constants."""
@@ -124,7 +124,7 @@ class History:
         listing = self._listing
         own = stream(self._seed, listing.follows, day)
         common = stream(self._seed, "minutes", day)
-        share = listing.common_share
+        share = ASSETS.get(listing.follows, listing).common_share
         asset = listing.follows
         mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(asset, day, own)
         shape = self._season * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
