@@ -153,9 +153,10 @@ class MarketState:
                 return self._markets[event.instrument_id].gate.on_delta(event)
         except KeyError:
             # Quicker than to ask before; any other key that is missing is a fault of ours.
-            if getattr(event, "instrument_id", None) in self._markets:
+            name: InstrumentId = event.instrument_id
+            if name in self._markets:
                 raise
-            return ()
+            return self.apply(event) if self._open(name) is not None else ()
         handler = self._handlers.get(type(event))
         return handler(event) if handler is not None else ()
 
