@@ -153,8 +153,8 @@ class MarketState:
                 return self._markets[event.instrument_id].gate.on_delta(event)
         except KeyError:
             # Quicker than to ask before; any other key that is missing is a fault of ours.
-            name: InstrumentId = event.instrument_id
-            if name in self._markets:
+            name: InstrumentId | None = getattr(event, "instrument_id", None)
+            if name is None or name in self._markets:
                 raise
             return self.apply(event) if self._open(name) is not None else ()
         handler = self._handlers.get(type(event))
