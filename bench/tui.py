@@ -1,8 +1,10 @@
 """The terminal face on a real pty: first paint, bytes to the terminal, key to paint.
 
 The daemon runs as users run it, on a market much busier than the demo one, and `clx` is executed
-on a pseudo terminal of 80 x 24 with all colours. The peer of the first paint is a Textual app of
-one label, started in turns with ours: the floor that interpreter and framework set.
+on a pseudo terminal of 80 x 24 with all colours. Keys are pressed while `bench.flood`, which costs
+little of the machine itself, sends at a fixed rate; the rate that arrived is reported. The peer of
+the first paint is a Textual app of one label, started in turns with ours: the floor that
+interpreter and framework set.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,8 @@ SECONDS = 15.0
 PRESSES = 250
 DEMO = 500
 """Events a second and instrument; six instruments make about as many messages a second."""
-FLOOD = 2000
-"""As much as the emulator gives; how many messages that is depends on the machine."""
+FLOOD = 2_000
+"""Messages a second while keys are pressed."""
 BARE = """
 from textual.app import App
 from textual.widgets import Static
@@ -51,7 +53,7 @@ def run() -> list[dict[str, Any]]:
             screen.until(b"[1m]")
             screen.read(3.0)
             rate = len(screen.read(SECONDS)) / SECONDS / 1000
-    with engine(FLOOD) as env, terminal(clx(), env) as screen:
+    with flood(FLOOD) as venue, daemon(venue) as env, terminal(clx(), env) as screen:
         screen.until(b"[1m]")
         screen.read(3.0)
         before, start = messages(env), time.perf_counter()
@@ -83,13 +85,32 @@ def clx() -> list[str]:
     return [str(Path(sys.executable).with_name("clx"))]
 
 
+def engine(events: int) -> AbstractContextManager[dict[str, str]]:
+    """A daemon of its own beside an emulator."""
+    return daemon(f"[emulator]\nevents_per_second = {events}\nhistory_days = 30\n")
+
+
 @contextmanager
-def engine(events: int) -> Iterator[dict[str, str]]:
+def flood(rate: int) -> Iterator[str]:
+    """A venue that sends so many messages a second, and the settings that follow it on paper."""
+    command = [sys.executable, "-m", "bench.flood", str(rate)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
+        assert sender.stdout is not None
+        port = sender.stdout.readline().strip()
+        try:
+            yield (
+                f'mode = "paper"\n[feeds.binance]\nrest_url = "http://127.0.0.1:{port}"\n'
+                f'stream_url = "ws://127.0.0.1:{port}"\n'
+            )
+        finally:
+            sender.kill()
+
+
+@contextmanager
+def daemon(settings: str) -> Iterator[dict[str, str]]:
     """A daemon of its own, and the environment in which `clx` finds it."""
     with tempfile.TemporaryDirectory(prefix="clx") as folder:
-        (Path(folder) / "config.toml").write_text(
-            f"[emulator]\nevents_per_second = {events}\nhistory_days = 30\n"
-        )
+        (Path(folder) / "config.toml").write_text(settings)
         env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
         # Installed programs have their byte code on disk.
         env.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -99,8 +120,12 @@ def engine(events: int) -> Iterator[dict[str, str]]:
             "COLORTERM": "truecolor",
             "LANG": "C.UTF-8",
         }
-        subprocess.run([*clx(), "daemon", "start"], env=env, check=True, capture_output=True)
         try:
+            done = subprocess.run(
+                [*clx(), "daemon", "start"], env=env, check=False, capture_output=True, text=True
+            )
+            if done.returncode:
+                raise RuntimeError(f"no daemon: {done.stderr}")
             yield env
         finally:
             subprocess.run([*clx(), "daemon", "stop"], env=env, check=False, capture_output=True)
