@@ -28,12 +28,12 @@ def main(names: list[str]) -> int:
         if not hasattr(module, "run"):
             continue
         print(f"\n== {name}", flush=True)
-        print(f"{'figure':<58} {'ours':>12} {'peer':>12} {'ratio':>8}  {'target':<26} unit")
+        print(f"{'figure':<66} {'ours':>12} {'peer':>12} {'ratio':>8}  {'target':<26} unit")
         for row in module.run():
             mark = "ok" if row["ok"] else "MISSED"
             missed += not row["ok"]
             print(
-                f"{row['name']:<58} {_figure(row['ours']):>12} {_figure(row['peer']):>12} "
+                f"{row['name']:<66} {_figure(row['ours']):>12} {_figure(row['peer']):>12} "
                 f"{_figure(row['ratio']):>8}  {row['target']:<26} {row['unit']} {mark}",
                 flush=True,
             )
