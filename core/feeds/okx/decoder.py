@@ -214,7 +214,8 @@ class OkxDecoder(FeedDecoder):
         Only sizes: what rests at a price between two ticks has no place in the book.
         """
         try:
-            levels = self._levels.side(bytes(raw), known.plan)
+            text = bytes(raw)
+            levels = self._levels.side(text, known.plan)
         except OffStep as error:
             if error.what != "size":
                 raise
@@ -222,7 +223,8 @@ class OkxDecoder(FeedDecoder):
             prices, sizes = known.prices, known.sizes
             rows = [(prices[row.price], sizes.nearest(row.size)) for row in self._texts(raw)]
             levels = np.array(rows, np.int64).reshape(-1, 2)
-        if not levels[:, 0].all():
+        # To look for zeros costs more than to read the levels: only where one may be.
+        if (b'["0' in text or b"[ " in text) and not levels[:, 0].all():
             raise DataError(f"level of {known.id} must have a price above 0")
         return levels
 

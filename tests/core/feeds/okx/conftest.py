@@ -215,7 +215,8 @@ def _tardis(item: dict[str, Any], events: Sequence[Any], by_id: dict[Any, Instru
             case BookDelta() | BookSnapshot():
                 image = isinstance(event, BookSnapshot)
                 return {"type": "book_change", "isSnapshot": image,
-                        "bids": _levels(event.bids, of), "asks": _levels(event.asks, of)}  # fmt: skip
+                        "bids": _levels(event.bids, of),
+                        "asks": _levels(event.asks, of)}  # fmt: skip
             case OpenInterest():
                 return {"type": "derivative_ticker", "openInterest": event.size}
             case MarkPrice():
