@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
 
 from core.model.errors import ClxError, LinkError
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, client_order_id
@@ -27,8 +28,7 @@ Level: TypeAlias = Literal["info", "warning", "error"]
 _REFUSED = frozenset({OrderState.DENIED, OrderState.REJECTED})
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What became of a request."""
 
     text: str

@@ -17,8 +17,9 @@ Nothing is guessed: a word that cannot be read is an error naming it, never a de
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from core.model.errors import ConfigError, did_you_mean
 from core.model.grammar import SIDES, OrderLine, parse_order
@@ -59,45 +60,39 @@ TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
 _CHART_WORDS: Final = frozenset({"GP", "CHART"})
 
 
-@dataclass(frozen=True)
-class ChartLine:
+class ChartLine(Struct, frozen=True):
     """What to look at; None keeps what is."""
 
     instrument: InstrumentId | None = None
     timeframe: str | None = None
 
 
-@dataclass(frozen=True)
-class PaneLine:
+class PaneLine(Struct, frozen=True):
     """A pane to show."""
 
     pane: PaneName
 
 
-@dataclass(frozen=True)
-class IndicatorLine:
+class IndicatorLine(Struct, frozen=True):
     """What the chosen chart draws beside its bars."""
 
     indicators: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ScreenLine:
+class ScreenLine(Struct, frozen=True):
     """A screen to show."""
 
     screen: Literal["trade", "markets", "quality"]
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(Struct, frozen=True):
     """A command of the table with its fields as text, to be validated by it."""
 
     name: str
     args: dict[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class AppLine:
+class AppLine(Struct, frozen=True):
     """Something the screen itself does."""
 
     what: Literal["help", "detach"]
@@ -108,8 +103,7 @@ Line: TypeAlias = (
 )
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Struct, frozen=True):
     """What words may refer to."""
 
     instruments: Collection[InstrumentId] = ()

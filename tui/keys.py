@@ -8,9 +8,10 @@ on one key are errors, never surprises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, get_args
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.binding import Binding
 
 from core.model.errors import ConfigError, did_you_mean
@@ -24,8 +25,7 @@ Where: TypeAlias = Literal["any"] | ScreenName
 """The screen a key belongs to; a key of one screen may mean something else on another."""
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """One thing a key does."""
 
     id: str

@@ -5,9 +5,10 @@ The engine's own checks come beside it through a dry run; here is only what can 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from core.model.errors import ConfigError
 from core.model.grammar import parse_number
@@ -18,8 +19,7 @@ from link.replica import Replica
 SideName: TypeAlias = Literal["buy", "sell"]
 
 
-@dataclass(frozen=True)
-class TicketText:
+class TicketText(Struct, frozen=True):
     """A ticket's fields as typed."""
 
     side: SideName
@@ -31,8 +31,7 @@ class TicketText:
     reduce_only: bool = False
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A ticket's fields as understood; `errors` by field, empty when it may be sent."""
 
     side: SideName
@@ -45,8 +44,7 @@ class Draft:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Preview:
+class Preview(Struct, frozen=True):
     """One line of words per field; empty where nothing can be said yet."""
 
     size: str = ""

@@ -11,11 +11,11 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
 from textual.theme import Theme as TextualTheme
 
 from core.model.errors import ConfigError, did_you_mean
@@ -68,16 +68,14 @@ _ANSI_VARIABLES: Final = {
 """What the framework asks of a theme of 16 colours beyond the slots."""
 
 
-@dataclass(frozen=True, slots=True)
-class Colour:
+class Colour(Struct, frozen=True):
     """One slot: a colour and how text in it is set."""
 
     hex: str
     attributes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Theme:
+class Theme(Struct, frozen=True):
     """A complete theme: every slot has a colour."""
 
     name: str

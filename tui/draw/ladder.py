@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from core.model.instruments import Instrument
 from core.model.market import Side
@@ -42,8 +43,7 @@ _WITH_FOOT: Final = 14
 """From this height on the last row weighs the two sides."""
 
 
-@dataclass(frozen=True, slots=True)
-class LadderView:
+class LadderView(Struct, frozen=True):
     """What a ladder is drawn from."""
 
     instrument: Instrument

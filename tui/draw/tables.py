@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from core.model.accounts import Balance, LimitUse, Position
 from core.model.orders import Order, OrderFilled
@@ -21,8 +22,7 @@ _LEAST_WIDE: Final = 8
 """A column of words narrower than this says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[T]):
+class Column(Struct, Generic[T], frozen=True):
     """One column: its name, what it says, and how it says it."""
 
     name: str
@@ -47,8 +47,7 @@ class Sorted(NamedTuple):
     down: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Generic[T]):
+class Table(Struct, Generic[T], frozen=True):
     """Columns and the words for an empty list."""
 
     columns: tuple[Column[T], ...]

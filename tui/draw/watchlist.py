@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
@@ -15,8 +16,7 @@ from tui.draw import numbers
 from tui.draw.tables import Column, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(Struct, frozen=True):
     """An instrument of the watchlist with its newest quote, if any came yet."""
 
     instrument: Instrument

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec.structs import replace
 
 from core.model.errors import ConfigError
 from core.model.grammar import OrderLine

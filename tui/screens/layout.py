@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from tui.grammar import PaneName
 
@@ -24,8 +25,7 @@ _WATCHLIST: Final = 66
 _MINDS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(Struct, frozen=True):
     """Columns or rows of each part; 0 is not shown."""
 
     side: int

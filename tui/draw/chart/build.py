@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
+from msgspec import Struct
+
 from core.model.accounts import Position
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Side
@@ -45,8 +47,7 @@ class Zoom:
     """(opening time of the bar, price row); row -1 stands at the bar's close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Happenings:
+class Happenings(Struct, frozen=True):
     """What is drawn on top of the bars; only this instrument's."""
 
     orders: tuple[Order, ...] = ()
