@@ -46,6 +46,16 @@ _FAINT_ROLES: Final[Mapping[str, tuple[str, float]]] = {
     "ask_bar": ("ask", 0.42),
     "volume": ("muted", 0.5),
     "band": ("muted", 0.75),
+    "heat_bid_1": ("bid", 0.14),
+    "heat_bid_2": ("bid", 0.28),
+    "heat_bid_3": ("bid", 0.46),
+    "heat_bid_4": ("bid", 0.7),
+    "heat_bid_5": ("bid", 1.0),
+    "heat_ask_1": ("ask", 0.14),
+    "heat_ask_2": ("ask", 0.28),
+    "heat_ask_3": ("ask", 0.46),
+    "heat_ask_4": ("ask", 0.7),
+    "heat_ask_5": ("ask", 1.0),
 }
 
 _FILLED_ROLES: Final[Mapping[str, str]] = {
@@ -82,7 +92,9 @@ class Look:
         self, theme: Theme, *, few_colours: bool, glyphs: GlyphSet, no_colour: bool = False
     ) -> None:
         self.theme = theme
-        self.glyphs: Glyphs = glyph_set(glyphs, hueless=theme.hueless or no_colour)
+        self.glyphs: Glyphs = glyph_set(
+            glyphs, hueless=theme.hueless or no_colour, few_colours=few_colours
+        )
         self._few = few_colours
         self.styles: dict[str, Style] = self._plain() if no_colour else self._make()
 

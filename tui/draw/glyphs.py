@@ -41,6 +41,10 @@ class Glyphs:
     ellipsis: str
     block: str
     shade: str
+    shades: str
+    """Growing weight, from empty to full; where colours tell the weight, all but the first full."""
+    taker_buy: str
+    taker_sell: str
     arrow_up: str
     arrow_down: str
     arrow_flat: str
@@ -83,6 +87,9 @@ BLOCK: Final = Glyphs(
     ellipsis="…",
     block="█",
     shade="░",
+    shades=" █████",
+    taker_buy="▴",
+    taker_sell="▾",
     arrow_up="↗",
     arrow_down="↘",
     arrow_flat="→",
@@ -123,6 +130,9 @@ ASCII: Final = Glyphs(
     ellipsis="~",
     block="#",
     shade=".",
+    shades=" .:+*#",
+    taker_buy="^",
+    taker_sell="v",
     arrow_up="/",
     arrow_down="\\",
     arrow_flat=">",
@@ -139,8 +149,12 @@ def spelled(text: str, glyphs: Glyphs) -> str:
     return text.translate(_SPELLED) if glyphs.name == "ascii" else text
 
 
-def glyph_set(name: GlyphSet, *, hueless: bool = False) -> Glyphs:
-    """Return the glyphs to draw with; `hueless` tells falling candles apart by shape."""
+def glyph_set(name: GlyphSet, *, hueless: bool = False, few_colours: bool = False) -> Glyphs:
+    """Return the glyphs to draw with; `hueless` tells falling candles apart by shape.
+
+    Where colours are few or none, weight is told by the density of the glyph.
+    """
     if name == "ascii":
         return ASCII
-    return HOLLOW if hueless else BLOCK
+    glyphs = HOLLOW if hueless else BLOCK
+    return replace(glyphs, shades=" ·░▒▓█") if hueless or few_colours else glyphs

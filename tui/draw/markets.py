@@ -25,6 +25,8 @@ from tui.draw.tables import Column, Table
 
 SPARK: Final = 12
 _NOTHING: Final = ReferenceView()
+_WIDE: Final = 150
+"""From this width on every column has room."""
 _TIGHT: Final = 10
 """Spreads below this many basis points are shown with two decimals."""
 
@@ -280,7 +282,7 @@ def draw_details(row: MarketRow | None, width: int, height: int, glyphs: Glyphs)
     grid.put(0, 0, glyphs.line * width, "grid")
     if row is None:
         return grid.rows()
-    groups = _details(row)
+    groups = _details(row, spare=width < _WIDE)
     x, y = 1, 1
     for group in groups:
         length = sum(len(text) for text, _ in group)
@@ -295,7 +297,8 @@ def draw_details(row: MarketRow | None, width: int, height: int, glyphs: Glyphs)
     return grid.rows()
 
 
-def _details(row: MarketRow) -> list[list[Run]]:
+def _details(row: MarketRow, spare: bool) -> list[list[Run]]:
+    """Return groups of words; `spare` adds those whose columns a narrow table drops."""
     out: list[list[Run]] = [[(row.id, "title"), (f"  {row.kind}", "muted")]]
     known, said = row.quoted, row.reference
     if known is not None:
@@ -310,6 +313,8 @@ def _details(row: MarketRow) -> list[list[Run]]:
     for name, value in (("mark", said.mark), ("index", said.index)):
         if value is not None:
             out.append([(f"{name} ", "muted"), (f"{value.normalize():,f}", "text")])
+    if spare:
+        out += _spared(row)
     if said.last_liquidation:
         out.append([("liquidated ", "muted"), (plain(said.last_liquidation), "warn")])
     if row.feed is not None and row.feed.status != FeedStatus.LIVE:
@@ -317,6 +322,22 @@ def _details(row: MarketRow) -> list[list[Run]]:
         out.append([(f"{status} ", "warn"), (plain(row.feed.reason), "warn")])
     if not row.member:
         out.append([("only listed: enter shows it, space puts it into a group", "muted")])
+    return out
+
+
+def _spared(row: MarketRow) -> list[list[Run]]:
+    out: list[list[Run]] = []
+    if spread_bp(row) is not None:
+        words = f"{_bp_text(row)} bp, {_ticks_text(row)} ticks"
+        out.append([("spread ", "muted"), (words, "text")])
+    if row.reference.funding_rate is not None:
+        left = funding_left_ns(row)
+        words = _funding_text(row) + (f" in {hours(left)}" if left is not None else "")
+        out.append([("funding ", "muted"), (words, "text")])
+    if _interest(row) is not None:
+        out.append([("open interest ", "muted"), (_interest_text(row), "text")])
+    if row.member:
+        out.append([("data ", "muted"), (_quality_text(row) or "no record", _quality_role(row))])
     return out
 
 

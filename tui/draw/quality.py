@@ -175,7 +175,7 @@ def signed_ms(value: float) -> str:
 QUALITY: Final[Table[QualityRow]] = Table(
     (
         Column("instrument", lambda r: r.symbol),
-        Column("venue", lambda r: r.venue, role=lambda r: "muted", weight=4),
+        Column("venue", lambda r: r.venue, role=lambda r: "muted", weight=1),
         Column("status", _status, role=_status_role),
         Column("age", _age, right=True, role=_age_role, value=lambda r: r.age_ms),
         Column(
@@ -192,7 +192,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
             lambda r: rate(r.view.rate_per_s),
             right=True,
             role=lambda r: "muted",
-            weight=2,
+            weight=3,
             value=lambda r: r.view.rate_per_s,
         ),
         Column(
@@ -200,7 +200,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
         ),
         _counted("gaps", "gaps", 0),
         _counted("resyncs", "resyncs", 0),
-        _counted("outages", "outages", 1),
+        _counted("outages", "outages", 2),
         _counted("rejected", "rejected", 5),
         Column(
             "checks",

@@ -41,6 +41,8 @@ _SORT_S: Final = 1.0
 """Rows change places no more often: a hand must be able to follow."""
 _ASK_S: Final = 10.0
 """How often courses and quality are asked for."""
+_LACKING_S: Final = 2.0
+"""The same while some are missing: history comes after the first look."""
 _FPS: Final = 4.0
 """Quotes of many instruments are read, not watched: this often is enough."""
 
@@ -87,7 +89,9 @@ class MarketsScreen(LiveScreen):
             self.markets.group, self._awaited = self._awaited, ""
             self._sort_due = self._ask_due = 0.0
         if now >= self._ask_due and self.clx.link.state == "up":
-            self._ask_due = now + _ASK_S
+            members = self.markets.members(self.markets.group)
+            lacks = any(not self.markets.courses.get(name) for name in members)
+            self._ask_due = now + (_LACKING_S if lacks else _ASK_S)
             self.clx.symbols.fetch()
             self.run_worker(self._ask(self.markets.group), exit_on_error=False)
 

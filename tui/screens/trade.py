@@ -44,6 +44,11 @@ from tui.widgets.rows import RowsWidget
 if TYPE_CHECKING:
     from tui.app import Preferences
 
+_PICTURE_WORDS: Final = {
+    "chart": "chart",
+    "depth": "depth of the book; + and - change how far it reaches",
+    "heatmap": "heatmap of the book; + and - zoom prices, [ and ] time",
+}
 _SPARK_S: Final = 5.0
 _BOOK_S: Final = 0.15
 """Levels of the book are drawn no more often: nobody reads sizes faster, and rows cost bytes."""
@@ -145,6 +150,9 @@ class TradeScreen(LiveScreen):
         if self.focus_id is None:
             return None
         pictures = self.pictures
+        line = self.replica.quotes.get(self.focus_id)
+        touch = (line.bid_ticks + line.ask_ticks) // 2 if line is not None else 0
+        step, buckets = pictures.profile_wish(self.focus_id, touch)
         height = self.query_one("#ladder", RowsWidget).size.height
         return View(
             focus=self.focus_id,
@@ -156,6 +164,8 @@ class TradeScreen(LiveScreen):
             indicators=pictures.plans[0].indicators,
             fps=self.pace.fps,
             charts=pictures.wishes,
+            profile_step=step,
+            profile_rows=buckets,
         )
 
     # -- drawing ---------------------------------------------------------------------------
@@ -170,6 +180,11 @@ class TradeScreen(LiveScreen):
             self._why_no_chart(),
             trusted=self.trusted,
         )
+        if item is not None:
+            line = self.replica.quotes.get(item.id)
+            last = line.last_ticks if line is not None else 0
+            why = "" if self.trusted else self._why_stale() or "not to be trusted now"
+            self.pictures.draw_book(self.replica, item, dirty, why, last)
 
     def _why_no_chart(self) -> tuple[str, ...]:
         """Return what to say where there is no chart; empty while it is only on its way."""
@@ -311,6 +326,11 @@ class TradeScreen(LiveScreen):
 
     def action_timeframe(self, by: int) -> None:
         """Show longer or shorter bars."""
+        heat = self.pictures.heat
+        if self.pictures.kind == "heatmap" and heat is not None:
+            self.notice(f"a column stands for {heat.step_every(by)} s")
+            self.draw_all()
+            return
         frames = list(Timeframe)
         at = frames.index(self.timeframe) + by
         self.look_at(timeframe=frames[max(0, min(len(frames) - 1, at))].value)
@@ -343,6 +363,10 @@ class TradeScreen(LiveScreen):
         if self.pane == "ladder" and self.hand.cursor is not None and view is not None:
             size = self.hand.resize(self.replica, view, larger=by > 0)
             self.notice(f"size {size:f} {view.instrument.base}")
+            return
+        if self.pictures.kind != "chart":
+            self.pictures.zoom(by)
+            self.draw_all()
             return
         self._zoom(pitch=self.pictures.chosen.zoom.pitch + by)
 
@@ -382,8 +406,9 @@ class TradeScreen(LiveScreen):
 
     def action_picture(self, by: int) -> None:
         """Turn from chart to depth to heatmap."""
-        self.pictures.step_picture(by)
-        self.draw_all()
+        kind = self.pictures.step_picture(by)
+        self.notice(_PICTURE_WORDS[kind])
+        self.call_after_refresh(self.draw_all)
 
     def action_layout(self, by: int) -> None:
         """Take the next layout of charts."""

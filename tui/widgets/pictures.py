@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Timeframe
 from core.model.views import Chart, ChartWish
 from link.replica import Replica, Topic
 from tui.draw.chart.build import Happenings
 from tui.draw.chart.candles import Heading
+from tui.draw.chart.scale import nice_top
+from tui.draw.ladder import own_orders
 from tui.widgets.chart import ChartWidget
+
+if TYPE_CHECKING:
+    from tui.heat import HeatTape
+    from tui.widgets.depth import DepthWidget
+    from tui.widgets.heat import HeatWidget
 
 PictureName: TypeAlias = Literal["chart", "depth", "heatmap"]
 PICTURES: Final[tuple[PictureName, ...]] = ("chart", "depth", "heatmap")
@@ -24,7 +32,10 @@ _MAIN_TOPICS: Final = frozenset({"chart", "orders", "fills", "signals", "positio
 _MORE_TOPICS: Final = (_MAIN_TOPICS - {"chart"}) | {"charts"}
 _LEAST: Final = (38, 9)
 """Cells a chart needs to stand beside another."""
-_MOST: Final = 4
+_BUCKET: Final = 0.000025
+"""Width of a bucket of the book as a fraction of the price: a quarter of a basis point."""
+_BUCKETS: Final = 400
+"""Buckets a side: one per cent."""
 _LADDER: Final = (Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1, Timeframe.M5)
 """What further charts show at first, as far as no other chart does."""
 
@@ -69,6 +80,11 @@ class Pictures(Container):
         self.layout_at = 0
         self.kind: PictureName = "chart"
         self._charts = [ChartWidget(id="chart")]
+        self.depth: DepthWidget | None = None
+        self.heat: HeatWidget | None = None
+        self.tape: HeatTape | None = None
+        """Recorded from the first look at depth or heatmap on."""
+        self._step: tuple[InstrumentId | None, int] = (None, 0)
 
     def compose(self) -> ComposeResult:
         """One chart at first; the others are made when they are wanted."""
@@ -147,16 +163,54 @@ class Pictures(Container):
         self.place()
 
     def step_picture(self, by: int) -> PictureName:
-        """Turn to the next picture."""
+        """Turn to the next picture; those of the book are made at the first look."""
         self.kind = PICTURES[(PICTURES.index(self.kind) + by) % len(PICTURES)]
+        if self.tape is None:
+            from tui.heat import HeatTape
+
+            self.tape = HeatTape()
+        if self.kind == "depth" and self.depth is None:
+            from tui.widgets.depth import DepthWidget
+
+            self.depth = DepthWidget()
+            self.mount(self.depth)
+        if self.kind == "heatmap" and self.heat is None:
+            from tui.widgets.heat import HeatWidget
+
+            self.heat = HeatWidget()
+            self.mount(self.heat)
         self.place()
         return self.kind
+
+    def zoom(self, by: int) -> None:
+        """Zoom the picture of the book that is shown."""
+        shown = self.depth if self.kind == "depth" else self.heat
+        if shown is not None:
+            shown.zoom(by)
+
+    def profile_wish(self, name: InstrumentId, mid_ticks: int) -> tuple[int, int]:
+        """Return the bucket's ticks and how many a side are asked for; zeros where none are."""
+        if self.tape is None or mid_ticks <= 0:
+            return 0, 0
+        known, step = self._step
+        fine = max(1, nice_top(int(mid_ticks * _BUCKET)))
+        if known != name or not step // 4 <= fine <= step * 4:
+            step = fine
+            self._step = (name, step)
+        if self.kind == "depth" and self.depth is not None:
+            wide = int(mid_ticks * self.depth.shown_span / _BUCKETS * 1.1)
+            step = max(step, nice_top(wide) if wide > step else step)
+        return step, _BUCKETS
 
     def place(self) -> None:
         """Show the charts that are seen, in their places."""
         now = self.arrangement
         box = self.query_one("#charts")
         box.display = self.kind == "chart"
+        if self.depth is not None:
+            self.depth.display = self.kind == "depth"
+        if self.heat is not None:
+            self.heat.display = self.kind == "heatmap"
         box.styles.grid_size_columns = now.columns
         box.styles.grid_size_rows = now.rows
         many = len(self.plans) > 1
@@ -186,6 +240,42 @@ class Pictures(Container):
         """Draw what changed; `why` is said where there is no chart and the link is to blame."""
         if self.kind != "chart":
             return
+        self._draw_charts(replica, item, dirty, happenings, why, trusted)
+
+    def draw_book(
+        self, replica: Replica, item: Instrument, dirty: set[Topic], why: str, last_ticks: int
+    ) -> None:
+        """Record the book, and draw its picture where it is shown; `why` says why it is old."""
+        tape, profile = self.tape, replica.profile
+        if tape is None:
+            return
+        if profile is not None and profile.instrument_id != item.id:
+            profile = None
+        if profile is not None and "profile" in dirty:
+            tape.take(profile)
+        if "tape" in dirty and tape.instrument_id == item.id:
+            tape.take_trades(replica.tape)
+        if self.kind == "depth" and self.depth is not None:
+            if profile is None or why:
+                self.depth.show_message(why or "waiting for the book…")
+            elif dirty & {"profile", "orders", "all"}:
+                own = own_orders(list(replica.orders.values()), item)
+                self.depth.show_profile(profile, item, own, last_ticks)
+        elif self.kind == "heatmap" and self.heat is not None:
+            if tape.instrument_id != item.id or not tape.moments:
+                self.heat.show_message(why or "recording the book; the first second comes now…")
+            elif dirty & {"profile", "all"}:
+                self.heat.show_tape(tape, item, last_ticks)
+
+    def _draw_charts(
+        self,
+        replica: Replica,
+        item: Instrument | None,
+        dirty: set[Topic],
+        happenings: Happenings | None,
+        why: Sequence[str],
+        trusted: bool,
+    ) -> None:
         for at, (chart, plan) in enumerate(zip(self._charts, self.plans, strict=False)):
             if not chart.display:
                 continue
@@ -223,6 +313,8 @@ class Pictures(Container):
         """Draw everything anew at the next draw, after a change of theme."""
         for chart in self._charts:
             chart.view = None
+        if self.heat is not None:
+            self.heat.forget()
 
     # -- one crosshair for all ------------------------------------------------------------------
 

@@ -21,24 +21,29 @@ from fake_market import (
     snapshot,
     strategy,
 )
+from wide_market import binance_and_others, quality, spark
 
 from core.model import commands as cmd
 from core.model.accounts import RiskState
 from core.model.errors import ClxError, LinkError
+from core.model.ids import InstrumentId
 from core.model.market import Side
 from core.model.orders import OrderState
 from core.model.views import (
     BarColumns,
     Chart,
     ChartTail,
+    ChartWish,
     EngineSnapshot,
     EngineStatus,
     Fact,
+    InstrumentsChanged,
     MarketFrame,
     OrderChanged,
     StatusChanged,
     StrategyChanged,
     View,
+    WatchGroup,
 )
 from link.replica import Replica
 
@@ -89,7 +94,7 @@ class FakeLink:
         """Keep the view; a connected link answers with a chart at once."""
         before = self.views[-1] if self.views else None
         self.views.append(view)
-        changed = before is None or (before.focus, before.timeframe) != (view.focus, view.timeframe)
+        changed = before is None or _charted(before) != _charted(view)
         if self.state == "up" and changed:
             self.send_chart()
 
@@ -129,7 +134,9 @@ class FakeLink:
         view = self.views[-1] if self.views else View()
         if view.focus is None:
             return
-        market = self.markets[view.focus]
+        market = self.markets.get(view.focus)
+        if market is None:
+            return
         bars = market.bars(view.timeframe, min(view.bars, 400))
         tick = float(market.instrument.price_tick)
         overlays = {
@@ -139,7 +146,11 @@ class FakeLink:
         self._opened = market.mid
         self.frame(
             ts_ns=market.ts_ns,
-            quotes=[self.markets[name].quote() for name in {*view.quotes, view.focus}],
+            quotes=[
+                self.markets[name].quote()
+                for name in {*view.quotes, view.focus}
+                if name in self.markets
+            ],
             book=market.book(view.depth) if view.depth else None,
             tape=market.tape(30) if view.tape else [],
             chart=Chart(
@@ -149,8 +160,22 @@ class FakeLink:
                 indicators=lines,
                 predictions=[prediction(market.ts_ns)] if view.focus == BTC else [],
             ),
+            charts=[self._further(wish, market) for wish in view.charts],
+            profile=market.profile(view.profile_step, 400) if view.profile_step else None,
         )
         self.send_tail()
+
+    def _further(self, wish: ChartWish, market: Market) -> Chart:
+        bars = market.bars(wish.timeframe, min(wish.bars, 400))
+        tick = float(market.instrument.price_tick)
+        groups = [self._indicator(name, bars.close, tick) for name in wish.indicators]
+        return Chart(
+            instrument_id=market.instrument.id,
+            timeframe=wish.timeframe,
+            bars=bars,
+            indicators={key: value for group in groups for key, value in group.items()},
+            predictions=[],
+        )
 
     def send_tail(self) -> None:
         """Send the forming bar."""
@@ -184,7 +209,7 @@ class FakeLink:
             }
         return {name: [50 + 20 * math.sin(i / 7) for i in range(len(closes))]}
 
-    def answer(self, command: cmd.Command) -> Any:
+    def answer(self, command: cmd.Command) -> Any:  # noqa: C901  one case per command
         """Carry out a command on the replica as an engine would."""
         match command:
             case cmd.Arm():
@@ -223,13 +248,76 @@ class FakeLink:
             case cmd.GetListing():
                 return listing(self.replica)
             case cmd.GetInstruments():
+                known = binance_and_others()
+                return tuple(item for item in known if item.id in (command.names or (item.id,)))
+            case cmd.GetSparks():
+                quotes = self.replica.quotes
                 return tuple(
-                    item for item in instruments() if item.id in (command.names or (item.id,))
+                    spark(name, quotes[name].last_ticks)
+                    for name in command.instruments
+                    if name in quotes
                 )
+            case cmd.GetQuality():
+                names = command.instruments or tuple(self.replica.feeds)
+                days = range(command.days)
+                return tuple(quality(name, day) for name in names for day in days)
+            case cmd.AddGroup() | cmd.RenameGroup() | cmd.RemoveGroup():
+                return self._regroup(command)
+            case cmd.WatchInstrument() | cmd.UnwatchInstrument():
+                return self._rewatch(command)
             case cmd.GetBalances():
                 return self.replica.balances
             case _:
                 return cmd.Done(text=f"{command.name} done")
+
+    def _regroup(self, command: Any) -> cmd.Done:
+        groups = list(self.replica.groups)
+        match command:
+            case cmd.AddGroup():
+                groups.append(WatchGroup(name=command.group))
+            case cmd.RenameGroup():
+                groups = [
+                    WatchGroup(name=command.to, instruments=group.instruments)
+                    if group.name == command.group
+                    else group
+                    for group in groups
+                ]
+            case _:
+                groups = [group for group in groups if group.name != command.group]
+        self._tell(self.replica.watchlist, groups)
+        return cmd.Done(text=f"{command.name} done")
+
+    def _rewatch(self, command: Any) -> cmd.Done:
+        adds = isinstance(command, cmd.WatchInstrument)
+
+        def changed(names: tuple[InstrumentId, ...]) -> tuple[InstrumentId, ...]:
+            rest = tuple(name for name in names if name != command.instrument)
+            return (*rest, command.instrument) if adds else rest
+
+        watchlist = self.replica.watchlist if command.group else changed(self.replica.watchlist)
+        groups = [
+            WatchGroup(name=group.name, instruments=changed(group.instruments))
+            if group.name == command.group
+            else group
+            for group in self.replica.groups
+        ]
+        self._tell(watchlist, groups)
+        return cmd.Done(text=f"{command.instrument} done")
+
+    def _tell(self, watchlist: tuple[InstrumentId, ...], groups: list[WatchGroup]) -> None:
+        named = {*watchlist, *(name for group in groups for name in group.instruments)}
+        known = {item.id: item for item in binance_and_others()} | self.replica.instruments
+        self.fact(
+            InstrumentsChanged(
+                instruments=tuple(
+                    item
+                    for item in known.values()
+                    if item.id in named or item.id in self.replica.instruments
+                ),
+                watchlist=watchlist,
+                groups=tuple(groups),
+            )
+        )
 
     @property
     def now_ns(self) -> int:
@@ -252,3 +340,7 @@ class FakeLink:
         if not command.dry_run:
             self.fact(OrderChanged(order=made))
         return cmd.OrderReport(order=made)
+
+
+def _charted(view: View) -> tuple[object, ...]:
+    return view.focus, view.timeframe, view.indicators, view.charts, view.profile_step

@@ -26,6 +26,7 @@ from core.model.orders import Order, OrderFilled, OrderIntent, OrderState, Order
 from core.model.signals import ModelInfo, Prediction, StrategyInfo
 from core.model.views import (
     BarColumns,
+    BookProfile,
     BookView,
     EngineSnapshot,
     EngineStatus,
@@ -115,6 +116,24 @@ class Market:
             (self.mid + 1 + i * self.step, self.lot * self.rng.randint(1, 40)) for i in range(depth)
         ]
         return BookView(instrument_id=self.instrument.id, bids=bids, asks=asks, last_id=1)
+
+    def profile(self, step: int, rows: int) -> BookProfile:
+        """The book in buckets: walls at round prices, more of it farther away."""
+        bid, ask = self.mid - 1, self.mid + 1
+        return BookProfile(
+            instrument_id=self.instrument.id,
+            ts_ns=self.ts_ns,
+            step_ticks=step,
+            bid_ticks=bid,
+            ask_ticks=ask,
+            bids=[self._waiting(bid // step - at, at) for at in range(rows)],
+            asks=[self._waiting(ask // step + at, at) for at in range(rows)],
+        )
+
+    def _waiting(self, bucket: int, away: int) -> int:
+        noise = random.Random(bucket * 7 + self.ts_ns // 20_000_000_000).uniform(0.4, 1.0)
+        wall = 6.0 if bucket % 23 == 0 else 3.0 if bucket % 9 == 4 else 1.0
+        return int(self.lot * 12 * noise * wall * (0.2 + min(1.0, away / 40)))
 
     def tape(self, count: int) -> list[TapeRow]:
         """Some trades at the touch."""

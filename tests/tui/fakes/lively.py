@@ -6,13 +6,15 @@ import asyncio
 from decimal import Decimal
 
 from fake_link import FakeLink
-from fake_market import BTC, NOW_NS, fill, order, snapshot, strategy
+from fake_market import BTC, NOW_NS, fill, instruments, order, snapshot, strategy
+from wide_market import groups, perpetuals, wide_feeds, wide_line, wide_listing
 
 from core.model.accounts import Position
-from core.model.ids import StrategyId
+from core.model.commands import GetListing
+from core.model.ids import InstrumentId, StrategyId
 from core.model.market import Side
 from core.model.signals import Direction, Signal
-from core.model.views import Alert, View
+from core.model.views import Alert, QuoteLine, View
 
 FRAMES_PER_S = 10
 
@@ -50,6 +52,9 @@ class LivelyLink(FakeLink):
         )
         super().__init__(
             snapshot(
+                instruments=(*instruments(), *perpetuals()),
+                groups=groups(),
+                feeds=(*snapshot().feeds, *wide_feeds()),
                 orders=(
                     order("clxt-0000000000-0000a91f", Side.BUY, "64180.00"),
                     order("clxs-0000000000-0000a91e", Side.SELL, "64290.00", "0.25000"),
@@ -64,6 +69,9 @@ class LivelyLink(FakeLink):
             )
         )
 
+        self.answers[GetListing] = lambda _: wide_listing()
+        self._lines = {item.id: wide_line(item, seed) for seed, item in enumerate(perpetuals())}
+
     async def run(self) -> None:
         """Move the market until cancelled."""
         self.come_up()
@@ -74,16 +82,24 @@ class LivelyLink(FakeLink):
     def step(self) -> None:
         """Make one frame."""
         view = self.views[-1] if self.views else View()
-        if view.focus is None:
-            return
         for market in self.markets.values():
             market.move()
-        market = self.markets[view.focus]
-        others = [self.markets[name].quote() for name in view.quotes if name != view.focus]
+        here = self.markets[BTC] if view.focus is None else self.markets.get(view.focus)
         self.frame(
-            ts_ns=market.ts_ns,
-            quotes=[market.quote(), *others],
-            book=market.book(view.depth) if view.depth else None,
-            tape=market.tape(market.rng.randint(0, 4)) if view.tape else [],
+            ts_ns=self.markets[BTC].ts_ns,
+            quotes=[line for name in view.quotes if (line := self._line(name)) is not None],
+        )
+        if view.focus is None or here is None:
+            return
+        self.frame(
+            ts_ns=here.ts_ns,
+            quotes=[here.quote()],
+            book=here.book(view.depth) if view.depth else None,
+            tape=here.tape(here.rng.randint(0, 4)) if view.tape else [],
+            profile=here.profile(view.profile_step, 400) if view.profile_step else None,
         )
         self.send_tail()
+
+    def _line(self, name: InstrumentId) -> QuoteLine | None:
+        market = self.markets.get(name)
+        return market.quote() if market is not None else self._lines.get(name)
