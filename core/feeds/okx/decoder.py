@@ -12,17 +12,15 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import numpy as np
 
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
-from core.feeds.levels import LevelReader
 from core.feeds.okx import frames
 from core.feeds.okx.refusals import remedy
 from core.feeds.okx.rows import BARS, MS, OkxKnown, Rows
 from core.feeds.okx.rule import OkxRule
 from core.feeds.okx.symbols import INDEX_KEY, index_instrument, parse_listing
-from core.feeds.steps import OffStep
+from core.feeds.sides import SideReader
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -31,7 +29,6 @@ from core.model.market import (
     BookDelta,
     BookSnapshot,
     CheckedDelta,
-    Levels,
     MarketEvent,
 )
 from core.model.ports import FrameKind
@@ -64,10 +61,8 @@ class OkxDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = OKX, instruments: Collection[Instrument] = ()) -> None:
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
-        self._levels = LevelReader()
         self._hanging: dict[str, dict[str, None]] = {}
         self._rows = rows = Rows(venue, self._of, self._index_id, self._followers, self._followed)
-        self._texts = msgspec.json.Decoder(list[frames.Level]).decode
         self._outer = msgspec.json.Decoder(frames.Outer, strict=False).decode
         self._answers: dict[str, tuple[Callable[[bytes], Any], _Maker]] = {
             "mark-price": (_answer(frames.Mark), rows.mark),
@@ -97,6 +92,7 @@ class OkxDecoder(FeedDecoder):
         for bar in BARS:
             self._channels[b"candle" + bar.encode()] = _reader(list, rows.candle)
         super().__init__(venue, OkxRule(), instruments)
+        self._sides = SideReader(self.off_step)
 
     def make_known(self, instrument: Instrument) -> OkxKnown:
         """Return what decoding needs of an instrument."""
@@ -187,7 +183,8 @@ class OkxDecoder(FeedDecoder):
                 check = BookCheck(
                     book.checksum, self._spelt(book.bids), self._spelt(book.asks)
                 )  # fmt: skip
-            bids, asks = self._side(book.bids, known), self._side(book.asks, known)
+            side, plan = self._sides.side, known.plan
+            bids, asks = side(bytes(book.bids), plan), side(bytes(book.asks), plan)
             if image:
                 known.owner = source
                 out.append(
@@ -208,28 +205,8 @@ class OkxDecoder(FeedDecoder):
             out.append(BookDelta(*fields) if check is None else CheckedDelta(*fields, check))
         return out
 
-    def _side(self, raw: msgspec.Raw, known: OkxKnown) -> Levels:
-        """Return one side; sizes finer than the lot, of orders older than it, become the nearest.
-
-        Only sizes: what rests at a price between two ticks has no place in the book.
-        """
-        try:
-            text = bytes(raw)
-            levels = self._levels.side(text, known.plan)
-        except OffStep as error:
-            if error.what != "size":
-                raise
-            error.note(self.off_step)
-            prices, sizes = known.prices, known.sizes
-            rows = [(prices[row.price], sizes.nearest(row.size)) for row in self._texts(raw)]
-            levels = np.array(rows, np.int64).reshape(-1, 2)
-        # To look for zeros costs more than to read the levels: only where one may be.
-        if (b'["0' in text or b"[ " in text) and not levels[:, 0].all():
-            raise DataError(f"level of {known.id} must have a price above 0")
-        return levels
-
     def _spelt(self, raw: msgspec.Raw) -> tuple[tuple[str, str], ...]:
-        return tuple([(level.price, level.size) for level in self._texts(raw)])
+        return tuple([(level.price, level.size) for level in self._sides.texts(raw)])
 
     # -- REST answers, requests and connections ----------------------------------------------
 
@@ -257,10 +234,11 @@ class OkxDecoder(FeedDecoder):
 
     def _image(self, ts_recv_ns: int, symbol: str, data: bytes) -> Sequence[MarketEvent]:
         known = self._of(symbol)
+        side, plan = self._sides.side, known.plan
         return [
             BookSnapshot(
-                known.id, book.ts * MS, ts_recv_ns, book.seqId, self._side(book.bids, known),
-                self._side(book.asks, known),
+                known.id, book.ts * MS, ts_recv_ns, book.seqId, side(bytes(book.bids), plan),
+                side(bytes(book.asks), plan),
             )
             for book in _good(_answer(frames.Book)(data))
         ]  # fmt: skip

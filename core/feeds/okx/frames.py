@@ -6,6 +6,8 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from core.feeds.sides import Level
+
 T = TypeVar("T")
 
 Ms: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=4_102_444_800_000)]
@@ -49,13 +51,6 @@ class Book(msgspec.Struct, gc=False):
     checksum: int = 0
     prevSeqId: int = -1
     seqId: Id = 0
-
-
-class Level(msgspec.Struct, array_like=True, gc=False):
-    """A level as the wire spells it."""
-
-    price: str
-    size: str
 
 
 class Top(msgspec.Struct, gc=False):

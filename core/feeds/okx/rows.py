@@ -7,8 +7,8 @@ from typing import Final
 
 from core.feeds.decimals import Decimals, fraction
 from core.feeds.decoder import Known
-from core.feeds.levels import Shape, SidePlan
 from core.feeds.okx import frames
+from core.feeds.sides import plan_of
 from core.feeds.steps import OffStep
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -34,8 +34,6 @@ BARS: Final = {
 }  # fmt: skip
 """The venue's bars that are aligned to UTC; others keep the venue's name, such as ``1D``."""
 
-_SHAPE: Final = Shape(0, 1)
-
 
 class OkxKnown(Known):
     """What decoding needs of one instrument, and what its frames told."""
@@ -44,7 +42,7 @@ class OkxKnown(Known):
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
-        self.plan = SidePlan(self, _SHAPE)
+        self.plan = plan_of(self)
         self.owner: tuple[int, str] | None = None
         """Connection and channel the book comes from: those of the newest image."""
         self.quoted_ns = 0
