@@ -92,10 +92,12 @@ def parse_instruments(body: bytes, venue: VenueName) -> Listing:
     for item in result if isinstance(result, list) else [result]:
         if item.kind.endswith("_combo"):
             left_out[item.instrument_name] = COMBO
-        elif item.kind in ("future", "option", "spot"):
+            continue
+        try:
             listed.append(_instrument(item, venue))
-        else:
-            left_out[item.instrument_name] = f"kind {item.kind[:40]!r} is not one we know"
+        except DataError as error:
+            # One odd instrument must not cost us all the others.
+            left_out[item.instrument_name] = str(error)
     return Listing(listed, left_out)
 
 
@@ -153,6 +155,8 @@ def make_index(channel: str, venue: VenueName) -> Instrument | None:
 
 def _instrument(item: _Item, venue: VenueName) -> Instrument:
     where = f"{venue} {item.instrument_name[:60]}"
+    if item.kind not in ("future", "option", "spot"):
+        raise DataError(f"kind {item.kind[:40]!r} is not one we know")
     spot = item.kind == "spot"
     reversed_ = (
         not spot and (item.instrument_type or item.future_type or _guess(item)) == "reversed"

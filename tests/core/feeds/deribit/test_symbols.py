@@ -106,12 +106,23 @@ def test_halted_instrument_is_not_trading() -> None:
         ({"option_type": "both"}, "call or put"),
         ({"expiration_timestamp": -1}, "expiration"),
         ({"expiration_timestamp": 10**18}, "expiration"),
-        ({"instrument_name": None}, "get_instruments"),
+        ({"kind": "swaption"}, "swaption"),
     ],
 )
-def test_listing_that_cannot_be_is_refused_by_name(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(DataError, match=words):
-        parse(item(**changes))
+def test_odd_instrument_is_left_out_with_a_reason_and_the_others_stay(
+    changes: dict[str, Any], words: str
+) -> None:
+    good = item(instrument_name="GOOD")
+    body = json.dumps({"result": [item(**changes), good]}).encode()
+    listing = parse_instruments(body, VENUE)
+    assert [item.venue_symbol for item in listing.instruments] == ["GOOD"]
+    assert words in listing.left_out["BTC-25DEC26-100000-C"]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"result":[{}]}', b"{}", b'{"result":null}'])
+def test_answer_of_another_shape_is_refused(body: bytes) -> None:
+    with pytest.raises(DataError, match="get_instruments"):
+        parse_instruments(body, VENUE)
 
 
 def test_combos_are_left_out_and_the_reason_is_kept(fixtures: Callable[[str], Any]) -> None:

@@ -1,0 +1,364 @@
+"""Coinbase Advanced Trade messages to market events.
+
+Every message of a connection carries its number, over all channels. A number left out may have been
+anything, so all books the connection brings are distrusted at once, and joined anew one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from core.feeds.coinbase import frames
+from core.feeds.coinbase.rule import CoinbaseRule
+from core.feeds.coinbase.symbols import parse_products
+from core.feeds.decimals import Decimals
+from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.hosts import clock_sample
+from core.feeds.levels import LevelReader, Shape, SidePlan
+from core.feeds.owners import BookOwners
+from core.feeds.stamps import Stamps
+from core.model.errors import DataError
+from core.model.ids import VenueName
+from core.model.instruments import Instrument
+from core.model.market import (
+    BookDelta,
+    BookSnapshot,
+    DayTicker,
+    Levels,
+    MarketEvent,
+    Quote,
+    SequenceBroken,
+    Trade,
+    VenueBar,
+)
+from core.model.ports import FrameKind
+
+COINBASE: Final = VenueName("coinbase")
+
+CANDLE_S: Final = 300
+"""The candles channel knows this length only."""
+
+_KIND: Final = slice(12, 16)
+_PREFIX: Final = b'{"channel":"'
+_BID: Final = b'"side":"bid"'
+_OFFER: Final = b'"side":"offer"'
+_B: Final = ord("b")
+_O: Final = ord("o")
+_LEVEL: Final = Shape(price="price_level", size="new_quantity")
+_SIDED: Final = Shape(price="price_level", size="new_quantity", flag="side")
+
+_Events: TypeAlias = Sequence[MarketEvent]
+_Reader: TypeAlias = Callable[[int, int, bytes], _Events]
+
+
+class CoinbaseKnown(Known):
+    """What decoding needs of one product."""
+
+    __slots__ = ("day", "last_trade", "levels", "sided")
+
+    def __init__(self, instrument: Instrument) -> None:
+        super().__init__(instrument)
+        self.levels = SidePlan(self, _LEVEL)
+        self.sided = SidePlan(self, _SIDED)
+        self.last_trade = 0
+        """Newest trade id seen in the stream."""
+        self.day = ("", "", "", "")
+
+
+class CoinbaseDecoder(FeedDecoder):
+    """Decodes messages of the stream, REST answers and requests of ours."""
+
+    def __init__(
+        self, venue: VenueName = COINBASE, instruments: Collection[Instrument] = ()
+    ) -> None:
+        super().__init__(venue, CoinbaseRule(), instruments)
+        self._levels = LevelReader()
+        self._stamps = Stamps()
+        self._decimals = Decimals(f"statistics of {venue}")
+        self._owners = BookOwners()
+        self._next: dict[int, int] = {}
+        """Number of each connection's next message."""
+        self._outer = msgspec.json.Decoder(frames.Outer).decode
+        self._books = msgspec.json.Decoder(frames.Frame[frames.Book]).decode
+        self._trades = msgspec.json.Decoder(frames.Frame[frames.Trades]).decode
+        self._tickers = msgspec.json.Decoder(frames.Frame[frames.Tickers]).decode
+        self._candles = msgspec.json.Decoder(frames.Frame[frames.Candles]).decode
+        self._readers: dict[bytes, _Reader] = {
+            b"l2_d": self._book,
+            b"mark": self._trade,
+            b"tick": self._ticker,
+            b"cand": self._candle,
+        }
+
+    def make_known(self, instrument: Instrument) -> Known:
+        """Return what decoding needs of an instrument."""
+        return CoinbaseKnown(instrument)
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        """Read a message of the stream."""
+        reader = self._readers.get(data[_KIND]) if data.startswith(_PREFIX) else None
+        if reader is not None:
+            return reader(conn, ts_recv_ns, data)
+        outer = self._outer(data)
+        reader = self._readers.get(outer.channel[:4].encode())
+        if reader is not None:
+            return reader(conn, ts_recv_ns, data)
+        if outer.type == "error":
+            return self.reject(
+                ts_recv_ns,
+                f"the venue refused a request: {outer.message[:120]}; is the product listed, and "
+                "are there fewer than 8 requests a second?",
+                data,
+            )
+        if outer.sequence_num is None:
+            raise DataError("message has no sequence_num")
+        broken = self._follow(conn, ts_recv_ns, outer.sequence_num)
+        if outer.channel not in ("heartbeats", "subscriptions"):
+            raise DataError(f"channel {outer.channel[:40]!r} is not one we follow")
+        return broken
+
+    def answer(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
+        """Read a REST answer by its URL; answers that hold no market events give none.
+
+        A book of REST has no number that would tell where it belongs in the stream: it gives the
+        best quotes and no more.
+        """
+        parts = urlsplit(url).path.split("/")
+        if parts[-1] == "time":
+            millis = msgspec.json.decode(data, type=frames.Time).epochMillis
+            server_ms = _number(millis, "epochMillis")
+            return clock_sample(self.venue, url, ts_recv_ns, server_ms * 1_000_000)
+        if parts[-1] == "product_book":
+            book = msgspec.json.decode(data, type=frames.ProductBook).pricebook
+            return self._top(book, ts_recv_ns)
+        if "products" in parts[-2:]:
+            self.add_instruments(parse_products(data, self.venue).instruments)
+        return ()
+
+    def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        """Note what a request of ours joins or leaves."""
+        request = msgspec.json.decode(data, type=frames.Request)
+        named = [(symbol, request.channel) for symbol in request.product_ids]
+        if request.type == "subscribe":
+            return self.carry(conn, ts_recv_ns, named)
+        if request.type != "unsubscribe":
+            return ()
+        for symbol, channel in named:
+            if channel == "level2" and symbol in self._known:
+                self._owners.leave(self._known[symbol].id, conn)
+        return self.release(conn, ts_recv_ns, named)
+
+    def connected(self, conn: int, ts_recv_ns: int, url: str) -> _Events:
+        """Note a connection that carries nothing yet, and whose numbers start anew."""
+        self._next.pop(conn, None)
+        return super().connected(conn, ts_recv_ns, url)
+
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        """Distrust what the connection carried, and books another carries that it owned."""
+        self._next.pop(conn, None)
+        lost = self._owners.lose(conn)
+        events = super().disconnected(conn, ts_recv_ns, data)
+        orphans = tuple(name for name in lost if self._is_carried(name))
+        if not orphans:
+            return events
+        return (
+            *events,
+            SequenceBroken(
+                venue=self.venue,
+                ts_recv_ns=ts_recv_ns,
+                instrument_ids=orphans,
+                reason="the connection that brought this book was lost",
+            ),
+        )
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return channel and type of each event: ``l2_data:update``, ``subscriptions:None``."""
+        if kind != "recv":
+            return (kind,)
+        try:
+            outer = self._outer(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ("unreadable",)
+        if outer.type == "error":
+            return ("error",)
+        return [f"{outer.channel}:{event.type}" for event in outer.events]
+
+    # -- the number of a connection's messages -------------------------------------------------
+
+    def _follow(self, conn: int, ts_recv_ns: int, number: int) -> _Events:
+        """Note a message's number and return what a hole before it concerns."""
+        wanted = self._next.get(conn, number)
+        self._next[conn] = number + 1
+        return () if number == wanted else self._broken(conn, ts_recv_ns, wanted, number)
+
+    def _broken(self, conn: int, ts_recv_ns: int, wanted: int, number: int) -> _Events:
+        what = "messages are missing" if number > wanted else "its numbers went back"
+        return (
+            SequenceBroken(
+                venue=self.venue,
+                ts_recv_ns=ts_recv_ns,
+                instrument_ids=tuple(
+                    name for name in self.carried_by(conn) if self._owners.owns(name, conn)
+                ),
+                reason=f"connection {conn}: {what}",
+                expected_id=wanted,
+                received_id=number,
+            ),
+        )
+
+    # -- channels --------------------------------------------------------------------------------
+
+    def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        frame = self._books(data)
+        number = frame.sequence_num
+        broken = self._follow(conn, ts_recv_ns, number)
+        ts_ns = self._stamps.ns(frame.timestamp)
+        out: list[MarketEvent] = [*broken] if broken else []
+        for book in frame.events:
+            known = self._coinbase(book.product_id)
+            name = known.id
+            bids, asks = self._sides(bytes(book.updates), known)
+            if book.type == "update":
+                if self._owners.owns(name, conn):
+                    out.append(BookDelta(name, ts_ns, ts_recv_ns, number, number, -1, bids, asks))
+            elif book.type == "snapshot":
+                self._owners.take(name, conn)
+                out.append(
+                    BookSnapshot(name, ts_ns, ts_recv_ns, number, bids, asks, reset=True)
+                )  # fmt: skip
+            else:
+                raise DataError(f"event type must be snapshot or update, was {book.type[:40]!r}")
+        return out
+
+    def _sides(self, raw: bytes, known: CoinbaseKnown) -> tuple[Levels, Levels]:
+        levels = self._levels.side(raw, known.levels)
+        bids = raw.count(_BID)
+        offers = raw.count(_OFFER)
+        # The venue lists bids before offers; anything else is sorted level by level.
+        if bids + offers == len(levels) and (
+            not bids or not offers or raw.rfind(_BID) < raw.find(_OFFER)
+        ):
+            return levels[:bids], levels[bids:]
+        levels, sides = self._levels.flagged(raw, known.sided)
+        is_bid, is_offer = sides == _B, sides == _O
+        if not (is_bid | is_offer).all():
+            raise DataError(f"level of {known.id} must be a bid or an offer")
+        return levels[is_bid], levels[is_offer]
+
+    def _trade(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        frame = self._trades(data)
+        out: list[MarketEvent] = [*self._follow(conn, ts_recv_ns, frame.sequence_num)]
+        for event in frame.events:
+            # Newest first on the wire. The hundred before the subscription were never all we saw of
+            # their time; only those that a lost connection cost us belong here.
+            for trade in reversed(event.trades):
+                known = self._coinbase(trade.product_id)
+                number = _number(trade.trade_id, "trade_id")
+                if event.type == "snapshot":
+                    if not 0 < known.last_trade < number:
+                        continue
+                elif event.type != "update":
+                    raise DataError(f"trades must be snapshot or update, was {event.type[:40]!r}")
+                out.append(self._one(trade, known, number, ts_recv_ns))
+                known.last_trade = max(known.last_trade, number)
+        return out
+
+    def _one(
+        self, trade: frames.Trade, known: CoinbaseKnown, number: int, ts_recv_ns: int
+    ) -> Trade:
+        price = known.prices[trade.price]
+        size = known.sizes[trade.size]
+        if not price or not size:
+            raise DataError(f"trade {number} of {known.id} must have a price and a size above 0")
+        if trade.side not in ("BUY", "SELL"):
+            raise DataError(f"trade {number}: side must be BUY or SELL, was {trade.side[:20]!r}")
+        # The side is the resting order's: of the capture's trades every SELL is at the offer.
+        return Trade(
+            known.id, self._stamps.ns(trade.time), ts_recv_ns, price, size, trade.side == "BUY",
+            number,
+        )  # fmt: skip
+
+    def _ticker(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        frame = self._tickers(data)
+        out: list[MarketEvent] = [*self._follow(conn, ts_recv_ns, frame.sequence_num)]
+        ts_ns = self._stamps.ns(frame.timestamp)
+        for event in frame.events:
+            for ticker in event.tickers:
+                known = self._coinbase(ticker.product_id)
+                if ticker.best_bid and ticker.best_ask:
+                    out.append(
+                        Quote(
+                            known.id, ts_ns, ts_recv_ns, known.prices[ticker.best_bid],
+                            known.sizes[ticker.best_bid_quantity], known.prices[ticker.best_ask],
+                            known.sizes[ticker.best_ask_quantity], 0,
+                        )
+                    )  # fmt: skip
+                day = (ticker.price, ticker.low_24_h, ticker.high_24_h, ticker.volume_24_h)
+                if day != known.day:
+                    out.append(self._day(known, ts_ns, ts_recv_ns, day))
+                    known.day = day
+        return out
+
+    def _day(
+        self, known: CoinbaseKnown, ts_ns: int, ts_recv_ns: int, day: tuple[str, str, str, str]
+    ) -> DayTicker:
+        last, low, high, volume = (self._decimals[text] for text in day)
+        return DayTicker(
+            instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, last=last, low=low,
+            high=high, volume=volume,
+        )  # fmt: skip
+
+    def _candle(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        frame = self._candles(data)
+        out: list[MarketEvent] = [*self._follow(conn, ts_recv_ns, frame.sequence_num)]
+        ts_ns = self._stamps.ns(frame.timestamp)
+        for event in frame.events:
+            for candle in event.candles:
+                known = self._coinbase(candle.product_id)
+                if (
+                    not (candle.start.isdigit() and candle.start.isascii())
+                    or len(candle.start) > 10
+                ):
+                    raise DataError(f"candle must start at a second, was {candle.start[:40]!r}")
+                start_ns = int(candle.start) * 1_000_000_000
+                prices = known.prices
+                out.append(
+                    VenueBar(
+                        known.id, "5m", start_ns, ts_recv_ns, prices[candle.open],
+                        prices[candle.high], prices[candle.low], prices[candle.close],
+                        known.sizes[candle.volume],
+                        closed=ts_ns >= start_ns + CANDLE_S * 1_000_000_000,
+                    )
+                )  # fmt: skip
+        return out
+
+    def _top(self, book: frames.PriceBook, ts_recv_ns: int) -> _Events:
+        known = self._coinbase(book.product_id)
+        if not book.bids or not book.asks:
+            return ()
+        bid, ask = book.bids[0], book.asks[0]
+        return (
+            Quote(
+                known.id, self._stamps.ns(book.time), ts_recv_ns, known.prices[bid.price],
+                known.sizes[bid.size], known.prices[ask.price], known.sizes[ask.size], 0,
+            ),
+        )  # fmt: skip
+
+    def _coinbase(self, symbol: str) -> CoinbaseKnown:
+        known = self._known.get(symbol)
+        if known is None:
+            known = self.of(symbol)
+        assert isinstance(known, CoinbaseKnown)
+        return known
+
+
+def _number(text: str, what: str) -> int:
+    if not (text.isdigit() and text.isascii() and len(text) < 16):
+        raise DataError(f"{what} must be a whole number, was {text[:40]!r}")
+    return int(text)

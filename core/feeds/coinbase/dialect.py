@@ -1,0 +1,193 @@
+"""How clx speaks with Coinbase Advanced Trade; market data needs no key.
+
+https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket. One channel a request;
+a connection must subscribe within five seconds, and channels close after a minute of silence, so
+heartbeats come first. The `candles` channel knows five minutes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from core.feeds.answers import ask
+from core.feeds.coinbase.decoder import COINBASE, CoinbaseDecoder
+from core.feeds.coinbase.history import REMEDIES, CandleHistory
+from core.feeds.coinbase.symbols import parse_products
+from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.hosts import hosts
+from core.model.ids import VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe
+from core.model.ports import Clock
+from core.model.settings import FeedSettings
+from core.wire.http import HttpSession
+from core.wire.limits import WeightLimiter
+
+HOSTS: Final = {"live": ("https://api.coinbase.com", "wss://advanced-trade-ws.coinbase.com")}
+"""REST and stream host; the sandbox gives canned answers and has no stream."""
+
+LIMITS: Final = LineLimits(
+    # Images are up to 5 MB each, and a hole in the numbers asks for all of a connection's anew.
+    instruments=20,
+    batch=20,
+    # 8 requests a second and address without a key.
+    pace_s=0.15,
+    attempts=8,
+    attempts_window_s=1.0,
+    connections=32,
+    # Heartbeats come every second.
+    silence_s=15.0,
+)
+
+CHANNELS: Final = ("level2", "market_trades", "ticker", "candles")
+
+_ROOT: Final = "/api/v3/brokerage"
+_PER_S: Final = 10
+_TIMEOUT_S: Final = 15.0
+_MAX_PAGES: Final = 50
+
+
+def make_dialect(
+    settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE
+) -> CoinbaseDialect:
+    """Make the dialect of a feed.
+
+    Raises:
+        ConfigError: The venue has no such environment.
+    """
+    return CoinbaseDialect(settings, clock=clock, venue=venue)
+
+
+class CoinbaseDialect(Dialect):
+    """Coinbase Advanced Trade's way to speak."""
+
+    limits = LIMITS
+    images_by_rest = False
+
+    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
+        self.venue = venue
+        self.decoder = CoinbaseDecoder(venue)
+        self._entries: dict[str, msgspec.Raw] = {}
+        self._http = HttpSession(
+            self._rest_url,
+            clock=clock,
+            timeout_s=_TIMEOUT_S,
+            limiter=WeightLimiter(clock=clock, capacity=_PER_S, window_s=1.0, reserve=2),
+        )
+        self._history = CandleHistory(self._http, clock)
+
+    async def address(self, route: str) -> str:
+        """Return the websocket URL."""
+        return self._stream_url
+
+    def opening(self, route: str) -> Sequence[str]:
+        """Ask for heartbeats, which keep every channel open."""
+        return ('{"type":"subscribe","channel":"heartbeats"}',)
+
+    def subscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the messages that join every channel of some instruments."""
+        return [_request("subscribe", channel, instruments) for channel in CHANNELS]
+
+    def unsubscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the messages that leave all those channels."""
+        return [_request("unsubscribe", channel, instruments) for channel in CHANNELS]
+
+    def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
+        """Return the messages that leave and join the book: its first message is an image."""
+        return [_request(word, "level2", [instrument]) for word in ("unsubscribe", "subscribe")]
+
+    async def listing(self) -> Sequence[Instrument]:
+        """Fetch all products, spot and futures.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        path, what = f"{_ROOT}/market/products", f"listing of {self.venue}"
+        listed: list[Instrument] = []
+        entries: dict[str, msgspec.Raw] = {}
+        cursor = ""
+        for _ in range(_MAX_PAGES):
+            params = (("cursor", cursor),) if cursor else ()
+            reply = await ask(self._http, path, what=what, params=params, remedies=REMEDIES)
+            # A megabyte: too long for the loop to stand still.
+            page, raws, cursor = await asyncio.to_thread(_read, reply.body, self.venue)
+            listed += page
+            entries |= raws
+            if not cursor:
+                break
+        self._entries = entries
+        self.decoder.add_instruments(listed)
+        return listed
+
+    def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
+        """Return the venue's own words on some products."""
+        entries = [
+            self._entries[item.venue_symbol]
+            for item in instruments
+            if item.venue_symbol in self._entries
+        ]
+        if not entries:
+            return None
+        return Answer(
+            f"{self._rest_url}{_ROOT}/market/products", msgspec.json.encode({"products": entries})
+        )
+
+    async def server_time(self) -> Answer | None:
+        """Ask for the venue's time.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        reply = await ask(self._http, f"{_ROOT}/time", what=f"time of {self.venue}")
+        return Answer(reply.url, reply.body)
+
+    async def history(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars of this length.
+        """
+        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def close(self) -> None:
+        """Release the HTTP session."""
+        await self._http.close()
+
+
+def _request(word: str, channel: str, instruments: Sequence[Instrument]) -> str:
+    names = [item.venue_symbol for item in instruments]
+    return msgspec.json.encode({"type": word, "product_ids": names, "channel": channel}).decode()
+
+
+class _Entry(msgspec.Struct):
+    product_id: str
+
+
+class _Pages(msgspec.Struct):
+    has_next: bool = False
+    next_cursor: str = ""
+
+
+class _Listing(msgspec.Struct):
+    products: list[msgspec.Raw]
+    pagination: _Pages | None = None
+
+
+def _read(body: bytes, venue: VenueName) -> tuple[list[Instrument], dict[str, msgspec.Raw], str]:
+    """Return instruments, their entries by symbol, and where the listing goes on, if it does."""
+    listed = parse_products(body, venue).instruments
+    page = msgspec.json.decode(body, type=_Listing)
+    entries = {msgspec.json.decode(raw, type=_Entry).product_id: raw for raw in page.products}
+    pages = page.pagination
+    cursor = pages.next_cursor if pages is not None and pages.has_next else ""
+    return listed, {symbol: raw.copy() for symbol, raw in entries.items()}, cursor
