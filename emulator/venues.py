@@ -10,7 +10,9 @@ import msgspec
 from emulator.binance.exchange import Binance
 from emulator.binancefut.exchange import BinanceFuturesExchange
 from emulator.binancefut.instruments import LISTINGS as FUTURES
-from emulator.clock import MS, Clock
+from emulator.clock import Clock
+from emulator.deribit.exchange import DeribitExchange
+from emulator.deribit.instruments import listings as deribit_listings
 from emulator.kucoin.exchange import KuCoinExchange
 from emulator.kucoin.instruments import LISTINGS as KUCOIN
 from emulator.market.listings import LISTINGS, Listing
@@ -31,8 +33,8 @@ class Keys(msgspec.Struct, frozen=True):
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """How to open one venue."""
 
-    listings: Callable[[int], tuple[Listing, ...]]
-    """What it lists at a time (ms): dated instruments depend on it."""
+    listings: Callable[[World], tuple[Listing, ...]]
+    """What it lists: dated instruments and strikes depend on the world's time and prices."""
     open: Callable[[Market, Clock, int, Keys], Venue]
     pace: float = 0.25
     """Its order flow against the leading venue's."""
@@ -61,6 +63,12 @@ VENUES: Final[dict[str, Kind]] = {
             market, clock, seed, keys.api_key, keys.api_secret
         ),
     ),
+    "deribit": Kind(
+        listings=deribit_listings,
+        open=lambda market, clock, seed, keys: DeribitExchange(
+            market, clock, seed, keys.api_key, keys.api_secret
+        ),
+    ),
 }
 """The venues by name, in the order they act in."""
 
@@ -78,7 +86,7 @@ def open_venues(names: tuple[str, ...], world: World, clock: Clock, keys: Keys) 
         name: Market(
             world.seed,
             world.started_ns,
-            listings=kind.listings(world.started_ns // MS),
+            listings=kind.listings(world),
             world=world,
             pace=kind.pace,
         )

@@ -85,6 +85,14 @@ def _symbol(venue: KuCoinExchange, call: Call) -> Json:
     return describe(shard, venue.scales[shard.listing.symbol])
 
 
+def _margin_symbols(venue: KuCoinExchange, call: Call) -> Json:
+    return {"timestamp": venue.now_ms(), "items": []}
+
+
+def _isolated_symbols(venue: KuCoinExchange, call: Call) -> list[Json]:
+    return []
+
+
 def _currencies(venue: KuCoinExchange, call: Call) -> list[Json]:
     names = dict.fromkeys(
         name for shard in venue.shards() for name in (shard.listing.base, shard.listing.quote)
@@ -200,6 +208,8 @@ _TABLE: Final[tuple[tuple[str, int, Callable[[KuCoinExchange, Call], Any]], ...]
     ("/api/v2/symbols", 4, _symbols),
     ("/api/v2/symbols/{symbol}", 4, _symbol),
     ("/api/v3/currencies", 3, _currencies),
+    ("/api/v3/margin/symbols", 3, _margin_symbols),
+    ("/api/v1/isolated/symbols", 3, _isolated_symbols),
     ("/api/v3/market/orderbook/level2", 3, _level2),
     ("/api/v1/market/orderbook/level2_{size}", 2, _part),
     ("/api/v1/market/orderbook/level1", 2, _level1),

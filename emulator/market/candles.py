@@ -42,6 +42,7 @@ INTERVALS: Final[dict[str, int]] = {
 _MONDAY_MS: Final = 4 * DAY_MS
 _OTHERS: Final[dict[str, tuple[int, int]]] = {
     "10m": (10 * MINUTE_MS, 0),
+    "3h": (3 * HOUR_MS, 0),
     "6h+8": (6 * HOUR_MS, 4 * HOUR_MS),
     "12h+8": (12 * HOUR_MS, 4 * HOUR_MS),
     "1d+8": (DAY_MS, 16 * HOUR_MS),

@@ -197,8 +197,8 @@ class Crowd:
 
     def _place(self, side: Side, price: int, lots: int, ts_ns: int) -> None:
         shard = self._shard
-        if shard.coarse > 1:
-            price -= price % shard.coarse if side is _BUY else -(-price % shard.coarse)
+        if (tick := shard.tick_at(price)) > 1:
+            price -= price % tick if side is _BUY else -(-price % tick)
             if price <= 0:
                 return
         order_id = shard.next_order_id()

@@ -44,6 +44,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """What one unit of size stands for: base, or quote when `inverse`."""
     inverse: bool = False
     """Sizes are worth a fixed amount of quote, whatever the price."""
+    tick_above: tuple[int, int] | None = None
+    """From so many ticks on the price moves in steps of so many ticks."""
     expiry_ms: int = 0
     """When a future or an option settles."""
     strike: int = 0

@@ -79,6 +79,24 @@ def black(forward: float, strike: float, years: float, iv: float, *, call: bool)
     )
 
 
+def implied(price: float, forward: float, strike: float, years: float, *, call: bool) -> float:
+    """Return the volatility that gives a price in coin, 0 when none does."""
+    low, high = 0.01, 5.0
+    if not (
+        black(forward, strike, years, low, call=call).price
+        < price
+        < black(forward, strike, years, high, call=call).price
+    ):
+        return 0.0
+    for _ in range(24):
+        middle = 0.5 * (low + high)
+        if black(forward, strike, years, middle, call=call).price < price:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
 def smile(atm: float, forward: float, strike: float, years: float) -> float:
     """Return a strike's implied volatility: skewed to the puts, and curved."""
     away = math.log(strike / forward) / max(math.sqrt(years), 0.05)
@@ -94,9 +112,14 @@ class Chain:
         self._normals = normals(stream(seed, "iv", "live"))
         self.atm = 0.0
         """Implied volatility at the money, a year's."""
+        self.lived: dict[int, float] = {}
+        """What it was at the end of each minute lived, by the minute's open time (ms)."""
 
     def atm_at(self, ms: float) -> float:
         """Return a past implied volatility at the money."""
+        lived = self.lived.get(int(ms) // 60_000 * 60_000)
+        if lived is not None:
+            return lived
         day, rest = divmod(ms, DAY_MS)
         now, then = self._path.vol_of(int(day)), self._path.vol_of(int(day) - 1)
         part = rest / DAY_MS
@@ -107,8 +130,14 @@ class Chain:
         if not self.atm:
             self.atm = self.atm_at(now_ms)
         realised = self._value.second_vol * math.sqrt(365.0 * DAY_S)
+        self.lived[now_ms // 60_000 * 60_000] = self.atm
         pulled = _KEPT * self.atm + (1.0 - _KEPT) * realised
         self.atm = max(0.05, pulled * math.exp(0.0004 * next(self._normals)))
+
+    @property
+    def underlying(self) -> float:
+        """The asset's price."""
+        return self._value.price
 
     def price(self, listing: Listing, now_ms: int) -> Greeks:
         """Price an option now."""

@@ -70,6 +70,7 @@ class Future:
         self._premiums = 0.0
         self._seen = 0
         self._prices: deque[float] = deque(maxlen=_LOOK_BACK_S)
+        self._forced: deque[int] = deque(maxlen=_KEPT)
         self._settled: dict[int, Funding] = {}
         self._begun_ms = self._now_ms = now_ms
         self.open_lots = int(self._typical * _HELD_ORDERS)
@@ -102,6 +103,10 @@ class Future:
     def next_funding_ms(self) -> int:
         """When it is paid next."""
         return (self._now_ms // FUNDING_MS + 1) * FUNDING_MS
+
+    def forced(self, taker_id: int) -> str:
+        """Return ``T`` for a taker that was liquidated, empty for any other."""
+        return "T" if taker_id in self._forced else ""
 
     def funding_at(self, slot_ms: int) -> Funding:
         """Return what was paid at a time (a multiple of eight hours)."""
@@ -148,6 +153,7 @@ class Future:
         self._crowd.take(side, lots, now_ns)
         trades = self.shard.trades_since(before)
         got = sum(row.lots for row in trades)
+        self._forced.extend({row.taker_id for row in trades})
         if not got:
             return
         average = sum(row.lots * row.price_ticks for row in trades) // got

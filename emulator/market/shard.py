@@ -89,6 +89,11 @@ class Shard:
         self._aggregate_id = first_id
         self._order_id = first_id
 
+    def tick_at(self, price_ticks: int) -> int:
+        """Return the tick size at a price, against the listing's."""
+        above = self.listing.tick_above
+        return above[1] * self.coarse if above and price_ticks >= above[0] else self.coarse
+
     def bids(self, levels: int) -> list[tuple[int, int]]:
         """Return bids as (price ticks, lots), best first."""
         return self.engine.depth(_BUY, levels)

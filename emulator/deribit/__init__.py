@@ -1,0 +1,1 @@
+"""Deribit v2: JSON-RPC over socket and HTTP, futures, perpetuals and an options chain."""

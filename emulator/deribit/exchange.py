@@ -1,0 +1,221 @@
+"""Deribit as the server mounts it: JSON-RPC over the socket, GET and POST over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from emulator.clock import Clock
+from emulator.deribit.methods import METHODS, Params, number
+from emulator.deribit.streams import Pump, known, send_indices
+from emulator.deribit.venue import Deribit, RpcError, invalid
+from emulator.market.market import Market
+from emulator.wire.connection import Connection
+from emulator.wire.rest import Call, Refusal, Route, routes
+from emulator.wire.venue import Dialogue, Json, converse
+
+_MOST_CONNECTIONS: Final = 32
+_MOST_CHANNELS: Final = 500
+_LEAST_HEARTBEAT_S: Final = 10
+_STATUS: Final[dict[int, int]] = {10028: 429, 13004: 400, 13009: 401, -32601: 400}
+
+
+class DeribitExchange(Deribit):
+    """The whole venue."""
+
+    def __init__(
+        self, market: Market, clock: Clock, seed: int, api_key: str, api_secret: str
+    ) -> None:
+        super().__init__(market, clock, seed, api_key, api_secret)
+        self.second_s = 1.0
+        """How long a second of a heartbeat's interval is; tests shorten it."""
+        self._pumps = [Pump(self, self.tapes[name], self.writers[name]) for name in market.shards]
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the paths it serves."""
+        table = [
+            *(Route(path=f"/api/v2/{method}", handler=self._get) for method in METHODS),
+            Route(method="POST", path="/api/v2", handler=self._post),
+            *(
+                Route(method="POST", path=f"/api/v2/{method}", handler=self._post)
+                for method in METHODS
+            ),
+        ]
+        made = routes(self, self.prefix, table)
+        return [*made, web.get(f"{self.prefix}/ws/api/v2", self._serve)]
+
+    def urls(self, host: str) -> dict[str, str]:
+        """Return base URLs by what they are for."""
+        base = f"{host}{self.prefix}"
+        return {"rest": f"http://{base}/api/v2", "ws": f"ws://{base}/ws/api/v2"}
+
+    def send(self) -> None:
+        """Send what happened since the last tick, and what is due by the clock."""
+        sent_ms = self.sent_ms()
+        for pump in self._pumps:
+            if pump.tape.shard.listed:
+                pump.pump(sent_ms)
+        if self.beat.due(1_000):
+            send_indices(self, sent_ms)
+
+    def call(self, key: str, method: str, params: Params) -> Any:
+        """Carry out a method that needs no socket.
+
+        Raises:
+            RpcError: It is unknown, asked too often, or refuses.
+        """
+        handler = METHODS.get(method)
+        if handler is None:
+            raise RpcError(-32601, "Method not found")
+        if not self.spend(key, method):
+            raise RpcError(10028, "too_many_requests")
+        return handler(self, params)
+
+    async def _get(self, call: Call) -> Any:
+        method = call.request.path.partition("/api/v2/")[2]
+        return self._answered(call, None, method, call.params)
+
+    async def _post(self, call: Call) -> Any:
+        try:
+            asked = orjson.loads(call.body)
+        except orjson.JSONDecodeError:
+            asked = None
+        if not isinstance(asked, dict) or not isinstance(asked.get("params", {}), dict):
+            raise self._refused(call, None, RpcError(-32700, "Parse error"))
+        method = str(asked.get("method"))
+        return self._answered(call, asked.get("id"), method, asked.get("params", {}))
+
+    def _answered(self, call: Call, request_id: object, method: str, params: Params) -> Json:
+        started_us = self.now_ms() * 1_000
+        try:
+            result = self.call(call.address, method, params)
+        except RpcError as error:
+            raise self._refused(call, request_id, error) from error
+        return self.envelope(request_id, started_us, result=result)
+
+    def _refused(self, call: Call, request_id: object, error: RpcError) -> Refusal:
+        body = self.envelope(request_id, self.now_ms() * 1_000, error=error.body())
+        return Refusal(_STATUS.get(error.code, 400), body)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        if len(self.connections) >= _MOST_CONNECTIONS:
+            return web.Response(status=429)
+        return await converse(self, request, _Session, self)
+
+
+class _Session(Dialogue):
+    """One connection: its requests, login and heartbeat."""
+
+    def __init__(self, connection: Connection, venue: DeribitExchange) -> None:
+        super().__init__(connection)
+        self._venue = venue
+        self._logged_in = False
+        self._beat: asyncio.Task[None] | None = None
+        self._heard_test = asyncio.Event()
+
+    def closed(self) -> None:
+        """End the heartbeat."""
+        if self._beat is not None:
+            self._beat.cancel()
+
+    def heard(self, text: str) -> None:
+        """Carry out ``{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{..}}``."""
+        venue, started_us = self._venue, self._venue.now_ms() * 1_000
+        try:
+            asked = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            asked = None
+        request_id = asked.get("id") if isinstance(asked, dict) else None
+        try:
+            if not isinstance(asked, dict) or not isinstance(asked.get("method"), str):
+                raise RpcError(-32700, "Parse error")
+            params = asked.get("params") or {}
+            if not isinstance(params, dict):
+                raise invalid("params", "must be an object")
+            result = self._carry_out(asked["method"], params)
+            if result is None:
+                return
+            answer = venue.envelope(request_id, started_us, result=result)
+        except RpcError as error:
+            answer = venue.envelope(request_id, started_us, error=error.body())
+            if error.code == 10028:
+                # Over the limit the session ends, once it has been told.
+                self.connection.send(orjson.dumps(answer))
+                self.connection.finish(1008, b"too_many_requests")
+                return
+        self.connection.send(orjson.dumps(answer))
+
+    def _carry_out(self, method: str, params: Params) -> Any:
+        venue, key = self._venue, f"session {id(self)}"
+        match method:
+            case "public/subscribe" | "private/subscribe":
+                return self._subscribe(key, method, params)
+            case "public/unsubscribe" | "private/unsubscribe":
+                self._spend(key, method)
+                names = [str(name) for name in params.get("channels", [])]
+                return [n for n in names if venue.topics.unsubscribe(self.connection, n)]
+            case "public/unsubscribe_all":
+                for name in tuple(self.connection.streams):
+                    venue.topics.unsubscribe(self.connection, name)
+                return "ok"
+            case "public/set_heartbeat":
+                return self._set_heartbeat(number(params, "interval"))
+            case "public/disable_heartbeat":
+                self.closed()
+                return "ok"
+        result = venue.call(key, method, params)
+        if method == "public/auth":
+            self._logged_in = True
+        if method == "public/test":
+            self._heard_test.set()
+        return result
+
+    def _spend(self, key: str, method: str) -> None:
+        if not self._venue.spend(key, method):
+            raise RpcError(10028, "too_many_requests")
+
+    def _subscribe(self, key: str, method: str, params: Params) -> list[str] | None:
+        venue = self._venue
+        self._spend(key, method)
+        names = params.get("channels")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise invalid("channels", "must be an array of strings")
+        if len(names) > _MOST_CHANNELS:
+            raise invalid("channels", f"at most {_MOST_CHANNELS}")
+        if any(name.endswith(".raw") for name in names) and not self._logged_in:
+            raise RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
+        if venue.struck("no_ack"):
+            return None
+        taken = [name for name in names if known(venue, name)]
+        if venue.struck("partial_ack"):
+            taken = taken[:1]
+        for name in taken:
+            # To subscribe again is to be sent a snapshot again.
+            venue.topics.unsubscribe(self.connection, name)
+            venue.topics.subscribe(self.connection, name)
+        return taken
+
+    def _set_heartbeat(self, interval: int) -> str:
+        if interval < _LEAST_HEARTBEAT_S:
+            raise invalid("interval", f"must be >= {_LEAST_HEARTBEAT_S}")
+        self.closed()
+        self._beat = asyncio.create_task(self._keep_beating(interval * self._venue.second_s))
+        return "ok"
+
+    async def _keep_beating(self, every_s: float) -> None:
+        """Ask for a test each interval, and close when none comes within the next."""
+        asks = orjson.dumps(
+            {"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "test_request"}}
+        )
+        while True:
+            await asyncio.sleep(every_s)
+            self._heard_test.clear()
+            self.connection.send(asks)
+            try:
+                await asyncio.wait_for(self._heard_test.wait(), every_s)
+            except TimeoutError:
+                self.connection.close(1000, b"heartbeat")
+                return
