@@ -8,7 +8,7 @@ import functools
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,12 @@ from clx.sim import EmulatorAddress
 from clx.warm import kernels
 from core.engine.clock import SystemClock
 from core.engine.engine import Engine
-from core.feeds.binance.stream import BinanceFeed
+from core.feeds.registry import make_feed
+from core.history.library import MarketLibrary
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
+from core.model.instruments import Instrument
 from core.model.market import Levels
-from core.model.ports import Clock, Journal, Predictor, StrategyRunner, Venue
+from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
 from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged
 from core.strategies.process import ProcessRunner
@@ -33,12 +35,10 @@ from core.venues.paper import PaperVenue
 from core.wire.tape import TapeWriter
 from link.server import LinkServer
 from store.journal import SqliteJournal
+from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
-
-FEEDS: Final = {"binance": BinanceFeed}
-"""Feed and venue kinds by name; `clx.modes.VENUES` lists the same names."""
 
 KEPT_MARKETS: Final = 5
 """Journals of simulated markets kept, the present one included."""
@@ -73,18 +73,40 @@ class Assembly:
         """
         if self.emulator is None:
             return SqliteJournal(self.paths.journal(self.settings.mode))
-        account = hashlib.sha256(self.emulator.api_key.encode()).hexdigest()[:8]
-        journal = SqliteJournal(self.paths.journal(f"sim-{account}"))
+        journal = SqliteJournal(self.paths.journal(f"sim-{account_of(self.emulator)}"))
         _forget_old_markets(self.paths, KEPT_MARKETS)
         return journal
 
-    def feeds(self) -> dict[VenueName, BinanceFeed]:
+    def feeds(self) -> dict[VenueName, Feed]:
         """Build the feeds."""
-        made: dict[VenueName, BinanceFeed] = {}
-        for name, table in self.settings.feeds.items():
-            venue = VenueName(name)
-            made[venue] = FEEDS[name](table, clock=self.clock, rng=self._rng(), venue=venue)
-        return made
+        return {
+            VenueName(name): make_feed(
+                VenueName(name), table, clock=self.clock, rng=self._rng(), data=self.paths.data
+            )
+            for name, table in self.settings.feeds.items()
+        }
+
+    def market_store(self) -> MarketStore:
+        """Open the store of bars and quality records: a simulated market has one of its own."""
+        return MarketStore(market_file(self.paths, self.emulator))
+
+    def library(
+        self, store: MarketStore, feeds: Mapping[VenueName, Feed], engine: Callable[[], Engine]
+    ) -> MarketLibrary:
+        """Build the shelf the engine keeps its market data on."""
+
+        def instrument(name: InstrumentId) -> Instrument:
+            return engine().kernel.listing.instrument(name)
+
+        return MarketLibrary(
+            store.bars,
+            store.quality,
+            feeds,
+            instrument=instrument,
+            clock=self.clock,
+            rng=self._rng(),
+            told=lambda text: engine().tell("market data", text),
+        )
 
     def venues(self, engine: Callable[[], Engine]) -> dict[VenueName, Venue]:
         """Build the venues: one per feed on paper, else those of the settings."""
@@ -164,6 +186,8 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         feeds = assembly.feeds()
         for feed in feeds.values():
             stack.push_async_callback(feed.close)
+        store = assembly.market_store()
+        stack.callback(store.close)
         engine = Engine(
             settings=settings,
             clock=assembly.clock,
@@ -179,6 +203,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             mode=assembly.mode,
             version=clx.__version__,
             kernels=kernels(),
+            library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
         _restore_groups(engine, paths)
@@ -227,11 +252,24 @@ def _keep_watched(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -> 
             save_watched(paths.watchlist, now)
 
 
+def account_of(emulator: EmulatorAddress) -> str:
+    """Return a name for a simulated market, different for each run of an emulator."""
+    return hashlib.sha256(emulator.api_key.encode()).hexdigest()[:8]
+
+
+def market_file(paths: Paths, emulator: EmulatorAddress | None) -> Path:
+    """Return where market data is kept: invented prices never mix with real ones."""
+    if emulator is None:
+        return paths.market_data
+    return paths.data / f"market-sim-{account_of(emulator)}.sqlite"
+
+
 def _forget_old_markets(paths: Paths, keep: int) -> None:
-    found = sorted(paths.data.glob("journal-sim-*.sqlite"), key=lambda path: path.stat().st_mtime)
-    for old in found[:-keep]:
-        for part in paths.data.glob(f"{old.name}*"):
-            part.unlink(missing_ok=True)
+    for kind in ("journal-sim-*.sqlite", "market-sim-*.sqlite"):
+        found = sorted(paths.data.glob(kind), key=lambda path: path.stat().st_mtime)
+        for old in found[:-keep]:
+            for part in paths.data.glob(f"{old.name}*"):
+                part.unlink(missing_ok=True)
 
 
 def _depth(engine: Callable[[], Engine], instrument_id: InstrumentId) -> Ladder | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.feeds.kinds import kind_named
 from core.model.errors import ConfigError, did_you_mean
 from core.model.settings import Settings
 from core.model.views import Mode
 
 MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
 VENUES: Final = ("binance",)
-"""Feeds and venues there is code for; a settings table of another name is refused."""
+"""Venues there is code for to send orders to; a settings table of another name is refused."""
 
 
 def check_modes(settings: Settings) -> None:
@@ -19,13 +20,17 @@ def check_modes(settings: Settings) -> None:
     Raises:
         ConfigError: Names the keys and what to do.
     """
-    for section, names in (("feeds", settings.feeds), ("venues", settings.venues)):
-        for name in names:
-            if name not in VENUES:
-                known = ", ".join(sorted(VENUES))
-                raise ConfigError(
-                    f"{section}.{name}: no such venue{did_you_mean(name, VENUES)}; known: {known}"
-                )
+    for name, table in settings.feeds.items():
+        try:
+            kind_named(table.kind or name)
+        except ConfigError as error:
+            raise ConfigError(f"feeds.{name}: {error}") from None
+    for name in settings.venues:
+        if name not in VENUES:
+            known = ", ".join(sorted(VENUES))
+            raise ConfigError(
+                f"venues.{name}: no such venue{did_you_mean(name, VENUES)}; known: {known}"
+            )
     if settings.mode != "live":
         return
     if not settings.trading.live:

@@ -20,7 +20,8 @@ from core.backtest.replay_report import (
 )
 from core.engine.gate import LOST
 from core.engine.market import MarketOutput, MarketState
-from core.feeds.registry import KINDS, kind_of_url, make_decoder
+from core.feeds.kinds import KINDS, kind_of_url
+from core.feeds.registry import make_decoder
 from core.model.errors import ConfigError, StoreError
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument

@@ -18,12 +18,20 @@ from typing import Any, Final, Protocol, runtime_checkable
 from core.engine import handlers, market
 from core.engine.demand import Series
 from core.engine.digest import ClientView
-from core.engine.history import HistoryLoader
+from core.engine.history import HistoryLoader, Library
 from core.engine.kernel import Kernel
 from core.engine.supervise import Supervisor
 from core.indicators import kernel as indicators
 from core.model.accounts import Balance
-from core.model.commands import Command, Done, GetChart, Reconcile, Request, Tier
+from core.model.commands import (
+    Command,
+    Done,
+    GetChart,
+    GetQuality,
+    Reconcile,
+    Request,
+    Tier,
+)
 from core.model.errors import ClxError, ConfigError, InvariantError, TemporaryError
 from core.model.facts import VenueEvent
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
@@ -68,6 +76,7 @@ class Engine:
         tape: Where raw frames go before they are decoded; None keeps none.
         strategies: Builds each strategy's runner; called again for every start.
         predictors: Builds each model; called once, in a thread.
+        library: Where bars and quality records are kept; None keeps none.
         kernels: Further compiled kernels to make ready before the first tick, by name.
         seed: Seeds the jitter of back-offs, nothing else.
     """
@@ -89,6 +98,7 @@ class Engine:
         mode: Mode,
         version: str,
         kernels: Mapping[str, Callable[[], object]] | None = None,
+        library: Library | None = None,
         seed: int = 0,
     ) -> None:
         self._settings = settings
@@ -96,6 +106,7 @@ class Engine:
         self._feeds = feeds
         self._venues = venues
         self._tape = tape
+        self._library = library
         self._session = session
         self._version = version
         self._kernels = {**ENGINE_KERNELS, **(kernels or {})}
@@ -131,7 +142,8 @@ class Engine:
         )
         self._loader = HistoryLoader(
             feeds,
-            lambda series: self.kernel.listing.instrument(series[0]).venue,
+            self.kernel.listing.instrument,
+            library=library,
             clock=clock,
             rng=self._rng,
             arrived=self._on_history,
@@ -139,6 +151,8 @@ class Engine:
         )
         self._reconciler = Reconciler(self.kernel.desk, venues, clock, settings)
         self.kernel.log.on_fact(self._on_fact)
+        if library is not None:
+            self.kernel.on_closed = library.take
         if tape is not None:
             self.kernel.line.tape_dropped = lambda: tape.dropped
 
@@ -186,19 +200,30 @@ class Engine:
             spawn(keep(f"listing {name}", functools.partial(self._keep_listed, feed)))
         spawn(keep("history", self._loader.run))
         spawn(keep("timer", self._tick))
-        await self._until(self._all_listed)
+        if self._library is not None:
+            spawn(keep("library", functools.partial(self._library.run, self.kernel.quality_now)))
         for name, venue in self._venues.items():
-            # A local venue can only take its orders back once it knows their instruments.
-            if isinstance(venue, _Resumes):
-                mine = [order for order in kernel.desk.orders() if order.venue == name]
-                held = [item for item in kernel.desk.balances() if item.venue == name]
-                venue.restore(mine, held)
-            spawn(keep(f"venue {name}", functools.partial(venue.run, self._on_venue_event)))
+            spawn(self._open_venue(name, venue))
+        await self._until(self._needed_listed)
         self._phase("reconciling")
         spawn(keep("reconciliation", self._reconciler.run))
-        await self._until(self._all_reconciled)
+        await self._until(self._needed_reconciled)
         self._phase("running")
         kernel.enable_strategies()
+
+    async def _open_venue(self, name: VenueName, venue: Venue) -> None:
+        """Run a venue as soon as it is known what it lists."""
+        kernel = self.kernel
+        if name in self._feeds:
+            await self._until(lambda: name in kernel.listing.venues)
+        # A local venue can only take its orders back once it knows their instruments.
+        if isinstance(venue, _Resumes):
+            mine = [order for order in kernel.desk.orders() if order.venue == name]
+            held = [item for item in kernel.desk.balances() if item.venue == name]
+            venue.restore(mine, held)
+        await self.supervisor.keep(
+            f"venue {name}", functools.partial(venue.run, self._on_venue_event)
+        )
 
     async def _warm(self) -> None:
         """Compile or load every kernel in a thread, so that the first tick does not wait."""
@@ -237,7 +262,7 @@ class Engine:
             try:
                 listed = await feed.instruments()
             except ClxError as error:
-                if not self._all_listed():
+                if feed.venue in self._needed() and not self._needed_listed():
                     self._phase(f"starting: waiting for {feed.venue}: {error}")
                 raise
             self.kernel.add_instruments(listed)
@@ -250,12 +275,21 @@ class Engine:
             await asyncio.sleep(TIMER_S)
             self.kernel.on_timer(self._clock.now_ns())
 
-    def _all_listed(self) -> bool:
-        listed = {item.venue for item in self.kernel.listing.instruments.values()}
-        return listed >= self._feeds.keys()
+    def _needed(self) -> set[VenueName]:
+        """Return the venues without which it makes no sense to go on: looked at, or at stake."""
+        names = [*self.kernel.watchlist, *self.kernel.at_stake()]
+        wanted = {VenueName(name.rpartition(".")[2]) for name in names}
+        return wanted & self._feeds.keys() or set(self._feeds)
 
-    def _all_reconciled(self) -> bool:
-        return all(view.reconciled_ns for view in self.kernel.desk.venues())
+    def _needed_listed(self) -> bool:
+        return self.kernel.listing.venues >= self._needed()
+
+    def _needed_reconciled(self) -> bool:
+        needed = self._needed()
+        return all(
+            view.reconciled_ns or (view.venue in self._feeds and view.venue not in needed)
+            for view in self.kernel.desk.venues()
+        )
 
     def _check_watchlist(self, venue: VenueName) -> None:
         for name in self.kernel.watchlist:
@@ -294,6 +328,10 @@ class Engine:
         if isinstance(command, Reconcile):
             found = await self._reconciler.reconcile()
             return Done(text="; ".join(found) or "no differences")
+        if isinstance(command, GetQuality) and command.days > 1 and self._library is not None:
+            names = command.instruments or self.kernel.followed()
+            today = handlers.execute(self.kernel, request)
+            return (*today, *await self._library.quality(names, command.days))
         await self._bring(command)
         return handlers.execute(self.kernel, request)
 
@@ -304,6 +342,10 @@ class Engine:
     def on_fact(self, sink: Callable[[int, Fact], None]) -> int:
         """Have every fact from now on given to `sink`; return the last one's number so far."""
         return self.kernel.log.on_fact(sink)
+
+    def tell(self, source: str, text: str) -> None:
+        """Raise an alert of something around the engine that went wrong and was borne."""
+        self._told(source, text)
 
     def on_clients(self, count: int) -> None:
         """Take note of how many clients are attached."""

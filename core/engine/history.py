@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 from core.engine.demand import Series
 from core.model.errors import ClxError, TemporaryError
-from core.model.ids import VenueName
-from core.model.market import Bar
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, Feed
+from core.model.views import QualityView
 from core.wire.backoff import Backoff
 
 WORKERS: Final = 3
@@ -20,11 +22,38 @@ SETTLE_NS: Final = 1_500_000_000
 """A bar is asked for this long after its end, when the venue has closed it too."""
 
 
+class Library(Protocol):
+    """Keeps market data across lives of the engine; `core.history.library` is one."""
+
+    async def bars(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> Sequence[Bar]:
+        """Return closed bars, from disk what is there, from the venue what is not.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        ...
+
+    def take(self, bar: Bar) -> None:
+        """Keep a closed or revised bar; never blocks."""
+        ...
+
+    async def quality(self, names: Collection[InstrumentId], days: int) -> Sequence[QualityView]:
+        """Return the kept quality records of earlier days, newest day first."""
+        ...
+
+    async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
+        """Write what was taken and what `views` says, until cancelled."""
+        ...
+
+
 class HistoryLoader:
     """Fetches what was asked for and hands it over; what a venue cannot give comes back empty.
 
     Args:
-        venue_of: The venue that has a series.
+        instrument: The instrument of an id.
+        library: Where bars are kept; None asks the venue each time.
         arrived: Takes each answer.
         told: Hears in words why a series cannot be had.
     """
@@ -32,15 +61,17 @@ class HistoryLoader:
     def __init__(
         self,
         feeds: Mapping[VenueName, Feed],
-        venue_of: Callable[[Series], VenueName],
+        instrument: Callable[[InstrumentId], Instrument],
         *,
+        library: Library | None = None,
         clock: Clock,
         rng: random.Random,
         arrived: Callable[[Series, Sequence[Bar]], None],
         told: Callable[[str, str], None],
     ) -> None:
         self._feeds = feeds
-        self._venue_of = venue_of
+        self._instrument = instrument
+        self._library = library
         self._clock = clock
         self._rng = rng
         self._arrived = arrived
@@ -86,11 +117,14 @@ class HistoryLoader:
         wait_ns = end_ns + SETTLE_NS - self._clock.now_ns()
         if 0 < wait_ns <= SETTLE_NS:
             await asyncio.sleep(wait_ns / 1e9)
-        feed = self._feeds.get(self._venue_of(series))
+        instrument = self._instrument(series[0])
+        feed = self._feeds.get(instrument.venue)
         if feed is None:
             return []
         try:
             async with asyncio.timeout(TIMEOUT_S):
+                if self._library is not None:
+                    return await self._library.bars(instrument, series[1], start_ns, end_ns)
                 return await feed.history(*series, start_ns, end_ns)
         except TimeoutError:
             raise TemporaryError(f"no answer within {TIMEOUT_S:g} s") from None

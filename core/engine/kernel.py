@@ -204,6 +204,8 @@ class Kernel:
             started_ns=clock.now_ns(),
         )
         self._followed: frozenset[Series] = frozenset()
+        self.on_closed: Callable[[Bar], None] | None = None
+        """Told of every bar built here that closed or was revised."""
         self._views = 0
         self._second_ns = 0
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
@@ -346,7 +348,7 @@ class Kernel:
         self.wants.want("watchlist", self.watchlist, day)
         self.wants.want("models", (), models)
         self.wants.want("strategies", (), strategies)
-        self.wants.want("trading", self._at_stake())
+        self.wants.want("trading", self.at_stake())
         self._followed = frozenset((*models, *strategies))
         self.wants.settle(self.clock.now_ns())
         if not self.wants.demand.active <= self._told:
@@ -382,6 +384,15 @@ class Kernel:
         now_ns = self.clock.now_ns()
         today = [self.market.quality(name, now_ns) for name in names if name in self.market]
         return tuple(today)
+
+    def followed(self) -> list[InstrumentId]:
+        """Return the instruments subscribed now."""
+        return sorted(self.wants.demand.active)
+
+    def quality_now(self) -> list[QualityView]:
+        """Return the quality records to keep: of days that ended, then of today."""
+        today = self.quality_of(self.followed(), 1)
+        return [*self.market.finished_days(), *today]
 
     def snapshot(self) -> EngineSnapshot:
         """Return everything a client starts from."""
@@ -470,6 +481,8 @@ class Kernel:
         for output in outputs:
             match output:
                 case Bar():
+                    if self.on_closed is not None:
+                        self.on_closed(output)
                     self._closed(output)
                 case FeedStatusChanged():
                     view = self.market.feed_view(output.instrument_id)
@@ -534,7 +547,7 @@ class Kernel:
         text = f"frame skipped: {event.reason}: {event.sample}"
         self.log.alert("warning", f"feed {event.venue}", text, event.ts_recv_ns, topic="frame")
 
-    def _at_stake(self) -> list[InstrumentId]:
+    def at_stake(self) -> list[InstrumentId]:
         """Return what must be marked to the market whoever looks: positions and open orders."""
         names = {item.instrument_id for item in self.desk.positions() if item.size}
         names |= {order.intent.instrument_id for order in self.desk.orders()}

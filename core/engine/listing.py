@@ -15,6 +15,8 @@ class Listing:
 
     def __init__(self) -> None:
         self.instruments: dict[InstrumentId, Instrument] = {}
+        self.venues: set[VenueName] = set()
+        """Those that have said what they list."""
         self._scales: dict[InstrumentId, Scale] = {}
 
     def add(self, instruments: Iterable[Instrument]) -> None:
@@ -22,6 +24,7 @@ class Listing:
         for instrument in instruments:
             self.instruments[instrument.id] = instrument
             self._scales[instrument.id] = Scale(instrument)
+            self.venues.add(instrument.venue)
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument:
         """Return an instrument.

@@ -150,6 +150,22 @@ def _skip(data: bytes, size: int, at: int) -> int:
     return at
 
 
+@numba.njit(cache=True, forceinline=True)
+def _key(data: bytes, size: int, at: int) -> tuple[np.uint64, int]:
+    """Return (hash of a key, place of its value); place -1: there is no key here."""
+    hash_ = _FNV
+    if data[at] != 34:
+        return hash_, -1
+    at += 1
+    while at < size and data[at] != 34:
+        hash_ = (hash_ ^ np.uint64(data[at])) * _PRIME
+        at += 1
+    at = _blank(data, size, at + 1)
+    if at >= size or data[at] != 58:
+        return hash_, -1
+    return hash_, _blank(data, size, at + 1)
+
+
 @numba.njit(cache=True)
 def _read(  # noqa: C901  one pass over the side
     data: bytes, plan_at: int, room_at: int, rows: int, used: int
@@ -190,17 +206,9 @@ def _read(  # noqa: C901  one pass over the side
             name = place
             base = 4
             if shut == 125:
-                if bytes_[at] != 34:
+                hash_, at = _key(bytes_, size, at)
+                if at < 0:
                     return -1
-                hash_: Any = _FNV
-                at += 1
-                while at < size and bytes_[at] != 34:
-                    hash_ = (hash_ ^ np.uint64(bytes_[at])) * _PRIME
-                    at += 1
-                at = _blank(bytes_, size, at + 1)
-                if at >= size or bytes_[at] != 58:
-                    return -1
-                at = _blank(bytes_, size, at + 1)
                 name = int(hash_ >> np.uint64(1))
                 base = 7
             if name == plan[base]:

@@ -225,6 +225,10 @@ class Feed(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Release its connections; it is of no use afterwards."""
+        ...
+
 
 VenueSink: TypeAlias = Callable[[VenueEvent], None]
 

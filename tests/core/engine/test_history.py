@@ -2,17 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import random
+from decimal import Decimal
 from typing import Any
 
 from core.engine.clock import SimClock
 from core.engine.history import HistoryLoader
 from core.model.errors import DataError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 
 A = InstrumentId("A-USDT.x")
 X = VenueName("x")
 SERIES = (A, Timeframe.M1)
+LISTED = Instrument(
+    id=A, venue=X, venue_symbol="AUSDT", base="A", quote="USDT", price_tick=Decimal("0.01"),
+    size_lot=Decimal("0.01"),
+)  # fmt: skip
 BAR = Bar(A, Timeframe.M1, 0, 1, 1, 1, 1, 1, 1)
 
 
@@ -49,7 +55,7 @@ async def fetch(shelf: Shelf, *requests: tuple[int, int]) -> tuple[list[Any], li
 
     loader = HistoryLoader(
         {X: shelf},  # type: ignore[dict-item]  # the one method used
-        lambda series: X,
+        lambda name: LISTED,
         clock=SimClock(10**18),
         rng=Quick(),
         arrived=arrive,

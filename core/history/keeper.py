@@ -1,0 +1,147 @@
+"""Keeps what the engine makes and learns of market data: closed bars and quality, off its loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Final
+
+from core.model.errors import StoreError
+from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe
+from core.model.stores import BarSource, BarStore, QualityCounts, QualityStore, columns_of_bars
+from core.model.views import QualityView
+
+BARS_EVERY_S: Final = 5.0
+QUALITY_EVERY_S: Final = 60.0
+MAX_WAITING: Final = 20_000
+"""Bars held while the disk cannot be written; beyond it the newest are dropped with a word."""
+
+_COUNTS: Final = {
+    "gaps": "gaps",
+    "resyncs": "resyncs",
+    "frames": "frames",
+    "trades": "trades",
+    "rejected": "rejected",
+    "checksums_ok": "checksum_ok",
+    "checksums_bad": "checksum_bad",
+    "late_trades": "late_trades",
+    "trade_id_holes": "trade_holes",
+    "duplicate_trades": "duplicates",
+    "crossed": "crossed",
+    "outages": "outages",
+    "live_s": "live_s",
+    "stale_s": "stale_s",
+}
+"""Field of `QualityCounts` to field of `QualityView`."""
+
+
+class Keeper:
+    """Collects on the engine's loop, writes in threads.
+
+    Args:
+        bars: Keeps closed bars built of trades.
+        quality: Keeps quality records.
+        instrument: Returns an instrument's steps.
+        told: Hears in words what could not be kept.
+        timeframes: Lengths of bars that are kept.
+    """
+
+    def __init__(
+        self,
+        bars: BarStore,
+        quality: QualityStore,
+        *,
+        instrument: Callable[[InstrumentId], Instrument],
+        told: Callable[[str], None],
+        timeframes: Iterable[Timeframe],
+    ) -> None:
+        self._bars = bars
+        self._quality = quality
+        self._instrument = instrument
+        self._told = told
+        self._timeframes = frozenset(timeframes)
+        self._waiting: dict[tuple[InstrumentId, Timeframe], dict[int, Bar]] = defaultdict(dict)
+        self._count = 0
+        self._written: dict[tuple[InstrumentId, str], QualityView] = {}
+
+    def take(self, bar: Bar) -> None:
+        """Take a closed or revised bar; never blocks."""
+        if bar.timeframe not in self._timeframes:
+            return
+        if self._count >= MAX_WAITING:
+            self._told("closed bars are not kept: the disk does not take them; see earlier alerts")
+            return
+        mine = self._waiting[bar.instrument_id, bar.timeframe]
+        self._count += bar.ts_open_ns not in mine
+        mine[bar.ts_open_ns] = bar
+
+    async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
+        """Write what was taken until cancelled, and once more then.
+
+        `views` returns today's quality records, those of days just ended first.
+        """
+        passed_s = 0.0
+        try:
+            while True:
+                await asyncio.sleep(BARS_EVERY_S)
+                await self.write_bars()
+                passed_s += BARS_EVERY_S
+                if passed_s >= QUALITY_EVERY_S:
+                    passed_s = 0.0
+                    await self.write_quality(views())
+        finally:
+            await self.write_bars()
+            await self.write_quality(views())
+
+    async def write_bars(self) -> None:
+        """Write the bars taken so far; what fails waits for the next time."""
+        waiting, self._waiting = self._waiting, defaultdict(dict)
+        self._count = 0
+        for (name, timeframe), found in waiting.items():
+            bars = [found[at] for at in sorted(found)]
+            instrument = self._instrument(name)
+            columns = columns_of_bars(instrument, bars)
+            try:
+                await asyncio.to_thread(
+                    self._bars.put_bars, instrument, timeframe, columns, BarSource.TRADES
+                )
+            except StoreError as error:
+                self._told(f"bars of {name} {timeframe} are not kept: {error}")
+                for bar in bars:
+                    newer = self._waiting[name, timeframe]
+                    self._count += bar.ts_open_ns not in newer
+                    newer.setdefault(bar.ts_open_ns, bar)
+
+    async def write_quality(self, views: Iterable[QualityView]) -> None:
+        """Add what happened since the last time to the records."""
+        for view in views:
+            key = (view.instrument_id, view.day)
+            before = self._written.get(key)
+            counts = _since(view, before)
+            if counts is None:
+                continue
+            ts_ns = (date.fromisoformat(view.day) - date(1970, 1, 1)).days * 86_400 * 10**9
+            try:
+                await asyncio.to_thread(self._quality.add, view.instrument_id, ts_ns, counts)
+            except StoreError as error:
+                self._told(f"data quality of {view.instrument_id} is not kept: {error}")
+                continue
+            for old in [old for old in self._written if old[0] == key[0] and old[1] < key[1]]:
+                del self._written[old]
+            self._written[key] = view
+
+
+def _since(view: QualityView, before: QualityView | None) -> QualityCounts | None:
+    """Return what was counted since, None when nothing was."""
+    found = {
+        name: getattr(view, field) - (getattr(before, field) if before is not None else 0)
+        for name, field in _COUNTS.items()
+    }
+    if not any(found.values()):
+        return None
+    offset_ns = int(view.clock_offset_ms * 1e6)
+    return QualityCounts(**found, clock_offsets_ns=(offset_ns,) if offset_ns else ())
