@@ -1,0 +1,170 @@
+"""How clx speaks with Coinbase Exchange; market data needs no key.
+
+https://docs.cdp.coinbase.com/exchange/websocket-feed. The `level2` channel is for members;
+`level2_batch` brings the same every 50 ms to anyone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from core.feeds.answers import ask
+from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
+from core.feeds.coinbase_exchange.history import REMEDIES, ExchangeHistory
+from core.feeds.coinbase_exchange.symbols import parse_products
+from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.hosts import hosts
+from core.model.ids import VenueName
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe, Trade
+from core.model.ports import Clock
+from core.model.settings import FeedSettings
+from core.wire.http import HttpSession
+from core.wire.limits import WeightLimiter
+
+HOSTS: Final = {
+    "live": ("https://api.exchange.coinbase.com", "wss://ws-feed.exchange.coinbase.com"),
+    "testnet": (
+        "https://api-public.sandbox.exchange.coinbase.com",
+        "wss://ws-feed-public.sandbox.exchange.coinbase.com",
+    ),
+}
+"""REST and stream host of each environment; the testnet is the venue's sandbox."""
+
+LIMITS: Final = LineLimits(
+    instruments=50,
+    batch=50,
+    # 100 messages a second and address.
+    pace_s=0.05,
+    # 8 connections a second, 20 at once.
+    attempts=8,
+    attempts_window_s=1.0,
+    connections=32,
+    # Heartbeats come every second.
+    silence_s=15.0,
+)
+
+CHANNELS: Final = ("level2_batch", "matches", "ticker", "heartbeat")
+
+_PER_S: Final = 10
+_TIMEOUT_S: Final = 15.0
+
+
+def make_dialect(
+    settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE_EXCHANGE
+) -> ExchangeDialect:
+    """Make the dialect of a feed.
+
+    Raises:
+        ConfigError: The venue has no such environment.
+    """
+    return ExchangeDialect(settings, clock=clock, venue=venue)
+
+
+class ExchangeDialect(Dialect):
+    """Coinbase Exchange's way to speak."""
+
+    limits = LIMITS
+    images_by_rest = False
+
+    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
+        self.venue = venue
+        self.decoder = ExchangeDecoder(venue)
+        self._entries: dict[str, msgspec.Raw] = {}
+        self._http = HttpSession(
+            self._rest_url,
+            clock=clock,
+            timeout_s=_TIMEOUT_S,
+            limiter=WeightLimiter(clock=clock, capacity=_PER_S, window_s=1.0, reserve=2),
+        )
+        self._history = ExchangeHistory(self._http, clock)
+
+    async def address(self, route: str) -> str:
+        """Return the websocket URL."""
+        return self._stream_url
+
+    def subscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the message that joins every channel of some instruments."""
+        return (_request("subscribe", CHANNELS, instruments),)
+
+    def unsubscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
+        """Return the message that leaves all those channels."""
+        return (_request("unsubscribe", CHANNELS, instruments),)
+
+    def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
+        """Return the messages that leave and join the book: its first message is an image."""
+        return [_request(word, CHANNELS[:1], [instrument]) for word in ("unsubscribe", "subscribe")]
+
+    async def listing(self) -> Sequence[Instrument]:
+        """Fetch all products.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        reply = await ask(
+            self._http, "/products", what=f"listing of {self.venue}", remedies=REMEDIES
+        )
+        listed = parse_products(reply.body, self.venue).instruments
+        raws = msgspec.json.decode(reply.body, type=list[msgspec.Raw])
+        self._entries = {msgspec.json.decode(raw, type=_Entry).id: raw.copy() for raw in raws}
+        self.decoder.add_instruments(listed)
+        return listed
+
+    def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
+        """Return the venue's own words on some products."""
+        entries = [
+            self._entries[item.venue_symbol]
+            for item in instruments
+            if item.venue_symbol in self._entries
+        ]
+        return (
+            Answer(f"{self._rest_url}/products", msgspec.json.encode(entries)) if entries else None
+        )
+
+    async def server_time(self) -> Answer | None:
+        """Ask for the venue's time.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        reply = await ask(self._http, "/time", what=f"time of {self.venue}")
+        return Answer(reply.url, reply.body)
+
+    async def history(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars of this length.
+        """
+        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
+        """Fetch the trades with after_id < id < until_id, oldest first: what was missed.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return await self._history.trades(instrument, after_id, until_id)
+
+    async def close(self) -> None:
+        """Release the HTTP session."""
+        await self._http.close()
+
+
+def _request(word: str, channels: Sequence[str], instruments: Sequence[Instrument]) -> str:
+    names = [item.venue_symbol for item in instruments]
+    return msgspec.json.encode({"type": word, "product_ids": names, "channels": channels}).decode()
+
+
+class _Entry(msgspec.Struct):
+    id: str

@@ -1,0 +1,169 @@
+"""Bars and trades of the past from Coinbase Exchange."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+
+from core.feeds.answers import ask
+from core.feeds.candles import aligned, join_bars, make_bar
+from core.feeds.coinbase_exchange.frames import Id
+from core.feeds.stamps import Stamps, rfc3339
+from core.feeds.steps import Steps
+from core.model.errors import ConfigError, DataError
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe, Trade
+from core.model.ports import Clock
+from core.wire.http import HttpReply, HttpSession
+
+PAGE: Final = 300
+"""Most candles the venue gives at once."""
+
+TRADES_PAGE: Final = 1000
+
+REMEDIES: Final = {
+    403: "the venue blocks this address: wait, or move",
+    404: "the product is not listed",
+}
+"""What to do about a definite no."""
+
+_SOURCES: Final = {
+    Timeframe.M1: (Timeframe.M1, "60"),
+    Timeframe.M5: (Timeframe.M5, "300"),
+    Timeframe.M15: (Timeframe.M15, "900"),
+    Timeframe.H1: (Timeframe.H1, "3600"),
+    Timeframe.H4: (Timeframe.H1, "3600"),
+    Timeframe.D1: (Timeframe.D1, "86400"),
+}
+"""Which candles a timeframe is made of; four hours are joined from single ones."""
+
+_MAX_PAGES: Final = 100_000
+
+_Row: TypeAlias = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
+"""Time in seconds, low, high, open, close, volume: an order of its own."""
+
+
+_T = TypeVar("_T")
+
+
+class _Trade(msgspec.Struct, gc=False):
+    time: str
+    trade_id: Id
+    price: str
+    size: str
+    side: str
+
+
+class ExchangeHistory:
+    """Pages through ``/products/{id}/candles`` and ``/products/{id}/trades``."""
+
+    def __init__(self, http: HttpSession, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+
+    async def bars(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Return closed bars with start_ns <= open time < end_ns, oldest first.
+
+        The venue leaves out periods without a trade and lists the newest first, so each page asks
+        for a stretch that fits into one answer.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars of this length.
+        """
+        if timeframe not in _SOURCES:
+            raise ConfigError(
+                f"coinbase_exchange has no {timeframe} bars of {instrument.id}; take "
+                f"{', '.join(_SOURCES)}"
+            )
+        source, granularity = _SOURCES[timeframe]
+        start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
+        found: list[Bar] = []
+        while start_ns < end_ns:
+            stop_ns = min(end_ns, start_ns + PAGE * source.ns)
+            found += await self._page(instrument, source, granularity, start_ns, stop_ns)
+            start_ns = stop_ns
+        return found if source is timeframe else list(join_bars(found, timeframe))
+
+    async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
+        """Return the trades with after_id < id < until_id, oldest first: what was missed.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        what = f"trades of {instrument.id}"
+        prices = Steps(instrument.price_tick, "price", instrument.venue_symbol)
+        sizes = Steps(instrument.size_lot, "size", instrument.venue_symbol)
+        stamps = Stamps()
+        found: list[Trade] = []
+        cursor = str(until_id)
+        for _ in range(_MAX_PAGES):
+            # Pages go back in time: "after" a cursor means older than it.
+            reply = await ask(
+                self._http,
+                f"/products/{instrument.venue_symbol}/trades",
+                what=what,
+                params=(("limit", str(TRADES_PAGE)), ("after", cursor)),
+                remedies=REMEDIES,
+            )
+            rows = _decoded(reply, list[_Trade], what)
+            for row in rows:
+                if not after_id < row.trade_id < until_id:
+                    continue
+                if row.side not in ("buy", "sell"):
+                    raise DataError(f"{what}: side must be buy or sell, was {row.side[:20]!r}")
+                found.append(
+                    Trade(
+                        instrument.id, stamps.ns(row.time), 0, prices[row.price], sizes[row.size],
+                        row.side == "buy", row.trade_id,
+                    )
+                )  # fmt: skip
+            cursor = reply.headers.get("cb-after", "")
+            if not rows or rows[-1].trade_id <= after_id + 1 or not cursor:
+                break
+        return sorted(found, key=lambda trade: trade.trade_id)
+
+    async def _page(
+        self,
+        instrument: Instrument,
+        source: Timeframe,
+        granularity: str,
+        start_ns: int,
+        stop_ns: int,
+    ) -> list[Bar]:
+        what = f"bars of {instrument.id}"
+        reply = await ask(
+            self._http,
+            f"/products/{instrument.venue_symbol}/candles",
+            what=what,
+            params=(
+                ("granularity", granularity),
+                ("start", rfc3339(start_ns)),
+                # Both ends count.
+                ("end", rfc3339(stop_ns - source.ns)),
+            ),
+            remedies=REMEDIES,
+        )
+        bars = [
+            make_bar(
+                instrument, source, open_s * 1_000_000_000, (first, high, low, last), volume, 0
+            )
+            for open_s, low, high, first, last, volume in _decoded(reply, list[_Row], what)
+        ]
+        if any(bar.ts_open_ns % source.ns for bar in bars):
+            raise DataError(f"{what}: bars must open on multiples of {source}")
+        bars.sort(key=lambda bar: bar.ts_open_ns)
+        return [bar for bar in bars if start_ns <= bar.ts_open_ns < stop_ns]
+
+
+def _decoded(reply: HttpReply, kind: type[_T], what: str) -> _T:
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{what}: {error}") from None
