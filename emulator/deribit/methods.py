@@ -7,8 +7,6 @@ import hmac
 from collections.abc import Callable
 from typing import Any, Final
 
-import numpy as np
-
 from emulator.clock import MS
 from emulator.deribit.instruments import currency, describe
 from emulator.deribit.venue import Deribit, RpcError, invalid
@@ -103,7 +101,7 @@ def _currencies(venue: Deribit, params: Params) -> list[Json]:
 
 
 def _instruments(venue: Deribit, params: Params) -> list[Json]:
-    of = chosen(params, "currency", _CURRENCIES)
+    of = chosen(params, "currency", _CURRENCIES, "any")
     kinds = ("future", "option", "spot", "future_combo", "option_combo", "any")
     kind = chosen(params, "kind", kinds, "any")
     if str(params.get("expired", "false")).lower() == "true":
@@ -201,11 +199,11 @@ def _chart(venue: Deribit, params: Params) -> Json:
     start, end = number(params, "start_timestamp"), number(params, "end_timestamp")
     start = max(start, shard.candles.first_ms)
     end = min(end, venue.market.acted_ns // MS)
-    rows = shard.candles.rows(interval, start, end)[-_MOST_BARS:] if end >= start else []
+    rows = shard.candles.rows(interval, start, max(start, end))[-_MOST_BARS:].tolist()
     writer = venue.writers[shard.listing.symbol]
     price = writer.scale.price_number
     told: Json = {name: [] for name in ("ticks", "open", "high", "low", "close", "volume", "cost")}
-    for opened, o, h, low, c, lots, notional, *_ in np.asarray(rows).tolist():
+    for opened, o, h, low, c, lots, notional, *_ in rows:
         volume, cost = writer.volume(lots, notional, c)
         for name, value in (
             ("ticks", opened),

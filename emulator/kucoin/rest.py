@@ -85,6 +85,12 @@ def _symbol(venue: KuCoinExchange, call: Call) -> Json:
     return describe(shard, venue.scales[shard.listing.symbol])
 
 
+def _opened(venue: KuCoinExchange, call: Call) -> bool:
+    """Tell that the account trades at high frequency, as every new one does."""
+    venue.check(call)
+    return True
+
+
 def _margin_symbols(venue: KuCoinExchange, call: Call) -> Json:
     return {"timestamp": venue.now_ms(), "items": []}
 
@@ -208,6 +214,7 @@ _TABLE: Final[tuple[tuple[str, int, Callable[[KuCoinExchange, Call], Any]], ...]
     ("/api/v2/symbols", 4, _symbols),
     ("/api/v2/symbols/{symbol}", 4, _symbol),
     ("/api/v3/currencies", 3, _currencies),
+    ("/api/v1/hf/accounts/opened", 2, _opened),
     ("/api/v3/margin/symbols", 3, _margin_symbols),
     ("/api/v1/isolated/symbols", 3, _isolated_symbols),
     ("/api/v3/market/orderbook/level2", 3, _level2),
