@@ -52,6 +52,7 @@ def show(link: EngineLink, starting: Starting | None = None) -> int:
         load_settings=_load_settings,
         why_no_engine=starting.why_not if starting is not None else str,
         starting=starting is not None and starting.process is not None,
+        exports=find_paths().exports,
     )
     app.run()
     return app.return_code or 0
