@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.model.errors import DataError, RateLimited, TemporaryError
 from core.wire.http import HttpReply, HttpSession, Params
 
+_SHORTEST_S: Final = 0.05
 _PATIENCE: Final = frozenset({408, 418, 425, 429})
 
 
@@ -21,22 +23,31 @@ async def ask(
     weight: int = 1,
     remedies: Mapping[int, str] = {},
     observe: Callable[[HttpReply], None] | None = None,
+    patience_s: float = 0.0,
 ) -> HttpReply:
     """Read something of a provider; the answer returned has status 200 and is no web page.
 
     `what` opens every error, such as ``bars of AAPL-USD.alpaca``; `remedies` says what to do about
-    a status that is a definite no; `observe` sees every answer, for budgets told in headers.
+    a status that is a definite no; `observe` sees every answer, for budgets told in headers. Where
+    our own budget is spent it is waited for up to `patience_s` altogether: pages of one answer are
+    worth more together.
 
     Raises:
         TemporaryError: No answer, the provider is away, or it asks for patience.
         DataError: A definite no, or no data at all.
     """
-    try:
-        reply = await http.get(path, params=params, headers=headers, weight=weight)
-    except RateLimited as error:
-        raise TemporaryError(
-            f"{what}: {error.reason}; asked again in {error.retry_after_s:.0f} s"
-        ) from None
+    while True:
+        try:
+            reply = await http.get(path, params=params, headers=headers, weight=weight)
+            break
+        except RateLimited as error:
+            pause_s = max(error.retry_after_s, _SHORTEST_S)
+            if pause_s > patience_s:
+                raise TemporaryError(
+                    f"{what}: {error.reason}; there is more in {pause_s:.0f} s"
+                ) from None
+        patience_s -= pause_s
+        await asyncio.sleep(pause_s)
     if observe is not None:
         observe(reply)
     status = reply.status

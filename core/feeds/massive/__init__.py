@@ -1,0 +1,1 @@
+"""Massive (Polygon.io until 2025): US stocks and crypto."""
