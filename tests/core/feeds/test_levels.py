@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.feeds.decoder import Known
@@ -48,6 +48,7 @@ levels = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(levels, st.booleans())
 def test_any_spelling_of_a_level_gives_its_ticks_and_lots(
     rows: list[tuple[int, int, int]], quoted: bool
@@ -62,6 +63,7 @@ def test_any_spelling_of_a_level_gives_its_ticks_and_lots(
     assert read.tolist() == [[ticks, lots] for ticks, lots, _ in rows]
 
 
+@settings(deadline=None)
 @given(levels)
 def test_objects_are_read_by_key_whatever_the_order(rows: list[tuple[int, int, int]]) -> None:
     out = []
@@ -109,6 +111,7 @@ def test_what_is_no_side_of_a_book_is_refused(raw: bytes) -> None:
         LevelReader().side(raw, SidePlan(known(), Shape(0, 1)))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_rubbish_never_gives_a_level_that_json_does_not_hold(raw: bytes) -> None:
     import msgspec

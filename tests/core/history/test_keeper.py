@@ -1,0 +1,109 @@
+"""What the engine makes is kept off its loop; a full disk loses nothing that can wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.history.keeper import Keeper
+from core.history.library import kept_view
+from core.model.errors import StoreError
+from core.model.instruments import Instrument
+from core.model.market import Timeframe
+from core.model.views import QualityView
+from store.market import MarketStore
+
+NOW = 20_000 * Timeframe.D1.ns
+MIN = Timeframe.M1.ns
+
+
+class Full:
+    """A store on a disk that is full for a while."""
+
+    def __init__(self, market: MarketStore) -> None:
+        self.market = market
+        self.full = False
+
+    def put_bars(self, *args: Any, **more: Any) -> Any:
+        if self.full:
+            raise StoreError("disk full")
+        return self.market.bars.put_bars(*args, **more)
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def disk(market: MarketStore) -> Full:
+    return Full(market)
+
+
+@pytest.fixture
+def keeper(disk: Full, market: MarketStore, instrument: Instrument, told: list[str]) -> Keeper:
+    return Keeper(
+        disk,  # type: ignore[arg-type]  # the one method used
+        market.quality,
+        instrument=lambda name: instrument,
+        told=told.append,
+        timeframes=(Timeframe.M1,),
+    )
+
+
+async def test_closed_bars_are_kept_and_a_revision_replaces(
+    keeper: Keeper, market: MarketStore, past: Any, instrument: Instrument
+) -> None:
+    for at in range(NOW, NOW + 3 * MIN, MIN):
+        keeper.take(past.bar(at))
+    await keeper.write_bars()
+    keeper.take(msgspec.structs.replace(past.bar(NOW), high_ticks=9999, revision=1))
+    await keeper.write_bars()
+    found = market.bars.bars(instrument.id, Timeframe.M1, NOW, NOW + 10 * MIN)
+    assert len(found) == 3
+    assert found.high[0] == 9999
+
+
+async def test_bars_wait_while_the_disk_is_full(
+    keeper: Keeper, disk: Full, market: MarketStore, past: Any, told: list[str],
+    instrument: Instrument,
+) -> None:  # fmt: skip
+    disk.full = True
+    keeper.take(past.bar(NOW))
+    await keeper.write_bars()
+    assert "disk full" in told[0]
+    disk.full = False
+    keeper.take(past.bar(NOW + MIN))
+    await keeper.write_bars()
+    assert len(market.bars.bars(instrument.id, Timeframe.M1, NOW, NOW + 10 * MIN)) == 2
+
+
+async def test_other_lengths_are_not_kept(
+    keeper: Keeper, market: MarketStore, past: Any, instrument: Instrument
+) -> None:
+    keeper.take(past.bar(NOW, Timeframe.S1))
+    await keeper.write_bars()
+    assert market.upkeep.series() == []
+
+
+async def test_quality_is_added_once_however_often_it_is_told(
+    keeper: Keeper, market: MarketStore, instrument: Instrument
+) -> None:
+    day = "2024-10-04"
+    first = QualityView(instrument_id=instrument.id, day=day, gaps=2, trades=10, live_s=60.0)
+    await keeper.write_quality([first])
+    await keeper.write_quality([first])
+    await keeper.write_quality([msgspec.structs.replace(first, trades=15, live_s=90.0)])
+    (kept,) = market.quality.days(instrument.id)
+    view = kept_view(kept)
+    assert (view.day, view.gaps, view.trades, view.live_s) == (day, 2, 15, 90.0)
+
+
+async def test_day_that_ended_and_the_new_one_are_kept_apart(
+    keeper: Keeper, market: MarketStore, instrument: Instrument
+) -> None:
+    for day, gaps in (("2024-10-04", 3), ("2024-10-05", 1)):
+        await keeper.write_quality([QualityView(instrument_id=instrument.id, day=day, gaps=gaps)])
+    assert [kept_view(day).gaps for day in market.quality.days(instrument.id)] == [3, 1]
