@@ -11,6 +11,8 @@ from emulator.binance.exchange import Binance
 from emulator.binancefut.exchange import BinanceFuturesExchange
 from emulator.binancefut.instruments import LISTINGS as FUTURES
 from emulator.clock import Clock
+from emulator.coinbase.exchange import CoinbaseExchange
+from emulator.coinbase.instruments import LISTINGS as COINBASE
 from emulator.deribit.exchange import DeribitExchange
 from emulator.deribit.instruments import listings as deribit_listings
 from emulator.kucoin.exchange import KuCoinExchange
@@ -62,6 +64,10 @@ VENUES: Final[dict[str, Kind]] = {
         open=lambda market, clock, seed, keys: KuCoinExchange(
             market, clock, seed, keys.api_key, keys.api_secret
         ),
+    ),
+    "coinbase": Kind(
+        listings=lambda _: COINBASE,
+        open=lambda market, clock, seed, keys: CoinbaseExchange(market, clock, seed),
     ),
     "deribit": Kind(
         listings=deribit_listings,

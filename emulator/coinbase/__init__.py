@@ -1,0 +1,1 @@
+"""Coinbase Advanced Trade: one sequence over all channels of a connection."""
