@@ -1,0 +1,1 @@
+"""Moves market data between the store and the files of other programs."""
