@@ -66,6 +66,19 @@ class SideReader:
         rows = [(prices[row.price], sizes.nearest(row.size)) for row in self.texts(text)]
         return np.array(rows, np.int64).reshape(-1, 2)
 
+    def resting(self, known: Known, bid: str, ask: str) -> tuple[int, int]:
+        """Return the lots at the best bid and ask, under the same rule as those of a side.
+
+        Raises:
+            DataError: One is no plain number.
+        """
+        sizes = known.sizes
+        try:
+            return sizes[bid], sizes[ask]
+        except OffStep as error:
+            error.note(self._off_step)
+            return sizes.nearest(bid), sizes.nearest(ask)
+
 
 def plan_of(known: Known) -> SidePlan:
     """Return how to read an instrument's sides."""

@@ -62,7 +62,11 @@ class OkxDecoder(FeedDecoder):
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
-        self._rows = rows = Rows(venue, self._of, self._index_id, self._followers, self._followed)
+        super().__init__(venue, OkxRule(), instruments)
+        self._sides = SideReader(self.off_step)
+        rows = Rows(
+            venue, self._of, self._index_id, self._followers, self._followed, self._sides.resting
+        )
         self._outer = msgspec.json.Decoder(frames.Outer, strict=False).decode
         self._answers: dict[str, tuple[Callable[[bytes], Any], _Maker]] = {
             "mark-price": (_answer(frames.Mark), rows.mark),
@@ -91,8 +95,6 @@ class OkxDecoder(FeedDecoder):
         }
         for bar in BARS:
             self._channels[b"candle" + bar.encode()] = _reader(list, rows.candle)
-        super().__init__(venue, OkxRule(), instruments)
-        self._sides = SideReader(self.off_step)
 
     def make_known(self, instrument: Instrument) -> OkxKnown:
         """Return what decoding needs of an instrument."""

@@ -60,6 +60,7 @@ class Rows:
         index_id: Names the index of a pair such as ``BTC-USD``.
         followers: Names what we follow that hangs on an index.
         followed: Finds an instrument if we follow it, of channels that carry a whole kind.
+        resting: Reads the sizes of a best bid and ask.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Rows:
         index_id: Callable[[str], InstrumentId],
         followers: Callable[[str], Iterable[InstrumentId]],
         followed: Callable[[str], OkxKnown | None],
+        resting: Callable[[Known, str, str], tuple[int, int]],
     ) -> None:
+        self.resting = resting
         self.of = of
         self.followed = followed
         self.index_id = index_id
@@ -85,11 +88,12 @@ class Rows:
                 continue
             bid, ask = row.bids[0], row.asks[0]
             known.quoted_ns = ts_ns = row.ts * MS
-            prices, sizes = known.prices, known.sizes
+            prices = known.prices
+            bid_lots, ask_lots = self.resting(known, bid.size, ask.size)
             out.append(
                 Quote(
-                    known.id, ts_ns, ts_recv_ns, prices[bid.price], sizes[bid.size],
-                    prices[ask.price], sizes[ask.size], row.seqId,
+                    known.id, ts_ns, ts_recv_ns, prices[bid.price], bid_lots,
+                    prices[ask.price], ask_lots, row.seqId,
                 )
             )  # fmt: skip
         return out
@@ -133,11 +137,12 @@ class Rows:
             ts_ns = row.ts * MS
             if ts_ns > known.quoted_ns and row.bidPx and row.askPx:
                 known.quoted_ns = ts_ns
-                prices, sizes = known.prices, known.sizes
+                prices = known.prices
+                bid_lots, ask_lots = self.resting(known, row.bidSz, row.askSz)
                 out.append(
                     Quote(
-                        known.id, ts_ns, ts_recv_ns, prices[row.bidPx], sizes[row.bidSz],
-                        prices[row.askPx], sizes[row.askSz], 0,
+                        known.id, ts_ns, ts_recv_ns, prices[row.bidPx], bid_lots,
+                        prices[row.askPx], ask_lots, 0,
                     )
                 )  # fmt: skip
             spot = row.instType in ("SPOT", "MARGIN")

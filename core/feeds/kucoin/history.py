@@ -1,0 +1,127 @@
+"""Closed bars of the past from KuCoin candles.
+
+The venue answers newest first, at most 1500 rows of a time range in seconds, and writes close
+before high. Pages are ranges that cannot hold more, so nothing hangs on which rows it would drop.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from core.feeds.answers import ask
+from core.feeds.candles import aligned, make_bar
+from core.feeds.decimals import Decimals
+from core.feeds.kucoin.frames import Answer
+from core.feeds.kucoin.refusals import refuse
+from core.model.errors import ConfigError, DataError
+from core.model.instruments import Instrument
+from core.model.market import Bar, Timeframe
+from core.model.ports import Clock
+from core.wire.http import HttpSession
+
+PAGE: Final = 1500
+"""Most rows of an answer."""
+
+WEIGHT: Final = 3
+
+_BARS: Final = {
+    Timeframe.M1: "1min",
+    Timeframe.M5: "5min",
+    Timeframe.M15: "15min",
+    Timeframe.H1: "1hour",
+    Timeframe.H4: "4hour",
+    Timeframe.D1: "1day",
+}
+_S: Final = 1_000_000_000
+
+
+class CandleHistory:
+    """Pages through the venue's candles, from new to old."""
+
+    def __init__(self, http: HttpSession, clock: Clock) -> None:
+        self._http = http
+        self._clock = clock
+
+    async def bars(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Return closed bars with start_ns <= open time < end_ns, oldest first.
+
+        The venue leaves out periods without a trade.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+            ConfigError: It has no bars of this length; the shortest are of a minute.
+        """
+        if timeframe not in _BARS:
+            raise ConfigError(
+                f"{instrument.venue} has no {timeframe} bars; it has {', '.join(_BARS)}"
+            )
+        start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
+        found: list[Bar] = []
+        while end_ns > start_ns:
+            from_ns = max(start_ns, end_ns - PAGE * timeframe.ns)
+            page = await self._page(instrument, timeframe, from_ns, end_ns)
+            found.extend(page)
+            end_ns = from_ns
+            if not page and end_ns > start_ns:
+                # Before its listing there is nothing for years: one question tells.
+                older = await self._page(instrument, timeframe, start_ns, end_ns)
+                if len(older) < PAGE:
+                    found.extend(older)
+                    break
+                end_ns = older[0].ts_open_ns + timeframe.ns
+        found.reverse()
+        return found
+
+    async def _page(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Return the bars of a range, newest first."""
+        what = f"candles of {instrument.id} {timeframe}"
+        reply = await ask(
+            self._http,
+            "/api/v1/market/candles",
+            what=what,
+            params=(
+                ("symbol", instrument.venue_symbol),
+                ("type", _BARS[timeframe]),
+                ("startAt", str(start_ns // _S)),
+                ("endAt", str(end_ns // _S)),
+            ),
+            weight=WEIGHT,
+        )
+        try:
+            answer = msgspec.json.decode(reply.body, type=Answer[list[list[str]]])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{what}: {error}") from None
+        refuse(answer.code, answer.msg, what)
+        bars: dict[int, Bar] = {}
+        for row in answer.data or ():
+            bar = _bar(row, instrument, timeframe)
+            # Whether a range holds its end is not documented.
+            if start_ns <= bar.ts_open_ns < end_ns:
+                bars[bar.ts_open_ns] = bar
+        return [bars[opened] for opened in sorted(bars, reverse=True)]
+
+
+def _bar(row: list[str], instrument: Instrument, timeframe: Timeframe) -> Bar:
+    """Return the bar of a row: ``[s, open, close, high, low, volume, turnover]``.
+
+    ::
+
+        ["1566789720","10411.5","10401.9","10411.5","10396.3","29.11357276","302889.301529914"]
+    """
+    what = f"candle of {instrument.id} {timeframe}"
+    opened = row[0] if row else ""
+    if len(row) < 6 or not (opened.isdigit() and opened.isascii() and len(opened) < 11):
+        raise DataError(f"{what} must be [s, o, c, h, l, volume, ...], was {str(row)[:80]}")
+    values = Decimals(what)
+    first, last, high, low = (values.stated(text, "price") for text in row[1:5])
+    volume = values.stated(row[5], "volume")
+    return make_bar(
+        instrument, timeframe, int(opened) * _S, (first, high, low, last), volume, 0
+    )  # fmt: skip
