@@ -1,4 +1,4 @@
-"""What drawing costs: a whole chart, a tick on it, a ladder; the peer is plotext's candle chart.
+"""What drawing costs: charts, ladder, markets, depth and heat; charts beside plotext's.
 
 Bytes and latency on a real terminal are measured in `bench.tui`.
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from types import SimpleNamespace
 
 import msgspec
 from rich.segment import Segment
@@ -20,22 +21,32 @@ from textual.strip import Strip
 
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
-from core.model.market import FormingBar, Timeframe
-from core.model.views import BarColumns, BookView, Chart
+from core.model.market import FeedStatus, FormingBar, Timeframe
+from core.model.views import BarColumns, BookProfile, BookView, Chart, QuoteLine, TapeRow
+from link.replica import Replica
 from tui.draw.chart.axis import axis_width, draw_axis
 from tui.draw.chart.build import Happenings, Zoom, build_view, with_forming
 from tui.draw.chart.candles import draw_history, draw_live
 from tui.draw.chart.view import ChartView
+from tui.draw.depth import DepthView, draw_depth, top_of
 from tui.draw.glyphs import BLOCK
+from tui.draw.heatmap import Column, HeatView, draw_cells, draw_heat_axis, make_column
 from tui.draw.ladder import LadderView, draw_ladder
+from tui.draw.markets import MARKETS
 from tui.draw.runs import Row
+from tui.draw.tables import draw_table
+from tui.heat import MOMENTS, HeatTape, Moment
+from tui.markets import Markets
 from tui.style import Look
+from tui.symbols import Symbols
 from tui.theme import load_theme
 
 BARS = 200
 SIZES = ((120, 40, 15), (240, 60, 8))
 """Columns, rows, times faster than plotext, whose cost hardly grows with the size."""
 MINUTE_NS = 60_000_000_000
+FRAME_MS = 10.0
+"""What one picture may take of a frame of 100 ms."""
 ITEM = Instrument(
     id=InstrumentId("BTC-USDT.binance"),
     venue=VenueName("binance"),
@@ -91,7 +102,109 @@ def run() -> list[dict[str, object]]:
                     "ok": theirs / ours >= times,
                 }
             )
+    return rows + books_and_markets(look)
+
+
+def books_and_markets(look: Look) -> list[dict[str, object]]:
+    """Screens that have no peer: they must leave a frame's time to the rest."""
+    tape, replica = recorded(), quoted(200)
+    markets = Markets(replica, Symbols(SimpleNamespace(replica=replica), lambda _: None))
+    view = HeatView(ITEM, 800, 6_400_000 // 800 + 22, 45, 1, 1e6, 1e5)
+    moments = list(tape.moments)
+    profile = a_profile(6_400_000, 0)
+    depth = DepthView(ITEM, profile, 0.005, top_of(profile, 0.005, 150), {}, 6_400_000)
+    columns = [make_column(view, [moment]) for moment in moments[-150:]]
+    works: dict[str, Callable[[], None]] = {
+        "markets: sort and draw 200 rows, 240x60": partial(paint_markets, markets, look),
+        "heatmap: every column anew, 150x45": partial(paint_heat, view, moments[-150:], look),
+        "heatmap: one second more": partial(paint_second, view, moments[-1:], columns[-10:], look),
+        "depth chart, 150x45": lambda: paint(draw_depth(depth, 150, 45, BLOCK), look),
+    }
+    rows: list[dict[str, object]] = []
+    for name, ours in zip(works, in_turns(list(works.values())), strict=True):
+        rows.append(
+            {
+                "name": name,
+                "ours": ours,
+                "peer": None,
+                "ratio": FRAME_MS / ours,
+                "target": f"<= {FRAME_MS:g}",
+                "unit": "ms",
+                "ok": ours <= FRAME_MS,
+            }
+        )
     return rows
+
+
+def paint_markets(markets: Markets, look: Look) -> None:
+    markets.refresh()
+    arranged = markets.arranged
+    paint(draw_table(MARKETS, markets.rows, markets.cursor, 240, 54, BLOCK, arranged.sign), look)
+
+
+def paint_heat(view: HeatView, moments: Sequence[Moment], look: Look) -> None:
+    paint(draw_cells(view, [make_column(view, [one]) for one in moments], 150, BLOCK), look)
+
+
+def paint_second(
+    view: HeatView, newest: Sequence[Moment], columns: Sequence[Column | None], look: Look
+) -> None:
+    fresh = [*columns[:-1], make_column(view, newest)]
+    paint(draw_cells(view, fresh, len(fresh), BLOCK), look)
+    paint(draw_heat_axis(view, 6_400_000, True, 11, BLOCK), look)
+
+
+def a_profile(mid: int, second: int) -> BookProfile:
+    """400 buckets a side of different sizes."""
+    rng = random.Random(second)
+    sizes = [rng.randint(0, 900_000) for _ in range(800)]
+    return BookProfile(
+        instrument_id=ITEM.id,
+        ts_ns=second * 1_000_000_000,
+        step_ticks=200,
+        bid_ticks=mid - 1,
+        ask_ticks=mid + 1,
+        bids=sizes[:400],
+        asks=sizes[400:],
+    )
+
+
+def recorded() -> HeatTape:
+    """As many seconds as are kept."""
+    tape, rng, mid = HeatTape(), random.Random(5), 6_400_000
+    for second in range(MOMENTS):
+        mid += rng.randint(-300, 300)
+        tape.take(a_profile(mid, second))
+        trades = [TapeRow(0, mid + rng.randint(-50, 50), 1000 + n, n % 2 == 0) for n in range(20)]
+        tape.take_trades(trades)
+    return tape
+
+
+def quoted(count: int) -> Replica:
+    """A replica with a watchlist of that many instruments."""
+    replica = Replica()
+    items = [
+        msgspec.structs.replace(ITEM, id=InstrumentId(f"C{n}-USDT.binance")) for n in range(count)
+    ]
+    replica.instruments = {item.id: item for item in items}
+    replica.watchlist = tuple(replica.instruments)
+    rng = random.Random(9)
+    for name in replica.watchlist:
+        mid = rng.randint(1000, 9_000_000)
+        replica.quotes[name] = QuoteLine(
+            instrument_id=name,
+            bid_ticks=mid - 1,
+            ask_ticks=mid + 1,
+            last_ticks=mid,
+            open_24h_ticks=int(mid * rng.uniform(0.9, 1.1)),
+            high_24h_ticks=mid,
+            low_24h_ticks=mid,
+            volume_24h_lots=rng.randint(0, 10**9),
+            status=FeedStatus.LIVE,
+            ts_event_ns=0,
+            age_ms=rng.randint(0, 900),
+        )
+    return replica
 
 
 def market() -> Chart:

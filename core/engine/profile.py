@@ -12,7 +12,7 @@ from core.model.market import Levels
 from core.model.views import BookProfile
 
 MAX_ROWS: Final = 500
-EVERY_NS: Final = 240_000_000
+EVERY_NS: Final = 480_000_000
 """A client gets profiles no more often: nobody reads them faster, and they are wide."""
 _DEEP: Final = 10_000
 

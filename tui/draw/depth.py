@@ -24,7 +24,6 @@ from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.views import BookProfile
 from tui.draw import numbers
-from tui.draw.chart.scale import nice_top
 from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid, Row, Run
 
@@ -34,6 +33,8 @@ _AXIS: Final = 8
 """Cells of the sizes on the right."""
 _BANDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05)
 _LEAST_ROWS: Final = 4
+_ROUND: Final = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 60, 80, 100)
+"""What two leading digits of the upper edge may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,13 @@ def top_of(profile: BookProfile, span: float, columns: int) -> int:
     mid, step = (profile.bid_ticks + profile.ask_ticks) / 2, profile.step_ticks
     count = max(1, math.ceil(mid * span / step))
     bids, asks = sum(profile.bids[:count]), sum(profile.asks[:count])
-    return nice_top(max(bids, asks, 1))
+    return _round_up(max(bids, asks, 1))
+
+
+def _round_up(lots: int) -> int:
+    """Return a round number not far above `lots`; its quarters are round, too."""
+    power: int = 10 ** max(0, len(str(lots)) - 2)
+    return next(step * power for step in _ROUND if step * power >= lots)
 
 
 def draw_depth(view: DepthView, width: int, height: int, glyphs: Glyphs) -> list[Row]:

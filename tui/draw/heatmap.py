@@ -32,6 +32,8 @@ NEW: Final = 10
 """Columns of the part that fills."""
 EVERY_S: Final = (1, 2, 5, 10)
 """Seconds a column may stand for."""
+_ROOMY: Final = 60
+"""From this width on every shade is explained."""
 _LOUD: Final = 0.2
 """Trades of this share of the largest in sight are marked by side; smaller ones are dots."""
 
@@ -106,21 +108,36 @@ def make_column(view: HeatView, moments: Sequence[Moment]) -> Column | None:
 
 
 def _add(view: HeatView, moment: Moment, bids: list[float], asks: list[float]) -> None:
-    """Add a moment's sizes to its rows; buckets are no wider than rows but while zooming."""
+    """Add a moment's sizes to its rows."""
+    group, odd = divmod(view.row_ticks, moment.step_ticks)
+    if odd or not group:
+        # Recorded for another zoom: its buckets do not fall into rows evenly.
+        _add_each(view, moment, bids, asks)
+        return
+    above, below = moment.asks, moment.bids
+    first_ask, first_bid = moment.ask_bucket, moment.bid_bucket
+    most_ask, most_bid = len(above), len(below)
+    for y in range(view.rows):
+        bucket = (view.top_row - y) * group
+        start = bucket - first_ask
+        if start + group > 0 and start < most_ask:
+            asks[y] += sum(above[max(0, start) : start + group])
+        start = first_bid - bucket - group + 1
+        if start + group > 0 and start < most_bid:
+            bids[y] += sum(below[max(0, start) : start + group])
+
+
+def _add_each(view: HeatView, moment: Moment, bids: list[float], asks: list[float]) -> None:
+    """Add every bucket to the row its lower edge falls into."""
     step, ticks, top = moment.step_ticks, view.row_ticks, view.top_row
-    last = view.rows - 1
     for sizes, first, sign, rows in (
         (moment.bids, moment.bid_bucket, -1, bids),
         (moment.asks, moment.ask_bucket, 1, asks),
     ):
-        # Only the buckets in sight: row 0 holds prices up to (top + 1) * ticks.
-        high = ((top + 1) * ticks - 1) // step
-        low = (top - last) * ticks // step
-        start, stop = (first - high, first - low) if sign < 0 else (low - first, high - first)
-        for at in range(max(0, start), min(len(sizes), stop + 1)):
+        for at, size in enumerate(sizes):
             row = top - (first + sign * at) * step // ticks
-            if 0 <= row <= last:
-                rows[row] += sizes[at]
+            if 0 <= row < view.rows:
+                rows[row] += size
 
 
 def full_size(view: HeatView, moments: Sequence[Moment], before: float) -> float:
@@ -219,7 +236,7 @@ def draw_heat_head(view: HeatView, width: int, glyphs: Glyphs) -> Row:
         [("heatmap", "title")],
         [(f"{view.every_s} s by {row}", "text")],
     ]
-    for level in range(1, LEVELS + 1):
+    for level in range(1, LEVELS + 1) if width >= _ROOMY else (1, 3, 5):
         size = numbers.short(view.least(level) * lot)
         runs.append([(glyphs.shades[level], f"heat_ask_{level}"), (f" {size}", "muted")])
     runs.append([(f"{item.base} or more", "muted")])

@@ -270,7 +270,7 @@ MARKETS: Final[Table[MarketRow]] = Table(
         ),
         Column("quality", _quality_text, role=_quality_role, value=trouble, weight=6),
     ),
-    "nothing in this group; f finds an instrument of any venue, / searches here, space adds it",
+    "nothing here yet: / searches every venue, space adds what it finds",
 )
 
 

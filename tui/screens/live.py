@@ -40,6 +40,15 @@ _SLOW_S: Final = 0.5
 
 
 @dataclass(frozen=True)
+class _Line:
+    """What becomes of the words typed at the foot."""
+
+    entered: Callable[[str], None] = lambda words: None
+    typed: Callable[[str], None] | None = None
+    left: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
 class ShownList:
     """The list that keys act on, and how to arrange it."""
 
@@ -71,8 +80,7 @@ class LiveScreen(Screen[None]):
         self._slow_due = 0.0
         self._last_state = ""
         self._timer: Timer | None = None
-        self._filtering = False
-        """What is typed at the foot filters a list."""
+        self._line = _Line()
 
     @property
     def clx(self) -> ClxApp:
@@ -285,9 +293,21 @@ class LiveScreen(Screen[None]):
 
     # -- words and ways every screen has ------------------------------------------------------
 
-    def open_line(self, text: str = "") -> None:
-        """Open the line at the foot for typing."""
+    def open_line(
+        self,
+        asks: str,
+        entered: Callable[[str], None],
+        text: str = "",
+        typed: Callable[[str], None] | None = None,
+        left: Callable[[], None] | None = None,
+    ) -> None:
+        """Open the line at the foot; `asks` says what for while it is empty.
+
+        `entered` takes the words at Enter, `typed` at every key; `left` is called at Escape.
+        """
+        self._line = _Line(entered, typed, left)
         line = self.query_one("#line", Input)
+        line.placeholder = asks
         line.value = text
         line.cursor_position = len(text)
         line.add_class("open")
@@ -298,7 +318,7 @@ class LiveScreen(Screen[None]):
         """Close the line at the foot."""
         self.query_one("#line", Input).remove_class("open")
         self.query_one("#foot").remove_class("hidden")
-        self._filtering = False
+        self._line = _Line()
         self.set_focus(None)
 
     @property
@@ -308,21 +328,23 @@ class LiveScreen(Screen[None]):
 
     def action_command_line(self) -> None:
         """Open the command line."""
-        self.query_one("#line", Input).placeholder = self.PLACEHOLDER
         self.clx.symbols.fetch()
-        self.open_line()
+        self.open_line(self.PLACEHOLDER, self._command)
+
+    def _command(self, words: str) -> None:
+        if words.strip():
+            self.clx.deeds.line(words)
 
     @on(Input.Submitted, "#line")
     def _entered(self, event: Input.Submitted) -> None:
-        filtering = self._filtering
+        entered = self._line.entered
         self.close_line()
-        if event.value.strip() and not filtering:
-            self.clx.deeds.line(event.value)
+        entered(event.value)
 
     @on(Input.Changed, "#line")
     def _typed(self, event: Input.Changed) -> None:
-        if self._filtering and self.typing:
-            self.filter_list(event.value)
+        if self._line.typed is not None and self.typing:
+            self._line.typed(event.value)
 
     # -- the list that keys act on ------------------------------------------------------------
 
@@ -347,9 +369,13 @@ class LiveScreen(Screen[None]):
         """Type words that rows must have."""
         shown = self.shown_list()
         if shown is not None:
-            self._filtering = True
-            self.query_one("#line", Input).placeholder = _FILTER
-            self.open_line(shown.arranged.words)
+            self.open_line(
+                _FILTER,
+                self.filter_list,
+                shown.arranged.words,
+                self.filter_list,
+                lambda: self.filter_list(""),
+            )
 
     def action_find(self) -> None:
         """Filter the list."""
@@ -389,9 +415,10 @@ class LiveScreen(Screen[None]):
     def action_leave(self) -> None:
         """Close the line, else put the notice away."""
         if self.typing:
-            if self._filtering:
-                self.filter_list("")
+            left = self._line.left
             self.close_line()
+            if left is not None:
+                left()
             return
         self._notice = None
         self.draw_foot()

@@ -245,25 +245,30 @@ class MarketsScreen(LiveScreen):
 
     def action_new_group(self) -> None:
         """Ask for a name and make a group."""
-        self._open_form("add_group", {}, "group")
+        from core.model.commands import AddGroup
+
+        self.open_line(
+            "name of the new group", lambda name: self._named(AddGroup, name, group=name)
+        )
 
     def action_rename_group(self) -> None:
         """Ask for another name of the group shown."""
-        if self.markets.group == WATCHLIST:
+        from core.model.commands import RenameGroup
+
+        group = self.markets.group
+        if group == WATCHLIST:
             self.notice("the watchlist keeps its name; tab turns to the next group")
             return
-        self._open_form("rename_group", {"group": self.markets.group}, "to")
+        self.open_line(
+            f"another name for group {group}",
+            lambda name: self._named(RenameGroup, name, group=group, to=name),
+            group,
+        )
 
-    def _open_form(self, name: str, given: dict[str, str], wanted: str) -> None:
-        from core.model.commands import COMMANDS
-        from tui.screens.form import CommandForm
-
-        def done(command: Command | None) -> None:
-            if command is not None:
-                self._awaited = str(getattr(command, wanted)).strip()
-                self._send(command)
-
-        self.app.push_screen(CommandForm(COMMANDS[name], given), done)
+    def _named(self, kind: type[Command], name: str, **fields: str) -> None:
+        if name.strip():
+            self._awaited = name.strip()
+            self._send(kind(**fields))
 
     def action_drop_group(self) -> None:
         """Remove the group shown, pressed twice."""

@@ -182,18 +182,18 @@ class FakeLink:
         view = self.views[-1]
         assert view.focus is not None
         market = self.markets[view.focus]
-        empty = BarColumns(ts_open_ns=[], open=[], high=[], low=[], close=[], volume=[])
-        self.frame(
-            ts_ns=market.ts_ns,
-            tail=ChartTail(
+        main, *more = (
+            ChartTail(
                 instrument_id=view.focus,
-                timeframe=view.timeframe,
-                closed=empty,
+                timeframe=frame,
+                closed=BarColumns(ts_open_ns=[], open=[], high=[], low=[], close=[], volume=[]),
                 indicators={},
                 predictions=[],
-                forming=market.forming(view.timeframe, self._opened),
-            ),
+                forming=market.forming(frame, self._opened),
+            )
+            for frame in (view.timeframe, *(wish.timeframe for wish in view.charts))
         )
+        self.frame(ts_ns=market.ts_ns, tail=main, tails=more)
 
     @staticmethod
     def _indicator(name: str, closes: list[int], tick: float) -> dict[str, list[float]]:
