@@ -36,6 +36,7 @@ from core.model.market import (
     BookSnapshot,
     CheckedDelta,
     ClockSample,
+    DayTicker,
     FeedConnected,
     FeedDisconnected,
     FeedStatus,
@@ -419,9 +420,11 @@ class MarketState:
 
     def _on_reference(self, event: ReferenceEvent) -> Sequence[MarketOutput]:
         market = self._find(event.instrument_id)
-        if market is not None:
-            self.references.take(event, market.instrument)
-        return ()
+        if market is None:
+            return ()
+        self.references.take(event, market.instrument)
+        # Some providers have a last price and nothing else.
+        return market.heard(event.ts_recv_ns) if type(event) is DayTicker else ()
 
     def _on(self, event: FeedConnected | FeedDisconnected) -> Sequence[Followed]:
         """Return the instruments of a connection, or of the whole venue where that is unknown."""
