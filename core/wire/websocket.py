@@ -44,9 +44,10 @@ class Connection:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 await self._socket.send(text)
         except ConnectionClosed as error:
-            raise TemporaryError(f"{self.url}: {_words(error)}") from error
+            raise TemporaryError(f"{_shown(self.url)}: {_words(error)}") from None
         except TimeoutError:
-            raise TemporaryError(f"{self.url}: took no bytes for {SEND_TIMEOUT_S:g} s") from None
+            what = f"took no bytes for {SEND_TIMEOUT_S:g} s"
+            raise TemporaryError(f"{_shown(self.url)}: {what}") from None
 
     def drop(self) -> None:
         """Cut the connection without ceremony; it is reported closed and opened anew."""

@@ -229,3 +229,19 @@ async def test_a_url_that_is_no_websocket_url_is_refused(clock):
     with pytest.raises(ConfigError, match="was 'http://x'"):
         async with Client("http://x", clock).running() as task:
             await task
+
+
+async def test_sending_on_a_lost_connection_names_its_address_without_its_keys(clock):
+    async def handler(socket):
+        await socket.send(await socket.recv())
+        await socket.wait_closed()
+
+    async with served(handler) as url:
+        client = Client(f"{url}?apikey=s3cr3t", clock)
+        async with client.running():
+            await client.frames.get()
+            client.opened[0].drop()
+            await client.closed.wait()
+            with pytest.raises(TemporaryError, match="stream: ") as caught:
+                await client.opened[0].send("late")
+    assert "s3cr3t" not in str(caught.value)
