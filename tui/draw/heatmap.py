@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -66,12 +67,8 @@ class HeatView:
         """Return the row of a price, counted from the top; may lie outside."""
         return self.top_row - math.floor(ticks / self.row_ticks)
 
-    def level(self, lots: float) -> int:
-        """Return the shade of a size, 0 to `LEVELS`; small sizes are told apart better."""
-        return min(LEVELS, int(math.sqrt(max(0.0, lots) / self.full_lots) * LEVELS + 0.5))
-
     def least(self, level: int) -> float:
-        """Return the size from which on a shade is used."""
+        """Return the size from which on a shade is used; small sizes are told apart better."""
         return float(self.full_lots * ((level - 0.5) / LEVELS) ** 2)
 
 
@@ -94,8 +91,9 @@ def make_column(view: HeatView, moments: Sequence[Moment]) -> Column | None:
     for moment in moments:
         _add(view, moment, bids, asks)
     count = len(moments)
+    edges = [view.least(level) * count for level in range(1, LEVELS + 1)]
     levels = tuple(
-        view.level(ask / count) if ask >= bid else -view.level(bid / count)
+        bisect_right(edges, ask) if ask >= bid else -bisect_right(edges, bid)
         for bid, ask in zip(bids, asks, strict=True)
     )
     trades: dict[int, tuple[int, int]] = {}
