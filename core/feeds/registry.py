@@ -42,11 +42,6 @@ def make_feed(
         )
         feed: Feed = made
         return feed
-    if kind == "binance":
-        spot: Feed = _found("core.feeds.binance.stream:BinanceFeed")(
-            settings, clock=clock, rng=rng, venue=venue
-        )
-        return spot
     make = _found(f"{KINDS[kind].package}.dialect:make_dialect")
     extra = {"data": data} if kind == "alphavantage" else {}
     return StreamFeed(make(settings, clock=clock, venue=venue, **extra), clock=clock, rng=rng)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from clx import compose, daemon, sim
-from core.feeds.binance import stream
+from core.feeds.binance import dialect
 from core.model.facts import JournalRecord
 from core.model.ports import Journal
 from core.venues.binance import rest
@@ -123,7 +123,7 @@ def mortal_wire(fuse: Fuse) -> None:
 
 def unlimited() -> None:
     """Start an engine a second without waiting for the venue's next minute of request weight."""
-    rest.WEIGHT_PER_MINUTE = stream.WEIGHT_LIMIT = 10**9  # type: ignore[misc]
+    rest.WEIGHT_PER_MINUTE = dialect.WEIGHT_LIMIT = 10**9  # type: ignore[misc]
 
 
 def live(fuse: Fuse) -> None:

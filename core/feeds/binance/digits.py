@@ -270,7 +270,7 @@ def width_of(data: Text, size: int, at: int) -> int:
     """Return how many digits the quoted number at a place begins with, 1 to 7 in any case."""
     if at + 9 > size:
         return 1
-    return max(1, min(7, digits_in(eight_bytes(data, at + 1))))
+    return int(max(1, min(7, digits_in(eight_bytes(data, at + 1)))))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -282,4 +282,4 @@ def exact_steps(
     odd = (digits | fraction | (digits + _UP) | (fraction + _UP)) & _HIGH
     value = np.uint64(_eight(digits) * 100_000_000 + _eight(fraction)) * np.uint64(inverse)
     steps = (value >> np.uint64(turn)) | ((value << np.uint64(63 - turn)) << _ONE)
-    return steps | odd
+    return steps | (np.uint64(0) - np.uint64(odd != np.uint64(0)))

@@ -111,6 +111,25 @@ class Kline(msgspec.Struct, gc=False, tag_field="e", tag="kline"):
     k: Candle
 
 
+class Ticker(msgspec.Struct, gc=False):
+    """Rolling statistics of a day, as both tickers state them.
+
+    ::
+
+        {"e":"24hrMiniTicker","E":1672515782136,"s":"BNBBTC","c":"0.0025","o":"0.0010",
+         "h":"0.0025","l":"0.0010","v":"10000","q":"18"}
+    """
+
+    E: Ms
+    s: str
+    c: str
+    o: str
+    h: str
+    l: str  # noqa: E741  the venue's spelling
+    v: str
+    q: str
+
+
 class Image(msgspec.Struct, gc=False):
     """A REST book image.
 
@@ -122,6 +141,7 @@ class Image(msgspec.Struct, gc=False):
     lastUpdateId: Id
     bids: Pairs
     asks: Pairs
+    E: int = 0
 
 
 class Outer(msgspec.Struct, gc=False):
@@ -137,6 +157,7 @@ class Outer(msgspec.Struct, gc=False):
     result: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     code: msgspec.Raw = msgspec.Raw()
+    msg: msgspec.Raw = msgspec.Raw()
 
 
 class Request(msgspec.Struct, gc=False):

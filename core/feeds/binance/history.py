@@ -2,83 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
 
-from core.model.errors import DataError, OutcomeUnknown, RateLimited, TemporaryError
+from core.feeds.answers import ask
+from core.feeds.candles import aligned, join_bars
+from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.wire.http import HttpSession
 
+__all__ = ["PAGE", "KlineHistory", "join_bars", "map_rows"]
+
 PAGE: Final = 1000
-"""Most rows the venue gives at once."""
+"""Most rows the spot venue gives at once."""
 
 _WEIGHT: Final = 2
 _MAX_PAGES: Final = 5000
 
 
 class KlineHistory:
-    """Pages through ``GET /api/v3/klines``."""
+    """Pages through a venue's klines, oldest first.
 
-    def __init__(self, http: HttpSession, clock: Clock) -> None:
+    Args:
+        http: The venue's REST host.
+        clock: Tells which bars are closed.
+        path: The endpoint.
+        page: Most rows it gives at once.
+        weight: Request weight of a page by its limit.
+        shortest: Its shortest candle; bars of 5 s are joined from those of 1 s where it has them.
+    """
+
+    def __init__(
+        self,
+        http: HttpSession,
+        clock: Clock,
+        *,
+        path: str = "/api/v3/klines",
+        page: int = PAGE,
+        weight: Callable[[int], int] = lambda limit: _WEIGHT,
+        shortest: Timeframe = Timeframe.S1,
+    ) -> None:
         self._http = http
         self._clock = clock
+        self._path = path
+        self._page_rows = page
+        self._weight = weight
+        self._shortest = shortest
 
     async def bars(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
     ) -> list[Bar]:
         """Return closed bars with start_ns <= open time < end_ns, oldest first.
 
-        Periods without a trade give no bar. The venue has no 5 s candles; they are joined from
-        its 1 s candles.
+        Periods without a trade give no bar.
 
         Raises:
             TemporaryError: The venue is away or asked for patience.
             DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars so short.
         """
+        if timeframe.ns < self._shortest.ns:
+            raise ConfigError(
+                f"{instrument.venue} keeps no bars shorter than {self._shortest}, asked for "
+                f"{timeframe} of {instrument.id}"
+            )
         source = Timeframe.S1 if timeframe is Timeframe.S5 else timeframe
-        start_ns = -(-start_ns // timeframe.ns) * timeframe.ns
-        end_ns = min(end_ns, self._clock.now_ns() // timeframe.ns * timeframe.ns)
+        start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
         found: list[Bar] = []
         for _ in range(_MAX_PAGES):
             if start_ns >= end_ns:
                 break
-            rows = await self._page(instrument, source, start_ns, end_ns)
+            limit = min(self._page_rows, -((start_ns - end_ns) // source.ns))
+            rows = await self._page(instrument, source, start_ns, end_ns, limit)
             found.extend(bar for bar in map_rows(rows, instrument, source)
                          if start_ns <= bar.ts_open_ns < end_ns)  # fmt: skip
-            if len(rows) < PAGE:
+            if len(rows) < limit:
                 break
-            start_ns = rows[-1][0] * 1_000_000 + source.ns
+            next_ns = rows[-1][0] * 1_000_000 + source.ns
+            if next_ns <= start_ns:
+                raise DataError(
+                    f"klines of {instrument.id} {timeframe}: the last row must open at or after "
+                    f"{start_ns // 1_000_000}, was {rows[-1][0]}"
+                )
+            start_ns = next_ns
         return found if source is timeframe else list(join_bars(found, timeframe))
 
     async def _page(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int, limit: int
     ) -> list[list[Any]]:
         what = f"klines of {instrument.id} {timeframe}"
-        try:
-            reply = await self._http.request(
-                "GET",
-                "/api/v3/klines",
-                params=(
-                    ("symbol", instrument.venue_symbol),
-                    ("interval", timeframe.value),
-                    ("startTime", str(start_ns // 1_000_000)),
-                    ("endTime", str(end_ns // 1_000_000 - 1)),
-                    ("limit", str(PAGE)),
-                ),
-                weight=_WEIGHT,
-            )
-        except (OutcomeUnknown, RateLimited) as error:
-            # Asking again is always safe for a question.
-            raise TemporaryError(f"{what}: {error}") from None
-        if reply.status in (418, 429) or reply.status >= 500:
-            raise TemporaryError(f"{what}: the venue answered {reply.status}")
-        if reply.status != 200:
-            raise DataError(f"{what}: the venue answered {reply.status} {reply.body[:200]!r}")
+        reply = await ask(
+            self._http,
+            self._path,
+            what=what,
+            params=(
+                ("symbol", instrument.venue_symbol),
+                ("interval", timeframe.value),
+                ("startTime", str(start_ns // 1_000_000)),
+                ("endTime", str(end_ns // 1_000_000 - 1)),
+                ("limit", str(limit)),
+            ),
+            weight=self._weight(limit),
+        )
         try:
             return msgspec.json.decode(reply.body, type=list[list[Any]])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -123,25 +153,3 @@ def map_rows(
             yield Bar(
                 instrument.id, timeframe, open_ms * 1_000_000, first, high, low, last, lots, trades
             )
-
-
-def join_bars(bars: Iterable[Bar], timeframe: Timeframe) -> Iterator[Bar]:
-    """Yield longer bars joined from shorter ones in order."""
-    joined: Bar | None = None
-    for bar in bars:
-        opened = bar.ts_open_ns - bar.ts_open_ns % timeframe.ns
-        if joined is not None and joined.ts_open_ns == opened:
-            joined = msgspec.structs.replace(
-                joined,
-                high_ticks=max(joined.high_ticks, bar.high_ticks),
-                low_ticks=min(joined.low_ticks, bar.low_ticks),
-                close_ticks=bar.close_ticks,
-                volume_lots=joined.volume_lots + bar.volume_lots,
-                trades=joined.trades + bar.trades,
-            )
-            continue
-        if joined is not None:
-            yield joined
-        joined = msgspec.structs.replace(bar, timeframe=timeframe, ts_open_ns=opened)
-    if joined is not None:
-        yield joined

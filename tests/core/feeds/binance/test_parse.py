@@ -186,7 +186,7 @@ def test_acknowledgements_and_notices_give_no_event(decoder: BinanceDecoder, dat
         (b'"T":1723161255342', b'"T":-5', "Expected `int` >= 1 - at `$.T`"),
         (b'"T":1723161255342', b'"T":99999999999999999', "Expected `int` <= 41024447"),
         (b'"s":"BTCUSDT"', b'"s":"UNKNOWN-SYM"', "unknown symbol 'UNKNOWN-SYM'"),
-        (b'"e":"trade"', b'"e":"24hrTicker"', "event '24hrTicker' is not one of"),
+        (b'"e":"trade"', b'"e":"avgPrice"', "event 'avgPrice' is not one of"),
         (b'"m":true', b'"m":"yes"', "Expected `bool`, got `str` - at `$.m`"),
         (b'"q":"0.02000000",', b"", "missing required field `q`"),
     ],
@@ -332,6 +332,21 @@ def test_scanner_reads_levels_of_any_width_exactly(
         slow = BinanceDecoder(instruments=[item])
         slow._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
         assert repr(quick) == repr(slow.decode("recv", 0, 7, "", data))
+
+
+@pytest.mark.parametrize("place", [*range(5), *range(6, 14)])
+@pytest.mark.parametrize("mark", list("x:/ -+\x7f"))
+def test_digit_of_a_level_that_is_none_is_never_read_as_one(
+    decoder: BinanceDecoder, place: int, mark: str
+) -> None:
+    good = "61737.63000000"
+    bad = good[:place] + mark + good[place + 1 :]
+    levels = f'["{good}","1.00000000"],["{bad}","1.00000000"],["{good}","1.00000000"]'
+    data = DEPTH.partition(b'"b":[')[0] + f'"b":[{levels}],"a":[]}}}}'.encode()
+    assert "must be a" in rejection(decoder, data)
+    swapped = data.replace(b'"1.00000000"', b'"?"').replace(bad.encode(), b"61737.63000000")
+    size = swapped.replace(b'"?"', f'"{bad}"'.encode())
+    assert "must be a" in rejection(decoder, size)
 
 
 @given(texts, texts, st.sampled_from(["0.01", "5", "0.25"]))

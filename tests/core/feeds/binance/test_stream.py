@@ -6,16 +6,18 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from aiohttp import WSMsgType, web
 
 from core.engine.clock import SystemClock
 from core.engine.market import MarketState, ResyncNeeded
-from core.feeds.binance import lines
-from core.feeds.binance.stream import BinanceFeed
+from core.feeds.binance.dialect import SpotDialect, make_dialect
+from core.feeds.dialect import LineLimits
+from core.feeds.stream import StreamFeed
 from core.model.errors import ConfigError, DataError, TemporaryError
 from core.model.ids import InstrumentId
-from core.model.market import FeedDisconnected, FeedStatus
+from core.model.market import ClockSample, FeedDisconnected, FeedStatus
 from core.model.ports import FrameKind
 from core.model.settings import FeedSettings
 
@@ -51,6 +53,8 @@ class Exchange:
             return web.json_response({"code": -1, "msg": "no"}, status=self.failures.pop(0))
         if request.path.endswith("exchangeInfo"):
             return web.json_response({"symbols": [entry(base) for base in self.listed]})
+        if request.path.endswith("time"):
+            return web.json_response({"serverTime": 1_700_000_000_000})
         self.images += 1
         levels = {"bids": [["99.00", "1.000"]], "asks": [["101.00", "1.000"]]}
         return web.json_response({"lastUpdateId": self.update_id, **levels})
@@ -101,11 +105,12 @@ async def serving(exchange: Exchange) -> AsyncIterator[None]:
 class Engine:
     """Decodes and applies what the feed brings, as the kernel does."""
 
-    def __init__(self, feed: BinanceFeed) -> None:
+    def __init__(self, feed: StreamFeed) -> None:
         self.feed = feed
         self.taken: list[Taken] = []
         self.market = MarketState([], {feed.venue: feed.decoder.rule})
         self.lost: list[FeedDisconnected] = []
+        self.samples: list[ClockSample] = []
         self._news = asyncio.Event()
 
     def sink(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> None:
@@ -117,6 +122,8 @@ class Engine:
         for event in events:
             if isinstance(event, FeedDisconnected):
                 self.lost.append(event)
+            if isinstance(event, ClockSample):
+                self.samples.append(event)
             for output in self.market.apply(event):
                 if isinstance(output, ResyncNeeded):
                     self.feed.request_snapshot(output.instrument_id)
@@ -141,11 +148,13 @@ async def exchange() -> AsyncIterator[Exchange]:
         yield venue
 
 
-def make_feed(exchange: Exchange) -> BinanceFeed:
+def make_feed(exchange: Exchange, overlap_s: float = 3.0) -> StreamFeed:
     settings = FeedSettings(
         rest_url=f"http://{exchange.url}", stream_url=f"ws://{exchange.url}", snapshot_levels=100
     )
-    return BinanceFeed(settings, clock=SystemClock(), rng=random.Random(3))
+    clock = SystemClock()
+    dialect = make_dialect(settings, clock=clock)
+    return StreamFeed(dialect, clock=clock, rng=random.Random(3), overlap_s=overlap_s)
 
 
 @asynccontextmanager
@@ -166,11 +175,13 @@ async def test_subscribing_brings_a_book_that_is_live(exchange: Exchange) -> Non
         await engine.until(lambda: engine.live(BTC))
         assert engine.market.top(BTC) == (9950, 10100)
         assert engine.market.book(BTC).last_id == 101
-    assert [kind for kind, *_ in engine.taken[:3]] == ["connect", "http", "send"]
+    taken = [frame for frame in engine.taken if "/time" not in frame[2]]
+    assert [kind for kind, *_ in taken[:3]] == ["connect", "http", "send"]
     assert exchange.requests[0]["params"] == [
-        "btcusdt@trade", "btcusdt@bookTicker", "btcusdt@depth@100ms",
+        "btcusdt@trade", "btcusdt@bookTicker", "btcusdt@depth@100ms", "btcusdt@kline_1m",
+        "btcusdt@miniTicker",
     ]  # fmt: skip
-    listing = json.loads(engine.taken[1][3])
+    listing = json.loads(taken[1][3])
     assert listing == {"symbols": [entry("BTC")]}
 
 
@@ -222,22 +233,25 @@ async def test_image_refused_by_the_venue_is_fetched_again(exchange: Exchange) -
 async def test_subscriptions_are_sent_in_batches_within_the_message_bound(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "_PACE_S", 0)
-    exchange.listed = [f"C{number:03}" for number in range(50)]
+    quick = msgspec.structs.replace(SpotDialect.limits, pace_s=0.0)
+    monkeypatch.setattr(SpotDialect, "limits", quick)
+    exchange.listed = [f"1000TOKEN{number:03}" for number in range(50)]
     names = [InstrumentId(f"{base}-USDT.binance") for base in exchange.listed]
     async with running(exchange) as engine:
         engine.feed.subscribe(names)
         await engine.until(lambda: engine.live(*names[:1], *names[-1:]))
     sent = [data for kind, _, _, data in engine.taken if kind == "send"]
-    assert [len(json.loads(text)["params"]) for text in sent] == [60, 60, 30]
+    assert [len(json.loads(text)["params"]) for text in sent] == [100, 100, 50]
     assert max(len(text) for text in sent) < 4096
 
 
 async def test_more_streams_than_a_connection_holds_open_another(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lines, "_PACE_S", 0)
-    monkeypatch.setattr(lines, "MAX_STREAMS", 10)
+    assert SpotDialect.limits.instruments * 5 <= 1024
+    monkeypatch.setattr(
+        SpotDialect, "limits", LineLimits(instruments=3, batch=20, pace_s=0.0)
+    )  # fmt: skip
     exchange.listed = [f"C{number}" for number in range(7)]
     names = [InstrumentId(f"{base}-USDT.binance") for base in exchange.listed]
     async with running(exchange) as engine:
@@ -246,6 +260,36 @@ async def test_more_streams_than_a_connection_holds_open_another(
         carried = {conn for kind, conn, _, _ in engine.taken if kind == "send"}
     assert carried == {0, 1, 2}
     assert len(exchange.sockets) == 3
+
+
+async def test_announced_shutdown_overlaps_connections_without_a_resync(
+    exchange: Exchange,
+) -> None:
+    engine = Engine(make_feed(exchange, overlap_s=0.05))
+    task = asyncio.create_task(engine.feed.run(engine.sink))
+    try:
+        engine.feed.subscribe([BTC])
+        await engine.until(lambda: engine.live(BTC))
+        (first,) = exchange.sockets
+        shutdown = {"e": "serverShutdown", "E": 1_770_123_456_789}
+        await first.send_json({"stream": "!serverShutdown", "data": shutdown})
+        await engine.until(lambda: bool(engine.lost))
+        assert len(exchange.sockets) == 2
+        assert engine.lost[0].instrument_ids == (), "the other connection carries it"
+        assert engine.live(BTC)
+        assert engine.market.feed_view(BTC).gaps == 0
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_clock_of_the_venue_is_compared_with_ours(exchange: Exchange) -> None:
+    async with running(exchange) as engine:
+        await engine.until(lambda: bool(engine.samples))
+    (sample,) = engine.samples
+    assert sample.venue == "binance"
+    assert sample.offset_ns < 0, "the stand-in's time is in the past"
+    assert sample.round_trip_ns > 0
 
 
 async def test_unlisted_instrument_is_refused_with_the_nearest_name(exchange: Exchange) -> None:
@@ -272,8 +316,8 @@ async def test_listing_the_venue_refuses_is_an_error_by_who_must_act(
 
 
 async def test_venue_that_is_not_there_is_a_temporary_error(exchange: Exchange) -> None:
+    exchange.url = "127.0.0.1:1"
     feed = make_feed(exchange)
-    feed._http.base_url = "http://127.0.0.1:1"
     with pytest.raises(TemporaryError):
         await feed.instruments()
     await feed.close()

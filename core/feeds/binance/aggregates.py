@@ -1,0 +1,114 @@
+"""Trades of the past, as the venue joins them: for holes in what we heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import msgspec
+
+from core.feeds.answers import ask
+from core.model.errors import DataError
+from core.model.instruments import Instrument
+from core.model.market import Trade
+from core.wire.http import HttpSession
+
+PAGE: Final = 1000
+"""Most rows the venue gives at once."""
+
+_WINDOW_NS: Final = 3_600_000_000_000
+"""The venue answers at most an hour where both ends are given."""
+
+_MS: Final = 1_000_000
+
+
+class _Row(msgspec.Struct):
+    a: int
+    p: str
+    q: str
+    f: int
+    T: int
+    m: bool
+
+
+class AggregateHistory:
+    """Pages through a venue's aggregate trades, oldest first.
+
+    Args:
+        http: The venue's REST host.
+        path: The endpoint.
+        weight: Request weight of a page.
+    """
+
+    def __init__(self, http: HttpSession, *, path: str, weight: int) -> None:
+        self._http = http
+        self._path = path
+        self._weight = weight
+
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+        """Return the aggregate trades with start_ns <= event time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asked for patience.
+            DataError: Its answer is not what it documents.
+        """
+        found: list[Trade] = []
+        while start_ns < end_ns:
+            # Times find the first trade only: many may share one millisecond.
+            stop_ns = min(end_ns, start_ns + _WINDOW_NS)
+            times = (("startTime", str(-(-start_ns // _MS))), ("endTime", str(stop_ns // _MS)))
+            rows = await self._page(instrument, times)
+            while rows:
+                found += [row for row in rows if start_ns <= row.ts_event_ns < end_ns]
+                if rows[-1].ts_event_ns >= end_ns or len(rows) < PAGE:
+                    break
+                rows = await self._page(instrument, (("fromId", str(rows[-1].trade_id + 1)),))
+                stop_ns = end_ns
+            start_ns = stop_ns
+        return found
+
+    async def _page(
+        self, instrument: Instrument, place: tuple[tuple[str, str], ...]
+    ) -> list[Trade]:
+        what = f"aggregate trades of {instrument.id}"
+        params = (("symbol", instrument.venue_symbol), *place, ("limit", str(PAGE)))
+        reply = await ask(
+            self._http, self._path, what=what, params=params, weight=self._weight
+        )  # fmt: skip
+        return list(map_aggregates(reply.body, instrument))
+
+
+def map_aggregates(body: bytes, instrument: Instrument) -> Iterator[Trade]:
+    """Yield the trades of an answer.
+
+    ::
+
+        [{"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27781,"T":1498793709153,
+          "m":true,"M":true}]
+
+    Steps may have been finer in the past: what is no whole number of today's is rounded to the
+    nearest.
+
+    Raises:
+        DataError: It is not that, or ids or times fall.
+    """
+    what = f"aggregate trades of {instrument.id}"
+    try:
+        rows = msgspec.json.decode(body, type=list[_Row])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{what}: {error}") from None
+    last_id, last_ms = -1, 0
+    for row in rows:
+        try:
+            price, size = Decimal(row.p), Decimal(row.q)
+        except InvalidOperation:
+            raise DataError(f"{what}: price and size must be decimals, was {row}") from None
+        if not (price.is_finite() and size.is_finite() and price > 0 and size > 0):
+            raise DataError(f"{what}: price and size must be above 0, was {row}")
+        if row.a <= last_id or last_ms > row.T:
+            raise DataError(f"{what}: ids and times must rise, were {last_id} before {row.a}")
+        last_id, last_ms = row.a, row.T
+        lots = max(1, int((size / instrument.size_lot).to_integral_value()))
+        ticks = instrument.nearest_ticks(price)
+        yield Trade(instrument.id, row.T * _MS, 0, ticks, lots, row.m, row.a, row.f)
