@@ -53,6 +53,11 @@ class _Bullet(msgspec.Struct):
     instanceServers: list[_Server]
 
 
+class _Said(msgspec.Struct):
+    code: str
+    msg: str = ""
+
+
 class _Symbols(msgspec.Struct):
     code: str = ""
     data: list[msgspec.Raw] = []
@@ -303,7 +308,7 @@ class KucoinDialect(Dialect):
             },
         )
         try:
-            answer = msgspec.json.decode(reply.body, type=Reply[msgspec.Raw])
+            answer = msgspec.json.decode(reply.body, type=_Said)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{what}: {error}") from None
         refuse(answer.code, answer.msg, what)
