@@ -165,8 +165,42 @@ def _best(venue: Coinbase, call: Call) -> Json:
     return {"pricebooks": books}
 
 
+def _fiat(venue: Coinbase, call: Call) -> Json:
+    return {"data": [{"id": "USD", "name": "US Dollar", "min_size": "0.01000000"}]}
+
+
+def _crypto(venue: Coinbase, call: Call) -> Json:
+    """List the coins, as the consumer API does."""
+    coins = [
+        {
+            "asset_id": f"coin-{shard.listing.base.lower()}",
+            "code": shard.listing.base,
+            "name": shard.listing.base,
+            "color": "#F7931A",
+            "sort_index": 100 + index,
+            "exponent": 8,
+            "type": "crypto",
+            "address_regex": "",
+        }
+        for index, shard in enumerate(venue.shards())
+    ]
+    return {"data": coins}
+
+
+def _rates(venue: Coinbase, call: Call) -> Json:
+    """Give what a dollar buys."""
+    rates = {"USD": "1.0", "USDC": "1.0"}
+    for shard in venue.shards():
+        price = venue.scales[shard.listing.symbol].price_number(shard.candles.last_close)
+        rates[shard.listing.base] = f"{1 / price:.12f}"
+    return {"data": {"currency": "USD", "rates": rates}}
+
+
 _BASE: Final = "/api/v3/brokerage"
 _TABLE: Final[tuple[tuple[str, _Handler], ...]] = (
+    ("/v2/currencies", _fiat),
+    ("/v2/currencies/crypto", _crypto),
+    ("/v2/exchange-rates", _rates),
     (f"{_BASE}/time", _time),
     (f"{_BASE}/best_bid_ask", _best),
     *(
