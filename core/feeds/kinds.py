@@ -12,7 +12,7 @@ CCXT: Final = "ccxt:"
 """Kinds that begin so go through ccxt.pro."""
 
 
-class FeedKind(msgspec.Struct, frozen=True):
+class FeedKind(msgspec.Struct, frozen=True, kw_only=True):
     """Where a venue's feed is found, and what tells its captures."""
 
     package: str
@@ -22,47 +22,128 @@ class FeedKind(msgspec.Struct, frozen=True):
     """Parts of URLs by which a tape of it is known, the longest first."""
     names: tuple[str, ...] = ()
     """Other names taken, such as those of folders of captures."""
+    gives: str = ""
+    """What there is, in a few words."""
+    keys: str = "no"
+    """Whether it gives data without keys."""
+    proof: str = ""
+    """What proves that no message is missing."""
 
 
 KINDS: Final[dict[str, FeedKind]] = {
     "binance": FeedKind(
-        "core.feeds.binance",
-        "parse:BinanceDecoder",
-        ("stream.binance", "api.binance", "data-stream.binance"),
-        ("binance_spot",),
+        package="core.feeds.binance",
+        decoder="parse:BinanceDecoder",
+        hosts=("stream.binance", "api.binance", "data-stream.binance"),
+        names=("binance_spot",),
+        gives="trades, quotes, book, bars",
+        keys="no",
+        proof="update ids, trade ids",
     ),
     "binance_usdm": FeedKind(
-        "core.feeds.binance_usdm",
-        "decoder:UsdmDecoder",
-        ("fstream.binance", "fapi.binance", "binancefuture"),
+        package="core.feeds.binance_usdm",
+        decoder="decoder:UsdmDecoder",
+        hosts=("fstream.binance", "fapi.binance", "binancefuture"),
+        gives="trades, quotes, book, bars, mark, funding, open interest, liquidations (lossy)",
+        keys="no",
+        proof="previous update ids",
     ),
     "coinbase": FeedKind(
-        "core.feeds.coinbase",
-        "decoder:CoinbaseDecoder",
-        ("advanced-trade-ws", "api.coinbase.com"),
-        ("coinbase_advanced",),
+        package="core.feeds.coinbase",
+        decoder="decoder:CoinbaseDecoder",
+        hosts=("advanced-trade-ws", "api.coinbase.com"),
+        names=("coinbase_advanced",),
+        gives="trades, book, ticker, bars",
+        keys="no",
+        proof="sequence of the connection",
     ),
     "coinbase_exchange": FeedKind(
-        "core.feeds.coinbase_exchange",
-        "decoder:CoinbaseExchangeDecoder",
-        ("ws-feed.pro.coinbase", "ws-feed.exchange.coinbase", "exchange.coinbase", "pro.coinbase"),
+        package="core.feeds.coinbase_exchange",
+        decoder="decoder:CoinbaseExchangeDecoder",
+        hosts=(
+            "ws-feed.pro.coinbase",
+            "ws-feed.exchange.coinbase",
+            "exchange.coinbase",
+            "pro.coinbase",
+        ),
+        gives="trades, book, ticker, bars",
+        keys="no",
+        proof="trade ids; the book's order is trusted",
     ),
-    "okx": FeedKind("core.feeds.okx", "decoder:OkxDecoder", ("okx.com", "okex.com")),
-    "deribit": FeedKind("core.feeds.deribit", "decoder:DeribitDecoder", ("deribit.com",)),
-    "kucoin": FeedKind("core.feeds.kucoin", "decoder:KucoinDecoder", ("kucoin.com",)),
+    "okx": FeedKind(
+        package="core.feeds.okx",
+        decoder="decoder:OkxDecoder",
+        hosts=("okx.com", "okex.com"),
+        gives="trades, quotes, book, bars, mark, funding, open interest, liquidations",
+        keys="no",
+        proof="sequence ids, checksum where sent",
+    ),
+    "deribit": FeedKind(
+        package="core.feeds.deribit",
+        decoder="decoder:DeribitDecoder",
+        hosts=("deribit.com",),
+        gives="trades, quotes, book, greeks, indices, funding, bars",
+        keys="no",
+        proof="change ids",
+    ),
+    "kucoin": FeedKind(
+        package="core.feeds.kucoin",
+        decoder="decoder:KucoinDecoder",
+        hosts=("kucoin.com",),
+        gives="trades, quotes, book, bars",
+        keys="no",
+        proof="sequence numbers",
+    ),
     "kraken": FeedKind(
-        "core.feeds.kraken", "decoder:KrakenDecoder", ("kraken.com",), ("kraken_v2",)
+        package="core.feeds.kraken",
+        decoder="decoder:KrakenDecoder",
+        hosts=("kraken.com",),
+        names=("kraken_v2",),
+        gives="trades, quotes, book, bars",
+        keys="no",
+        proof="checksum of every message",
     ),
-    "bybit": FeedKind("core.feeds.bybit", "decoder:BybitDecoder", ("bybit.com",), ("bybit_v5",)),
-    "alpaca": FeedKind("core.feeds.alpaca", "decoder:AlpacaDecoder", ("alpaca.markets",)),
+    "bybit": FeedKind(
+        package="core.feeds.bybit",
+        decoder="decoder:BybitDecoder",
+        hosts=("bybit.com",),
+        names=("bybit_v5",),
+        gives="trades, quotes, book, bars, mark, funding, open interest, liquidations",
+        keys="no",
+        proof="update ids",
+    ),
+    "alpaca": FeedKind(
+        package="core.feeds.alpaca",
+        decoder="decoder:AlpacaDecoder",
+        hosts=("alpaca.markets",),
+        gives="stocks: trades, quotes, bars; crypto: book, too",
+        keys="yes",
+        proof="none; the order is trusted",
+    ),
     "massive": FeedKind(
-        "core.feeds.massive", "decoder:MassiveDecoder", ("massive.com", "polygon.io"), ("polygon",)
+        package="core.feeds.massive",
+        decoder="decoder:MassiveDecoder",
+        hosts=("massive.com", "polygon.io"),
+        names=("polygon",),
+        gives="stocks and crypto: trades, quotes, bars",
+        keys="yes",
+        proof="none",
     ),
     "twelvedata": FeedKind(
-        "core.feeds.twelvedata", "decoder:TwelveDataDecoder", ("twelvedata.com",)
+        package="core.feeds.twelvedata",
+        decoder="decoder:TwelveDataDecoder",
+        hosts=("twelvedata.com",),
+        gives="prices, bars",
+        keys="yes",
+        proof="none",
     ),
     "alphavantage": FeedKind(
-        "core.feeds.alphavantage", "decoder:AlphaVantageDecoder", ("alphavantage.co",)
+        package="core.feeds.alphavantage",
+        decoder="decoder:AlphaVantageDecoder",
+        hosts=("alphavantage.co",),
+        gives="bars, quotes by polling",
+        keys="yes",
+        proof="none",
     ),
 }
 """Native feeds by their kind, which is also the venue's usual name."""

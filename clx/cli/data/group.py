@@ -8,7 +8,15 @@ from typing import Final
 import click
 
 VERBS: Final[dict[str, tuple[str, str]]] = {
+    "venues": ("clx.cli.data.venues:venues", "List where data can come from."),
+    "instruments": ("clx.cli.data.venues:instruments", "List what a venue lists now."),
+    "download": ("clx.cli.data.download:download", "Fetch the bars that are not kept yet."),
+    "list": ("clx.cli.data.kept:kept", "List what is kept."),
+    "verify": ("clx.cli.data.kept:verify", "Check every block that is kept."),
+    "gaps": ("clx.cli.data.kept:gaps", "Find holes, less what venues do not have."),
+    "repair": ("clx.cli.data.download:repair", "Drop what is damaged, fetch every hole."),
     "quality": ("clx.cli.data.quality:quality", "Show gaps, silences and checks by day."),
+    "retention": ("clx.cli.data.kept:retention", "Show or apply what the policy drops."),
 }
 """Verb to (module:attribute, help)."""
 

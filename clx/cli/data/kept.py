@@ -1,0 +1,162 @@
+"""`clx data list`, `verify`, `gaps` and `retention`: what is kept, and in what state."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import click
+
+from clx.cli.data.session import market_store, session
+from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
+from clx.cli.exits import Exit
+from clx.cli.naming import full_instrument
+from clx.cli.output import format_option, print_json, print_table
+from core.model.market import Timeframe
+
+
+@click.command("list")
+@click.argument("instrument", default="")
+@format_option
+def kept(instrument: str, style: str) -> None:
+    """List the series kept, of one INSTRUMENT or of all."""
+    name = full_instrument(instrument) if instrument else None
+    with market_store(session()) as store:
+        found = store.upkeep.series(name)
+        total = store.upkeep.bytes_on_disk()
+        path = store.path
+    if style == "json":
+        print_json(found)
+        return
+    print_table(
+        ("instrument", "what", "rows", "from", "to", "blocks", "size"),
+        [
+            (
+                item.instrument_id,
+                item.timeframe.value if item.timeframe else "trades",
+                f"{item.rows:,}",
+                show_time(item.first_ns),
+                show_time(item.last_ns),
+                item.blocks,
+                show_bytes(item.bytes),
+            )
+            for item in found
+        ],
+        "nothing is kept yet",
+    )
+    click.echo(f"{show_bytes(total)} in {path}")
+
+
+@click.command()
+@click.argument("instrument", default="")
+@format_option
+def verify(instrument: str, style: str) -> None:
+    """Check every block kept: checksum, order, and that each row is a bar or trade."""
+    name = full_instrument(instrument) if instrument else None
+    with market_store(session()) as store, _bar() as progress:
+        found = store.upkeep.verify(name, progress=progress)
+    if style == "json":
+        print_json(found)
+    else:
+        for finding in found:
+            click.echo(str(finding))
+        click.echo(
+            f"{len(found)} damaged: `clx data repair` drops and fetches them" if found else "good"
+        )
+    if found:
+        raise click.exceptions.Exit(Exit.DATA)
+
+
+@click.command()
+@click.argument("instruments", nargs=-1)
+@click.option("--timeframe", "-t", "frames", multiple=True, help="only this length of bars")
+@click.option("--since", default="", help="UTC day or time to begin at, instead of the first bar")
+@format_option
+def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: str) -> None:
+    """Find the holes of INSTRUMENTS, or of all that is kept, less what venues do not have."""
+    wanted = {full_instrument(name) for name in instruments}
+    rows = []
+    with market_store(session()) as store:
+        for info in store.upkeep.series():
+            frame = info.timeframe
+            skip = wanted and info.instrument_id not in wanted
+            if frame is None or skip or (frames and frame.value not in frames):
+                continue
+            start_ns = parse_time(since, "--since") if since else info.first_ns
+            end_ns = info.last_ns + frame.ns
+            found = store.bars.gaps(info.instrument_id, frame, start_ns, end_ns)
+            rows += [(info.instrument_id, frame, gap) for gap in found]
+        empties = {
+            (info.instrument_id, stretch.kind.value): stretch
+            for info in store.upkeep.series()
+            for stretch in store.bars.empties(info.instrument_id)
+        }
+    if style == "json":
+        print_json([
+            {"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows
+        ])  # fmt: skip
+        return
+    print_table(
+        ("instrument", "bars", "from", "length", "missing"),
+        [
+            (
+                name,
+                frame.value,
+                show_time(gap.start_ns),
+                show_length(gap.end_ns - gap.start_ns),
+                gap.bars,
+            )
+            for name, frame, gap in rows
+        ],
+        "no hole of ours",
+    )
+    if empties:
+        click.echo(
+            f"known to be empty at the venue: {len(empties)} kinds of stretches, as "
+            f"{', '.join(sorted({kind for _, kind in empties}))}"
+        )
+
+
+@click.command()
+@click.option("--apply", "really", is_flag=True, help="drop it; without, only say what would go")
+@format_option
+def retention(really: bool, style: str) -> None:
+    """Show what the policy of [store] would drop, or drop it after making longer bars of it."""
+    here = session()
+    policy = here.settings.store
+    with market_store(here) as store:
+        now_ns = time.time_ns()
+        if really:
+            with _bar() as progress:
+                found = store.retention.apply(policy, now_ns, progress)
+        else:
+            found = store.retention.plan(policy, now_ns)
+    if style == "json":
+        print_json(found)
+        return
+    for item in found:
+        click.echo(str(item))
+    if not found:
+        keep = ", ".join(
+            f"{Timeframe(frame).value} {days} days" for frame, days in policy.bars_days.items()
+        )
+        click.echo(f"nothing is older than the policy: {keep}, trades {policy.trades_days} days")
+    elif not really:
+        click.echo("nothing was dropped: say --apply")
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """Show how far a sweep has come, on a terminal's stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as shown:
+        task = shown.add_task("checking", total=None)
+
+        def told(done: int, total: int) -> None:
+            shown.update(task, completed=done, total=total or None)
+
+        yield told

@@ -1,0 +1,141 @@
+"""What the data verbs share: the store of the present mode, and feeds that ask venues."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from clx.sim import EmulatorAddress, running_emulator
+from core.feeds.kinds import kind_named
+from core.model.errors import ConfigError, StoreError, did_you_mean
+from core.model.ids import InstrumentId, VenueName, split_instrument_id
+from core.model.instruments import Instrument
+from core.model.settings import FeedSettings, Settings
+from store.paths import Paths, find_paths
+from store.settings import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.model.ports import Feed
+    from store.market import MarketStore
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Settings, folders and, in SIM mode, the running emulator."""
+
+    settings: Settings
+    paths: Paths
+    emulator: EmulatorAddress | None
+
+    @property
+    def feeds(self) -> dict[str, FeedSettings]:
+        """The feeds of the settings; in SIM mode they are the emulator's."""
+        if self.emulator is None:
+            return self.settings.feeds
+        from clx.compose import Assembly
+
+        return Assembly(self.settings, self.paths, self.emulator).settings.feeds
+
+
+def session(*, start: bool = False) -> Session:
+    """Read the settings; with `start`, SIM mode's emulator is started when none runs.
+
+    Raises:
+        ConfigError: The settings are wrong.
+        TemporaryError: The emulator does not start.
+    """
+    paths = find_paths()
+    settings = load_settings(paths.config_file)
+    if settings.mode != "sim":
+        return Session(settings, paths, None)
+    if start:
+        from clx.sim import await_emulator, start_emulator
+
+        return Session(
+            settings, paths, await_emulator(start_emulator(settings.emulator, paths), paths)
+        )
+    return Session(settings, paths, running_emulator(paths))
+
+
+@contextlib.contextmanager
+def market_store(here: Session, *, create: bool = False) -> Iterator[MarketStore]:
+    """Open the market data of the present mode.
+
+    Raises:
+        StoreError: There is none yet, or it cannot be read.
+    """
+    from store.market import MarketStore
+
+    path = _market_path(here)
+    if not path.exists() and not create:
+        raise StoreError(
+            f"no market data is kept yet in mode {here.settings.mode} ({path}): "
+            "`clx data download` or the running engine makes it"
+        )
+    with MarketStore(path) as store:
+        yield store
+
+
+def _market_path(here: Session) -> Path:
+    from clx.compose import market_file
+
+    if here.settings.mode != "sim" or here.emulator is not None:
+        return market_file(here.paths, here.emulator)
+    # The emulator is gone, its market data is not.
+    found = sorted(
+        here.paths.data.glob("market-sim-*.sqlite"), key=lambda path: path.stat().st_mtime
+    )
+    return found[-1] if found else here.paths.data / "market-sim.sqlite"
+
+
+@contextlib.asynccontextmanager
+async def open_feed(here: Session, venue: VenueName) -> AsyncIterator[Feed]:
+    """Build the feed that asks a venue; one without a table of settings gets the defaults.
+
+    Raises:
+        ConfigError: There is no such venue, or SIM mode does not have it.
+    """
+    from core.engine.clock import SystemClock
+    from core.feeds.registry import make_feed
+
+    table = here.feeds.get(venue)
+    if table is None:
+        if here.settings.mode == "sim":
+            raise ConfigError(
+                f"SIM mode has no {venue}{did_you_mean(venue, here.feeds)}: its market is the "
+                "emulator's; set CLX_MODE=paper to ask the real venue"
+            )
+        kind_named(venue)
+        table = FeedSettings()
+    rng = random.Random()  # noqa: S311  jitter, no secret
+    feed = make_feed(venue, table, clock=SystemClock(), rng=rng, data=here.paths.data)
+    try:
+        yield feed
+    finally:
+        await feed.close()
+
+
+async def listed(feed: Feed, name: InstrumentId) -> Instrument:
+    """Return an instrument as its venue lists it.
+
+    Raises:
+        ConfigError: It does not; the nearest name is given.
+    """
+    known = {item.id: item for item in await feed.instruments()}
+    if name not in known:
+        renamed = [item.id for item in known.values() if _former(item, name)]
+        hint = f"; it is {renamed[0]} now" if renamed else did_you_mean(name, known)
+        raise ConfigError(f"{feed.venue} does not list {name}{hint}")
+    return known[name]
+
+
+def _former(item: Instrument, name: InstrumentId) -> bool:
+    """Return whether a name is one the instrument had before."""
+    symbol, _ = split_instrument_id(name)
+    plain = symbol.replace("-", "")
+    return any(alias.replace("-", "") == plain for alias in item.aliases)
