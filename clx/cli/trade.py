@@ -127,8 +127,10 @@ def resume() -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--seconds", default=300, show_default=True, type=click.IntRange(5, 3600))
-def arm(name: str, seconds: int) -> None:
+@click.option(
+    "--seconds", type=click.IntRange(5, 3600), help="for how long; trading.arm_seconds if not given"
+)
+def arm(name: str, seconds: int | None) -> None:
     """Let orders from the terminal through for NAME, for a limited time."""
     click.echo(ask(commands.Arm(instrument=full_instrument(name), seconds=seconds)).text)
 

@@ -198,8 +198,9 @@ def _remove_group(kernel: Kernel, ask: c.RemoveGroup, _: OriginKind) -> c.Done:
 
 
 def _arm(kernel: Kernel, ask: c.Arm, _: OriginKind) -> c.Done:
-    kernel.desk.arm(ask.instrument, ask.seconds)
-    return c.Done(text=f"{ask.instrument} is armed for {ask.seconds} s")
+    seconds = kernel.settings.trading.arm_seconds if ask.seconds is None else ask.seconds
+    kernel.desk.arm(ask.instrument, seconds)
+    return c.Done(text=f"{ask.instrument} is armed for {seconds} s")
 
 
 def _disarm(kernel: Kernel, ask: c.Disarm, _: OriginKind) -> c.Done:

@@ -375,7 +375,8 @@ class Arm(Command):
     tier = Tier.TRADE
     result = Done
     instrument: InstrumentId
-    seconds: int = Field(300, ge=5, le=3600)
+    seconds: int | None = Field(None, ge=5, le=3600)
+    """None: as long as trading.arm_seconds says."""
 
 
 class Disarm(Command):
