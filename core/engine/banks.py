@@ -55,11 +55,11 @@ class Banks:
         if live is None:
             return {}
         version = self._market.bars_version(*series)
-        if version == live.version + 1:
+        if version == live.version + 1 and not bar.revision:
             opened, high, low, close, volume = scale.bar(bar)
             live.bank.update(opened, high, low, close, volume, bar.ts_open_ns)
             live.version = version
-        elif version != live.version:
+        elif version != live.version or bar.revision:
             columns = up_to(self._market.bars(*series), bar.ts_open_ns)
             live.bank = Bank(live.bank.names)
             run(live.bank, columns, scale)

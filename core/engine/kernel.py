@@ -500,9 +500,12 @@ class Kernel:
 
     def _closed(self, bar: Bar) -> None:
         series = (bar.instrument_id, bar.timeframe)
-        if bar.revision or series not in self._followed or not self.wants.loaded(series):
+        if series not in self._followed or not self.wants.loaded(series):
             return
         ohlcv = self.listing.scale(bar.instrument_id).bar(bar)
+        if bar.revision:
+            self.proposals.on_bar(bar, ohlcv, self.seq)
+            return
         self.forecasts.on_bar(bar, ohlcv, self.clock.now_ns())
         self.proposals.on_bar(bar, ohlcv, self.seq)
 

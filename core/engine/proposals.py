@@ -27,6 +27,7 @@ from core.model.signals import (
     BarInput,
     BookInput,
     FillInput,
+    HoldingInput,
     Signal,
     StrategyCancel,
     StrategyFailed,
@@ -198,7 +199,7 @@ class Proposals:
                 self._warm(strategy, series, cause_seq)
 
     def on_bar(self, bar: Bar, ohlcv: Ohlcv, cause_seq: int) -> None:
-        """Tell the strategies of a closed bar, with the indicators as they are after it."""
+        """Tell the strategies of a closed or revised bar, with the indicators as after it."""
         outputs: dict[str, float] | None = None
         for strategy in self._all.values():
             if (
@@ -400,6 +401,10 @@ class Proposals:
         instrument_id, timeframe = series
         strategy.warm.add(instrument_id)
         runner, scale = strategy.runner, self._listing.scale(instrument_id)
+        stake = strategy.stakes.get(instrument_id)
+        if runner is not None and stake is not None and stake.size:
+            held = HoldingInput(seq=cause_seq, instrument_id=instrument_id, position=stake.size)
+            runner.send(held)
         columns = self._market.bars(instrument_id, timeframe)
         count = min(strategy.info.warmup_bars, len(columns.ts_open_ns))
         if runner is not None and count:

@@ -126,7 +126,16 @@ class FillInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="message", 
     ts_event_ns: int
 
 
-StrategyInput: TypeAlias = BarInput | BookInput | FillInput
+class HoldingInput(msgspec.Struct, frozen=True, kw_only=True, tag_field="message", tag="holding"):
+    """What the strategy holds from earlier lives of its process; comes before its history."""
+
+    seq: int
+    instrument_id: InstrumentId
+    position: Decimal
+    """Signed size."""
+
+
+StrategyInput: TypeAlias = BarInput | BookInput | FillInput | HoldingInput
 
 
 class StrategyInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -125,6 +125,14 @@ class Strategy:
         """Take a closed bar. With ``bar.warmup`` it is history: what is returned is dropped."""
         return None
 
+    def on_revision(self, bar: BarInput) -> Actions:
+        """Take a bar that closed before: corrected by a late trade, or missing until now.
+
+        ``bar.bar.revision`` counts the corrections. Indicators are as of that bar, corrected too;
+        `now_ns` stays the time of the last event.
+        """
+        return None
+
     def on_book(self, book: BookInput) -> Actions:
         """Take the newest top of the book; older ones you had no time for are left out."""
         return None

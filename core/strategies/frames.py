@@ -20,6 +20,7 @@ from core.model.signals import (
     BarInput,
     BookInput,
     FillInput,
+    HoldingInput,
     Signal,
     StrategyCancel,
     StrategyInfo,
@@ -43,7 +44,7 @@ class Start(msgspec.Struct, frozen=True, tag_field="frame", tag="start"):
 class Tell(msgspec.Struct, frozen=True, tag_field="frame", tag="tell"):
     """One input."""
 
-    message: BarInput | BookInput | FillInput
+    message: BarInput | BookInput | FillInput | HoldingInput
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="frame", tag="ready"):

@@ -17,6 +17,7 @@ from core.model.signals import (
     BarInput,
     BookInput,
     FillInput,
+    HoldingInput,
     Signal,
     StrategyCancel,
     StrategyInfo,
@@ -84,6 +85,8 @@ class Stage:
             indicators=indicators,
         )
         self.info = _info(owner, terms)
+        self._newest_ns: dict[InstrumentId, int] = {}
+        """Opening time of each instrument's newest closed bar."""
         self.source = inspect.getfile(owner)
         """The file it comes from."""
         try:
@@ -107,8 +110,11 @@ class Stage:
         strategy, moment = self._strategy, self._strategy.moment
         moment.seq = message.seq
         match message:
+            case BarInput() if message.bar.revision:
+                return self._revised(message)
             case BarInput():
                 bar = message.bar
+                self._newest_ns[bar.instrument_id] = bar.ts_open_ns
                 moment.instrument_id = bar.instrument_id
                 moment.now_ns = bar.ts_open_ns + bar.timeframe.ns
                 moment.values[bar.instrument_id] = message.indicators
@@ -122,6 +128,22 @@ class Stage:
                 held = Decimal(repr(message.position))
                 moment.positions[message.instrument_id] = held
                 return _listed(strategy.on_fill(message), "on_fill")
+            case HoldingInput():
+                moment.positions[message.instrument_id] = message.position
+                return []
+
+    def _revised(self, message: BarInput) -> list[StrategyOutput]:
+        """Run the hook for a closed bar corrected afterwards; time stays where it is."""
+        bar, moment = message.bar, self._strategy.moment
+        moment.instrument_id = bar.instrument_id
+        before = moment.values.get(bar.instrument_id, {})
+        moment.values[bar.instrument_id] = message.indicators
+        try:
+            return _listed(self._strategy.on_revision(message), "on_revision")
+        finally:
+            if bar.ts_open_ns < self._newest_ns.get(bar.instrument_id, 0):
+                # Indicators are those of the newest bar again.
+                moment.values[bar.instrument_id] = before
 
 
 def declared(owner: type[Strategy], kind: type[K]) -> dict[str, K]:

@@ -334,7 +334,7 @@ class SwingRunner:
 
     def send(self, message: StrategyInput) -> None:
         self.seen.append(message)
-        if not isinstance(message, BarInput) or message.warmup:
+        if not isinstance(message, BarInput) or message.warmup or message.bar.revision:
             return
         average = message.indicators["sma(3)"]
         if average != average:

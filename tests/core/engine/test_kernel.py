@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from core.engine.handlers import HANDLERS, execute
-from core.model.commands import COMMANDS, DisableStrategy, EnableStrategy, Request, SubmitOrder
+from core.model.commands import COMMANDS, Arm, DisableStrategy, EnableStrategy, Request, SubmitOrder
 from core.model.errors import ConfigError
 from core.model.ids import ClientOrderId, StrategyId
 from core.model.market import FeedStatus, Side, Timeframe
 from core.model.orders import OrderState
-from core.model.signals import BarInput, FillInput, StrategyCancel, StrategyFailed
+from core.model.signals import BarInput, FillInput, HoldingInput, StrategyCancel, StrategyFailed
 from core.model.views import (
     AlertRaised,
     FeedChanged,
@@ -171,6 +171,64 @@ def test_strategy_gets_its_history_before_the_first_live_bar(
         sum(item.close for item in run.runner.seen[-3:]) / 3
     )
     assert not run.journal.of("submitted"), "history must not lead to orders"
+
+
+def test_a_late_trade_is_told_as_a_revision_with_indicators_made_anew(
+    desk: Any, tape_maker: Any
+) -> None:
+    run, maker = desk(), tape_maker(seed=1)
+    do(run, EnableStrategy(strategy=SWING))
+    run.play([*maker.opening(), *maker.frames(10)])
+    bars = [item for item in run.runner.seen if isinstance(item, BarInput)]
+    revised, after = bars[-3], bars[-2:]
+    body = maker._trade_body("BTCUSDT")
+    body["T"] = revised.bar.ts_open_ns // 1_000_000 + 999
+    body["p"] = "61234.00"
+    run.play([maker._stream("BTCUSDT", "trade", body)])
+    late = run.runner.seen[-1]
+    assert isinstance(late, BarInput)
+    assert (late.bar.ts_open_ns, late.bar.revision) == (revised.bar.ts_open_ns, 1)
+    assert (late.high, late.warmup) == (61234.0, False)
+    earlier = bars[-5:-3]
+    mean = sum(item.close for item in (*earlier, late)) / 3
+    assert late.indicators["sma(3)"] == pytest.approx(mean)
+    run.play(maker.frames(3))
+    following = [item for item in run.runner.seen if isinstance(item, BarInput)]
+    fresh = following[len(bars) + 1]
+    assert fresh.bar.revision == 0
+    mean = sum(item.close for item in (*after, fresh)) / 3
+    assert fresh.indicators["sma(3)"] == pytest.approx(mean)
+
+
+def test_a_strategy_started_again_is_told_what_it_holds_before_its_history(
+    desk: Any, tape: Any, swing: Any
+) -> None:
+    run = desk()
+    do(run, EnableStrategy(strategy=SWING))
+    held = Decimal(0)
+    for frame in tape(seconds=30):
+        run.play([frame])
+        held = run.kernel.desk.position(run.runner.info.instruments[0]).size
+        if held:
+            break
+    assert not any(isinstance(item, HoldingInput) for item in run.runner.seen)
+    again = desk(journal=run.journal, session="s2", runner=swing(warmup_bars=5))
+    again.play(tape(seconds=8))
+    do(again, EnableStrategy(strategy=SWING))
+    first = again.runner.seen[0]
+    assert isinstance(first, HoldingInput)
+    assert (first.instrument_id, first.position) == (run.runner.info.instruments[0], held)
+    rest = [item for item in again.runner.seen if isinstance(item, HoldingInput)]
+    assert len(rest) == 1
+
+
+def test_arming_without_a_time_lasts_as_long_as_the_settings_say(desk: Any, tape: Any) -> None:
+    run = desk(settings={"trading": {"arm_seconds": 77}})
+    run.play(tape(seconds=2))
+    name = run.runner.info.instruments[0]
+    for command, seconds in ((Arm(instrument=name), 77), (Arm(instrument=name, seconds=9), 9)):
+        assert f"for {seconds} s" in do(run, command).text
+        assert run.kernel.desk.armed()[name] == run.clock.now_ns() + seconds * 1_000_000_000
 
 
 def test_predictions_are_kept_told_and_judged(desk: Any, tape: Any, drift: Any) -> None:

@@ -6,12 +6,14 @@ import math
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from core.model.errors import ConfigError
 from core.model.market import Side, Timeframe
 from core.model.orders import OrderType, TimeInForce
 from core.model.signals import (
     Direction,
+    HoldingInput,
     Signal,
     StrategyCancel,
     StrategyIntent,
@@ -184,3 +186,68 @@ def test_nonsense_raises_where_it_was_said(stage, bar, close, message) -> None:
 def test_parameters_cannot_be_changed_by_the_strategy(stage) -> None:
     with pytest.raises(AttributeError, match="parameter n is set by the user"):
         stage()._strategy.n = 3
+
+
+REVISED = """\
+    from core.strategies.api import *
+
+    class Careful(Strategy):
+        fast = Indicator("ema(20)")
+
+        def on_start(self):
+            self.bars, self.revisions = [], []
+
+        def on_bar(self, bar):
+            self.bars.append((bar.close, self.fast, self.now_ns))
+
+        def on_revision(self, bar):
+            self.revisions.append((bar.close, self.fast, self.now_ns))
+            return self.signal(Direction.FLAT, 1.0, f"{self.fast}")
+
+        def on_book(self, book):
+            return self.signal(Direction.LONG, 1.0, f"{self.fast}")
+"""
+
+
+def _revised(message, close, ema):
+    return structs.replace(
+        message,
+        bar=structs.replace(message.bar, revision=1),
+        close=close,
+        indicators={"ema(20)": ema},
+    )
+
+
+def test_a_revised_bar_is_told_as_a_revision_and_time_stays(stage, bar, book) -> None:
+    playing = stage(body=REVISED)
+    first, second = (bar(n, {"ema(20)": float(n)}) for n in (1, 2))
+    playing.handle(first)
+    playing.handle(second)
+    now_ns = playing.now_ns
+    (said,) = playing.handle(_revised(first, 99.0, 0.5))
+    assert (said.reason, said.ts_event_ns) == ("0.5", now_ns)
+    careful = playing._strategy
+    assert [close for close, _, _ in careful.bars] == [100.0, 100.0], "on_bar came once each"
+    assert careful.revisions == [(99.0, 0.5, now_ns)]
+    (said,) = playing.handle(book(9, 100.0))
+    assert said.reason == "2.0", "indicators are the newest bar's again"
+    playing.handle(_revised(second, 98.0, 1.5))
+    (said,) = playing.handle(book(10, 100.0))
+    assert said.reason == "1.5", "the newest bar itself was corrected"
+
+
+def test_a_strategy_without_the_hook_says_nothing_to_a_revision(stage, bar) -> None:
+    playing = stage()
+    playing.handle(bar(1))
+    assert playing.handle(_revised(bar(1), 1.0, 1.0)) == []
+    assert len(playing._strategy.seen) == 1
+
+
+def test_what_it_holds_from_an_earlier_life_is_its_position(stage, fill) -> None:
+    playing = stage()
+    held = HoldingInput(seq=1, instrument_id=BTC, position=Decimal("0.30000001"))
+    assert playing.handle(held) == []
+    playing._strategy.moment.instrument_id = BTC
+    assert playing._strategy.position == Decimal("0.30000001")
+    playing.handle(fill(2, 0.5))
+    assert playing._strategy.position == Decimal("0.5")
