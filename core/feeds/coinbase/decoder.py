@@ -6,6 +6,7 @@ anything, so all books the connection brings are distrusted at once, and joined 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -16,10 +17,10 @@ from core.feeds.coinbase import frames
 from core.feeds.coinbase.rule import CoinbaseRule
 from core.feeds.coinbase.symbols import parse_products
 from core.feeds.decimals import Decimals
-from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.decoder import Known
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
-from core.feeds.owners import BookOwners
+from core.feeds.owners import OwningDecoder
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -44,6 +45,7 @@ CANDLE_S: Final = 300
 
 _KIND: Final = slice(12, 16)
 _PREFIX: Final = b'{"channel":"'
+_SYMBOL: Final = re.compile(rb'"product_id":"([^"]+)"')
 _BID: Final = b'"side":"bid"'
 _OFFER: Final = b'"side":"offer"'
 _B: Final = ord("b")
@@ -69,17 +71,16 @@ class CoinbaseKnown(Known):
         self.day = ("", "", "", "")
 
 
-class CoinbaseDecoder(FeedDecoder):
+class CoinbaseDecoder(OwningDecoder):
     """Decodes messages of the stream, REST answers and requests of ours."""
 
     def __init__(
         self, venue: VenueName = COINBASE, instruments: Collection[Instrument] = ()
     ) -> None:
-        super().__init__(venue, CoinbaseRule(), instruments)
+        super().__init__(venue, CoinbaseRule(), instruments, _SYMBOL)
         self._levels = LevelReader()
         self._stamps = Stamps()
         self._decimals = Decimals(f"statistics of {venue}")
-        self._owners = BookOwners()
         self._next: dict[int, int] = {}
         """Number of each connection's next message."""
         self._outer = msgspec.json.Decoder(frames.Outer).decode
@@ -99,7 +100,19 @@ class CoinbaseDecoder(FeedDecoder):
         return CoinbaseKnown(instrument)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
-        """Read a message of the stream."""
+        """Read a message of the stream.
+
+        The number of one that cannot be read does not count as seen: what it held is missing.
+        """
+        number = self._next.get(conn)
+        try:
+            return self._read(conn, ts_recv_ns, data)
+        except (DataError, ValueError, RecursionError):
+            if number is not None:
+                self._next[conn] = number
+            raise
+
+    def _read(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         reader = self._readers.get(data[_KIND]) if data.startswith(_PREFIX) else None
         if reader is not None:
             return reader(conn, ts_recv_ns, data)
@@ -147,9 +160,7 @@ class CoinbaseDecoder(FeedDecoder):
             return self.carry(conn, ts_recv_ns, named)
         if request.type != "unsubscribe":
             return ()
-        for symbol, channel in named:
-            if channel == "level2" and symbol in self._known:
-                self._owners.leave(self._known[symbol].id, conn)
+        self.left(conn, named, ("level2",))
         return self.release(conn, ts_recv_ns, named)
 
     def connected(self, conn: int, ts_recv_ns: int, url: str) -> _Events:
@@ -160,20 +171,7 @@ class CoinbaseDecoder(FeedDecoder):
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         """Distrust what the connection carried, and books another carries that it owned."""
         self._next.pop(conn, None)
-        lost = self._owners.lose(conn)
-        events = super().disconnected(conn, ts_recv_ns, data)
-        orphans = tuple(name for name in lost if self._is_carried(name))
-        if not orphans:
-            return events
-        return (
-            *events,
-            SequenceBroken(
-                venue=self.venue,
-                ts_recv_ns=ts_recv_ns,
-                instrument_ids=orphans,
-                reason="the connection that brought this book was lost",
-            ),
-        )
+        return super().disconnected(conn, ts_recv_ns, data)
 
     def label(
         self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -12,10 +13,10 @@ from core.feeds.coinbase_exchange import frames
 from core.feeds.coinbase_exchange.rule import ExchangeRule
 from core.feeds.coinbase_exchange.symbols import parse_products
 from core.feeds.decimals import Decimals
-from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.decoder import Known
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
-from core.feeds.owners import BookOwners
+from core.feeds.owners import OwningDecoder
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -39,6 +40,10 @@ _KIND: Final = slice(9, 13)
 _LEVEL: Final = Shape(price=0, size=1)
 _CHANGE: Final = Shape(price=1, size=2)
 _SIDED: Final = Shape(price=1, size=2, flag=0)
+_SYMBOL: Final = re.compile(rb'"product_id":"([^"]+)"')
+_HARMLESS: Final = frozenset({b"matc", b"last", b"tick", b"hear", b"subs", b"erro"})
+"""Types that bring no change of a book, should one of them be unreadable."""
+
 _BUY: Final = b'["buy"'
 _SELL: Final = b'["sell"'
 _B: Final = ord("b")
@@ -68,17 +73,16 @@ class ExchangeKnown(Known):
         self.day = ("", "", "", "", "")
 
 
-class ExchangeDecoder(FeedDecoder):
+class ExchangeDecoder(OwningDecoder):
     """Decodes messages of the stream, REST answers and requests of ours."""
 
     def __init__(
         self, venue: VenueName = COINBASE_EXCHANGE, instruments: Collection[Instrument] = ()
     ) -> None:
-        super().__init__(venue, ExchangeRule(), instruments)
+        super().__init__(venue, ExchangeRule(), instruments, _SYMBOL)
         self._levels = LevelReader()
         self._stamps = Stamps()
         self._decimals = Decimals(f"statistics of {venue}")
-        self._owners = BookOwners()
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self._snapshots = msgspec.json.Decoder(frames.Snapshot).decode
         self._updates = msgspec.json.Decoder(frames.Update).decode
@@ -101,6 +105,14 @@ class ExchangeDecoder(FeedDecoder):
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         """Read a message of the stream."""
+        try:
+            return self._read(conn, ts_recv_ns, data)
+        except (DataError, ValueError, RecursionError) as error:
+            if data[_KIND] in _HARMLESS:
+                raise
+            return self.unread(conn, ts_recv_ns, error, data)
+
+    def _read(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         if data.startswith(_PREFIX):
             reader = self._readers.get(data[_KIND])
             if reader is not None:
@@ -152,27 +164,8 @@ class ExchangeDecoder(FeedDecoder):
             return self.carry(conn, ts_recv_ns, named)
         if request.type != "unsubscribe":
             return ()
-        for symbol, name in named:
-            if name in _BOOKS and symbol in self._known:
-                self._owners.leave(self._known[symbol].id, conn)
+        self.left(conn, named, _BOOKS)
         return self.release(conn, ts_recv_ns, named)
-
-    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
-        """Distrust what the connection carried, and books another carries that it owned."""
-        lost = self._owners.lose(conn)
-        events = super().disconnected(conn, ts_recv_ns, data)
-        orphans = tuple(name for name in lost if self._is_carried(name))
-        if not orphans:
-            return events
-        return (
-            *events,
-            SequenceBroken(
-                venue=self.venue,
-                ts_recv_ns=ts_recv_ns,
-                instrument_ids=orphans,
-                reason="the connection that brought this book was lost",
-            ),
-        )
 
     def label(
         self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
@@ -21,7 +22,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.decoder import Known
 from core.feeds.deribit import frames
 from core.feeds.deribit.numbers import NumberSteps
 from core.feeds.deribit.rule import DeribitRule
@@ -34,7 +35,7 @@ from core.feeds.deribit.symbols import (
 )
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
-from core.feeds.owners import BookOwners
+from core.feeds.owners import OwningDecoder
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -48,7 +49,6 @@ from core.model.market import (
     OpenInterest,
     OptionGreeks,
     Quote,
-    SequenceBroken,
     Side,
     Trade,
     VenueBar,
@@ -71,6 +71,7 @@ _HEAD: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 _KIND: Final = slice(len(_HEAD), len(_HEAD) + 4)
 _CHANGE: Final = Shape(price=1, size=2)
 _LEVEL: Final = Shape(price=0, size=1)
+_SYMBOL: Final = re.compile(rb'"instrument_name":"([^"]+)"')
 _REQUESTS: Final = 256
 _RESOLUTIONS: Final = {
     "1": "1m", "3": "3m", "5": "5m", "10": "10m", "15": "15m", "30": "30m", "60": "1h",
@@ -101,15 +102,14 @@ class DeribitKnown(Known):
         self.stats = b""
 
 
-class DeribitDecoder(FeedDecoder):
+class DeribitDecoder(OwningDecoder):
     """Decodes messages of the stream, REST answers and requests of ours."""
 
     def __init__(
         self, venue: VenueName = DERIBIT, instruments: Collection[Instrument] = ()
     ) -> None:
-        super().__init__(venue, DeribitRule(), instruments)
+        super().__init__(venue, DeribitRule(), instruments, _SYMBOL)
         self._levels = LevelReader()
-        self._owners = BookOwners()
         self._asked: dict[tuple[int, str], list[str]] = {}
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self._books = msgspec.json.Decoder(frames.Frame[frames.Book]).decode
@@ -177,28 +177,9 @@ class DeribitDecoder(FeedDecoder):
             return out
         if action == "unsubscribe":
             self._mark_quoted(named, quoted=False)
-            for symbol, channel in named:
-                if channel == "book" and symbol in self._known:
-                    self._owners.leave(self._known[symbol].id, conn)
+            self.left(conn, named, ("book",))
             return self.release(conn, ts_recv_ns, named)
         return ()
-
-    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
-        """Distrust what the connection carried, and books another carries that it owned."""
-        lost = self._owners.lose(conn)
-        events = super().disconnected(conn, ts_recv_ns, data)
-        orphans = tuple(name for name in lost if self._is_carried(name))
-        if not orphans:
-            return events
-        return (
-            *events,
-            SequenceBroken(
-                venue=self.venue,
-                ts_recv_ns=ts_recv_ns,
-                instrument_ids=orphans,
-                reason="the connection that brought this book was lost",
-            ),
-        )
 
     def label(
         self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]

@@ -262,3 +262,25 @@ def test_odd_product_is_left_out_with_a_reason_and_the_others_stay(
     assert not halted.instruments[0].trading
     with pytest.raises(DataError, match="products of"):
         parse_products(b"<html>", VENUE)
+
+
+@pytest.mark.parametrize(
+    "bad", [CHANGE[:-40], CHANGE.replace(b'"660.5"', b'"660.55"'), CHANGE[30:]]
+)
+def test_book_message_that_cannot_be_read_costs_the_book_its_trust(
+    decoder: ExchangeDecoder, bad: bytes
+) -> None:
+    recv(decoder, IMAGE)
+    refused, broken = recv(decoder, bad)
+    assert isinstance(refused, FrameRejected)
+    assert isinstance(broken, SequenceBroken)
+    assert broken.instrument_ids == (SKL,)
+    assert [type(event) for event in recv(decoder, bad, 2)] == [FrameRejected]
+
+
+def test_trade_that_cannot_be_read_costs_the_book_nothing(decoder: ExchangeDecoder) -> None:
+    recv(decoder, IMAGE)
+    (refused,) = recv(decoder, MATCH[:-20])
+    assert isinstance(refused, FrameRejected)
+    recv(decoder, MATCH.replace(b'"985"', b'"985.55"'))
+    assert decoder.off_step == {"SKL-BTC": (0, 2)}
