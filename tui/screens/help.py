@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -19,9 +20,15 @@ _GRAMMAR = (
     ("b 0.5 BTC-USDT @64250 post", "buy ticket, ready to send; s sells"),
     ("s 0.5 market", "sell ticket for the instrument on screen"),
     ("BTC-USDT 5m", "what the chart shows"),
+    ("ind ema(20) rsi(14)", "indicators of the chosen chart"),
+    ("MARKETS QUALITY TRADE", "screens"),
     ("POS ORD FILLS BAL DOM TAPE WL LOG", "panes"),
     ("kill flatten · arm seconds=60", "any command below, with its fields"),
 )
+
+
+_WIDTH: Final = 74
+"""Cells of a line, on a terminal of 80."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -62,14 +69,25 @@ def help_text(keys: Sequence[Key]) -> Text:
         for key in keys:
             if key.group == group:
                 names = " ".join(show(name) for name in key.keys.split(","))
-                text.append(f"  {names:<18} {key.title}")
-                text.append(f"   {key.id}\n", "dim")
+                _put(text, f"  {names:<18} {key.title}", key.id)
     text.append("\n COMMAND LINE, after :\n", "bold")
     for example, words in _GRAMMAR:
         text.append(f"  {example:<34} {words}\n")
     text.append("\n COMMANDS, in the palette and after :\n", "bold")
     for name, command in COMMANDS.items():
-        text.append(f"  {name:<20} {command.help}")
-        text.append(f"   {command.tier.value}\n", "dim")
+        _put(text, f"  {name:<18} {command.help}", command.tier.value)
     text.append("\n The engine goes on when this screen is closed; clx attaches again.\n")
     return text
+
+
+def _put(text: Text, words: str, tail: str) -> None:
+    """Add a line with its tail at the right; a long one has it on a line of its own."""
+    if len(words) + len(tail) + 2 <= _WIDTH:
+        text.append(words)
+        text.append(f"{tail:>{_WIDTH - len(words)}}\n", "dim")
+        return
+    first, *rest = textwrap.wrap(words, _WIDTH - len(tail) - 2, subsequent_indent=" " * 21)
+    text.append(first)
+    text.append(f"{tail:>{_WIDTH - len(first)}}\n", "dim")
+    for line in rest:
+        text.append(f"{line}\n")
