@@ -156,8 +156,8 @@ class Control:
         match fault.kind:
             case "deflate":
                 venue.compress = fault.value != 0
-            case "legacy_checksum":
-                venue.legacy_checksum = fault.value != 0
+            case "legacy_checksum" | "stock_hours":
+                venue.switch(fault.kind, on=fault.value != 0)
             case "clock_skew_ms":
                 venue.skew_ms = int(fault.value)
             case "weight_limit":

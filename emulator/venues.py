@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from emulator.alpaca.exchange import AlpacaExchange
+from emulator.alpaca.instruments import LISTINGS as ALPACA
 from emulator.binance.exchange import Binance
 from emulator.binancefut.exchange import BinanceFuturesExchange
 from emulator.binancefut.instruments import LISTINGS as FUTURES
@@ -68,6 +70,12 @@ VENUES: Final[dict[str, Kind]] = {
     "coinbase": Kind(
         listings=lambda _: COINBASE,
         open=lambda market, clock, seed, keys: CoinbaseExchange(market, clock, seed),
+    ),
+    "alpaca": Kind(
+        listings=lambda _: ALPACA,
+        open=lambda market, clock, seed, keys: AlpacaExchange(
+            market, clock, seed, keys.api_key, keys.api_secret
+        ),
     ),
     "deribit": Kind(
         listings=deribit_listings,

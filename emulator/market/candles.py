@@ -45,13 +45,14 @@ _OTHERS: Final[dict[str, tuple[int, int]]] = {
     "3h": (3 * HOUR_MS, 0),
     "6h+8": (6 * HOUR_MS, 4 * HOUR_MS),
     "12h+8": (12 * HOUR_MS, 4 * HOUR_MS),
+    "1d-5": (DAY_MS, 5 * HOUR_MS),
     "1d+8": (DAY_MS, 16 * HOUR_MS),
     "1w+8": (7 * DAY_MS, _MONDAY_MS - 8 * HOUR_MS),
     "2d": (2 * DAY_MS, 0),
     "1w": (7 * DAY_MS, _MONDAY_MS),
 }
 """Other interval names: length in ms and where the first one opens; ``+8`` counts from 00:00 of
-Hong Kong."""
+Hong Kong, ``-5`` from New York's in winter."""
 
 
 def length_ms(interval: str) -> int:
@@ -156,6 +157,18 @@ class Candles:
             self._lived[self._n_lived] = self._minute
             self._n_lived += 1
             self._minute = _flat(self._minute[0] + MINUTE_MS, self._minute[4])
+
+    def amend(self, ts_ms: int, lots: int, price: int, trades: int) -> None:
+        """Add to (or take from) the volume of a lived minute, as a late correction does."""
+        opened = ts_ms // MINUTE_MS * MINUTE_MS
+        index = (opened - self._history.end_ms) // MINUTE_MS
+        bar = self._minute if opened == self._minute[0] else None
+        if bar is None and not 0 <= index < self._n_lived:
+            return
+        row = bar if bar is not None else self._lived[index]
+        row[5] += lots
+        row[6] += lots * price
+        row[7] += trades
 
     def rows(self, interval: str, start_ms: int, end_ms: int) -> Rows:
         """Return bars with start_ms <= open time <= end_ms, oldest first."""

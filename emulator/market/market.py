@@ -119,7 +119,8 @@ class Market:
         if not self.flow:
             return
         for symbol, crowd in self.crowds.items():
-            if not self.shards[symbol].halted:
+            shard = self.shards[symbol]
+            if not (shard.halted or shard.closed):
                 crowd.step(start_ns, QUANTUM_NS)
 
     def second(self, now_ns: int) -> None:

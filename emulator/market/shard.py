@@ -68,6 +68,8 @@ class Shard:
         self.engine = MatchingEngine()
         self.halted = False
         """The crowd neither trades nor quotes here."""
+        self.closed = False
+        """Outside its hours: the crowd has gone home."""
         self.listed = True
         """False: the instrument is gone from the venue's lists and streams."""
         self.coarse = 1

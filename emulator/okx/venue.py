@@ -31,12 +31,19 @@ class Okx(Venue):
     def __init__(self, market: Market, clock: Clock, seed: int) -> None:
         super().__init__(market, clock, seed)
         self.windows = Windows()
+        self.legacy_checksum = False
+        """Books carry the checksums the venue has given up."""
         self.keep_alive_ms = 60_000
         """How long a book is silent before an empty update says that it still lives."""
         self.futures = futures_of(market)
         self.writers = {
             name: Writer(shard, self.scales[name]) for name, shard in market.shards.items()
         }
+
+    def switch(self, what: str, *, on: bool) -> None:
+        """Turn the old checksums on or off."""
+        if what == "legacy_checksum":
+            self.legacy_checksum = on
 
     def indices(self) -> list[str]:
         """Return the names of the index prices."""

@@ -59,6 +59,10 @@ class Connection:
         """Above 0: a fault makes it write slowly."""
         self.fragment = 0
         """Above 0: a fault cuts frames into pieces of so many bytes."""
+        self.binary = False
+        """Frames are binary, as asked for in the handshake."""
+        self.unpack: Callable[[bytes], str] = lambda data: data.decode("utf-8", "replace")
+        """Makes text of a client's binary frame."""
         self.binary_next = 0
         """So many frames to come are marked binary by a fault."""
         self._clock = clock
@@ -172,7 +176,7 @@ class Connection:
             elif message.type is WSMsgType.TEXT:
                 return str(message.data)
             elif message.type is WSMsgType.BINARY:
-                return bytes(message.data).decode("utf-8", "replace")
+                return self.unpack(bytes(message.data))
         return None
 
     def _too_many(self) -> bool:
@@ -201,10 +205,10 @@ class Connection:
             return  # the reader sees the end too and cleans up
 
     async def _send_frame(self, data: bytes) -> None:
-        kind = WSMsgType.TEXT
+        kind = WSMsgType.BINARY if self.binary else WSMsgType.TEXT
         if self.binary_next:
             self.binary_next -= 1
-            kind = WSMsgType.BINARY
+            kind = WSMsgType.TEXT if self.binary else WSMsgType.BINARY
         transport = self._transport
         if transport is None or not (self.fragment or self.bytes_per_s):
             await self._ws.send_frame(data, kind)

@@ -41,8 +41,6 @@ class Venue(ABC):
         self.seed = seed
         self.skew_ms = 0
         """How far the venue's clock is off, by a fault."""
-        self.legacy_checksum = False
-        """Books carry checksums the venue has given up."""
         self.compress = False
         """New connections offer permessage-deflate."""
         self.faults = Faults(seed, self.name)
@@ -155,6 +153,9 @@ class Venue(ABC):
         self, limit: int
     ) -> None:
         """Allow so much request weight a minute, where the venue counts weight."""
+
+    def switch(self, what: str, *, on: bool) -> None:  # noqa: B027  (most have no switches)
+        """Turn something only this venue has on or off."""
 
     def status_changed(  # noqa: B027  (most have nothing to do)
         self, shard: Shard

@@ -1,0 +1,1 @@
+"""Alpaca market data: stocks and crypto, JSON or msgpack, without any sequence."""
