@@ -59,7 +59,7 @@ KINDS: Final[dict[str, FeedKind]] = {
     ),
     "coinbase_exchange": FeedKind(
         package="core.feeds.coinbase_exchange",
-        decoder="decoder:CoinbaseExchangeDecoder",
+        decoder="decoder:ExchangeDecoder",
         hosts=(
             "ws-feed.pro.coinbase",
             "ws-feed.exchange.coinbase",

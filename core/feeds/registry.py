@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.feeds.dialect import Dialect
 from core.feeds.kinds import CCXT, KINDS, kind_named
 from core.feeds.stream import StreamFeed
 from core.model.ids import VenueName
@@ -42,9 +43,21 @@ def make_feed(
         )
         feed: Feed = made
         return feed
+    dialect = make_dialect(venue, settings, clock=clock, data=data)
+    return StreamFeed(dialect, clock=clock, rng=rng)
+
+
+def make_dialect(venue: VenueName, settings: FeedSettings, *, clock: Clock, data: Path) -> Dialect:
+    """Build the dialect of a native feed; see `make_feed`.
+
+    Raises:
+        ConfigError: Its kind is unknown, or the table is wrong for it.
+    """
+    kind = kind_named(settings.kind or venue)
     make = _found(f"{KINDS[kind].package}.dialect:make_dialect")
     extra = {"data": data} if kind == "alphavantage" else {}
-    return StreamFeed(make(settings, clock=clock, venue=venue, **extra), clock=clock, rng=rng)
+    made: Dialect = make(settings, clock=clock, venue=venue, **extra)
+    return made
 
 
 def make_decoder(name: str, venue: VenueName | None = None) -> TapeDecoder:
