@@ -105,6 +105,9 @@ def write_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path}: its folder cannot be made: {error.strerror}") from None
+    try:
         yield part
         part.replace(path)
     except OSError as error:
