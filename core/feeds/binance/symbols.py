@@ -48,7 +48,7 @@ def parse_exchange_info(body: bytes, venue: VenueName) -> list[Instrument]:
 
 
 def _instrument(item: _Symbol, venue: VenueName) -> Instrument:
-    filters = {str(rule.get("filterType")): rule for rule in item.filters}
+    filters = filters_by_type(item.filters)
     price = filters.get("PRICE_FILTER", {})
     size = filters.get("LOT_SIZE", {})
     notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
@@ -60,18 +60,30 @@ def _instrument(item: _Symbol, venue: VenueName) -> Instrument:
         base=item.baseAsset,
         quote=item.quoteAsset,
         # A filter with 0 is switched off; then the asset's precision is the step.
-        price_tick=_decimal(price, "tickSize", where) or Decimal(1).scaleb(-item.quotePrecision),
-        size_lot=_decimal(size, "stepSize", where) or Decimal(1).scaleb(-item.baseAssetPrecision),
-        min_size=_decimal(size, "minQty", where),
-        max_size=_decimal(size, "maxQty", where),
-        min_notional=_decimal(notional, "minNotional", where),
-        min_price=_decimal(price, "minPrice", where),
-        max_price=_decimal(price, "maxPrice", where),
+        price_tick=filter_value(price, "tickSize", where)
+        or Decimal(1).scaleb(-item.quotePrecision),
+        size_lot=filter_value(size, "stepSize", where)
+        or Decimal(1).scaleb(-item.baseAssetPrecision),
+        min_size=filter_value(size, "minQty", where),
+        max_size=filter_value(size, "maxQty", where),
+        min_notional=filter_value(notional, "minNotional", where),
+        min_price=filter_value(price, "minPrice", where),
+        max_price=filter_value(price, "maxPrice", where),
         trading=item.status == "TRADING" and item.isSpotTradingAllowed,
     )
 
 
-def _decimal(rule: dict[str, Any], key: str, where: str) -> Decimal:
+def filters_by_type(filters: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return a symbol's rules by their name."""
+    return {str(rule.get("filterType")): rule for rule in filters}
+
+
+def filter_value(rule: dict[str, Any], key: str, where: str) -> Decimal:
+    """Return a number of a rule, 0 where it states none.
+
+    Raises:
+        DataError: It is no number from 0 on.
+    """
     text = rule.get(key, "0")
     try:
         value = Decimal(text)
