@@ -32,6 +32,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "model": ("clx.cli.model:model", "List models, their cards and predictions."),
     "backtest": ("clx.cli.backtest:backtest", "Run a strategy over history with the same engine."),
     "replay": ("clx.cli.replay:replay", "Replay a tape or capture through the feed's own code."),
+    "tape": ("clx.cli.tape:tape", "Look at, cut and play recorded frames."),
+    "test-feed": ("clx.cli.testfeed:test_feed", "Check a feed against what all must do."),
     "kill": ("clx.cli.trade:kill", "Block entries, cancel all, or flatten."),
     "resume": ("clx.cli.trade:resume", "Let entries through again."),
     "arm": ("clx.cli.trade:arm", "Let orders from the terminal through for a while."),

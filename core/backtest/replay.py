@@ -20,9 +20,8 @@ from core.backtest.replay_report import (
 )
 from core.engine.gate import LOST
 from core.engine.market import MarketOutput, MarketState
-from core.feeds.kinds import KINDS, kind_of_url
-from core.feeds.registry import make_decoder
-from core.model.errors import ConfigError, StoreError
+from core.feeds.registry import guess_kind, make_decoder
+from core.model.errors import StoreError
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -212,26 +211,6 @@ def unlisted(symbol: str, venue: VenueName) -> Instrument:
     )
 
 
-def guess_venue(path: Path) -> str:
-    """Return the venue whose feed recorded a tape, from its first frames.
-
-    Raises:
-        ConfigError: It cannot be told, or is one whose feed clx does not have.
-        StoreError: The file cannot be read.
-    """
-    for count, frame in enumerate(TapeReader(path).frames(lambda line, error: None)):
-        kind = kind_of_url(frame.url)
-        if kind:
-            return kind
-        if frame.data.startswith(b'{"stream":"') and b"@" in frame.data[:60]:
-            return "binance_usdm" if b'"pu":' in frame.data else "binance"
-        if count >= 200:
-            break
-    raise ConfigError(
-        f"{path}: the venue cannot be told from the frames; say --venue ({', '.join(KINDS)})"
-    )
-
-
 async def replay(
     path: Path,
     *,
@@ -260,7 +239,7 @@ async def replay(
         ConfigError: The venue is unknown or cannot be told.
         StoreError: The file cannot be read.
     """
-    venue = venue or guess_venue(path)
+    venue = venue or guess_kind(path)
     run = _at_once(path, venue, bars, {}, progress)
     for _ in range(MAX_READINGS):
         needs = run.needs

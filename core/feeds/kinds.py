@@ -11,6 +11,9 @@ from core.model.errors import ConfigError, did_you_mean
 CCXT: Final = "ccxt:"
 """Kinds that begin so go through ccxt.pro."""
 
+TAPE: Final = "tape:"
+"""Kinds that begin so play a recorded file: ``tape:/path/to/file.jsonl.zst``."""
+
 
 class FeedKind(msgspec.Struct, frozen=True, kw_only=True):
     """Where a venue's feed is found, and what tells its captures."""
@@ -155,7 +158,7 @@ def kind_named(name: str) -> str:
     Raises:
         ConfigError: There is none; the nearest known name is given.
     """
-    if name in KINDS or name.startswith(CCXT):
+    if name in KINDS or name.startswith((CCXT, TAPE)):
         return name
     for kind, entry in KINDS.items():
         if name in entry.names:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.feeds.dialect import Dialect
-from core.feeds.kinds import CCXT, KINDS, kind_named
+from core.feeds.kinds import CCXT, KINDS, TAPE, kind_named, kind_of_url
 from core.feeds.stream import StreamFeed
+from core.model.errors import ConfigError
 from core.model.ids import VenueName
 from core.model.ports import Clock, Feed, TapeDecoder
 from core.model.settings import FeedSettings
+from core.wire.tape_reader import TapeReader
 
 
 def make_feed(
@@ -43,6 +45,8 @@ def make_feed(
         )
         feed: Feed = made
         return feed
+    if kind.startswith(TAPE):
+        return _tape_feed(Path(kind.removeprefix(TAPE)).expanduser(), venue, clock)
     dialect = make_dialect(venue, settings, clock=clock, data=data)
     return StreamFeed(dialect, clock=clock, rng=rng)
 
@@ -72,6 +76,39 @@ def make_decoder(name: str, venue: VenueName | None = None) -> TapeDecoder:
     else:
         decoder = _found(f"{KINDS[kind].package}.{KINDS[kind].decoder}")
     made: TapeDecoder = decoder(venue if venue is not None else VenueName(kind))
+    return made
+
+
+def guess_kind(path: Path) -> str:
+    """Return the kind of feed that recorded a tape, from its folder or its first frames.
+
+    Raises:
+        ConfigError: It cannot be told, or is one whose feed clx does not have.
+        StoreError: The file cannot be read.
+    """
+    for count, frame in enumerate(TapeReader(path).frames(lambda line, error: None)):
+        kind = kind_of_url(frame.url)
+        if kind:
+            return kind
+        if frame.data.startswith(b'{"stream":"') and b"@" in frame.data[:60]:
+            return "binance_usdm" if b'"pu":' in frame.data else "binance"
+        if count >= 200:
+            break
+    # Tapes of ours lie in a folder named after the feed.
+    folder = path.resolve().parent.name
+    try:
+        return kind_named(folder)
+    except ConfigError:
+        raise ConfigError(
+            f"{path}: the venue cannot be told from the frames; say --venue ({', '.join(KINDS)})"
+        ) from None
+
+
+def _tape_feed(path: Path, venue: VenueName, clock: Clock) -> Feed:
+    if not path.is_file():
+        raise ConfigError(f"feeds.{venue}.kind: there is no tape {path}")
+    feed = _found("core.feeds.tape.feed:TapeFeed")
+    made: Feed = feed(path, make_decoder(guess_kind(path), venue), clock=clock)
     return made
 
 

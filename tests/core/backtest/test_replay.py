@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import zstandard
 
-from core.backtest.replay import guess_venue, replay
+from core.backtest.replay import replay
+from core.feeds.registry import guess_kind
 from core.engine.clock import SimClock
 from core.model.errors import ConfigError, StoreError
 from core.model.ids import VenueName
@@ -227,7 +228,7 @@ def test_damaged_lines_are_rejected_and_told(tmp_path: Path) -> None:
 def test_venue_that_cannot_be_told_is_an_error_that_names_the_option(tmp_path: Path) -> None:
     path = write(tmp_path / "x.jsonl", '{"t":"recv","msg":{"channel":"books"}}')
     with pytest.raises(ConfigError, match=r"say --venue \(binance"):
-        guess_venue(path)
+        guess_kind(path)
 
 
 def test_futures_are_not_taken_for_spot(tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_futures_are_not_taken_for_spot(tmp_path: Path) -> None:
         tmp_path / "x.jsonl",
         '{"t":"recv","msg":{"stream":"btcusdt@depth","data":{"e":"depthUpdate","pu":5}}}',
     )
-    assert guess_venue(path) == "binance_usdm"
+    assert guess_kind(path) == "binance_usdm"
 
 
 def test_unknown_venue_is_an_error_with_the_nearest_name(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""`clx tape`: what a recording holds, pieces of it, and playing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
+from clx.cli.exits import Exit
+from clx.cli.output import format_option, print_json, print_table
+from clx.cli.replay import replay
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def tape() -> None:
+    """Look at, cut and play recorded frames."""
+
+
+@tape.command()
+@click.argument("file", type=_FILE)
+@format_option
+def info(file: Path, style: str) -> None:
+    """Show what FILE holds. Exits with 5 when lines of it are damaged."""
+    from core.feeds.tape.facts import facts_of
+
+    found = facts_of(file)
+    if style == "json":
+        print_json(found)
+    else:
+        print_table(
+            ("what", "value"),
+            [
+                ("size", show_bytes(found.bytes)),
+                ("frames", f"{found.frames:,}"),
+                *((f"  {kind}", f"{count:,}") for kind, count in found.kinds.items()),
+                ("connections", found.connections),
+                ("hosts", ", ".join(found.hosts) or None),
+                ("from", show_time(found.first_ns)),
+                ("length", show_length(found.last_ns - found.first_ns)),
+                ("frames a second", f"{_rate(found.frames, found.last_ns - found.first_ns):.1f}"),
+                (
+                    "longest silence",
+                    f"{found.longest_silence_ns / 1e9:.3g} s before line {found.silence_at_line}",
+                ),
+                ("damaged lines", len(found.damaged)),
+            ],
+            "",
+        )
+    for words in found.damaged[:10]:
+        click.echo(words, err=True)
+    if found.damaged:
+        raise click.exceptions.Exit(Exit.DATA)
+
+
+@tape.command()
+@click.argument("file", type=_FILE)
+@click.argument("into", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--since", required=True, help="UTC time to begin at, such as 2024-08-08T23:55")
+@click.option("--until", required=True, help="UTC time to end at")
+def cut(file: Path, into: Path, since: str, until: str) -> None:
+    """Write the frames of FILE between two times, with what they need, as a new tape INTO."""
+    from core.feeds.tape.facts import cut as write
+
+    count = write(file, into, parse_time(since, "--since"), parse_time(until, "--until"))
+    click.echo(f"{count:,} frames in {into}, {show_bytes(into.stat().st_size)}")
+
+
+tape.add_command(replay, "replay")
+
+
+def _rate(count: int, ns: int) -> float:
+    return count / (ns / 1e9) if ns else 0.0
