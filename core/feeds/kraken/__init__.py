@@ -1,0 +1,1 @@
+"""Kraken spot, websocket v2."""
