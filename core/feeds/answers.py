@@ -23,14 +23,16 @@ async def ask(
     weight: int = 1,
     remedies: Mapping[int, str] = {},
     observe: Callable[[HttpReply], None] | None = None,
+    judge: Callable[[bytes, str], None] | None = None,
     patience_s: float = 0.0,
 ) -> HttpReply:
     """Read something of a provider; the answer returned has status 200 and is no web page.
 
     `what` opens every error, such as ``bars of AAPL-USD.alpaca``; `remedies` says what to do about
-    a status that is a definite no; `observe` sees every answer, for budgets told in headers. Where
-    our own budget is spent it is waited for up to `patience_s` altogether: pages of one answer are
-    worth more together.
+    a status that is a definite no; `observe` sees every answer, for budgets told in headers.
+    `judge` reads each body first and raises what it says, for providers whose body is the verdict
+    whatever the status. Where our own budget is spent it is waited for, `patience_s` altogether:
+    pages of one answer are worth more together.
 
     Raises:
         TemporaryError: No answer, the provider is away, or it asks for patience.
@@ -50,6 +52,8 @@ async def ask(
         await asyncio.sleep(pause_s)
     if observe is not None:
         observe(reply)
+    if judge is not None:
+        judge(reply.body, what)
     status = reply.status
     if status in _PATIENCE:
         after = f"after {reply.retry_after_s:g} s" if reply.retry_after_s else "later"

@@ -1,0 +1,1 @@
+"""Twelve Data: prices of stocks, crypto and currencies."""

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from core.engine.clock import SimClock, SystemClock
+from core.feeds.stream import StreamFeed
+from core.feeds.twelvedata.decoder import TwelveDataDecoder
+from core.feeds.twelvedata.dialect import TwelveDataDialect, make_dialect
+from core.feeds.twelvedata.symbols import parse_listings
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import MarketEvent
+from core.model.ports import FrameKind
+from core.model.settings import FeedSettings
+
+Event = TypeVar("Event")
+
+LISTS: dict[str, list[dict[str, Any]]] = {
+    "/stocks": [
+        {"symbol": "AAPL", "currency": "USD", "exchange": "NASDAQ", "country": "United States"},
+        {"symbol": "AAPL", "currency": "USD", "exchange": "OTHER"},
+    ],
+    "/etfs": [{"symbol": "BTC", "currency": "USD", "exchange": "NYSE"}],
+    "/cryptocurrencies": [{"symbol": "BTC/USD", "currency_base": "Bitcoin"}],
+    "/forex_pairs": [{"symbol": "EUR/USD", "currency_group": "Major"}],
+}
+
+
+def body_of(path: str) -> bytes:
+    return json.dumps({"data": LISTS[path], "status": "ok"}).encode()
+
+
+@pytest.fixture
+def listed() -> dict[str, Instrument]:
+    found = parse_listings({path: body_of(path) for path in LISTS}, VenueName("twelvedata"))
+    return {item.venue_symbol: item for _, item, _ in found}
+
+
+@pytest.fixture
+def decoder(listed: dict[str, Instrument]) -> TwelveDataDecoder:
+    return TwelveDataDecoder(instruments=list(listed.values()))
+
+
+@pytest.fixture
+def clock() -> SimClock:
+    return SimClock(1_700_000_000_000_000_000)
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Path:
+    root = Path(__file__).parents[4]
+    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
+    return folder
+
+
+class Provider:
+    """Twelve Data on loopback: refusals stand in bodies of status 200, as theirs do."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.key = "k3y"
+        self.answers: list[web.Response] = []
+        """Given before things work again."""
+        self.credits = (1, 7)
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.said: list[dict[str, Any]] = []
+        self.sockets: list[web.WebSocketResponse] = []
+        self._transports: list[asyncio.Transport] = []
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        for path in (*LISTS, "/time_series"):
+            app.router.add_get(path, self._rest)
+        app.router.add_get("/v1/quotes/price", self._stream)
+        return app
+
+    def drop(self) -> None:
+        self._transports[-1].abort()
+
+    async def say(self, message: object) -> None:
+        await self.sockets[-1].send_str(json.dumps(message))
+
+    async def _rest(self, request: web.Request) -> web.Response:
+        self.requests.append((request.path, dict(request.query)))
+        if self.answers:
+            return self.answers.pop(0)
+        if request.headers.get("Authorization") != f"apikey {self.key}":
+            return web.json_response(
+                {"code": 401, "message": "apikey is incorrect", "status": "error"}
+            )
+        used, left = self.credits
+        headers = {"api-credits-used": str(used), "api-credits-left": str(left)}
+        if request.path in LISTS:
+            return web.Response(body=body_of(request.path), headers=headers)
+        row = {"datetime": "2022-03-09 14:30:00", "open": "1.5", "high": "2", "low": "1",
+               "close": "1.75", "volume": "10"}  # fmt: skip
+        return web.json_response({"values": [row], "status": "ok"}, headers=headers)
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("apikey") != self.key:
+            return web.Response(status=401)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        assert isinstance(request.transport, asyncio.Transport)
+        self._transports.append(request.transport)
+        async for message in socket:
+            asked = json.loads(message.data)
+            self.said.append(asked)
+            if asked["action"] == "heartbeat":
+                await socket.send_str('{"event":"heartbeat","status":"ok"}')
+                continue
+            names = asked["params"]["symbols"].split(",")
+            known = [{"symbol": name} for name in names if name != "EUR/USD"]
+            fails = [{"symbol": name} for name in names if name == "EUR/USD"]
+            await socket.send_str(
+                json.dumps(
+                    {"event": f"{asked['action']}-status", "status": "ok", "success": known,
+                     "fails": fails or None}
+                )
+            )  # fmt: skip
+        return socket
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    here = Provider()
+    server = TestServer(here.app())
+    await server.start_server()
+    here.url = f"127.0.0.1:{server.port}"
+    yield here
+    await server.close()
+
+
+class Tape:
+    """A sink that decodes, keeps everything, and can be waited at."""
+
+    def __init__(self, feed: StreamFeed) -> None:
+        self.feed = feed
+        self.frames: list[tuple[FrameKind, int, str, bytes]] = []
+        self.events: asyncio.Queue[MarketEvent] = asyncio.Queue()
+
+    def __call__(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
+    ) -> None:
+        self.frames.append((kind, conn, url, data))
+        for event in self.feed.decoder.decode(kind, conn, ts_recv_ns, url, data):
+            self.events.put_nowait(event)
+
+    async def next(self, kind: type[Event]) -> Event:
+        """Return the next event of a kind; those before it are gone."""
+        async with asyncio.timeout(20):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+            return event
+
+    async def frame(self, part: bytes) -> bytes:
+        """Return the first received frame that holds some text."""
+        async with asyncio.timeout(20):
+            while True:
+                for kind, _, _, data in self.frames:
+                    if kind == "recv" and part in data:
+                        return data
+                await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+def follow() -> Callable[..., AbstractAsyncContextManager[Tape]]:
+    @asynccontextmanager
+    async def run(dialect: TwelveDataDialect, *names: str) -> AsyncIterator[Tape]:
+        feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1))
+        feed.subscribe([InstrumentId(name) for name in names])
+        tape = Tape(feed)
+        task = asyncio.create_task(feed.run(tape))
+        try:
+            yield tape
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return run
+
+
+@pytest.fixture
+async def dialect(provider: Provider) -> AsyncIterator[TwelveDataDialect]:
+    made = make_dialect(
+        FeedSettings(
+            rest_url=f"http://{provider.url}", stream_url=f"ws://{provider.url}",
+            api_key=SecretStr("k3y"), requests_per_minute=600,
+        ),
+        clock=SystemClock(),
+    )  # fmt: skip
+    yield made
+    await made.close()
