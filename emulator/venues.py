@@ -1,4 +1,7 @@
-"""Which venues there are, and how each is opened on the world they share."""
+"""Which venues there are, and how each is opened on the world they share.
+
+A venue's code is loaded when it is opened: the market of the demo pays for what it shows alone.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,10 @@ from typing import Final
 
 import msgspec
 
-from emulator.alpaca.exchange import AlpacaExchange
-from emulator.alpaca.instruments import LISTINGS as ALPACA
-from emulator.binance.exchange import Binance
-from emulator.binancefut.exchange import BinanceFuturesExchange
-from emulator.binancefut.instruments import LISTINGS as FUTURES
 from emulator.clock import Clock
-from emulator.coinbase.exchange import CoinbaseExchange
-from emulator.coinbase.instruments import LISTINGS as COINBASE
-from emulator.deribit.exchange import DeribitExchange
-from emulator.deribit.instruments import listings as deribit_listings
-from emulator.kucoin.exchange import KuCoinExchange
-from emulator.kucoin.instruments import LISTINGS as KUCOIN
 from emulator.market.listings import LISTINGS, Listing
 from emulator.market.market import Market
 from emulator.market.world import World
-from emulator.okx.exchange import OkxExchange
-from emulator.okx.instruments import LISTINGS as OKX
 from emulator.wire.venue import Venue
 
 
@@ -44,45 +34,92 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Its order flow against the leading venue's."""
 
 
-def _binance(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+def _open_binance(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.binance.exchange import Binance
+
     return Binance(market, clock, seed, api_key=keys.api_key, api_secret=keys.api_secret)
 
 
+def _futures(world: World) -> tuple[Listing, ...]:
+    from emulator.binancefut.instruments import LISTINGS as FUTURES
+
+    return FUTURES
+
+
+def _open_futures(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.binancefut.exchange import BinanceFuturesExchange
+
+    return BinanceFuturesExchange(market, clock, seed)
+
+
+def _okx(world: World) -> tuple[Listing, ...]:
+    from emulator.okx.instruments import LISTINGS as OKX
+
+    return OKX
+
+
+def _open_okx(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.okx.exchange import OkxExchange
+
+    return OkxExchange(market, clock, seed, keys.api_key, keys.api_secret)
+
+
+def _kucoin(world: World) -> tuple[Listing, ...]:
+    from emulator.kucoin.instruments import LISTINGS as KUCOIN
+
+    return KUCOIN
+
+
+def _open_kucoin(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.kucoin.exchange import KuCoinExchange
+
+    return KuCoinExchange(market, clock, seed, keys.api_key, keys.api_secret)
+
+
+def _coinbase(world: World) -> tuple[Listing, ...]:
+    from emulator.coinbase.instruments import LISTINGS as COINBASE
+
+    return COINBASE
+
+
+def _open_coinbase(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.coinbase.exchange import CoinbaseExchange
+
+    return CoinbaseExchange(market, clock, seed)
+
+
+def _alpaca(world: World) -> tuple[Listing, ...]:
+    from emulator.alpaca.instruments import LISTINGS as ALPACA
+
+    return ALPACA
+
+
+def _open_alpaca(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.alpaca.exchange import AlpacaExchange
+
+    return AlpacaExchange(market, clock, seed, keys.api_key, keys.api_secret)
+
+
+def _deribit(world: World) -> tuple[Listing, ...]:
+    from emulator.deribit.instruments import listings
+
+    return listings(world)
+
+
+def _open_deribit(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
+    from emulator.deribit.exchange import DeribitExchange
+
+    return DeribitExchange(market, clock, seed, keys.api_key, keys.api_secret)
+
+
 VENUES: Final[dict[str, Kind]] = {
-    "binance": Kind(listings=lambda _: LISTINGS, open=_binance, pace=1.0),
-    "binancefut": Kind(
-        listings=lambda _: FUTURES,
-        open=lambda market, clock, seed, keys: BinanceFuturesExchange(market, clock, seed),
-        pace=0.5,
-    ),
-    "okx": Kind(
-        listings=lambda _: OKX,
-        open=lambda market, clock, seed, keys: OkxExchange(
-            market, clock, seed, keys.api_key, keys.api_secret
-        ),
-    ),
-    "kucoin": Kind(
-        listings=lambda _: KUCOIN,
-        open=lambda market, clock, seed, keys: KuCoinExchange(
-            market, clock, seed, keys.api_key, keys.api_secret
-        ),
-    ),
-    "coinbase": Kind(
-        listings=lambda _: COINBASE,
-        open=lambda market, clock, seed, keys: CoinbaseExchange(market, clock, seed),
-    ),
-    "alpaca": Kind(
-        listings=lambda _: ALPACA,
-        open=lambda market, clock, seed, keys: AlpacaExchange(
-            market, clock, seed, keys.api_key, keys.api_secret
-        ),
-    ),
-    "deribit": Kind(
-        listings=deribit_listings,
-        open=lambda market, clock, seed, keys: DeribitExchange(
-            market, clock, seed, keys.api_key, keys.api_secret
-        ),
-    ),
+    "binance": Kind(listings=lambda _: LISTINGS, open=_open_binance, pace=1.0),
+    "binancefut": Kind(listings=_futures, open=_open_futures, pace=0.5),
+    "okx": Kind(listings=_okx, open=_open_okx),
+    "kucoin": Kind(listings=_kucoin, open=_open_kucoin),
+    "coinbase": Kind(listings=_coinbase, open=_open_coinbase),
+    "alpaca": Kind(listings=_alpaca, open=_open_alpaca),
+    "deribit": Kind(listings=_deribit, open=_open_deribit),
 }
 """The venues by name, in the order they act in."""
 
