@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -34,6 +36,18 @@ class MarketStore:
         self.quality = SqliteQuality(self._file, self.listings)
         self.upkeep = Upkeep(self._file, self.listings, self.bars, self.trades)
         self.retention = Retention(self._file, self.listings, self.bars, self.trades, self.upkeep)
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Make all writes of this thread inside one transaction: one commit, all or none.
+
+        Other writers wait meanwhile, readers do not and see none of it until the end.
+
+        Raises:
+            StoreError: It could not be written; nothing of it is on disk.
+        """
+        with self._file.transaction():
+            yield
 
     def close(self) -> None:
         """Release the file."""

@@ -89,6 +89,8 @@ class MarketFile:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the writer for one transaction: committed whole, or not at all.
 
+        Within another one of the same thread it is a part of that.
+
         Raises:
             StoreError: It could not be written; nothing of it is on disk.
         """
@@ -96,7 +98,8 @@ class MarketFile:
             if self._writer is None:
                 raise StoreError(f"{self.path} is closed")
             if self._writer.in_transaction:
-                yield self._writer  # part of the transaction around it
+                with self._part(self._writer):
+                    yield self._writer
                 return
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -108,6 +111,23 @@ class MarketFile:
             except BaseException:
                 self._roll_back()
                 raise
+
+    @contextlib.contextmanager
+    def _part(self, writer: sqlite3.Connection) -> Iterator[None]:
+        """Make a part of the transaction around it: undone alone if it fails."""
+        try:
+            writer.execute("SAVEPOINT part")
+            yield
+            writer.execute("RELEASE part")
+        except BaseException as error:
+            # A full disk may have ended the whole transaction; then there is nothing to undo.
+            with contextlib.suppress(sqlite3.Error):
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK TO part")
+                    writer.execute("RELEASE part")
+            if isinstance(error, sqlite3.Error):
+                raise self.failed("written", error) from error
+            raise
 
     def reclaim(self) -> None:
         """Give freed pages back to the disk.

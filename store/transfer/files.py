@@ -17,6 +17,7 @@ from core.model.errors import ConfigError, DataError, StoreError
 from core.model.stores import Progress
 
 _EVERY_LINES: Final = 20_000
+_CHUNK: Final = 1 << 18
 
 
 class Text:
@@ -79,8 +80,7 @@ def open_text(path: Path) -> Iterator[Text]:
 
 def _unpack(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:
     if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor().stream_reader(raw)
-        return path.stem, stack.enter_context(cast("BinaryIO", reader))
+        return path.stem, stack.enter_context(io.BufferedReader(_Zstd(raw), _CHUNK))
     if path.suffix == ".gz":
         return path.stem, cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw)))
     if path.suffix != ".zip":
@@ -90,6 +90,38 @@ def _unpack(path: Path, raw: BinaryIO, stack: contextlib.ExitStack) -> tuple[str
     if len(members) != 1:
         raise DataError(f"{path}: must hold one file, holds {len(members)}: {members[:5]}")
     return members[0], stack.enter_context(archive.open(members[0]))
+
+
+class _Zstd(io.RawIOBase):
+    """Unpacks zstd, one frame or several; the library's own reader takes a cut file for a whole."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._unpacker: Any = None
+        self._packed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        while not self._ready:
+            if not self._packed:
+                self._packed = self._raw.read(_CHUNK)
+            if not self._packed:
+                if self._unpacker is not None:
+                    raise EOFError("its last frame does not end")
+                return 0
+            if self._unpacker is None:
+                self._unpacker = zstandard.ZstdDecompressor().decompressobj()
+            self._ready = memoryview(self._unpacker.decompress(self._packed))
+            self._packed = self._unpacker.unused_data
+            if self._unpacker.eof:
+                self._unpacker = None
+        size = min(len(target), len(self._ready))
+        target[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
-from core.model.stores import BarSource, Progress
+from core.model.stores import BarSource, Finding, Progress
 from store.bars import MAX_NS
 from store.market import MarketStore
 from store.transfer import arrow, csvfile, freqtrade, lean, tardis, vision
@@ -158,6 +158,7 @@ def export_series(
     progress: Progress | None = None,
     overwrite: bool = False,
     epoch_ms: bool = False,
+    damaged: list[Finding] | None = None,
 ) -> ExportReport:
     """Write a stored series to a file; no file is left half written.
 
@@ -172,15 +173,16 @@ def export_series(
         progress: Told how far it is, in rows.
         overwrite: Replace what is there.
         epoch_ms: CSV has times in milliseconds, not ISO.
+        damaged: Takes note of damaged blocks, which are left out then; a block may be noted twice.
 
     Raises:
         ConfigError: The file exists, nothing is stored, or the format does not hold such data.
         DataError: A figure does not fit the format.
-        StoreError: The disk failed, or a stored block is damaged.
+        StoreError: The disk failed, or a stored block is damaged and `damaged` not given.
     """
     given = instrument if isinstance(instrument, Instrument) else None
     instrument_id = instrument.id if isinstance(instrument, Instrument) else instrument
-    series = Series(store, instrument_id, timeframe, start_ns, end_ns, progress)
+    series = Series(store, instrument_id, timeframe, start_ns, end_ns, progress, damaged)
     paths = [path]
     match fmt:
         case Format.CSV:

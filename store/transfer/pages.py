@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
 from core.model.market import Timeframe
-from core.model.stores import BarColumns, Progress, TradeColumns
+from core.model.stores import BarColumns, Finding, Progress, TradeColumns
 from store.bars import MAX_NS
 from store.market import MarketStore
 
@@ -26,8 +26,9 @@ class Series:
         start_ns: int = 0,
         end_ns: int = MAX_NS,
         progress: Progress | None = None,
+        damaged: list[Finding] | None = None,
     ) -> None:
-        """Find it; a timeframe of None means trades.
+        """Find it; a timeframe of None means trades; `damaged` takes note of blocks left out.
 
         Raises:
             ConfigError: Nothing of it is stored.
@@ -36,6 +37,7 @@ class Series:
         self.timeframe = timeframe
         self._store = store
         self._progress = progress
+        self._damaged = damaged
         info = next(
             (item for item in store.upkeep.series(instrument_id) if item.timeframe is timeframe),
             None,
@@ -54,7 +56,7 @@ class Series:
         """Yield its bars, oldest first, no page empty.
 
         Raises:
-            StoreError: A block is damaged.
+            StoreError: A block is damaged and `damaged` was not given.
         """
         assert self.timeframe is not None
         step = self.timeframe.ns * _BARS
@@ -65,6 +67,7 @@ class Series:
                 self.timeframe,
                 max(low, self._start),
                 min(low + step, self._end),
+                damaged=self._damaged,
             )
             if len(page):
                 yield page
@@ -75,12 +78,15 @@ class Series:
         """Yield its trades by time, no page empty.
 
         Raises:
-            StoreError: A block is damaged.
+            StoreError: A block is damaged and `damaged` was not given.
         """
         done = 0
         for low in range(self._start // _TRADES_NS * _TRADES_NS, self._end, _TRADES_NS):
             page = self._store.trades.trades(
-                self.instrument_id, max(low, self._start), min(low + _TRADES_NS, self._end)
+                self.instrument_id,
+                max(low, self._start),
+                min(low + _TRADES_NS, self._end),
+                damaged=self._damaged,
             )
             if len(page):
                 yield page

@@ -170,6 +170,44 @@ def test_a_file_that_may_not_grow_is_told_and_leaves_whole_pages(
         assert store.upkeep.verify() == []
 
 
+def test_a_batch_is_one_commit_and_undone_whole_by_a_failure(
+    market: MarketStore, market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    bars = walk(3000)
+    with MarketStore(market_path) as other:
+        with market.batch():
+            market.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+            market.quality.add(instrument.id, 0, QualityCounts(frames=1))
+            assert len(other.bars.bars(instrument.id, M1, *EVER)) == 0
+        assert len(other.bars.bars(instrument.id, M1, *EVER)) == 3000
+
+    def fail() -> None:
+        with market.batch():
+            market.bars.put_bars(instrument, M1, walk(9000), BarSource.VENUE)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert len(market.bars.bars(instrument.id, M1, *EVER)) == 3000
+
+
+def test_a_failed_write_within_a_batch_leaves_nothing_of_itself(
+    market: MarketStore, market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    market.bars.put_bars(instrument, M1, walk(100, first=1440), BarSource.VENUE)
+    connection = sqlite3.connect(market_path)
+    connection.execute("UPDATE bar_blocks SET crc = 1")
+    connection.commit()
+    connection.close()
+    with market.batch():
+        market.quality.add(instrument.id, 0, QualityCounts(frames=1))
+        with pytest.raises(StoreError, match="2024-01-02"):
+            market.bars.put_bars(instrument, M1, walk(3000), BarSource.VENUE)
+    # The first day of the refused write is not there, what came before it is.
+    assert market.bars.oldest(instrument.id, M1) == int(walk(1, first=1440).ts_open_ns[0])
+    assert market.quality.days()[0].counts.frames == 1
+
+
 def test_threads_of_one_process_share_the_store(
     market: MarketStore, instrument: Instrument, walk: Walk
 ) -> None:

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from core.model.errors import ConfigError
 from core.model.instruments import Instrument
 from core.model.market import Timeframe, Trade
 from core.model.settings import StoreSettings
@@ -16,6 +18,7 @@ from core.model.stores import (
     Stretch,
 )
 from store.market import MarketStore
+from store.settings import flatten, load_settings, set_in_file
 
 Walk = Callable[..., BarColumns]
 M1, M5, H1, D1 = Timeframe.M1, Timeframe.M5, Timeframe.H1, Timeframe.D1
@@ -159,3 +162,30 @@ def test_what_is_kept_for_ever_or_young_stays(
     assert market.retention.plan(policy, START_NS + 100 * DAY_NS) == []
     assert market.retention.apply(policy, START_NS + 100 * DAY_NS) == []
     assert market.upkeep.series()[0].rows == 3000
+
+
+def test_the_policy_is_read_from_the_settings_file_and_the_environment(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[store]\ntrades_days = 7\n[store.bars_days]\n"1m" = 90\n')
+    settings = load_settings(path, {"CLX_STORE__DOWNSAMPLE": "false"})
+    assert settings.store == StoreSettings(
+        bars_days={M1: 90}, trades_days=7, quality_days=400, downsample=False
+    )
+    assert flatten(settings)["store.bars_days.1m"] == "90"
+    set_in_file(path, "store.bars_days.5m", "30")
+    assert load_settings(path, {}).store.bars_days == {M1: 90, M5: 30}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("trades_days = -1", r"store.trades_days: .*was -1"),
+        ('bars_days = {"7m" = 3}', r"store.bars_days.7m: .*'1m'.*was '7m'"),
+        ("trade_days = 3", r"unknown key store.trade_days .*did you mean 'trades_days'"),
+    ],
+)
+def test_a_wrong_policy_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f"[store]\n{text}\n")
+    with pytest.raises(ConfigError, match=words):
+        load_settings(path, {})

@@ -132,18 +132,27 @@ def test_pages_of_finer_and_finer_prices_are_read_as_one(
 
 
 def test_a_damaged_or_missing_file_is_said(market: MarketStore, tmp_path: Path) -> None:
-    content = (HEADER + GOOD * 1).encode() * 400
+    rows = [f"{1_704_067_200 + 60 * n},10,12,9,{9 + n % 4},{n}\n" for n in range(4000)]
+    content = (HEADER + "".join(rows)).encode()
+    packed = zstandard.ZstdCompressor().compress(content)
     for name, data in (
+        ("a.csv.zst", packed[: len(packed) // 2]),
         ("a.csv.gz", gzip.compress(content)[:-20]),
-        ("a.csv.zst", zstandard.ZstdCompressor().compress(content)[:-9]),
+        ("a.csv.zst", packed[:-9]),
         ("b.csv.zst", b"no zstd at all"),
         ("c.csv.gz", b"no gzip at all"),
         ("d.csv", b"time,open,high,low,close,volume\n\xff\xfe"),
         ("e.zip", b"no zip"),
     ):
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(DataError, match=name):
+        with pytest.raises(DataError, match=rf"{name}.* (damaged or cut short|says|UTF-8)"):
             load(market, tmp_path / name)
+    assert market.upkeep.series() == []
+    (tmp_path / "two.csv.zst").write_bytes(
+        zstandard.ZstdCompressor().compress(content[:9999])
+        + zstandard.ZstdCompressor().compress(content[9999:])
+    )
+    assert load(market, tmp_path / "two.csv.zst") == Written(new=4000)
     with pytest.raises(ConfigError, match=r"none.csv: cannot be read: No such file"):
         load(market, tmp_path / "none.csv")
     with pytest.raises(ConfigError, match=r"SYMBOL.venue"):
