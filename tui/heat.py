@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,7 +52,9 @@ class HeatTape:
 
     def take(self, profile: BookProfile) -> bool:
         """Record a profile; return whether a new second began."""
-        if profile.instrument_id != self.instrument_id:
+        if self.instrument_id is None:
+            self.instrument_id = profile.instrument_id
+        elif profile.instrument_id != self.instrument_id:
             self.clear(profile.instrument_id)
         second = profile.ts_ns // SECOND_NS
         fresh = not self.moments or self.moments[-1].second < second
@@ -103,8 +105,3 @@ def _note(trades: dict[int, list[int]], row: TapeRow) -> None:
         ticks = min(trades, key=lambda known: abs(known - row.price_ticks))
     both = trades.setdefault(ticks, [0, 0])
     both[row.buyer_is_maker] += row.size_lots
-
-
-def seconds(moments: Iterable[Moment]) -> list[int]:
-    """Return the seconds recorded, oldest first."""
-    return [moment.second for moment in moments]

@@ -1,0 +1,182 @@
+"""The markets and the quality of their data as tables: what is said, and what is left out first."""
+
+import math
+from decimal import Decimal
+
+import msgspec
+import pytest
+from fake_market import NOW_NS, SYMBOLS, Market, instruments
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wide_market import perpetuals, quality, wide_feeds, wide_line
+
+from core.model.ids import InstrumentId
+from core.model.market import FeedStatus
+from tui.draw import markets as m
+from tui.draw.glyphs import glyph_set
+from tui.draw.markets import MARKETS, MarketRow, draw_details, draw_groups, hours
+from tui.draw.quality import (
+    QUALITY,
+    QualityRow,
+    by_venue,
+    checks,
+    draw_days,
+    rate,
+    uptime,
+)
+from tui.draw.runs import plain, row_text
+from tui.draw.tables import Sorted, draw_table
+
+BLOCK = glyph_set("block")
+
+
+def rows():
+    out = []
+    for seed, item in enumerate(instruments()[:3]):
+        line = Market(item, SYMBOLS[item.symbol][0], seed).quote()
+        course = [float(n % 7) for n in range(24)]
+        out.append(MarketRow(item.id, "spot", item, line, course=course, now_ns=NOW_NS))
+    feeds = {feed.instrument_id: feed for feed in wide_feeds()}
+    for seed, item in enumerate(perpetuals()):
+        line = wide_line(item, seed)
+        out.append(
+            MarketRow(
+                item.id,
+                item.kind.value,
+                item,
+                line,
+                feeds[item.id],
+                quality(item.id),
+                now_ns=NOW_NS,
+            )
+        )
+    out.append(MarketRow(InstrumentId("ADA-USDT.kucoin"), "spot", member=False))
+    return out
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 160, 240])
+def test_markets_look_as_they_should(golden, width):
+    drawn = draw_table(MARKETS, rows(), 4, width, 12, BLOCK, Sorted("24 h", True))
+    golden(f"markets_{width}", [*drawn, *draw_details(rows()[4], width, 4, BLOCK)])
+
+
+def test_without_colour_the_change_has_sign_and_arrow():
+    texts = [row_text(row) for row in draw_table(MARKETS, rows(), None, 120, 12, BLOCK)]
+    assert any("▲ +" in text for text in texts)
+    assert any("▼ -" in text for text in texts)
+    plain_ones = [
+        row_text(r) for r in draw_table(MARKETS, rows(), None, 120, 12, glyph_set("ascii"))
+    ]
+    assert any("^ +" in text for text in plain_ones)
+    assert all(text.isascii() for text in plain_ones)
+
+
+def test_figures_of_a_row_are_those_of_its_line():
+    item = instruments()[0]
+    line = msgspec.structs.replace(
+        Market(item, "100.00", 1).quote(),
+        bid_ticks=9_999, ask_ticks=10_001, last_ticks=10_000, open_24h_ticks=8_000,
+        volume_24h_lots=500_000,
+    )  # fmt: skip
+    row = MarketRow(item.id, "spot", item, line)
+    assert m.last(row) == Decimal("100.00")
+    assert m.change(row) == 0.25
+    assert m.volume(row) == pytest.approx(500_000 * 0.00001 * 100)
+    assert m.spread_ticks(row) == 2
+    assert m.spread_bp(row) == pytest.approx(2 / 10_001 * 1e4)
+
+
+def test_the_volume_of_an_inverse_contract_is_its_size_in_the_quote():
+    item = msgspec.structs.replace(
+        instruments()[0], inverse=True, contract_size=Decimal(100), size_lot=Decimal(1)
+    )
+    line = msgspec.structs.replace(Market(instruments()[0], "100.00", 1).quote(), volume_24h_lots=7)
+    assert m.volume(MarketRow(item.id, "perpetual", item, line)) == 700
+
+
+def test_without_a_price_nothing_is_made_up():
+    row = MarketRow(InstrumentId("ADA-USDT.kucoin"), "spot")
+    assert m.last(row) is None
+    assert math.isnan(m.change(row))
+    assert m.volume(row) is None
+    assert m.spread_bp(row) is None
+    assert "waiting" in row_text(draw_table(MARKETS, [row], None, 120, 3, BLOCK)[1])
+
+
+def test_spans_to_the_next_funding_are_short():
+    assert hours(11_520_000_000_000) == "3h12"
+    assert hours(125_000_000_000) == "2m05"
+
+
+def test_as_many_groups_as_fit_stand_around_the_active_one():
+    names = [(f"group {number}", number) for number in range(30)]
+    text = row_text(draw_groups(names, 17, "3 of 4 live", 80, BLOCK))
+    assert "group 17 17" in text
+    assert text.rstrip().endswith("3 of 4 live")
+    assert text.startswith("…")
+
+
+# -- quality -------------------------------------------------------------------------------
+
+
+def records():
+    names = [item.id for item in (*instruments()[:2], *perpetuals())]
+    return [QualityRow(quality(name), 40.0 * n, 7.0) for n, name in enumerate(names)]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_quality_looks_as_it_should(golden, width):
+    days = [quality(perpetuals()[3].id, day) for day in range(5)]
+    drawn = draw_table(QUALITY, records(), 5, width, 10, BLOCK)
+    golden(f"quality_{width}", [*drawn, *draw_days("XRP-USD.kraken", days, width, 7, BLOCK)])
+
+
+def test_a_venue_adds_up_its_instruments_and_is_as_bad_as_its_worst():
+    mine = [row for row in records() if row.venue in {"bybit", "kraken"}]
+    venues = {row.venue: row for row in by_venue(mine)}
+    assert venues["bybit"].view.frames == sum(r.view.frames for r in mine if r.venue == "bybit")
+    assert venues["bybit"].instruments == 2
+    assert venues["bybit"].symbol == "2 of 2 live"
+    assert venues["kraken"].view.status is FeedStatus.STALE
+    assert "XRP-USD: checksum" in venues["kraken"].view.reason
+
+
+def test_nearly_all_is_not_rounded_up_to_all():
+    view = quality(instruments()[0].id)
+    short = msgspec.structs.replace(view, live_s=86_399.9, stale_s=0.1)
+    texts = row_text(draw_table(QUALITY, [QualityRow(short)], None, 160, 2, BLOCK)[1])
+    assert "99.99 %" in texts
+    assert uptime(msgspec.structs.replace(view, live_s=0, stale_s=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("ok", "bad", "words"), [(0, 0, "-"), (12, 0, "12 ok"), (20_000, 3, "20.0K ok 3 BAD")]
+)
+def test_checksums_say_how_many_were_wrong(ok, bad, words):
+    view = msgspec.structs.replace(quality(instruments()[0].id), checksum_ok=ok, checksum_bad=bad)
+    assert checks(view) == words
+
+
+def test_rates_are_short_at_every_size():
+    assert [rate(value) for value in (0.017, 4.13, 320.4, math.nan)] == ["0.02", "4.1", "320", "-"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    width=st.integers(0, 260),
+    height=st.integers(0, 20),
+    name=st.text(max_size=12),
+    reason=st.text(max_size=60),
+)
+def test_tables_never_leave_their_cells(width, height, name, reason):
+    view = msgspec.structs.replace(
+        quality(perpetuals()[0].id), instrument_id=f"{plain(name)}.x", reason=reason
+    )
+    drawn = draw_table(QUALITY, [QualityRow(view)] * 3, 1, width, height, BLOCK)
+    drawn += draw_table(MARKETS, rows(), 2, width, height, BLOCK)
+    drawn += draw_details(rows()[3], width, height, BLOCK)
+    drawn += draw_days(name, [view] * 3, width, height, BLOCK)
+    drawn.append(draw_groups([(name, 3)] * 9, 4, "right", width, BLOCK))
+    for row in drawn:
+        assert len(row_text(row)) <= max(width, 0)
+        assert plain(row_text(row)) == row_text(row)
