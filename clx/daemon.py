@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from clx.latency import prefer_latency, settle_once_running
 from clx.modes import check_modes
 from clx.sim import await_emulator, start_emulator
+from clx.structs import settle_structs
 from core.model.errors import ClxError, ConfigError
 from core.model.settings import Settings
 from store.paths import Paths, find_paths, make_folders
@@ -72,6 +73,7 @@ async def _serve(assembly: Assembly) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, engine.stop, f"signal {number.name}")
+        settle_structs()
         prefer_latency()
         engine.on_fact(settle_once_running(loop))
         _log.info("engine %s, mode %s", assembly.session, assembly.mode)

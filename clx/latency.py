@@ -10,7 +10,7 @@ from typing import Final
 
 from core.model.views import Fact, StatusChanged
 
-SWITCH_S: Final = 0.0001
+SWITCH_S: Final = 0.0005
 """How long a thread that writes the tape may keep the loop from running once it has something to
 do. Python's own 5 ms is what an order would wait each time it came back from a disk sync and met
 one."""

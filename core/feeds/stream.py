@@ -70,6 +70,8 @@ class StreamFeed:
         self._rng = rng
         self._overlap_s = overlap_s
         self._numbers = itertools.count()
+        # Listings are read in threads, and no two of them may read the same one at once.
+        self._listing = asyncio.Lock()
         self._listed: dict[InstrumentId, Instrument] = {}
         self._wanted: dict[InstrumentId, None] = {}
         self._lines: list[Line] = []
@@ -105,7 +107,8 @@ class StreamFeed:
             TemporaryError: The venue is away.
             DataError: Its answer is not what it documents.
         """
-        listed = list(await self._dialect.listing())
+        async with self._listing:
+            listed = list(await self._dialect.listing())
         self._listed = {item.id: item for item in listed}
         self.decoder.add_instruments(listed)
         self._changed.set()
