@@ -6,6 +6,7 @@ before high. Pages are ranges that cannot hold more, so nothing hangs on which r
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from core.feeds.candles import aligned, make_bar
 from core.feeds.decimals import Decimals
 from core.feeds.kucoin.frames import Answer
 from core.feeds.kucoin.refusals import refuse
+from core.feeds.windows import windowed
 from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
@@ -61,26 +63,12 @@ class CandleHistory:
                 f"{instrument.venue} has no {timeframe} bars; it has {', '.join(_BARS)}"
             )
         start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
-        found: list[Bar] = []
-        while end_ns > start_ns:
-            from_ns = max(start_ns, end_ns - PAGE * timeframe.ns)
-            page = await self._page(instrument, timeframe, from_ns, end_ns)
-            found.extend(page)
-            end_ns = from_ns
-            if not page and end_ns > start_ns:
-                # Before its listing there is nothing for years: one question tells.
-                older = await self._page(instrument, timeframe, start_ns, end_ns)
-                if len(older) < PAGE:
-                    found.extend(older)
-                    break
-                end_ns = older[0].ts_open_ns + timeframe.ns
-        found.reverse()
-        return found
+        page = partial(self._page, instrument, timeframe)
+        return await windowed(page, start_ns, end_ns, timeframe.ns, PAGE)
 
     async def _page(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Return the bars of a range, newest first."""
+    ) -> dict[int, Bar]:
         what = f"candles of {instrument.id} {timeframe}"
         reply = await ask(
             self._http,
@@ -99,13 +87,9 @@ class CandleHistory:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{what}: {error}") from None
         refuse(answer.code, answer.msg, what)
-        bars: dict[int, Bar] = {}
-        for row in answer.data or ():
-            bar = _bar(row, instrument, timeframe)
-            # Whether a range holds its end is not documented.
-            if start_ns <= bar.ts_open_ns < end_ns:
-                bars[bar.ts_open_ns] = bar
-        return [bars[opened] for opened in sorted(bars, reverse=True)]
+        # Whether a range holds its end is not documented.
+        bars = [_bar(row, instrument, timeframe) for row in answer.data or ()]
+        return {bar.ts_open_ns: bar for bar in bars if start_ns <= bar.ts_open_ns < end_ns}
 
 
 def _bar(row: list[str], instrument: Instrument, timeframe: Timeframe) -> Bar:

@@ -1,0 +1,430 @@
+"""Bybit v5 frames to market events.
+
+Spot pairs and perpetuals bear the same symbols, and only the socket's URL tells which is meant: it
+is remembered of each connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from core.feeds.bybit import frames
+from core.feeds.bybit.rule import BybitRule
+from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
+from core.feeds.bybit.tickers import BybitKnown, TickerReader
+from core.feeds.decoder import FeedDecoder, Known
+from core.feeds.hosts import clock_sample
+from core.feeds.sides import Level, SideReader
+from core.feeds.steps import OffStep
+from core.model.errors import DataError
+from core.model.ids import VenueName
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import (
+    BookDelta,
+    BookSnapshot,
+    Liquidation,
+    MarketEvent,
+    Quote,
+    Side,
+    Trade,
+    VenueBar,
+)
+from core.model.ports import FrameKind
+
+BYBIT: Final = VenueName("bybit")
+
+BARS: Final = {
+    "1": "1m", "3": "3m", "5": "5m", "15": "15m", "30": "30m", "60": "1h", "120": "2h",
+    "240": "4h", "360": "6h", "720": "12h", "D": "1d", "W": "1w", "M": "1M",
+}  # fmt: skip
+"""The venue's names of candle lengths, and ours."""
+
+_HEAD: Final = b'{"topic":"'
+_AT: Final = len(_HEAD)
+_BEST: Final = b"orderbook.1."
+_MS: Final = 1_000_000
+_LARGEST: Final = (1 << 63) - 1
+
+_Reader: TypeAlias = Callable[[int, int, bytes], Sequence[MarketEvent]]
+
+
+class BybitDecoder(FeedDecoder):
+    """Decodes stream frames, REST answers and our own requests.
+
+    Args:
+        venue: The name events carry.
+        instruments: Tick and lot sizes; listings on the tape teach more.
+    """
+
+    def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
+        self._prefixes: dict[int, str] = {}
+        """Of each connection what its symbols get in front as keys."""
+        super().__init__(venue, BybitRule(), instruments)
+        self._sides = SideReader(self.off_step)
+        self._tickers = TickerReader(venue, self._sides.resting)
+        self._outer = msgspec.json.Decoder(frames.Outer).decode
+        self._book_frame = _frame(frames.Book)
+        self._best_frame = _frame(frames.Best)
+        self._trade_frame = _frame(list[frames.Trade])
+        self._ticker_frame = _frame(frames.Ticker)
+        self._candle_frame = _frame(list[frames.Candle])
+        self._liquidation_frame = _frame(list[frames.Liquidation])
+        self._old_liquidation_frame = _frame(frames.OldLiquidation)
+        self._topics: dict[bytes, _Reader] = {
+            b"orderbook": self._book,
+            b"publicTrade": self._trades,
+            b"tickers": self._ticker,
+            b"kline": self._candles,
+            b"allLiquidation": self._liquidations,
+            b"liquidation": self._old_liquidation,
+        }
+
+    def key_of(self, instrument: Instrument) -> str:
+        """Return what `of` finds an instrument by."""
+        spot = instrument.kind is InstrumentKind.SPOT
+        return f"{SPOT_KEY}{instrument.venue_symbol}" if spot else instrument.venue_symbol
+
+    def make_known(self, instrument: Instrument) -> BybitKnown:
+        """Return what decoding needs of an instrument."""
+        return BybitKnown(instrument, self.key_of(instrument))
+
+    def of(self, symbol: str) -> Known:
+        """Return what is known of a venue symbol, which of spot has `SPOT_KEY` in front.
+
+        Raises:
+            DataError: Nothing is, and no one can say.
+        """
+        if symbol not in self._known and self.unlisted is not None:
+            made = self.unlisted(symbol.removeprefix(SPOT_KEY))
+            if made is not None:
+                spot = symbol.startswith(SPOT_KEY)
+                kind = InstrumentKind.SPOT if spot else InstrumentKind.PERPETUAL
+                self.add_instruments([msgspec.structs.replace(made, kind=kind)])
+        return super().of(symbol)
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a message of the stream.
+
+        Raises:
+            DataError: It is not what the venue documents.
+            msgspec.DecodeError: It is not JSON of the documented shape.
+        """
+        if data.startswith(_HEAD):
+            read = self._topics.get(data[_AT : data.find(b".", _AT)])
+            if read is not None:
+                return read(conn, ts_recv_ns, data)
+        return self._other(conn, ts_recv_ns, data)
+
+    def _other(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a frame in any spelling, or say what is wrong with it."""
+        outer = self._outer(data)
+        if outer.topic:
+            channel = outer.topic.partition(".")[0]
+            read = self._topics.get(channel.encode())
+            if read is None:
+                raise DataError(f"topic {channel[:40]!r} is not one of market data we follow")
+            return read(conn, ts_recv_ns, data)
+        if outer.type == "COMMAND_RESP" and outer.data:
+            failed = msgspec.json.decode(outer.data, type=frames.Topics).failTopics
+            if failed:
+                return self._refused(conn, ts_recv_ns, failed[0], outer.ret_msg, data)
+        if outer.success is False:
+            # ``error:handler not found,topic:publicTrade.XYZ``
+            topic = outer.ret_msg.rpartition("topic:")[2]
+            return self._refused(conn, ts_recv_ns, topic, outer.ret_msg, data)
+        if outer.op in ("subscribe", "unsubscribe", "ping", "pong") or outer.success:
+            return ()
+        raise DataError(f"operation {outer.op[:40]!r} is not one of a market data stream")
+
+    def _refused(
+        self, conn: int, ts_recv_ns: int, topic: str, words: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        symbol = topic.rpartition(".")[2]
+        known = self._known.get(self._prefixes.get(conn, "") + symbol)
+        return self.reject(
+            ts_recv_ns,
+            f"the venue refused {topic[:60] or 'a request'}: {words[:200]}; check the symbol, and "
+            "that its market is the socket's",
+            data,
+            channel=topic[:60],
+            instrument_id=known.id if known else None,
+        )
+
+    # -- books -----------------------------------------------------------------------------
+
+    def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        if data.startswith(_BEST, _AT):
+            return self._best(conn, ts_recv_ns, data)
+        frame = self._book_frame(data)
+        book = frame.data
+        known = self._find(conn, book.s)
+        side, plan = self._sides.side, known.plan
+        ts_ns = (frame.cts or frame.ts) * _MS
+        bids, asks = side(bytes(book.b), plan), side(bytes(book.a), plan)
+        source = conn, frame.topic
+        # The number of a service that began anew is 1, and all it says is an image.
+        if frame.type == "snapshot" or book.u == 1:
+            known.owner = source
+            known.book_seq, known.book_id = book.seq, book.u
+            return (BookSnapshot(known.id, ts_ns, ts_recv_ns, book.u, bids, asks, True),)
+        if frame.type != "delta":
+            raise DataError(f"type must be snapshot or delta, was {frame.type[:40]!r}")
+        if known.owner != source:
+            if known.owner is not None:
+                return ()
+            known.owner = source
+        known.book_seq, known.book_id = book.seq, book.u
+        return (BookDelta(known.id, ts_ns, ts_recv_ns, book.u, book.u, -1, bids, asks),)
+
+    def _best(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a book of one level; a side that is empty in a change stays as it was."""
+        frame = self._best_frame(data)
+        best = frame.data
+        known = self._find(conn, best.s)
+        ts_ns = (frame.cts or frame.ts) * _MS
+        if ts_ns < known.quoted_ns:
+            # An older connection lags behind the one that takes over.
+            return ()
+        known.quoted_ns = ts_ns
+        whole = frame.type == "snapshot"
+        known.bid = self._level(best.b, None if whole else known.bid, known)
+        known.ask = self._level(best.a, None if whole else known.ask, known)
+        if known.bid is None or known.ask is None:
+            return ()
+        # Numbers of this depth are not the book's: in those, it is either newer or not.
+        newer = best.seq > known.book_seq
+        return (
+            Quote(
+                known.id, ts_ns, ts_recv_ns, *known.bid, *known.ask,
+                known.book_id + 1 if newer else known.book_id,
+            ),
+        )  # fmt: skip
+
+    def _level(
+        self, rows: list[Level], level: tuple[int, int] | None, known: BybitKnown
+    ) -> tuple[int, int] | None:
+        for row in rows:
+            price = known.prices[row.price]
+            lots, _ = self._sides.resting(known, row.size, row.size)
+            if not price:
+                raise DataError(f"level of {known.id} must have a price above 0")
+            if lots:
+                level = price, lots
+            elif level is not None and level[0] == price:
+                level = None
+        return level
+
+    # -- other topics ------------------------------------------------------------------------
+
+    def _trades(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        rows = self._trade_frame(data).data
+        out: list[MarketEvent] = []
+        for row in rows:
+            known = self._followed(conn, row.s)
+            if known is None:
+                continue
+            price, size = known.prices[row.p], known.sizes[row.v]
+            if not price or not size:
+                raise DataError(f"trade {row.i[:40]!r} must have a price and a size above 0")
+            out.append(
+                Trade(
+                    known.id, row.T * _MS, ts_recv_ns, price, size, _side(row.S) is Side.SELL,
+                    _number(row.i),
+                )
+            )  # fmt: skip
+        return out
+
+    def _ticker(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        frame = self._ticker_frame(data)
+        known = self._find(conn, frame.data.symbol)
+        whole = frame.type == "snapshot"
+        return self._tickers.read(known, frame.data, whole, frame.ts * _MS, ts_recv_ns)
+
+    def _candles(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        frame = self._candle_frame(data)
+        known = self._find(conn, frame.topic.rpartition(".")[2])
+        prices = known.prices
+        return [
+            VenueBar(
+                known.id, BARS.get(row.interval, row.interval), row.start * _MS, ts_recv_ns,
+                prices[row.open], prices[row.high], prices[row.low], prices[row.close],
+                known.sizes[row.volume], row.confirm,
+            )
+            for row in frame.data
+        ]  # fmt: skip
+
+    def _liquidations(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        rows = self._liquidation_frame(data).data
+        return [
+            _forced(self._find(conn, row.s), row.T, ts_recv_ns, row.S, row.p, row.v, lossy=False)
+            for row in rows
+        ]
+
+    def _old_liquidation(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        row = self._old_liquidation_frame(data).data
+        known = self._find(conn, row.symbol)
+        return (
+            _forced(
+                known, row.updatedTime, ts_recv_ns, row.side, row.price, row.size, lossy=True
+            ),
+        )  # fmt: skip
+
+    # -- REST answers, requests and connections ----------------------------------------------
+
+    def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
+        """Read a REST answer by its URL; answers that hold no market events give none.
+
+        Raises:
+            DataError: It is not what the venue documents.
+            msgspec.DecodeError: It is not JSON of the documented shape.
+        """
+        parts = urlsplit(url)
+        endpoint = parts.path.rpartition("/")[2]
+        if endpoint == "instruments-info":
+            self.add_instruments(parse_listing(data, self.venue).instruments)
+        elif endpoint == "time":
+            time = _good(msgspec.json.decode(data, type=frames.Answer[frames.Time], strict=False))
+            return clock_sample(self.venue, url, ts_recv_ns, time.timeNano)
+        elif endpoint == "orderbook":
+            category = parse_qs(parts.query).get("category", [""])[0]
+            image = _good(msgspec.json.decode(data, type=frames.Answer[frames.Image]))
+            known = self._known_as(SPOT_KEY if category == "spot" else "", image.s)
+            side, plan = self._sides.side, known.plan
+            return (
+                BookSnapshot(
+                    known.id, image.ts * _MS, ts_recv_ns, image.u, side(bytes(image.b), plan),
+                    side(bytes(image.a), plan),
+                ),
+            )  # fmt: skip
+        return ()
+
+    def connected(self, conn: int, ts_recv_ns: int, url: str) -> Sequence[MarketEvent]:
+        """Note a connection, and by its URL of which market it is."""
+        spot = urlsplit(url).path.rstrip("/").endswith("/spot")
+        self._prefixes[conn] = SPOT_KEY if spot else ""
+        return super().connected(conn, ts_recv_ns, url)
+
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Distrust what the connection carried and no other does."""
+        self._prefixes.pop(conn, None)
+        for known in self._known.values():
+            if isinstance(known, BybitKnown) and known.owner and known.owner[0] == conn:
+                known.owner = None
+        return super().disconnected(conn, ts_recv_ns, data)
+
+    def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a request of ours."""
+        request = msgspec.json.decode(data, type=frames.Request)
+        prefix = self._prefixes.get(conn, "")
+        pairs = []
+        for topic in request.args:
+            channel, _, symbol = topic.rpartition(".")
+            # Trades of options are asked for by coin.
+            if channel and (prefix or "-" in symbol or not _is_coin(topic, self._known)):
+                pairs.append((prefix + symbol, channel))
+        if request.op == "subscribe":
+            return self.carry(conn, ts_recv_ns, pairs)
+        if request.op != "unsubscribe":
+            return ()
+        for symbol, channel in pairs:
+            known = self._known.get(symbol)
+            topic = f"{channel}.{symbol.removeprefix(SPOT_KEY)}"
+            if isinstance(known, BybitKnown) and known.owner == (conn, topic):
+                known.owner = None
+        return self.release(conn, ts_recv_ns, pairs)
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return such as ``orderbook:delta`` or ``ack``, else the kind."""
+        if kind != "recv":
+            return (kind,)
+        try:
+            outer = self._outer(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return ("rejected",)
+        if outer.topic:
+            return (f"{outer.topic.partition('.')[0]}:{outer.type}",)
+        return ("pong",) if outer.op in ("ping", "pong") else ("ack",)
+
+    def _find(self, conn: int, symbol: str) -> BybitKnown:
+        return self._known_as(self._prefixes.get(conn, ""), symbol)
+
+    def _known_as(self, prefix: str, symbol: str) -> BybitKnown:
+        known = self.of(prefix + symbol)
+        assert isinstance(known, BybitKnown)
+        return known
+
+    def _followed(self, conn: int, symbol: str) -> BybitKnown | None:
+        """Return an instrument, None of options we do not follow: their trades come by coin."""
+        known = self._find(conn, symbol)
+        if known.instrument.kind is not InstrumentKind.OPTION or not self._carried.get(conn):
+            return known
+        return known if known.id in self._carried[conn] else None
+
+
+def _frame(body: Any) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(frames.Frame[body]).decode
+
+
+def _is_coin(topic: str, known: dict[str, Known]) -> bool:
+    channel, _, name = topic.rpartition(".")
+    return channel == "publicTrade" and name not in known and name.isalpha() and len(name) < 6
+
+
+def _side(text: str) -> Side:
+    if text == "Buy":
+        return Side.BUY
+    if text == "Sell":
+        return Side.SELL
+    raise DataError(f"side must be Buy or Sell, was {text[:40]!r}")
+
+
+def _number(text: str) -> int:
+    """Return a trade's id if it is a number, else 63 bits that are always the same for it."""
+    if text.isdigit() and text.isascii() and len(text) < 20:
+        number = int(text)
+        if number <= _LARGEST:
+            return number
+    if not text:
+        raise DataError("a trade must have an id")
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
+
+
+def _forced(
+    known: BybitKnown,
+    ts: int,
+    ts_recv_ns: int,
+    position: str,
+    price: str,
+    size: str,
+    *,
+    lossy: bool,
+) -> Liquidation:
+    try:
+        ticks = known.prices[price]
+    except OffStep:
+        # A bankruptcy price is computed, and need not be a whole number of ticks.
+        ticks = known.prices.nearest(price)
+    return Liquidation(
+        instrument_id=known.id,
+        ts_event_ns=ts * _MS,
+        ts_recv_ns=ts_recv_ns,
+        side=_side(position).opposite,
+        price_ticks=ticks,
+        size_lots=known.sizes[size],
+        lossy=lossy,
+    )
+
+
+def _good(answer: frames.Answer[Any]) -> Any:
+    if answer.retCode:
+        raise DataError(f"the venue answered code {answer.retCode}: {answer.retMsg[:200]}")
+    if answer.result is None:
+        raise DataError("answer has no result")
+    return answer.result
