@@ -142,7 +142,8 @@ class Coinbase(Venue):
     def limited(self, status: int) -> Refusal:
         """Return the refusal of an address that asks too often, without Retry-After."""
         words = "rate limit exceeded"
-        return Refusal(status, {"error": "RATE_LIMIT", "error_details": words, "message": words})
+        told = {"error": "rate_limit_exceeded", "error_details": words, "message": words}
+        return Refusal(status, told)
 
     def broken(self) -> Json:
         """Return an error as a body."""

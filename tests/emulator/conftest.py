@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from emulator.app import Emulator
+from emulator.clock import WallClock
 
 KEY = "k" * 32
 SECRET = "s" * 32
@@ -117,14 +118,17 @@ async def emulator():
 
 @pytest.fixture
 async def world(request):
-    """A running emulator of the venues its test module names in VENUES."""
+    """A running emulator of the test's `venue`, or of those its module names in VENUES."""
+    params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    venues = (params["venue"],) if "venue" in params else request.module.VENUES
     running = Emulator(
         seed=7,
         api_key=KEY,
         api_secret=SECRET,
         control_token=TOKEN,
-        history_days=30,
-        venues=request.module.VENUES,
+        history_days=10,
+        venues=venues,
+        clock=WallClock(speed=5.0),  # so that what a test waits for comes sooner
     )
     await running.start()
     yield running
