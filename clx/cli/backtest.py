@@ -21,7 +21,7 @@ from core.backtest.history import History, from_bars, read_csv
 from core.backtest.report import Report, encode, make_report
 from core.backtest.run import Backtest, Plan
 from core.backtest.statistics import Statistics
-from core.model.errors import ConfigError, DataError, did_you_mean
+from core.model.errors import ConfigError, DataError
 from core.model.ids import InstrumentId, StrategyId, split_instrument_id
 from core.model.market import Timeframe
 from core.model.settings import Settings, StrategySettings
@@ -66,7 +66,7 @@ def backtest(
         half_spread_bps=_decimal(spread_bps, "--spread-bps") / 2,
         seed=seed,
     )
-    history = _history(settings, paths, data, instrument, Timeframe(timeframe), days)
+    history = _history(data, instrument, Timeframe(timeframe), days)
     result = Backtest(settings, plan, history).run(progress_line("backtest", "bars"))
     report = make_report(settings, plan, history, result, clx.__version__)
     paths.reports.mkdir(parents=True, exist_ok=True)
@@ -137,8 +137,6 @@ def _decimal(text: str, name: str) -> Decimal:
 
 
 def _history(
-    settings: Settings,
-    paths: Paths,
     data: Path | None,
     instrument: str | None,
     timeframe: Timeframe,
@@ -148,37 +146,33 @@ def _history(
         return read_csv(data, InstrumentId(instrument) if instrument else None)
     if instrument is None:
         raise ConfigError("say where history comes from: --data FILE.csv or --instrument NAME")
-    return asyncio.run(_fetch(settings, paths, full_instrument(instrument), timeframe, days))
+    return asyncio.run(_fetch(full_instrument(instrument), timeframe, days))
 
 
-async def _fetch(
-    settings: Settings, paths: Paths, name: InstrumentId, timeframe: Timeframe, days: float
-) -> History:
-    from clx.sim import await_emulator, start_emulator
+async def _fetch(name: InstrumentId, timeframe: Timeframe, days: float) -> History:
+    """Return bars from the store, and from the venue what the store lacks."""
+    from clx.cli.data.session import listed, market_store, open_feed, session
     from core.engine.clock import SystemClock
-    from core.feeds.binance.stream import BinanceFeed
+    from core.history.archive import Archive
 
-    venue = split_instrument_id(name)[1]
-    table = settings.feeds.get(venue)
-    if table is None:
-        raise ConfigError(f"no feed {venue!r}{did_you_mean(venue, settings.feeds)} (feeds.{venue})")
-    if settings.mode == "sim":
-        address = await_emulator(start_emulator(settings.emulator, paths), paths)
-        table = table.model_copy(update={"rest_url": address.rest_url})
+    here, venue = session(start=True), split_instrument_id(name)[1]
     clock = SystemClock()
-    feed = BinanceFeed(table, clock=clock, rng=random.Random(0), venue=venue)  # noqa: S311  jitter
-    try:
-        listed = {item.id: item for item in await feed.instruments()}
-        if name not in listed:
-            raise ConfigError(f"{venue} does not list {name}{did_you_mean(name, listed)}")
-        end = clock.now_ns() // timeframe.ns * timeframe.ns
-        start = end - int(days * 86_400e9) // timeframe.ns * timeframe.ns
-        bars = await feed.history(name, timeframe, start, end)
-    finally:
-        await feed.close()
+    end = clock.now_ns() // timeframe.ns * timeframe.ns
+    start = end - int(days * 86_400e9) // timeframe.ns * timeframe.ns
+    async with open_feed(here, venue) as feed:
+        with market_store(here, create=True) as store:
+            archive = Archive(
+                store.bars,
+                {venue: feed},
+                clock=clock,
+                rng=random.Random(),  # noqa: S311  jitter, no secret
+                told=lambda words: click.echo(f"clx: {words}", err=True),
+            )
+            item = await listed(feed, name)
+            bars = await archive.bars(item, timeframe, start, end)
     if len(bars) < 2:
         raise DataError(f"{venue} has {len(bars)} bars of {name} {timeframe.value} for {days} days")
-    return from_bars(listed[name], timeframe, bars)
+    return from_bars(item, timeframe, bars)
 
 
 def _print(report: Report, file: Path) -> None:
