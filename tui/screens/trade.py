@@ -413,9 +413,10 @@ class TradeScreen(LiveScreen):
     def action_layout(self, by: int) -> None:
         """Take the next layout of charts."""
         wanted = self.pictures.step_layout(by)
-        words = wanted.name
-        if self.pictures.arrangement != wanted:
-            words += "; one at a time here, n turns to the next"
+        now = self.pictures.arrangement
+        words = now.name
+        if now.charts < wanted.charts:
+            words = f"{wanted.name}: one at a time here, n turns to the next"
         self.notice(words)
         self.call_after_refresh(self.draw_all)
 

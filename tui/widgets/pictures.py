@@ -30,7 +30,7 @@ PictureName: TypeAlias = Literal["chart", "depth", "heatmap"]
 PICTURES: Final[tuple[PictureName, ...]] = ("chart", "depth", "heatmap")
 _MAIN_TOPICS: Final = frozenset({"chart", "orders", "fills", "signals", "positions", "models"})
 _MORE_TOPICS: Final = (_MAIN_TOPICS - {"chart"}) | {"charts"}
-_LEAST: Final = (38, 9)
+_LEAST: Final = (44, 11)
 """Cells a chart needs to stand beside another."""
 _BUCKET: Final = 0.000025
 """Width of a bucket of the book as a fraction of the price: a quarter of a basis point."""
@@ -114,12 +114,14 @@ class Pictures(Container):
 
     @property
     def arrangement(self) -> Layout:
-        """The layout in force: as chosen where it fits, else one chart."""
+        """The layout in force: as chosen, or another of as many charts that fits, else one."""
         wanted = LAYOUTS[self.layout_at]
         width, height = self.size
-        if width // wanted.columns < _LEAST[0] or height // wanted.rows < _LEAST[1]:
-            return LAYOUTS[0]
-        return wanted
+        for layout in (wanted, *LAYOUTS):
+            fits = width // layout.columns >= _LEAST[0] and height // layout.rows >= _LEAST[1]
+            if fits and layout.charts == wanted.charts:
+                return layout
+        return LAYOUTS[0]
 
     def show_frame(self, timeframe: Timeframe) -> None:
         """Give the chosen chart a timeframe; one that shows it already takes the old one."""
