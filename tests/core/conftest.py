@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from core.model import market
 from core.model.ids import instrument_id
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus, FeedStatusChanged, FrameRejected, MarketEvent
@@ -190,3 +192,91 @@ async def serve() -> AsyncIterator[Callable[[dict[str, Handler]], Awaitable[str]
     yield start
     for runner in runners:
         await runner.cleanup()
+
+
+class Stated:
+    """Compares events with what tardis.dev's mappers made of the same message."""
+
+    def __init__(self, events: Sequence[MarketEvent], decoder: FeedDecoder) -> None:
+        self.left = list(events)
+        self.by_id = {item.id: item for item in decoder.instruments.values()}
+
+    def take(self, *kinds: type[Any]) -> Any:
+        found = next(event for event in self.left if isinstance(event, kinds))
+        self.left.remove(found)
+        return found
+
+    def agree(self, stated: dict[str, Any]) -> None:
+        getattr(self, f"_{stated['type']}")(stated)
+
+    def _trade(self, stated: dict[str, Any]) -> None:
+        trade = self.take(market.Trade)
+        item = self.by_id[trade.instrument_id]
+        assert item.price(trade.price_ticks) == Decimal(str(stated["price"]))
+        assert item.size(trade.size_lots) == Decimal(str(stated["amount"]))
+        assert ("sell" if trade.buyer_is_maker else "buy") == stated["side"]
+        self._time(trade, stated)
+
+    def _liquidation(self, stated: dict[str, Any]) -> None:
+        forced = self.take(market.Liquidation)
+        item = self.by_id[forced.instrument_id]
+        assert item.price(forced.price_ticks) == Decimal(str(stated["price"]))
+        assert forced.side == stated["side"]
+
+    def _book_change(self, stated: dict[str, Any]) -> None:
+        book = self.take(market.BookSnapshot, market.BookDelta)
+        item = self.by_id[book.instrument_id]
+        assert isinstance(book, market.BookSnapshot) == stated["isSnapshot"]
+        for side in ("bids", "asks"):
+            found = [(item.price(p), item.size(s)) for p, s in getattr(book, side).tolist()]
+            wanted = [
+                (Decimal(str(row["price"])), Decimal(str(row["amount"]))) for row in stated[side]
+            ]
+            assert found == wanted
+        if book.ts_event_ns:
+            self._time(book, stated)
+
+    def _book_ticker(self, stated: dict[str, Any]) -> None:
+        quote = self.take(market.Quote)
+        item = self.by_id[quote.instrument_id]
+        for side in ("bid", "ask"):
+            price = item.price(getattr(quote, f"{side}_ticks"))
+            assert price == Decimal(str(stated[f"{side}Price"] or 0))
+            size = item.size(getattr(quote, f"{side}_lots"))
+            assert size == Decimal(str(stated[f"{side}Amount"] or 0))
+        self._time(quote, stated)
+
+    def _derivative_ticker(self, stated: dict[str, Any]) -> None:
+        mark, day = self.take(market.MarkPrice), self.take(market.DayTicker)
+        interest = self.take(market.OpenInterest)
+        pairs = [
+            (mark.mark, "markPrice"), (mark.index, "indexPrice"), (day.last, "lastPrice"),
+            (mark.funding_rate, "fundingRate"), (interest.size, "openInterest"),
+        ]  # fmt: skip
+        for found, name in pairs:
+            wanted = stated[name]
+            assert found == (None if wanted is None else Decimal(str(wanted))), name
+
+    def _option_summary(self, stated: dict[str, Any]) -> None:
+        greeks, mark = self.take(market.OptionGreeks), self.take(market.MarkPrice)
+        assert mark.mark == Decimal(str(stated["markPrice"]))
+        for name in ("delta", "gamma", "vega", "theta", "rho"):
+            assert getattr(greeks, name) == stated[name]
+        assert greeks.underlying == stated["underlyingPrice"]
+        for found, name in [
+            (greeks.mark_iv, "markIV"), (greeks.bid_iv, "bestBidIV"), (greeks.ask_iv, "bestAskIV"),
+        ]:  # fmt: skip
+            wanted = stated[name]
+            assert (found != found) if wanted is None else found == pytest.approx(wanted / 100)
+        assert self.take(market.OpenInterest).size == Decimal(str(stated["openInterest"]))
+
+    @staticmethod
+    def _time(event: Any, stated: dict[str, Any]) -> None:
+        when = datetime.fromisoformat(stated["timestamp"])
+        micros = (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        assert event.ts_event_ns // 1000 == micros
+
+
+@pytest.fixture(scope="session")
+def stated() -> type[Stated]:
+    return Stated

@@ -130,9 +130,10 @@ class CoinbaseDecoder(OwningDecoder):
         if outer.sequence_num is None:
             raise DataError("message has no sequence_num")
         broken = self._follow(conn, ts_recv_ns, outer.sequence_num)
-        if outer.channel not in ("heartbeats", "subscriptions"):
-            raise DataError(f"channel {outer.channel[:40]!r} is not one we follow")
-        return broken
+        if outer.channel in ("heartbeats", "subscriptions"):
+            return broken
+        odd = f"channel {outer.channel[:40]!r} is not one we follow"
+        return (*broken, *self.reject(ts_recv_ns, odd, data, channel=outer.channel[:40]))
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Read a REST answer by its URL; answers that hold no market events give none.

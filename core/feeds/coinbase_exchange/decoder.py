@@ -130,7 +130,8 @@ class ExchangeDecoder(OwningDecoder):
             )
         if outer.type in _IGNORED:
             return ()
-        raise DataError(f"message type {outer.type[:40]!r} is not one we follow")
+        odd = f"message type {outer.type[:40]!r} is not one we follow"
+        return self.reject(ts_recv_ns, odd, data, channel=outer.type[:40])
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Read a REST answer by its URL; answers that hold no market events give none.

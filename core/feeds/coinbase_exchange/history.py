@@ -150,16 +150,34 @@ class ExchangeHistory:
             ),
             remedies=REMEDIES,
         )
-        bars = [
-            make_bar(
-                instrument, source, open_s * 1_000_000_000, (first, high, low, last), volume, 0
-            )
-            for open_s, low, high, first, last, volume in _decoded(reply, list[_Row], what)
-        ]
-        if any(bar.ts_open_ns % source.ns for bar in bars):
-            raise DataError(f"{what}: bars must open on multiples of {source}")
-        bars.sort(key=lambda bar: bar.ts_open_ns)
+        bars = map_candles(reply.body, instrument, source)
         return [bar for bar in bars if start_ns <= bar.ts_open_ns < stop_ns]
+
+
+def map_candles(body: bytes, instrument: Instrument, timeframe: Timeframe) -> list[Bar]:
+    """Return the bars of a page of candles, oldest first.
+
+    ::
+
+        [[1517443740,10106,10120.21,10106.01,10120.21,2.85107455], ...]
+
+    Raises:
+        DataError: It is not that.
+    """
+    what = f"bars of {instrument.id}"
+    try:
+        rows = msgspec.json.decode(body, type=list[_Row])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{what}: {error}") from None
+    bars = [
+        make_bar(
+            instrument, timeframe, open_s * 1_000_000_000, (first, high, low, last), volume, 0
+        )
+        for open_s, low, high, first, last, volume in rows
+    ]  # fmt: skip
+    if any(bar.ts_open_ns % timeframe.ns for bar in bars):
+        raise DataError(f"{what}: bars must open on multiples of {timeframe}")
+    return sorted(bars, key=lambda bar: bar.ts_open_ns)
 
 
 def _decoded(reply: HttpReply, kind: type[_T], what: str) -> _T:

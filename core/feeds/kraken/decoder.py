@@ -119,7 +119,8 @@ class KrakenDecoder(OwningDecoder):
             return self._answered(ts_recv_ns, outer, data)
         reader = self._by_channel.get(outer.channel)
         if reader is None:
-            raise DataError(f"channel {outer.channel[:40]!r} is not one we follow")
+            odd = f"channel {outer.channel[:40]!r} is not one we follow"
+            return self.reject(ts_recv_ns, odd, data, channel=outer.channel[:40])
         return reader(conn, ts_recv_ns, data)
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
