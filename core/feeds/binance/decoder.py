@@ -69,6 +69,21 @@ class BinanceStreams(FeedDecoder):
             *self.carry(conn, ts_recv_ns, self._named(streams)),
         ]
 
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Distrust what lost a channel that no other connection carries."""
+        gone = self._carried.get(conn, {})
+        out: list[MarketEvent] = []
+        for event in super().disconnected(conn, ts_recv_ns, data):
+            if isinstance(event, FeedDisconnected):
+                lost = tuple(name for name, channels in gone.items() if channels - self._on(name))
+                event = msgspec.structs.replace(event, instrument_ids=lost)
+            out.append(event)
+        return out
+
+    def _on(self, name: InstrumentId) -> set[str]:
+        """Return the channels of an instrument that any connection carries."""
+        return {channel for carried in self._carried.values() for channel in carried.get(name, ())}
+
     def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a request of ours."""
         request = msgspec.json.decode(data, type=frames.Request)

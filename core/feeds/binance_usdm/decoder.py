@@ -120,8 +120,8 @@ class UsdmDecoder(BinanceStreams):
     def _other(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a raw or array message, or an answer of the socket, or say what is wrong."""
         outer = self._outer(data)
-        inner = outer.data
-        if inner and bytes(inner[:1]) == b"[":
+        inner = bytes(outer.data)
+        if inner.startswith(b"["):
             messages = self._arrays(data).data
             return [event for item in messages for event in self._events(item, ts_recv_ns)]
         event = self._outer(inner).e if inner else outer.e
