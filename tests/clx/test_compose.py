@@ -1,12 +1,25 @@
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from clx.compose import KEPT_MARKETS, Assembly, check_modes
+from clx.compose import (
+    KEPT_MARKETS,
+    Assembly,
+    _keep_watched,
+    _restore_groups,
+    check_modes,
+)
 from clx.sim import EmulatorAddress
+from core.engine.engine import Engine
+from core.engine.groups import Groups
 from core.model.errors import ConfigError
+from core.model.ids import InstrumentId
 from core.model.settings import Settings
+from core.model.views import InstrumentsChanged, WatchGroup
 from store.paths import Paths, find_paths
+from store.watchlist import Watched, load_watched
 
 
 @pytest.fixture
@@ -29,7 +42,9 @@ def test_live_mode_without_keys_is_refused_and_names_the_variables() -> None:
 
 
 def test_an_unknown_venue_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"feeds\.binanse: unknown venue .* did you mean 'binance'"):
+    with pytest.raises(
+        ConfigError, match=r"feeds\.binanse: unknown venue .* did you mean 'binance'"
+    ):
         check_modes(settings(feeds={"binanse": {}}))
 
 
@@ -75,3 +90,22 @@ def test_a_strategy_file_named_relatively_lies_beside_the_settings(paths: Paths)
     factory = Assembly(chosen, paths, None).strategies()
     with pytest.raises(ConfigError, match=str(paths.config / "mine.py")):
         next(iter(factory.values()))()
+
+
+def test_groups_are_kept_as_they_change_and_restored_to_the_next_engine(paths: Paths) -> None:
+    paths.data.mkdir(parents=True)
+    bitcoin = InstrumentId("BTC-USDT.binance")
+    groups = (WatchGroup(name="majors", instruments=(bitcoin,)), WatchGroup(name="alts"))
+    fact = InstrumentsChanged(instruments=(), watchlist=(bitcoin,), groups=groups)
+    _keep_watched(paths, (), 1, fact)
+    assert load_watched(paths.watchlist) == Watched((bitcoin,), groups)
+    kernel = SimpleNamespace(groups=Groups())
+    _restore_groups(cast("Engine", SimpleNamespace(kernel=kernel)), paths)
+    assert kernel.groups.views() == groups
+
+
+def test_a_watchlist_nobody_changed_is_not_written(paths: Paths) -> None:
+    paths.data.mkdir(parents=True)
+    bitcoin = InstrumentId("BTC-USDT.binance")
+    _keep_watched(paths, (bitcoin,), 1, InstrumentsChanged(instruments=(), watchlist=(bitcoin,)))
+    assert not paths.watchlist.exists()
