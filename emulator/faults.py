@@ -96,7 +96,7 @@ INSTANT_FAULTS: Final[dict[str, str]] = {
     "deflate": "new connections offer permessage-deflate (`value` 1) or do not (0)",
     "close_streams": "every stream connection is closed (`value` 1: without a close frame)",
     "close_user_streams": "every WS-API connection is closed",
-    "server_shutdown": "every stream connection is told of maintenance, then closed",
+    "server_shutdown": "every stream connection is told of maintenance, closed `value` s later",
     "stall_streams": "stream connections stay open and silent for `value` seconds",
     "refuse_connections": "nobody can connect for `value` seconds; open streams are dropped",
     "clock_skew_ms": "the venue's clock is `value` ms off from now on",

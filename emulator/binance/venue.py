@@ -59,11 +59,11 @@ class Venue(House):
         self.writers[new].symbol = new
 
     def shut_down(self, connection: Connection, value: float) -> None:
-        """Send serverShutdown, then close."""
+        """Send serverShutdown, then close after `value` seconds."""
         stream = b'{"e":"serverShutdown","E":%d}' % connection.now_ms()
         wrapped = b'{"stream":"!serverShutdown","data":%s}' % stream
         connection.send(wrapped if connection.combined else stream)
-        connection.finish(1001, b"server shutdown")
+        connection.finish_in(value, 1001, b"server shutdown")
 
     def oracle(self, shard: Shard, levels: int) -> Json:
         """Return the true book as the venue writes numbers."""

@@ -89,11 +89,11 @@ class BinanceFutures(Venue):
         return True
 
     def shut_down(self, connection: Connection, value: float) -> None:
-        """Send serverShutdown, then close."""
+        """Send serverShutdown, then close after `value` seconds."""
         stream = b'{"e":"serverShutdown","E":%d}' % connection.now_ms()
         wrapped = b'{"stream":"!serverShutdown","data":%s}' % stream
         connection.send(wrapped if connection.combined else stream)
-        connection.finish(1001, b"server shutdown")
+        connection.finish_in(value, 1001, b"server shutdown")
 
     def set_weight_limit(self, limit: int) -> None:
         """Allow so much request weight a minute."""
