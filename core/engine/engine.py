@@ -262,7 +262,7 @@ class Engine:
             try:
                 listed = await feed.instruments()
             except ClxError as error:
-                if feed.venue in self._needed() and not self._needed_listed():
+                if not self._needed_listed():
                     self._phase(f"starting: waiting for {feed.venue}: {error}")
                 raise
             self.kernel.add_instruments(listed)
@@ -275,21 +275,23 @@ class Engine:
             await asyncio.sleep(TIMER_S)
             self.kernel.on_timer(self._clock.now_ns())
 
-    def _needed(self) -> set[VenueName]:
-        """Return the venues without which it makes no sense to go on: looked at, or at stake."""
-        names = [*self.kernel.watchlist, *self.kernel.at_stake()]
-        wanted = {VenueName(name.rpartition(".")[2]) for name in names}
-        return wanted & self._feeds.keys() or set(self._feeds)
+    def _at_stake(self) -> set[VenueName]:
+        """Return the venues with positions or open orders of ours: nothing goes on without them."""
+        names = {VenueName(name.rpartition(".")[2]) for name in self.kernel.at_stake()}
+        return names & self._feeds.keys()
 
     def _needed_listed(self) -> bool:
-        return self.kernel.listing.venues >= self._needed()
+        """Return whether money is accounted for and one market is there; others join as they come.
+
+        What is not there yet cannot be traded: the risk gate wants a venue reconciled first.
+        """
+        listed = self.kernel.listing.venues
+        return listed >= self._at_stake() and (bool(listed) or not self._feeds)
 
     def _needed_reconciled(self) -> bool:
-        needed = self._needed()
-        return all(
-            view.reconciled_ns or (view.venue in self._feeds and view.venue not in needed)
-            for view in self.kernel.desk.venues()
-        )
+        done = {view.venue for view in self.kernel.desk.venues() if view.reconciled_ns}
+        every = {view.venue for view in self.kernel.desk.venues()}
+        return done >= self._at_stake() & every and (bool(done) or not every)
 
     def _check_watchlist(self, venue: VenueName) -> None:
         for name in self.kernel.watchlist:
