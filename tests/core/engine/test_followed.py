@@ -1,0 +1,217 @@
+"""Trades missing, doubled, off any sane price or taken back are found, counted and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.engine.market import DataFault, HistoryNeeded, MarketState, ResyncNeeded
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import (
+    Bar,
+    BookDelta,
+    FeedStatus,
+    FeedStatusChanged,
+    FrameRejected,
+    MarkPrice,
+    Quote,
+    SequenceBroken,
+    Timeframe,
+    Trade,
+    TradeCanceled,
+)
+from core.model.ports import BookTraits, Verdict
+
+VENUE = VenueName("binance")
+NAME = InstrumentId("BTC-USDT.binance")
+OTHER = InstrumentId("ETH-USDT.binance")
+S = 1_000_000_000
+MINUTE = 60 * S
+T0 = 20_000 * 86_400 * S
+
+
+class Rule:
+    def __init__(self, traits: BookTraits) -> None:
+        self._traits = traits
+
+    def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
+        return self.follow(snapshot_id, delta)
+
+    def follow(self, last_id: int, delta: BookDelta) -> Verdict:
+        return Verdict.APPLY
+
+    def traits(self, instrument: Instrument) -> BookTraits:
+        return self._traits
+
+
+def listed(name: InstrumentId) -> Instrument:
+    return Instrument(
+        id=name, venue=VENUE, venue_symbol=name[:7], base=name[:3], quote="USDT",
+        price_tick=Decimal("0.01"), size_lot=Decimal("0.01"),
+    )  # fmt: skip
+
+
+def market(**traits: Any) -> MarketState:
+    made = MarketState((), {VENUE: Rule(BookTraits(has_book=False, **traits))})
+    made.add_instruments([listed(NAME), listed(OTHER)])
+    for name in (NAME, OTHER):
+        made.apply(
+            FeedStatusChanged(
+                instrument_id=name, ts_recv_ns=T0, status=FeedStatus.SYNCING, reason="subscribed"
+            )
+        )
+    return made
+
+
+def trade(number: int, at: int, price: int = 10_000) -> Trade:
+    return Trade(NAME, at, at, price, 1, False, number)
+
+
+def faults(outputs: Sequence[Any]) -> list[str]:
+    return [output.kind for output in outputs if isinstance(output, DataFault)]
+
+
+def test_hole_in_consecutive_ids_is_said_counted_and_its_bar_fetched() -> None:
+    state = market(consecutive_trades=True)
+    state.apply(trade(1, T0 + S))
+    out = state.apply(trade(5, T0 + 2 * S))
+    assert faults(out) == ["trade hole"]
+    assert state.quality(NAME, T0 + 3 * S).trade_holes == 3
+    closed = state.apply(trade(6, T0 + MINUTE + S))
+    wanted = [item for item in closed if isinstance(item, HistoryNeeded)]
+    assert Timeframe.M1 in {item.timeframe for item in wanted}
+    assert not [item for item in closed if isinstance(item, Bar) and item.timeframe is Timeframe.M1]
+
+
+def test_first_trade_after_subscribing_is_no_hole() -> None:
+    state = market(consecutive_trades=True)
+    state.apply(trade(1, T0 + S))
+    for status in (FeedStatus.UNSUBSCRIBED, FeedStatus.SYNCING):
+        state.apply(
+            FeedStatusChanged(instrument_id=NAME, ts_recv_ns=T0, status=status, reason="asked")
+        )
+    assert faults(state.apply(trade(900, T0 + 2 * S))) == []
+
+
+def test_ids_that_need_not_follow_make_no_holes() -> None:
+    state = market()
+    state.apply(trade(1, T0 + S))
+    assert faults(state.apply(trade(5, T0 + 2 * S))) == []
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_trade_that_comes_twice_counts_once(ordered: bool) -> None:
+    state = market(ordered_trades=ordered)
+    for number in (7, 3, 7, 9, 3):
+        state.apply(trade(number, T0 + S))
+    kept = [item.trade_id for item in state.trades(NAME)]
+    assert sorted(kept) == [3, 7, 9]
+    assert state.quality(NAME, T0 + 2 * S).duplicates == 2
+
+
+def test_price_off_every_band_is_distrusted_until_the_market_confirms_it() -> None:
+    state = market()
+    state.apply(trade(1, T0 + S))
+    state.on_timer(T0 + S + S // 10)
+    out = state.apply(trade(2, T0 + 2 * S, price=14_000))
+    assert faults(out) == ["off band"]
+    assert state.quality(NAME, T0 + 2 * S).off_band == 1
+    assert faults(state.apply(trade(3, T0 + 3 * S, price=14_010))) == []
+    assert state.trusted(NAME)
+
+
+def test_small_steps_of_cheap_options_are_no_alarm() -> None:
+    state = market()
+    state.apply(trade(1, T0 + S, price=2))
+    state.on_timer(T0 + S + S // 10)
+    assert faults(state.apply(trade(2, T0 + 2 * S, price=4))) == []
+
+
+def test_canceled_trade_is_gone_and_its_closed_bars_are_fetched_anew() -> None:
+    state = market()
+    for number, at in ((1, T0 + S), (2, T0 + MINUTE + S), (3, T0 + 2 * MINUTE + S)):
+        state.apply(trade(number, at))
+    gone = TradeCanceled(
+        instrument_id=NAME, ts_event_ns=T0 + MINUTE + S, ts_recv_ns=T0 + 2 * MINUTE + 5 * S,
+        trade_id=2,
+    )  # fmt: skip
+    out = state.apply(gone)
+    assert faults(out) == ["trade canceled"]
+    assert [item.trade_id for item in state.trades(NAME)] == [1, 3]
+    minutes = [i for i in out if isinstance(i, HistoryNeeded) and i.timeframe is Timeframe.M1]
+    assert [(item.start_ns, item.end_ns) for item in minutes] == [(T0 + MINUTE, T0 + 2 * MINUTE)]
+
+
+def test_corrected_trade_takes_the_old_ones_place() -> None:
+    state = market()
+    for number in (1, 2, 3):
+        state.apply(trade(number, T0 + number * S))
+    state.apply(
+        TradeCanceled(
+            instrument_id=NAME, ts_event_ns=0, ts_recv_ns=T0 + 5 * S, trade_id=2,
+            corrected=trade(8, T0 + 2 * S, price=9_999),
+        )
+    )  # fmt: skip
+    assert [item.trade_id for item in state.trades(NAME)] == [1, 8, 3]
+
+
+def test_broken_sequence_of_a_connection_distrusts_what_it_carried_alone() -> None:
+    state = market()
+    for name in (NAME, OTHER):
+        state.apply(Quote(name, 0, T0 + S, 99, 1, 101, 1, 1))
+    out = state.apply(
+        SequenceBroken(
+            venue=VENUE, ts_recv_ns=T0 + 2 * S, instrument_ids=(NAME,), reason="sequence_num",
+            expected_id=5, received_id=9,
+        )
+    )  # fmt: skip
+    assert [item.instrument_id for item in out if isinstance(item, ResyncNeeded)] == [NAME]
+    assert (state.status(NAME), state.status(OTHER)) == (FeedStatus.STALE, FeedStatus.LIVE)
+
+
+def test_rejected_frame_of_an_instrument_is_counted_with_it() -> None:
+    state = market()
+    state.apply(
+        FrameRejected(
+            venue=VENUE, ts_recv_ns=T0, reason="no", sample="{", instrument_id=NAME
+        )
+    )  # fmt: skip
+    assert state.quality(NAME, T0).rejected == 1
+
+
+def test_marks_keep_what_a_later_message_leaves_out() -> None:
+    state = market()
+    state.apply(
+        MarkPrice(
+            instrument_id=NAME, ts_event_ns=T0, ts_recv_ns=T0, mark=Decimal("100.123"),
+            funding_rate=Decimal("0.0001"), next_funding_ns=T0 + 8,
+        )
+    )  # fmt: skip
+    state.apply(MarkPrice(instrument_id=NAME, ts_event_ns=T0, ts_recv_ns=T0, mark=Decimal("100.5")))
+    view = state.references.view(NAME)
+    assert view is not None
+    assert (view.mark, view.funding_rate) == (Decimal("100.5"), Decimal("0.0001"))
+    assert view.next_funding_ns == T0 + 8
+
+
+def test_live_and_stale_time_add_up() -> None:
+    state = market()
+    for step in range(20):
+        state.on_timer(T0 + step * S // 4)
+    state.apply(Quote(NAME, 0, T0 + 5 * S, 99, 1, 101, 1, 1))
+    for step in range(20, 60):
+        state.on_timer(T0 + step * S // 4)
+    view = state.quality(NAME, T0 + 15 * S)
+    assert view.stale_s == pytest.approx(4.75, abs=0.3)
+    assert view.live_s == pytest.approx(10.0, abs=0.3)
+
+
+def test_instrument_nobody_follows_costs_no_book() -> None:
+    state = MarketState((), {VENUE: Rule(BookTraits())})
+    state.add_instruments([listed(InstrumentId(f"X{n}-USDT.binance")) for n in range(5000)])
+    assert list(state.followed()) == []
+    assert len(list(state.instruments())) == 5000
