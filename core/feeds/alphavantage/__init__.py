@@ -1,0 +1,1 @@
+"""Alpha Vantage: slow prices and history of stocks and currencies, a few questions a day."""
