@@ -62,6 +62,7 @@ def run() -> list[dict[str, Any]]:
             screen.until(b"[1m]")
             screen.read(3.0)
             rate = len(screen.read(SECONDS)) / SECONDS / 1000
+            others = [_rate(screen, *look) for look in LOOKS]
     with flood(FLOOD) as venue, daemon(venue) as env, terminal(clx(), env) as screen:
         screen.until(b"[1m]")
         screen.read(3.0)
