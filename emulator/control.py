@@ -19,6 +19,7 @@ from core.model.market import Side
 from emulator.binance.exchange import Binance
 from emulator.binance.private_wire import own_trade, queried
 from emulator.binance.wire import Json, amount
+from emulator.chaos import Chaos, Dice
 from emulator.clock import MS, SECOND, Clock, WallClock
 from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault
 from emulator.market.shard import Shard
@@ -51,6 +52,8 @@ class Control:
         self._token = token
         self._doors = doors
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dice: dict[str, Dice] = {}
+        world.every_second.append(self._roll)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -66,6 +69,7 @@ class Control:
             ("POST", "/_ctl/flow", self._flow),
             ("GET", "/_ctl/clock", self._tell_clock),
             ("POST", "/_ctl/clock", self._set_clock),
+            ("POST", "/_ctl/chaos", self._set_chaos),
         )
         return [web.route(method, path, self._guard(handler)) for method, path, handler in table]
 
@@ -333,6 +337,20 @@ class Control:
         clock.run_at(asked.speed or clock.speed)
         clock.jump(int(asked.jump_s * SECOND))
         return await self._tell_clock(request)
+
+    async def _set_chaos(self, request: web.Request) -> Json:
+        """Take ``{"seed": 7, "per_minute": 2, "kinds": [..], "venue": ""}``; 0 ends it."""
+        plan = msgspec.json.decode(await request.read(), type=Chaos)
+        venues = self._of(plan.venue)
+        for venue in venues:
+            self._dice.pop(venue.name, None)
+            if plan.per_minute:
+                self._dice[venue.name] = Dice(plan, venue)
+        return {name: dice.armed for name, dice in self._dice.items()}
+
+    def _roll(self, now_ns: int) -> None:
+        for dice in self._dice.values():
+            dice.roll(now_ns)
 
     def _asked(self, request: web.Request) -> tuple[Venue, Shard]:
         venue = self._of(request.query.get("venue", ""))[0]
