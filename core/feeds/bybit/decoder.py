@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from core.feeds.bybit import frames
+from core.feeds.bybit.refusals import check
 from core.feeds.bybit.rule import BybitRule
 from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
 from core.feeds.bybit.tickers import BybitKnown, TickerReader
@@ -21,7 +22,7 @@ from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.sides import Level, SideReader
 from core.feeds.steps import OffStep
-from core.model.errors import DataError
+from core.model.errors import DataError, TemporaryError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import (
@@ -44,8 +45,10 @@ BARS: Final = {
 }  # fmt: skip
 """The venue's names of candle lengths, and ours."""
 
-_HEAD: Final = b'{"topic":"'
-_AT: Final = len(_HEAD)
+_TOPIC: Final = b'"topic":"'
+_NEAR: Final = 100
+"""Bytes within which a frame has its topic; of options an id comes first."""
+
 _BEST: Final = b"orderbook.1."
 _MS: Final = 1_000_000
 _LARGEST: Final = (1 << 63) - 1
@@ -102,8 +105,7 @@ class BybitDecoder(FeedDecoder):
         if symbol not in self._known and self.unlisted is not None:
             made = self.unlisted(symbol.removeprefix(SPOT_KEY))
             if made is not None:
-                spot = symbol.startswith(SPOT_KEY)
-                kind = InstrumentKind.SPOT if spot else InstrumentKind.PERPETUAL
+                kind = _kind(symbol)
                 self.add_instruments([msgspec.structs.replace(made, kind=kind)])
         return super().of(symbol)
 
@@ -114,10 +116,12 @@ class BybitDecoder(FeedDecoder):
             DataError: It is not what the venue documents.
             msgspec.DecodeError: It is not JSON of the documented shape.
         """
-        if data.startswith(_HEAD):
-            read = self._topics.get(data[_AT : data.find(b".", _AT)])
-            if read is not None:
-                return read(conn, ts_recv_ns, data)
+        at = data.find(_TOPIC, 0, _NEAR) + len(_TOPIC)
+        read = self._topics.get(data[at : data.find(b".", at)])
+        if read is not None:
+            if data.startswith(_BEST, at):
+                read = self._best
+            return read(conn, ts_recv_ns, data)
         return self._other(conn, ts_recv_ns, data)
 
     def _other(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
@@ -126,6 +130,8 @@ class BybitDecoder(FeedDecoder):
         if outer.topic:
             channel = outer.topic.partition(".")[0]
             read = self._topics.get(channel.encode())
+            if outer.topic.startswith(_BEST.decode()):
+                read = self._best
             if read is None:
                 raise DataError(f"topic {channel[:40]!r} is not one of market data we follow")
             return read(conn, ts_recv_ns, data)
@@ -158,8 +164,6 @@ class BybitDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if data.startswith(_BEST, _AT):
-            return self._best(conn, ts_recv_ns, data)
         frame = self._book_frame(data)
         book = frame.data
         known = self._find(conn, book.s)
@@ -286,13 +290,17 @@ class BybitDecoder(FeedDecoder):
         parts = urlsplit(url)
         endpoint = parts.path.rpartition("/")[2]
         if endpoint == "instruments-info":
-            self.add_instruments(parse_listing(data, self.venue).instruments)
+            try:
+                self.add_instruments(parse_listing(data, self.venue).instruments)
+            except TemporaryError as error:
+                # On a tape there is nobody to ask again.
+                raise DataError(str(error)) from None
         elif endpoint == "time":
-            time = _good(msgspec.json.decode(data, type=frames.Answer[frames.Time], strict=False))
+            time = _result(data, frames.Time)
             return clock_sample(self.venue, url, ts_recv_ns, time.timeNano)
         elif endpoint == "orderbook":
             category = parse_qs(parts.query).get("category", [""])[0]
-            image = _good(msgspec.json.decode(data, type=frames.Answer[frames.Image]))
+            image = _result(data, frames.Image)
             known = self._known_as(SPOT_KEY if category == "spot" else "", image.s)
             side, plan = self._sides.side, known.plan
             return (
@@ -372,6 +380,14 @@ def _frame(body: Any) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(frames.Frame[body]).decode
 
 
+def _kind(key: str) -> InstrumentKind:
+    """Return what an instrument no listing named must be, by its key."""
+    if key.startswith(SPOT_KEY):
+        return InstrumentKind.SPOT
+    # ``BTC-28JUN24-60000-P``
+    return InstrumentKind.OPTION if key.count("-") > 2 else InstrumentKind.PERPETUAL
+
+
 def _is_coin(topic: str, known: dict[str, Known]) -> bool:
     channel, _, name = topic.rpartition(".")
     return channel == "publicTrade" and name not in known and name.isalpha() and len(name) < 6
@@ -422,9 +438,10 @@ def _forced(
     )
 
 
-def _good(answer: frames.Answer[Any]) -> Any:
-    if answer.retCode:
-        raise DataError(f"the venue answered code {answer.retCode}: {answer.retMsg[:200]}")
-    if answer.result is None:
-        raise DataError("answer has no result")
-    return answer.result
+def _result(data: bytes, body: Any) -> Any:
+    try:
+        check(data, "an answer")
+    except TemporaryError as error:
+        # On a tape there is nobody to ask again.
+        raise DataError(str(error)) from None
+    return msgspec.json.decode(data, type=frames.Answer[body], strict=False).result

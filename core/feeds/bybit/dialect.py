@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 
 from core.feeds.answers import ask
 from core.feeds.bybit.decoder import BYBIT, BybitDecoder
 from core.feeds.bybit.history import KlineHistory, category
-from core.feeds.bybit.refusals import refuse
+from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
 from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
 from core.feeds.hosts import hosts
-from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Bar, Timeframe
@@ -60,11 +60,6 @@ class _Page(msgspec.Struct):
     retCode: int
     retMsg: str = ""
     result: _List | None = None
-
-
-class _Said(msgspec.Struct):
-    retCode: int
-    retMsg: str = ""
 
 
 class _Entry(msgspec.Struct):
@@ -192,8 +187,8 @@ class BybitDialect(Dialect):
             for raw, item in zip(result.rows if result else (), page.instruments, strict=True):
                 self._entries[self.decoder.key_of(item)] = raw.copy()
             out += page.instruments
-            # The venue writes it as it wants it back, percent signs and all.
-            cursor = page.cursor
+            # The venue writes it percent-encoded already, and so it will be once more.
+            cursor = unquote(page.cursor)
             if not cursor:
                 break
         return out
@@ -246,11 +241,7 @@ class BybitDialect(Dialect):
             params=params,
             remedies={403: "the address asked too often: wait ten minutes, or use another"},
         )
-        try:
-            answer = msgspec.json.decode(reply.body, type=_Said)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
-        refuse(answer.retCode, answer.retMsg, what)
+        check(reply.body, what)
         return reply.body
 
 

@@ -188,16 +188,14 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Answer(msgspec.Struct, Generic[T], gc=False):
-    """A REST answer; `retCode` other than 0 is a refusal, whatever the HTTP status.
+    """A good REST answer; see `core.feeds.bybit.refusals.check`.
 
     ::
 
         {"retCode":0,"retMsg":"OK","result":{...},"retExtInfo":{},"time":1709891679050}
     """
 
-    retCode: int
-    retMsg: str = ""
-    result: T | None = None
+    result: T
 
 
 class Image(msgspec.Struct, gc=False):

@@ -9,7 +9,7 @@ import msgspec
 
 from core.feeds.answers import ask
 from core.feeds.bybit.frames import Answer
-from core.feeds.bybit.refusals import refuse
+from core.feeds.bybit.refusals import check
 from core.feeds.candles import aligned, make_bar
 from core.feeds.decimals import Decimals
 from core.feeds.windows import windowed
@@ -92,13 +92,11 @@ class KlineHistory:
             ),
             remedies={403: "the address asked too often: wait ten minutes, or use another"},
         )
+        check(reply.body, what)
         try:
             answer = msgspec.json.decode(reply.body, type=Answer[_Rows])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{what}: {error}") from None
-        refuse(answer.retCode, answer.retMsg, what)
-        if answer.result is None:
-            raise DataError(f"{what}: answer has no result")
         bars = [_bar(row, instrument, timeframe) for row in answer.result.rows]
         return {bar.ts_open_ns: bar for bar in bars if start_ns <= bar.ts_open_ns < end_ns}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from core.model.errors import DataError, TemporaryError
 
 _REMEDIES: Final = {
@@ -15,6 +17,25 @@ _REMEDIES: Final = {
 }
 _PATIENCE: Final = frozenset({10000, 10006, 10016, 10018, 10019, 170007})
 """Timed out, asked too often, in trouble."""
+
+
+class _Said(msgspec.Struct):
+    retCode: int
+    retMsg: str = ""
+
+
+def check(body: bytes, what: str) -> None:
+    """Raise unless a REST answer is good, before its result is read: of a refusal it is empty.
+
+    Raises:
+        TemporaryError: The venue asks for patience.
+        DataError: A definite no, or no answer at all.
+    """
+    try:
+        said = msgspec.json.decode(body, type=_Said)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{what}: {error}") from None
+    refuse(said.retCode, said.retMsg, what)
 
 
 def refuse(code: int, words: str, what: str) -> None:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from core.feeds.bybit.frames import Answer
-from core.feeds.bybit.refusals import refuse
+from core.feeds.bybit.refusals import check
 from core.feeds.decimals import Decimals
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
@@ -80,14 +80,12 @@ def parse_listing(body: bytes, venue: VenueName) -> Listing:
         DataError: It is not that.
         TemporaryError: The venue asks for patience.
     """
+    what = f"instruments of {venue}"
+    check(body, what)
     try:
-        answer = msgspec.json.decode(body, type=Answer[_Page])
+        page = msgspec.json.decode(body, type=Answer[_Page]).result
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"instruments of {venue}: {error}") from None
-    refuse(answer.retCode, answer.retMsg, f"instruments of {venue}")
-    if answer.result is None:
-        raise DataError(f"instruments of {venue}: answer has no result")
-    page = answer.result
+        raise DataError(f"{what}: {error}") from None
     return Listing([_instrument(item, venue) for item in page.rows], page.nextPageCursor or "")
 
 

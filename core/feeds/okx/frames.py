@@ -245,5 +245,5 @@ class Answer(msgspec.Struct, Generic[T], gc=False):
     """
 
     code: str
-    data: list[T]
+    data: list[T] = []
     msg: str = ""

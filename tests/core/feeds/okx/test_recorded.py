@@ -164,3 +164,14 @@ def _judge(decoder: OkxDecoder, fixture: Any, agree: Any) -> list[str]:
     return [
         f"{fixture.name}: {text}" for text in agree(fixture.expected, events, decoder.instruments)
     ]
+
+
+def test_frames_of_version_3_are_refused_as_what_they_are(recorded: Path, any_symbol: Any) -> None:
+    # okx_v3_legacy: version 3 was shut in 2022, and nothing sends it any more.
+    for path in sorted((recorded / "okx_v3_legacy").glob("*.jsonl")):
+        for number, text in enumerate(path.read_bytes().splitlines()):
+            frame = msgspec.json.encode(msgspec.json.decode(text)["msg"])
+            decoder = OkxDecoder()
+            decoder.unlisted = any_symbol
+            events = decoder.decode("recv", 1, 7, "", frame)
+            assert [type(event) for event in events] == [FrameRejected], (path.name, number)
