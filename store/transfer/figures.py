@@ -41,16 +41,24 @@ def figure(text: str) -> Figure:
     Raises:
         ValueError: It is none, or has more than 18 decimals.
     """
-    text = text.strip()
+    whole, _, places = text.partition(".")
+    digits = whole + places
+    # Nearly every number of a file is plain digits; this is three times as fast as a pattern.
+    if not (whole and digits.isdigit() and digits.isascii()):
+        whole, places = _parts(text.strip())
+    places = places.rstrip("0")
+    if len(places) > MAX_PLACES:
+        raise ValueError(f"must have at most {MAX_PLACES} decimals")
+    return int(whole + places), len(places)
+
+
+def _parts(text: str) -> tuple[str, str]:
     if not _PLAIN.fullmatch(text):
         if not _SCIENTIFIC.fullmatch(text):
             raise ValueError("must be a number")
         text = format(Decimal(text), "f")
     whole, _, places = text.partition(".")
-    places = places.rstrip("0")
-    if len(places) > MAX_PLACES:
-        raise ValueError(f"must have at most {MAX_PLACES} decimals")
-    return int(whole + places), len(places)
+    return whole, places
 
 
 class FloatFigures:
@@ -66,6 +74,9 @@ class FloatFigures:
         Raises:
             ValueError: It is no finite number.
         """
+        whole, _, places = text.partition(".")
+        if len(places) <= FLOAT_PLACES and (whole + places).isdecimal():
+            return figure(text)
         text = text.strip()
         if not _SCIENTIFIC.fullmatch(text):
             raise ValueError("must be a finite number")
@@ -89,22 +100,20 @@ def in_steps(
         OffStep: One is not a whole number of steps; names its index.
         OverflowError: One does not fit 64 bits.
     """
+    places = max((figure[1] for figure in figures), default=0)
+    exponent = places if step is None else decimals_of(step)
+    if places > exponent:
+        # Without trailing zeros, a figure of more places than the step has is off it.
+        raise OffStep(next(n for n, figure in enumerate(figures) if figure[1] > exponent))
+    scales = [10 ** (exponent - n) for n in range(places + 1)]
+    counts = np.array([digits * scales[n] for digits, n in figures], np.int64)
     if step is None:
-        places = max((figure[1] for figure in figures), default=0)
-        scales = [10 ** (places - n) for n in range(places + 1)]
-        counts = [digits * scales[n] for digits, n in figures]
-        return np.array(counts, np.int64), Decimal(1).scaleb(-places)
-    exponent = decimals_of(step)
+        return counts, Decimal(1).scaleb(-places)
     unit = int(step.scaleb(exponent))
-    out = np.empty(len(figures), np.int64)
-    for index, (digits, places) in enumerate(figures):
-        # digits / 10**places is so many times unit / 10**exponent.
-        top, bottom = digits * 10**exponent, unit * 10**places
-        count, rest = divmod(top, bottom)
-        if rest:
-            raise OffStep(index)
-        out[index] = count
-    return out, step
+    rest = counts % unit
+    if rest.any():
+        raise OffStep(int(rest.nonzero()[0][0]))
+    return counts // unit, step
 
 
 class OffStep(ValueError):

@@ -26,11 +26,11 @@ from core.model.stores import (
     bar_columns,
     trade_columns,
 )
-from store.transfer.figures import Figure, OffStep, bad, figure, in_steps, iso
+from store.barmerge import insane
+from store.transfer.figures import Figure, OffStep, bad, figure, in_steps, iso, texts
 
 PAGE: Final = 20_000
 _NAMES: Final = ("open", "high", "low", "close", "volume")
-_HALF: Final = "rows up to here are stored; correct the file and import it again, they are kept"
 
 
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +68,14 @@ class _Sink:
         self._last = -1
         self._tick = Decimal(1)
         self._lot = Decimal(1)
+
+    def _so_far(self) -> str:
+        return (
+            f"the first {self._rows} rows are stored; correct the file and import it again, they "
+            "are kept"
+            if self._rows
+            else "nothing is stored"
+        )
 
     def figure(self, line: int, column: str, text: str) -> Figure:
         """Read one number.
@@ -175,10 +183,14 @@ class BarSink(_Sink):
             why = "is the same as" if ts_ns == self._last else "is before"
             raise bad(
                 self.path, line, "time", iso(ts_ns) if shown is None else shown,
-                f"{why} the row before's; rows must be in order, each once ({_HALF})",
+                f"{why} the row before's; rows must be in order, each once ({self._so_far()})",
             )  # fmt: skip
+        read = self._read
         for name, text, column in zip(_NAMES, cells, self._figures, strict=True):
-            found = self.figure(line, name, text)
+            try:
+                found = read(text)
+            except ValueError as error:
+                raise bad(self.path, line, name, text, str(error)) from None
             if found[0] < 0 or (found[0] == 0 and name != "volume"):
                 why = "must not be negative" if name == "volume" else "must be above zero"
                 raise bad(self.path, line, name, text, why)
@@ -205,7 +217,6 @@ class BarSink(_Sink):
     def _flush(self) -> None:
         timeframe = self._timeframe or self._find_timeframe()
         self._timeframe = timeframe
-        self._check(timeframe)
         given = self._given
         prices = list(itertools.chain(*self._figures[:4]))
         lines = self._lines * 4
@@ -219,6 +230,7 @@ class BarSink(_Sink):
         table[1:5] = counts.reshape(4, size)
         table[5] = volumes
         table[6] = self._trades
+        self._check(table, timeframe, tick)
         columns = bar_columns(table, tick, lot)
         target = self._stand_in(tick, lot)
         for rank in sorted(set(self._ranks)):
@@ -231,23 +243,18 @@ class BarSink(_Sink):
         self._lines, self._times, self._trades, self._ranks = [], [], [], []
         self._figures = ([], [], [], [], [])
 
-    def _check(self, timeframe: Timeframe) -> None:
-        for line, ts_ns, o, h, low, c in zip(
-            self._lines, self._times, *self._figures[:4], strict=True
-        ):
-            if ts_ns % timeframe.ns:
-                why = f"must be a multiple of {timeframe.value} ({_HALF})"
-                raise bad(self.path, line, "time", iso(ts_ns), why)
-            places = max(o[1], h[1], low[1], c[1])
-            at_open, high, lowest, close = (
-                digits * 10 ** (places - n) for digits, n in (o, h, low, c)
-            )
-            if not lowest <= min(at_open, close) <= max(at_open, close) <= high:
-                shown = " ".join(
-                    format(Decimal(digits).scaleb(-n), "f") for digits, n in (o, h, low, c)
-                )
-                why = f"does not keep low <= open, close <= high ({_HALF})"
-                raise bad(self.path, line, "bar", shown, why)
+    def _check(self, table: Levels, timeframe: Timeframe, tick: Decimal) -> None:
+        off = table[0] % timeframe.ns != 0
+        if off.any():
+            at = int(off.argmax())
+            why = f"must be a multiple of {timeframe.value} ({self._so_far()})"
+            raise bad(self.path, self._lines[at], "time", iso(self._times[at]), why)
+        wrong = insane(table)
+        if wrong.any():
+            at = int(wrong.argmax())
+            shown = " ".join(texts(table[1:5, at], tick))
+            why = f"does not keep low <= open, close <= high ({self._so_far()})"
+            raise bad(self.path, self._lines[at], "bar (open high low close)", shown, why)
 
     def _find_timeframe(self) -> Timeframe:
         steps = Counter(b - a for a, b in itertools.pairwise(self._times))
@@ -306,7 +313,7 @@ class TradeSink(_Sink):
             why = "is the same as" if trade_id == self._last_id else "is before"
             raise bad(
                 self.path, line, "trade id", trade_id,
-                f"{why} the row before's; rows must be in order, each once ({_HALF})",
+                f"{why} the row before's; rows must be in order, each once ({self._so_far()})",
             )  # fmt: skip
         self._last_id = trade_id
         # Trades of one time stay in one page: without ids only their number tells them apart.
