@@ -48,8 +48,14 @@ def test_json_is_read_in_the_zone_its_head_names(listed):
 
 
 def test_older_series_of_coins_name_the_currency_of_each_price(listed):
-    row = {"1a. open (CNY)": "50004.8", "1b. open (USD)": "7548.64", "2b. high (USD)": "7650",
-           "3b. low (USD)": "7500", "4b. close (USD)": "7636.33", "5. volume": "15.1913188"}  # fmt: skip
+    row = {
+        "1a. open (CNY)": "50004.8",
+        "1b. open (USD)": "7548.64",
+        "2b. high (USD)": "7650",
+        "3b. low (USD)": "7500",
+        "4b. close (USD)": "7636.33",
+        "5. volume": "15.1913188",
+    }
     body = json.dumps(
         {"Meta Data": {"7. Time Zone": "UTC"}, "Time Series (Digital Currency Daily)":
          {"2017-11-08": row}}
