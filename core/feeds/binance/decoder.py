@@ -15,6 +15,7 @@ from core.feeds.binance import frames
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
+from core.feeds.steps import OffStep
 from core.model.errors import DataError
 from core.model.ids import InstrumentId
 from core.model.market import (
@@ -152,7 +153,7 @@ class BinanceStreams(FeedDecoder):
         return (
             BookSnapshot(
                 known.id, image.E * MS, ts_recv_ns, image.lastUpdateId,
-                levels(image.bids, known), levels(image.asks, known),
+                self.levels(image.bids, known), self.levels(image.asks, known),
             ),
         )  # fmt: skip
 
@@ -173,6 +174,33 @@ class BinanceStreams(FeedDecoder):
         return _NAMES.get(type(event), "")
 
     # -- for both ----------------------------------------------------------------------------
+
+    def levels(self, pairs: frames.Pairs, known: Known) -> Levels:
+        """Return one side of a book.
+
+        Sizes finer than the step, of orders older than it, become the nearest; they are noted in
+        `off_step`. What rests at a price between two ticks has no place in the book.
+
+        Raises:
+            DataError: A price is 0, or a value is not what a level holds.
+            OffStep: A price is finer than the instrument's step.
+        """
+        prices, sizes = known.prices, known.sizes
+        try:
+            rows = [(prices[price], sizes[size]) for price, size in pairs]
+        except OffStep:
+            rows = [(prices[price], self._nearest(size, known)) for price, size in pairs]
+        out = np.array(rows, np.int64).reshape(-1, 2)
+        if not out[:, 0].all():
+            raise DataError("a level must have a price above 0")
+        return out
+
+    def _nearest(self, size: str, known: Known) -> int:
+        try:
+            return known.sizes[size]
+        except OffStep as error:
+            error.note(self.off_step)
+            return known.sizes.nearest(size)
 
     def refused(self, outer: frames.Outer) -> DataError | None:
         """Return what the venue says against a request of ours, None where it says nothing.
@@ -202,20 +230,6 @@ _NAMES: Final[dict[type, str]] = {
     FeedConnected: "connect",
     FeedDisconnected: "disconnect",
 }
-
-
-def levels(pairs: frames.Pairs, known: Known) -> Levels:
-    """Return one side of a book.
-
-    Raises:
-        DataError: A price is 0, or a value is not what a level holds.
-        OffStep: A value is finer than the instrument's step.
-    """
-    prices, sizes = known.prices, known.sizes
-    out = np.array([(prices[price], sizes[size]) for price, size in pairs], np.int64)
-    if len(pairs) and not out[:, 0].all():
-        raise DataError("a level must have a price above 0")
-    return out.reshape(-1, 2)
 
 
 def day_ticker(

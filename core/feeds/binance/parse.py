@@ -14,7 +14,7 @@ import msgspec
 
 from core.engine.compiled import address
 from core.feeds.binance import frames
-from core.feeds.binance.decoder import BinanceStreams, day_ticker, levels, reader
+from core.feeds.binance.decoder import BinanceStreams, day_ticker, reader
 from core.feeds.binance.rule import SpotRule
 from core.feeds.binance.scan import (
     AGGREGATE,
@@ -252,7 +252,7 @@ class BinanceDecoder(BinanceStreams):
         return (
             BookDelta(
                 known.id, depth.E * 1_000_000, ts_recv_ns, depth.U, depth.u, -1,
-                levels(depth.b, known), levels(depth.a, known),
+                self.levels(depth.b, known), self.levels(depth.a, known),
             ),
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from core.feeds.binance.decoder import MS, BinanceStreams, day_ticker, reader
+from core.feeds.binance.frames import Pairs
 from core.feeds.binance_usdm import frames
 from core.feeds.binance_usdm.frames import COINM
 from core.feeds.binance_usdm.rule import UsdmRule
@@ -15,6 +16,7 @@ from core.feeds.binance_usdm.symbols import parse_exchange_info
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
 from core.feeds.levels import LevelReader, Shape, SidePlan
+from core.feeds.steps import OffStep
 from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
@@ -65,6 +67,7 @@ class UsdmDecoder(BinanceStreams):
         self._raw = reader(frames.Message)
         self._outer = reader(frames.Outer)
         self._levels = LevelReader()
+        self._pairs = reader(Pairs)
         self._values = Decimals(f"statistics of {venue}")
         self._makers: dict[type, Callable[[Any, int], Sequence[MarketEvent]]] = {
             frames.Quote: self._quote,
@@ -158,7 +161,10 @@ class UsdmDecoder(BinanceStreams):
 
     def _side(self, raw: msgspec.Raw, known: Known) -> Levels:
         assert isinstance(known, _Contract)
-        levels = self._levels.side(bytes(raw), known.plan)
+        try:
+            levels = self._levels.side(bytes(raw), known.plan)
+        except OffStep:
+            return self.levels(self._pairs(raw), known)
         if len(levels) and not levels[:, 0].all():
             raise DataError(f"level of {known.id} must have a price above 0")
         return levels

@@ -573,3 +573,14 @@ def test_value_off_a_step_that_divides_nothing_evenly_is_rejected(btc: Instrumen
     (event,) = decoder.decode("recv", 0, 7, "", QUOTE.replace(b"61837.63000000", b"1.00000001"))
     assert isinstance(event, FrameRejected)
     assert "must be a whole number of steps of 3E-8" in event.reason
+
+
+def test_size_of_an_order_older_than_the_step_becomes_the_nearest_and_is_noted(
+    decoder: BinanceDecoder,
+) -> None:
+    event = recv(decoder, DEPTH.replace(b'"1.25000000"', b'"0.00000400"'))
+    assert isinstance(event, BookDelta)
+    assert event.bids.tolist() == [[6173763, 0], [5685458, 1]]
+    assert decoder.off_step == {"BTCUSDT": (0, 6)}
+    price = DEPTH.replace(b'"56854.58000000"', b'"56854.58500000"')
+    assert "price must be a whole number of steps" in rejection(decoder, price)

@@ -226,3 +226,12 @@ def test_loss_of_the_trades_connection_alone_takes_trust(decoder: UsdmDecoder) -
     (lost,) = decoder.decode("disconnect", 1, 9, "", b"reset")
     assert isinstance(lost, FeedDisconnected)
     assert lost.instrument_ids == (BTC,)
+
+
+def test_size_of_an_order_older_than_the_step_becomes_the_nearest_and_is_noted(
+    decoder: UsdmDecoder,
+) -> None:
+    event = one(decoder, DEPTH.replace(b'"82.320"', b'"0.0001"'))
+    assert isinstance(event, BookDelta)
+    assert event.bids.tolist() == [[24371, 1]]
+    assert decoder.off_step == {"BTCUSDT": (0, 4)}
