@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -15,9 +14,11 @@ from textual.types import CSSPathType
 
 from core.model.errors import ClxError, ConfigError
 from tui.desk import Desk
-from tui.keys import KEYS, Key, ScreenName, bindings, key_map
+from tui.keys import KEYS, Key, bindings, key_map
 from tui.palette import ClxCommands
+from tui.preferences import Preferences
 from tui.screens.live import LiveScreen
+from tui.screens.stack import Screens
 from tui.screens.trade import TradeScreen
 from tui.style import Look, glyphs_wanted, has_few_colours, theme_wanted
 from tui.symbols import Symbols
@@ -38,24 +39,6 @@ DEFAULT_VARIABLES: Final = dict.fromkeys(
     ("up", "down", "bid", "ask", "own", "position", "warn", "grid", "axis", "muted"), "#808080"
 )
 """Stand-ins until the theme is loaded, a moment later."""
-
-
-@dataclass(frozen=True)
-class Preferences:
-    """The defaults of [tui], in force until the settings are read after the first paint."""
-
-    theme: str = "clx-dark"
-    fps: float = 10.0
-    flash: bool = True
-    glyphs: str = "auto"
-    indicators: tuple[str, ...] = ("ema(20)", "ema(50)", "bb(20,2)", "rsi(14)")
-    timeframe: str = "1m"
-    keys: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, settings: TuiSettings) -> Preferences:
-        """Return the preferences of a settings table."""
-        return cls(**{item.name: getattr(settings, item.name) for item in fields(cls)})
 
 
 class ClxApp(App[None]):
@@ -100,6 +83,7 @@ class ClxApp(App[None]):
         self.starting = starting
         self.exports = exports
         self.desk = Desk(link)
+        self.screens = Screens(self)
         self.symbols = Symbols(link, lambda work: self.run_worker(work, exit_on_error=False))
         self._load_settings = load_settings
         self._problem = ""
@@ -155,7 +139,7 @@ class ClxApp(App[None]):
         if self.preferences != before:
             self.look = self._make_look(self.preferences.theme)
             self._use_theme()
-            for screen in self.live_screens:
+            for screen in self.screens.all:
                 screen.take_preferences(self.preferences)
 
     def _take_keys(self, overrides: Mapping[str, str]) -> None:
@@ -197,7 +181,7 @@ class ClxApp(App[None]):
         at = names.index(self.look.theme.name) if self.look.theme.name in names else -1
         self.look = self._make_look(names[(at + 1) % len(names)])
         self._use_theme()
-        for screen in self.live_screens:
+        for screen in self.screens.all:
             screen.repaint()
         self.say(f"theme {self.look.theme.name} (tui.theme keeps one)")
 
@@ -206,17 +190,12 @@ class ClxApp(App[None]):
     @property
     def trade_screen(self) -> TradeScreen | None:
         """The main screen, once it is there."""
-        return next((s for s in self.screen_stack if isinstance(s, TradeScreen)), None)
-
-    @property
-    def live_screens(self) -> list[LiveScreen]:
-        """The full screens, the uppermost last."""
-        return [screen for screen in self.screen_stack if isinstance(screen, LiveScreen)]
+        return self.screens.trade
 
     @property
     def live_screen(self) -> LiveScreen | None:
         """The full screen on top; dialogs do not count."""
-        return next(iter(self.live_screens[::-1]), None)
+        return self.screens.top
 
     @property
     def deeds(self) -> Deeds:
@@ -224,29 +203,6 @@ class ClxApp(App[None]):
         screen = self.trade_screen
         assert screen is not None
         return screen.deeds
-
-    def show_screen(self, name: ScreenName) -> None:
-        """Turn to a full screen; the trade screen lies below all others."""
-        top = self.live_screen
-        if top is None or name == top.NAME or self.screen is not top:
-            return
-        if top.NAME != "trade":
-            self.pop_screen()
-        if name != "trade":
-            self.push_screen(self._other_screen(name))
-
-    def _other_screen(self, name: ScreenName) -> str:
-        """Make a screen when it is first turned to; the first paint waits for none of them."""
-        if not self.is_screen_installed(name):
-            if name == "markets":
-                from tui.screens.markets import MarketsScreen
-
-                self.install_screen(MarketsScreen(), name)
-            else:
-                from tui.screens.quality import QualityScreen
-
-                self.install_screen(QualityScreen(), name)
-        return name
 
     def say(self, text: str, level: str = "info") -> None:
         """Say something where the eye is."""

@@ -62,7 +62,7 @@ class Deeds:
     def show(self, name: InstrumentId) -> None:
         """Show an instrument on the trade screen, and watch it when it was not watched."""
         screen = self._screen
-        screen.clx.show_screen("trade")
+        screen.clx.screens.show("trade")
         screen.look_at(name)
         grouped = {item for group in screen.replica.groups for item in group.instruments}
         if name not in screen.replica.watchlist and name not in grouped:
@@ -274,15 +274,15 @@ class Deeds:
             case OrderLine():
                 self.ticket(parsed.side.value, parsed)
             case ChartLine():
-                app.show_screen("trade")
+                app.screens.show("trade")
                 screen.look_at(parsed.instrument, parsed.timeframe)
             case IndicatorLine():
-                app.show_screen("trade")
+                app.screens.show("trade")
                 self.do(self._indicators(parsed.indicators))
             case ScreenLine():
-                app.show_screen(parsed.screen)
+                app.screens.show(parsed.screen)
             case PaneLine():
-                app.show_screen("trade")
+                app.screens.show("trade")
                 screen.action_pane(parsed.pane)
             case CommandLine():
                 args = {key: str(value) for key, value in parsed.args.items()}

@@ -31,7 +31,8 @@ from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
     from core.model.views import View
-    from tui.app import ClxApp, Preferences
+    from tui.app import ClxApp
+    from tui.preferences import Preferences
 
 _FILTER: Final = "words to filter by; enter keeps them, esc takes them away"
 _NOTICE_S: Final = 4.0
@@ -441,7 +442,7 @@ class LiveScreen(Screen[None]):
 
     def action_screen(self, name: ScreenName) -> None:
         """Turn to another screen."""
-        self.clx.show_screen(name)
+        self.clx.screens.show(name)
 
 
 def _sorted_words(shown: ShownList) -> str:

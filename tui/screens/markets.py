@@ -215,7 +215,7 @@ class MarketsScreen(LiveScreen):
         elif self.markets.arranged.words:
             self.filter_list("")
         else:
-            self.clx.show_screen("trade")
+            self.clx.screens.show("trade")
 
     def action_put(self) -> None:
         """Choose the groups that the instrument is in."""

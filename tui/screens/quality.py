@@ -242,4 +242,4 @@ class QualityScreen(LiveScreen):
         elif self.arranged.words:
             self.filter_list("")
         else:
-            self.clx.show_screen("trade")
+            self.clx.screens.show("trade")

@@ -42,7 +42,7 @@ from tui.widgets.pictures import Pictures, Plan
 from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
-    from tui.app import Preferences
+    from tui.preferences import Preferences
 
 _PICTURE_WORDS: Final = {
     "chart": "chart",

@@ -92,7 +92,7 @@ async def test_from_screen_to_screen_without_the_trade_screen_between(opened, pr
         assert isinstance(pilot.app.screen, QualityScreen)
         await press(pilot, "m", "Q", "t")
         assert isinstance(pilot.app.screen, TradeScreen)
-        assert len(pilot.app.live_screens) == 1
+        assert len(pilot.app.screens.all) == 1
 
 
 async def test_an_engine_that_cannot_answer_is_said(opened, press, look, wide):
