@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -280,3 +282,90 @@ class Stated:
 @pytest.fixture(scope="session")
 def stated() -> type[Stated]:
     return Stated
+
+
+class Desk:
+    """A live feed whose frames go through its decoder into a market, as in the engine."""
+
+    def __init__(self, dialect: Any) -> None:
+        from core.engine.clock import SystemClock
+        from core.engine.market import MarketState
+        from core.feeds.stream import StreamFeed
+
+        self.feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1), overlap_s=0.3)
+        self.market = MarketState((), {self.feed.venue: self.feed.decoder.rule})
+        self.events: list[Any] = []
+        self.lost: list[tuple[str, str]] = []
+        """(instrument, reason) whenever trust was lost."""
+        self.came = asyncio.Event()
+
+    def sink(self, kind: Any, conn: int, ts: int, url: str, data: bytes, /) -> None:
+        from core.engine.market import ResyncNeeded
+
+        for event in self.feed.decoder.decode(kind, conn, ts, url, data):
+            self.events.append(event)
+            for out in self.market.apply(event):
+                if isinstance(out, ResyncNeeded):
+                    self.feed.request_snapshot(out.instrument_id)
+                elif isinstance(out, FeedStatusChanged) and out.status is FeedStatus.STALE:
+                    self.lost.append((out.instrument_id, out.reason))
+        self.came.set()
+
+    async def until(self, ready: Callable[[], bool], within_s: float = 15.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not ready():
+                self.came.clear()
+                await self.came.wait()
+
+    def live(self, *names: Any) -> bool:
+        return all(self.market.status(name) is FeedStatus.LIVE for name in names)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if type(event) is kind]
+
+    def trades(self, name: Any) -> list[int]:
+        return [trade.trade_id for trade in self.market.trades(name)]
+
+    def book(self, name: Any) -> tuple[list[tuple[Decimal, Decimal]], ...]:
+        item = self.market.instrument(name)
+        return tuple(
+            [(item.price(price), item.size(size)) for price, size in side.tolist()]
+            for side in self.market.book(name).top(1 << 17)
+        )
+
+
+@pytest.fixture
+async def desk_of() -> AsyncIterator[Callable[[Any], Awaitable[Desk]]]:
+    """Runs the feed of a dialect until the test ends."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def start(dialect: Any) -> Desk:
+        desk = Desk(dialect)
+        desk.market.add_instruments(await desk.feed.instruments())
+        tasks.append(asyncio.create_task(desk.feed.run(desk.sink)))
+        return desk
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def emulated() -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+    """Runs the emulator with one venue until the test ends."""
+    from emulator.app import Emulator
+
+    started: list[Emulator] = []
+
+    async def start(name: str) -> Emulator:
+        made = Emulator(
+            seed=3, api_key="k", api_secret="s", control_token="t", history_days=2, venues=(name,)
+        )
+        started.append(made)
+        await made.start()
+        return made
+
+    yield start
+    for made in started:
+        await made.stop()

@@ -69,7 +69,8 @@ class CoinbaseDialect(Dialect):
     images_by_rest = False
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
-        self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
+        rest_url, self._stream_url = hosts(settings, HOSTS, venue)
+        self._rest_url = rest_url.removesuffix(_ROOT)
         self.venue = venue
         self.decoder = CoinbaseDecoder(venue)
         self._entries: dict[str, msgspec.Raw] = {}

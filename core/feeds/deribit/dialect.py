@@ -45,6 +45,7 @@ LIMITS: Final = LineLimits(
 )
 
 _PATH: Final = "/ws/api/v2"
+_REST_PATH: Final = "/api/v2"
 _HEARTBEAT_S: Final = 15
 _CREDITS_PER_S: Final = 10_000
 _TIMEOUT_S: Final = 20.0
@@ -74,6 +75,7 @@ class DeribitDialect(Dialect):
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
         self.decoder = DeribitDecoder(venue)
+        rest_url = rest_url.removesuffix(_REST_PATH)
         self._rest_url = rest_url
         self._stream_url = stream_url.removesuffix(_PATH) + _PATH
         self._interval = "agg2" if settings.depth_ms >= 1000 else "100ms"

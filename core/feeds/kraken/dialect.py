@@ -71,6 +71,7 @@ class KrakenDialect(Dialect):
         self.venue = venue
         decoder = KrakenDecoder(venue)
         self.decoder = decoder
+        rest_url = rest_url.removesuffix("/0")
         self._rest_url = rest_url
         self._stream_url = stream_url.removesuffix(_PATH) + _PATH
         self._depth = min(DEPTHS, key=lambda depth: abs(depth - settings.snapshot_levels))

@@ -29,14 +29,6 @@ def instrument(tick: str = "0.1", lot: str = "0.00000001") -> Instrument:
     )  # fmt: skip
 
 
-def straightforward(asks: list[tuple[str, str]], bids: list[tuple[str, str]]) -> int:
-    """The venue's own words, step by step, over texts."""
-    whole = ""
-    for price, size in asks[:10] + bids[:10]:
-        whole += price.replace(".", "").lstrip("0") + size.replace(".", "").lstrip("0")
-    return zlib.crc32(whole.encode())
-
-
 def levels(rows: list[tuple[str, str]], item: Instrument) -> np.ndarray[Any, Any]:
     found = [(item.ticks(Decimal(p)), item.lots(Decimal(s))) for p, s in rows]
     return np.array(found, np.int64).reshape(-1, 2)
@@ -73,7 +65,7 @@ def test_documented_example_has_its_documented_checksum(
 
 
 @pytest.mark.parametrize(("tick", "lot"), [("0.1", "0.00000001"), ("0.5", "0.001"), ("1", "1")])
-def test_checksum_is_that_of_the_texts(tick: str, lot: str) -> None:
+def test_checksum_is_that_of_the_texts(checksum_of: Any, tick: str, lot: str) -> None:
     rng = random.Random(7)
     item = instrument(tick, lot)
     for _ in range(50):
@@ -86,7 +78,7 @@ def test_checksum_is_that_of_the_texts(tick: str, lot: str) -> None:
         book = OrderBook()
         book.load(levels(bids, item), levels(asks, item))
         checker = KrakenChecker(item)
-        wanted = straightforward(asks, bids)
+        wanted = checksum_of(asks, bids)
         assert checker.verify(book, BookCheck(wanted))
         assert not checker.verify(book, BookCheck(wanted ^ 1))
 
@@ -100,78 +92,11 @@ def test_value_finer_than_the_wires_text_is_no_match() -> None:
     assert crc_of(huge, none, (1, 1), (1, 1)) == -1
 
 
-class Wire:
-    """A venue's book whose messages are made as texts, apart from all that is tested."""
-
-    def __init__(self, seed: int, depth: int) -> None:
-        self.rng = random.Random(seed)
-        self.depth = depth
-        self.sides: dict[str, dict[int, str]] = {"bids": {}, "asks": {}}
-        for step in range(3 * depth):
-            self.sides["bids"][500_000 - step] = self.size()
-            self.sides["asks"][500_001 + step] = self.size()
-
-    def size(self) -> str:
-        return f"{Decimal(self.rng.randrange(1, 10**10)).scaleb(-8):.8f}"
-
-    def seen(self, side: str) -> list[tuple[str, str]]:
-        """The best levels as texts, best first."""
-        book = self.sides[side]
-        best = sorted(book, reverse=side == "bids")[: self.depth]
-        return [(self.price(tick), book[tick]) for tick in best]
-
-    @staticmethod
-    def price(tick: int) -> str:
-        return f"{Decimal(tick).scaleb(-1):.1f}"
-
-    def frame(self, kind: str, changed: dict[str, list[tuple[str, str]]]) -> bytes:
-        sides = ",".join(
-            f'"{side}":[{",".join(f"""{{"price":{p},"qty":{s}}}""" for p, s in rows)}]'
-            for side, rows in changed.items()
-        )
-        checksum = straightforward(self.seen("asks"), self.seen("bids"))
-        return (
-            f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USD",{sides},'
-            f'"checksum":{checksum},"timestamp":"2026-10-06T17:35:55.440295Z"}}]}}'
-        ).encode()
-
-    def image(self) -> bytes:
-        return self.frame("snapshot", {side: self.seen(side) for side in ("bids", "asks")})
-
-    def change(self) -> bytes:
-        """Add, change or remove; levels that come into sight are sent, those that leave are not."""
-        before = {side: dict(self.seen(side)) for side in self.sides}
-        side = self.rng.choice(["bids", "asks"])
-        book = self.sides[side]
-        best = sorted(book, reverse=side == "bids")
-        pick = self.rng.random()
-        away = -1 if side == "bids" else 1
-        if pick < 0.35 and len(book) > 2 * self.depth:
-            del book[self.rng.choice(best[: self.depth])]
-        elif pick < 0.6:
-            book[self.rng.choice(best[: self.depth])] = self.size()
-        else:
-            gap = min(self.sides["asks"]) - max(self.sides["bids"])
-            inside = best[0] - away if gap > 1 and self.rng.random() < 0.3 else best[0]
-            book[inside + away * self.rng.randrange(0, self.depth)] = self.size()
-        changed: dict[str, list[tuple[str, str]]] = {"bids": [], "asks": []}
-        for name in self.sides:
-            after = dict(self.seen(name))
-            gone = [
-                p for p in before[name] if p not in after and self.tick(p) not in self.sides[name]
-            ]
-            changed[name] = [(p, "0.00000000") for p in gone]
-            changed[name] += [(p, s) for p, s in after.items() if before[name].get(p) != s]
-        return self.frame("update", changed)
-
-    @staticmethod
-    def tick(price: str) -> int:
-        return int(Decimal(price) * 10)
-
-
 @pytest.mark.parametrize("depth", [10, 25])
-def test_generated_book_meets_every_checksum_and_is_cut_to_its_depth(depth: int) -> None:
-    wire = Wire(depth, depth)
+def test_generated_book_meets_every_checksum_and_is_cut_to_its_depth(
+    wire_of: Any, depth: int
+) -> None:
+    wire = wire_of(depth, depth)
     item = instrument()
     decoder = KrakenDecoder(instruments=[item])
     decoder.books.depth = depth
@@ -191,8 +116,8 @@ def test_generated_book_meets_every_checksum_and_is_cut_to_its_depth(depth: int)
     assert gate.checks_bad == 0
 
 
-def test_one_lost_change_is_found_and_a_fresh_image_mends_it() -> None:
-    wire = Wire(3, 10)
+def test_one_lost_change_is_found_and_a_fresh_image_mends_it(wire_of: Any) -> None:
+    wire = wire_of(3, 10)
     item = instrument()
     decoder = KrakenDecoder(instruments=[item])
     decoder.books.depth = 10
@@ -211,11 +136,11 @@ def test_one_lost_change_is_found_and_a_fresh_image_mends_it() -> None:
     assert gate.status is FeedStatus.LIVE
 
 
-def test_image_with_a_wrong_checksum_is_not_taken() -> None:
+def test_image_with_a_wrong_checksum_is_not_taken(wire_of: Any) -> None:
     item = instrument()
     decoder = KrakenDecoder(instruments=[item])
     gate = Gate(item.id, decoder.rule, decoder.rule.traits(item), eager=True)
-    frame = json.loads(Wire(3, 10).image())
+    frame = json.loads(wire_of(3, 10).image())
     frame["data"][0]["checksum"] ^= 1
     gate.on_snapshot(decoder.decode("recv", 1, 1, "", json.dumps(frame).encode())[0])
     assert gate.status is FeedStatus.STALE
