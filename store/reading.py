@@ -193,6 +193,8 @@ def restep(
         factor = Fraction(old) / Fraction(new)
         values = part[columns]
         largest = max(int(values.max()), -int(values.min()))
+        if not largest:
+            continue
         if factor.denominator != 1 or largest * factor.numerator > _MAX:
             raise StoreError(f"steps of {old} do not fit steps of {new}: {largest} is too large")
         values *= factor.numerator

@@ -61,8 +61,9 @@ def open_database(
         if exclusive:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         _check_ours(connection, path, application_id)
-        if reclaim:
-            # Only a file without tables takes it, and the journal mode already writes the file.
+        if reclaim and not connection.execute("PRAGMA page_count").fetchone()[0]:
+            # Only an empty file takes it, and the journal mode already writes the file. On a full
+            # one it would wait for the lock of whoever is writing.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")

@@ -21,6 +21,7 @@ from core.model.stores import (
     Gap,
     Stretch,
     Written,
+    bar_columns,
     bars_of_columns,
     columns_of_bars,
 )
@@ -170,6 +171,69 @@ def test_pages_in_any_order_give_the_whole(
             for n in range((gap.start_ns - first_ns) // M1.ns, (gap.end_ns - first_ns) // M1.ns)
         ]
         assert missing == [n for n in range(6500) if n not in seen]
+
+
+PUTS = st.lists(
+    st.tuples(
+        st.sampled_from(list(BarSource)),
+        st.dictionaries(
+            st.integers(1436, 1446),  # around a block's end
+            st.tuples(st.integers(1, 2), st.integers(0, 1)),  # price, trades
+            min_size=1,
+        ),
+        st.sampled_from(["0.01", "0.05"]),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(puts=PUTS)
+def test_any_writes_give_what_a_plain_dictionary_would(
+    puts: list[tuple[BarSource, dict[int, tuple[int, int]], str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    instrument: Instrument,
+) -> None:
+    model: dict[int, list[object]] = {}  # bar number: price, trades, rank, revision
+    with MarketStore(tmp_path_factory.mktemp("model") / "m.sqlite") as store:
+        for source, rows, tick in puts:
+            expected = [0, 0, 0]
+            for n, (count, trades) in rows.items():
+                price = count * Decimal(tick)
+                there = model.get(n)
+                if there is None:
+                    model[n] = [price, trades, source.rank, 0]
+                    expected[0] += 1
+                    continue
+                better = source.rank >= there[2]  # type: ignore[operator]
+                if price != there[0]:
+                    if better:
+                        there[:] = [price, trades, source.rank, there[3] + 1]  # type: ignore[operator]
+                    expected[1 if better else 2] += 1
+                    continue
+                learned = trades > 0 and trades != there[1] and (better or there[1] == 0)
+                if learned:
+                    there[1], there[3] = trades, there[3] + 1  # type: ignore[operator]
+                there[2] = max(there[2], source.rank)  # type: ignore[type-var]
+                expected[1 if learned else 2] += 1
+            table = np.zeros((9, len(rows)), np.int64)
+            for at, n in enumerate(sorted(rows)):
+                table[0, at] = n * M1.ns
+                table[1:5, at], table[6, at] = rows[n]
+            columns = bar_columns(table, Decimal(tick), instrument.size_lot)
+            written = store.bars.put_bars(instrument, M1, columns, source)
+            assert [written.new, written.replaced, written.kept] == expected
+        bars = store.bars.bars(instrument.id, M1, *EVER)
+        found = {
+            ts // M1.ns: [close * bars.price_tick, trades, rank, revision]
+            for ts, close, trades, rank, revision in zip(
+                bars.ts_open_ns.tolist(), bars.close.tolist(), bars.trades.tolist(),
+                bars.source.tolist(), bars.revision.tolist(), strict=True,
+            )
+        }  # fmt: skip
+        assert found == model
+        assert list(found) == sorted(model)
+        assert store.upkeep.verify() == []
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,17 @@ def test_a_failed_write_within_a_batch_leaves_nothing_of_itself(
     assert market.quality.days()[0].counts.frames == 1
 
 
+def test_a_long_write_holds_up_neither_opening_nor_reading(
+    market: MarketStore, market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    market.bars.put_bars(instrument, M1, walk(100), BarSource.VENUE)
+    with market.batch():
+        market.bars.put_bars(instrument, M1, walk(200), BarSource.VENUE)
+        with MarketStore(market_path) as other:
+            assert len(other.bars.bars(instrument.id, M1, *EVER)) == 100
+            assert other.upkeep.verify() == []
+
+
 def test_threads_of_one_process_share_the_store(
     market: MarketStore, instrument: Instrument, walk: Walk
 ) -> None:
