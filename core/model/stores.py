@@ -425,13 +425,19 @@ def trade_columns(table: Levels, price_tick: Decimal, size_lot: Decimal) -> Trad
     )
 
 
-def bars_of_columns(instrument: Instrument, timeframe: Timeframe, columns: BarColumns) -> list[Bar]:
+def bars_of_columns(
+    instrument: Instrument, timeframe: Timeframe, columns: BarColumns, *, nearest: bool = False
+) -> list[Bar]:
     """Turn stored columns into bars in the instrument's present steps.
+
+    With `nearest`, old figures between today's coarser steps are rounded: fit to be drawn and to
+    feed indicators, not to be stored again.
 
     Raises:
         DataError: A stored price or size is not a whole number of its present steps.
     """
-    moved = in_steps(columns, instrument.price_tick, instrument.size_lot, str(instrument.id))
+    what = str(instrument.id)
+    moved = in_steps(columns, instrument.price_tick, instrument.size_lot, what, nearest=nearest)
     fields = (
         moved.ts_open_ns, moved.open, moved.high, moved.low, moved.close, moved.volume,
         moved.trades, moved.revision,
@@ -445,20 +451,25 @@ def bars_of_columns(instrument: Instrument, timeframe: Timeframe, columns: BarCo
 
 
 def in_steps(
-    columns: BarColumns, price_tick: Decimal, size_lot: Decimal, what: str = "bars"
+    columns: BarColumns,
+    price_tick: Decimal,
+    size_lot: Decimal,
+    what: str = "bars",
+    *,
+    nearest: bool = False,
 ) -> BarColumns:
-    """Express columns in other steps, exactly.
+    """Express columns in other steps, exactly, or with `nearest` rounded half up.
 
     Raises:
-        DataError: A price or size is not a whole number of them.
+        DataError: A price or size is not a whole number of them, or does not fit 64 bits.
     """
     if columns.price_tick == price_tick and columns.size_lot == size_lot:
         return columns
     prices = [
-        _restep(values, columns.price_tick, price_tick, f"{what}: a price")
+        _restep(values, columns.price_tick, price_tick, f"{what}: a price", nearest)
         for values in (columns.open, columns.high, columns.low, columns.close)
     ]
-    volume = _restep(columns.volume, columns.size_lot, size_lot, f"{what}: a volume")
+    volume = _restep(columns.volume, columns.size_lot, size_lot, f"{what}: a volume", nearest)
     return msgspec.structs.replace(
         columns,
         open=prices[0],
@@ -471,12 +482,15 @@ def in_steps(
     )
 
 
-def _restep(values: Levels, old: Decimal, new: Decimal, what: str) -> Levels:
+def _restep(values: Levels, old: Decimal, new: Decimal, what: str, nearest: bool) -> Levels:
     top, bottom = (Fraction(old) / Fraction(new)).as_integer_ratio()
-    limit = ((1 << 63) - 1) // max(top, 1)
+    limit = ((1 << 62) - bottom) // max(top, 1)
     if len(values) and max(int(values.max()), -int(values.min())) > limit:
         raise DataError(f"{what} of steps of {old} does not fit steps of {new}")
     scaled = values * top
+    if nearest:
+        rounded: Levels = (2 * scaled + bottom) // (2 * bottom)
+        return rounded
     if bottom != 1 and len(values) and bool((scaled % bottom).any()):
         at = int((scaled % bottom).nonzero()[0][0])
         raise DataError(f"{what} of {int(values[at]) * old} is no whole number of steps of {new}")

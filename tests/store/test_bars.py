@@ -1,6 +1,6 @@
 import sqlite3
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import msgspec
@@ -306,6 +306,11 @@ def test_bars_go_to_the_store_and_back(
     coarse = msgspec.structs.replace(instrument, price_tick=Decimal("10"))
     with pytest.raises(DataError, match="no whole number of steps of 10"):
         bars_of_columns(coarse, M1, columns)
+    rounded = bars_of_columns(coarse, M1, columns, nearest=True)
+    assert [bar.close_ticks for bar in rounded] == [
+        int((bar.close_ticks / Decimal(1000)).to_integral_value(ROUND_HALF_UP)) for bar in bars
+    ]
+    assert [bar.volume_lots for bar in rounded] == [bar.volume_lots for bar in bars]
 
 
 def test_gaps_leave_out_what_the_venue_does_not_have(
