@@ -11,6 +11,7 @@ from aiohttp import web
 from emulator.binance.exchange import Binance
 from emulator.clock import Clock, WallClock
 from emulator.control import Control, Doors
+from emulator.market.facts import label
 from emulator.market.world import World
 from emulator.venues import Keys, open_venues
 from emulator.wire.connection import Connection
@@ -142,6 +143,7 @@ class Emulator:
             "control_url": f"http://{_HOST}:{self.port}/_ctl",
             "control_token": self._control_token,
             "venues": self.urls(),
+            "label": label(),
         }
 
     def _user_connections(self) -> set[Connection]:
