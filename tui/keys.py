@@ -143,7 +143,8 @@ KEYS: Final[tuple[Key, ...]] = (
 )
 """Every key of the screens; keys inside dialogs are shown in the dialogs."""
 
-HINTS: Final[Mapping[ScreenName, Mapping[str, str]]] = {
+HintSet: TypeAlias = ScreenName | Literal["lists"]
+HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
     "trade": {
         "trade.buy": "buy",
         "trade.sell": "sell",
@@ -159,6 +160,20 @@ HINTS: Final[Mapping[ScreenName, Mapping[str, str]]] = {
         "chart.layout": "charts",
         "app.palette": "palette",
         "ladder.centre": "centre",
+    },
+    "lists": {
+        "list.open": "open",
+        "app.find": "filter",
+        "list.sort": "",
+        "list.reverse": "sort",
+        "list.export": "export",
+        "trade.cancel": "cancel",
+        "screen.markets": "markets",
+        "app.help": "help",
+        "app.kill": "kill",
+        "trade.buy": "buy",
+        "trade.sell": "sell",
+        "app.command": "command",
     },
     "markets": {
         "list.open": "trade",
@@ -187,7 +202,10 @@ HINTS: Final[Mapping[ScreenName, Mapping[str, str]]] = {
         "app.kill": "kill",
     },
 }
-"""What the last line says of keys, most wanted first; a word stands for the keys before it too."""
+"""What the last line says of keys, most wanted first; a word stands for the keys before it too.
+
+``lists`` is said on the trade screen while the cursor is in a list.
+"""
 
 FORBIDDEN: Final[Mapping[str, str]] = {
     "ctrl+h": "backspace",
@@ -237,7 +255,7 @@ def show(key: str) -> str:
     return "+".join([*modifiers, _SIGNS.get(name, name)])
 
 
-def hints(table: Iterable[Key], screen: ScreenName = "trade") -> list[tuple[str, str]]:
+def hints(table: Iterable[Key], screen: HintSet = "trade") -> list[tuple[str, str]]:
     """Return (keys, word) for the last line of a screen, with a person's own keys."""
     first = {key.id: show(key.keys.split(",")[0]) for key in table}
     out: list[tuple[str, str]] = []

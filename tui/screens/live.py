@@ -22,7 +22,7 @@ from link.replica import Replica, Topic
 from tui.arranged import Arranged
 from tui.draw.status import Standing, draw_hints, draw_notice
 from tui.draw.tables import Table
-from tui.keys import ScreenName, hints
+from tui.keys import HintSet, ScreenName, hints
 from tui.pace import Pace
 from tui.safety import Twice
 from tui.screens.layout import SMALLEST, WIDE
@@ -258,7 +258,7 @@ class LiveScreen(Screen[None]):
         foot = self.query_one("#foot", RowsWidget)
         if notice is None:
             leave = self.way_out()
-            words = hints(self.clx.key_table, self.NAME)
+            words = hints(self.clx.key_table, self.hint_set())
             rows = [draw_hints(words, leave, self.size.width)]
         else:
             tail = "" if notice[2] else "   (esc: read)"
@@ -267,6 +267,10 @@ class LiveScreen(Screen[None]):
         if height is None or height.value != len(rows):
             foot.styles.height = len(rows)
         foot.show(rows)
+
+    def hint_set(self) -> HintSet:
+        """Return which keys the last line speaks of."""
+        return self.NAME
 
     def way_out(self) -> str:
         """Return the words at the end of the last line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import ClassVar, Final
 
@@ -18,6 +19,8 @@ from tui.widgets.fields import Words
 
 _LONGEST: Final = 40
 _NEWEST: Final = 200
+_SHORTEST_MOMENT: Final = 17
+"""Nanoseconds of fewer digits are spans, not moments of this century."""
 
 
 class ResultScreen(ModalScreen[None]):
@@ -58,7 +61,7 @@ def tabulate(result: object) -> list[str]:
     """Return a result as aligned lines: a table of structs, or one field on a line."""
     plain = msgspec.to_builtins(result, builtin_types=(Decimal,))
     if isinstance(plain, Mapping):
-        flat = _flat(plain)
+        flat = {_title(name): _said(name, text) for name, text in _flat(plain).items() if text}
         width = max((len(name) for name in flat), default=0)
         return [f"{name:<{width}}  {value}" for name, value in flat.items()]
     if not isinstance(plain, list | tuple):
@@ -96,3 +99,17 @@ def _flat(row: Mapping[str, object], before: str = "") -> dict[str, str]:
         else:
             out[before + name] = "" if value is None else str(value)
     return out
+
+
+def _title(name: str) -> str:
+    """Return a field's name as people read it: ``intent.order_id`` is ``order id``."""
+    return name.removeprefix("intent.").removesuffix("_ns").replace("_", " ").replace(".", " ")
+
+
+def _said(name: str, text: str) -> str:
+    """Return a field's value as people read it: moments as UTC, yes and no."""
+    if name.endswith("_ns") and text.isdigit() and len(text) > _SHORTEST_MOMENT:
+        seconds, rest = divmod(int(text), 1_000_000_000)
+        moment = datetime.fromtimestamp(seconds, UTC)
+        return f"{moment:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d} UTC"
+    return {"True": "yes", "False": "no"}.get(text, text)

@@ -33,7 +33,7 @@ from tui.draw.tape import draw_tape
 from tui.draw.watchlist import WATCHLIST
 from tui.grammar import PaneName
 from tui.hand import Hand
-from tui.keys import KEYS, ScreenName, bindings
+from tui.keys import KEYS, HintSet, ScreenName, bindings
 from tui.panes import ALL, LISTS, TOPICS, Lists, happenings
 from tui.screens.deeds import Deeds
 from tui.screens.layout import arrange
@@ -436,6 +436,10 @@ class TradeScreen(LiveScreen):
             self.action_filter()
         else:
             self.deeds.find()
+
+    def hint_set(self) -> HintSet:
+        """Return which keys the last line speaks of: those of a list while one is chosen."""
+        return "lists" if self.pane in LISTS and self.pane != "watchlist" else self.NAME
 
     def shown_list(self) -> ShownList | None:
         """Return the list of the chosen pane."""
