@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import msgspec
 import numpy as np
 
@@ -10,6 +13,13 @@ from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.steps import OffStep
 from core.model.errors import DataError
 from core.model.market import Levels
+
+NO_LEVELS: Final[Levels] = np.zeros((0, 2), np.int64)
+"""An empty side; nobody writes to levels."""
+
+NOTHING: Final = b"[]"
+
+_ZERO: Final = re.compile(rb'\[\s*"0[0.]*["eE]').search
 
 
 class Level(msgspec.Struct, array_like=True, gc=False):
@@ -44,9 +54,10 @@ class SideReader:
         Raises:
             DataError: A value is not what a level holds, or a price is 0 or between two ticks.
         """
+        if text == NOTHING:
+            return NO_LEVELS
         levels = self.any_side(text, plan)
-        # To look for zeros costs more than to read the levels: only where one may be.
-        if (b'["0' in text or b"[ " in text) and not levels[:, 0].all():
+        if has_zero(text):
             raise DataError(f"level of {plan.known.id} must have a price above 0")
         return levels
 
@@ -78,6 +89,12 @@ class SideReader:
         except OffStep as error:
             error.note(self._off_step)
             return sizes.nearest(bid), sizes.nearest(ask)
+
+
+def has_zero(text: bytes) -> bool:
+    """Return whether a price of a raw side is 0."""
+    # Looking at the numbers read would cost more than reading them.
+    return (b'["0' in text or b"[ " in text) and _ZERO(text) is not None
 
 
 def plan_of(known: Known) -> SidePlan:

@@ -364,6 +364,9 @@ class BybitDecoder(FeedDecoder):
         return self._known_as(self._prefixes.get(conn, ""), symbol)
 
     def _known_as(self, prefix: str, symbol: str) -> BybitKnown:
+        known = self._known.get(prefix + symbol)
+        if type(known) is BybitKnown:
+            return known
         known = self.of(prefix + symbol)
         assert isinstance(known, BybitKnown)
         return known

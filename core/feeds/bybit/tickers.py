@@ -130,17 +130,26 @@ class TickerReader:
 
     def _day(self, known: BybitKnown, row: Ticker) -> bool:
         """Take up what changed of the day and return whether anything did."""
-        changed = False
         day, values = known.day, self._decimals
-        for at, text in enumerate(
-            (
-                row.lastPrice, row.prevPrice24h, row.highPrice24h, row.lowPrice24h, row.volume24h,
-                row.turnover24h,
-            )
-        ):  # fmt: skip
-            if text is not None:
-                day[at] = values[text]
-                changed = True
+        changed = False
+        if row.lastPrice is not None:
+            day[0] = values[row.lastPrice]
+            changed = True
+        if row.prevPrice24h is not None:
+            day[1] = values[row.prevPrice24h]
+            changed = True
+        if row.highPrice24h is not None:
+            day[2] = values[row.highPrice24h]
+            changed = True
+        if row.lowPrice24h is not None:
+            day[3] = values[row.lowPrice24h]
+            changed = True
+        if row.volume24h is not None:
+            day[4] = values[row.volume24h]
+            changed = True
+        if row.turnover24h is not None:
+            day[5] = values[row.turnover24h]
+            changed = True
         return changed
 
     def _marks(self, known: BybitKnown, row: Ticker) -> bool:

@@ -20,7 +20,7 @@ from core.feeds.kucoin import frames
 from core.feeds.kucoin.refusals import GOOD, remedy
 from core.feeds.kucoin.rule import KucoinRule
 from core.feeds.kucoin.symbols import parse_symbols
-from core.feeds.sides import SideReader, plan_of
+from core.feeds.sides import NO_LEVELS, NOTHING, SideReader, has_zero, plan_of
 from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
@@ -162,13 +162,15 @@ class KucoinDecoder(FeedDecoder):
 
     def _changed(self, raw: bytes, known: KucoinKnown, several: bool) -> Levels:
         """Return changed levels in the order of their sequence, without those at price 0."""
+        if raw == NOTHING:
+            return NO_LEVELS
         levels = self._sides.any_side(raw, known.plan)
         if several and len(levels) > 1:
             # Rows come by price; of two of one price the later one must win.
             order = np.argsort([row.sequence for row in self._rows(raw)], kind="stable")
             levels = levels[order]
-        if b'["0' in raw or b"[ " in raw:
-            levels = levels[levels[:, 0] != 0]
+        if has_zero(raw):
+            levels = NO_LEVELS if len(levels) == 1 else levels[levels[:, 0] != 0]
         return levels
 
     def _depth(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
@@ -330,6 +332,9 @@ class KucoinDecoder(FeedDecoder):
         return (outer.subject or outer.type or "other",)
 
     def _of(self, symbol: str) -> KucoinKnown:
+        known = self._known.get(symbol)
+        if type(known) is KucoinKnown:
+            return known
         known = self.of(symbol)
         assert isinstance(known, KucoinKnown)
         return known

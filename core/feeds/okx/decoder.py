@@ -295,6 +295,9 @@ class OkxDecoder(FeedDecoder):
         return (f"{outer.arg.channel}:{outer.action}" if outer.action else outer.arg.channel,)
 
     def _of(self, symbol: str) -> OkxKnown:
+        known = self._known.get(symbol)
+        if type(known) is OkxKnown:
+            return known
         known = self.of(symbol)
         assert isinstance(known, OkxKnown)
         return known
