@@ -83,7 +83,11 @@ class MarketFile:
         with self._reading:
             if self._reader is None:
                 raise StoreError(f"{self.path} is closed")
-            return self._reader.execute(sql, parameters).fetchall()
+            try:
+                return self._reader.execute(sql, parameters).fetchall()
+            except UnicodeDecodeError as error:
+                # Of a damaged file even SQLite's words may be no text.
+                raise sqlite3.DatabaseError(f"unreadable text: {error.reason}") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -105,7 +109,7 @@ class MarketFile:
                 self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 self._roll_back()
                 raise self.failed("written", error) from error
             except BaseException:
@@ -125,7 +129,7 @@ class MarketFile:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK TO part")
                     writer.execute("RELEASE part")
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, sqlite3.Error | UnicodeDecodeError):
                 raise self.failed("written", error) from error
             raise
 
@@ -153,7 +157,7 @@ class MarketFile:
                     connection.close()
             self._reader = self._writer = None
 
-    def failed(self, what: str, error: sqlite3.Error) -> StoreError:
+    def failed(self, what: str, error: Exception) -> StoreError:
         """Say which file failed, why, and what to do about it."""
         code = getattr(error, "sqlite_errorname", "")
         if code.startswith("SQLITE_FULL"):
@@ -163,7 +167,7 @@ class MarketFile:
             )
         elif code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             remedy = "another process is writing it; try again when it is done"
-        elif code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        elif code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or not code:
             remedy = (
                 "the file is damaged: `clx data verify` says where, `clx data repair` drops what "
                 "is unreadable and fetches it anew"

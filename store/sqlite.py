@@ -68,7 +68,8 @@ def open_database(
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         _migrate(connection, path, application_id, migrations)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # Of a damaged file even SQLite's words may be no text.
         connection.close()
         raise StoreError(f"{path} cannot be used: {error}; {_remedy(error, path)}") from error
     except StoreError:
@@ -103,7 +104,7 @@ def _migrate(
         )
 
 
-def _remedy(error: sqlite3.Error, path: Path) -> str:
+def _remedy(error: Exception, path: Path) -> str:
     if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
         return "another process uses it; `clx daemon status` says whether an engine runs"
     if isinstance(error, sqlite3.OperationalError):

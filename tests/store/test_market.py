@@ -1,6 +1,8 @@
 """The store under other processes, kills and full disks."""
 
+import contextlib
 import os
+import random
 import signal
 import sqlite3
 import stat
@@ -16,7 +18,7 @@ import pytest
 from core.model.errors import StoreError
 from core.model.instruments import Instrument
 from core.model.market import Timeframe, Trade
-from core.model.stores import BarColumns, BarSource, QualityCounts
+from core.model.stores import BarColumns, BarSource, Finding, QualityCounts
 from store.market import MarketStore
 
 Walk = Callable[..., BarColumns]
@@ -217,6 +219,38 @@ def test_a_long_write_holds_up_neither_opening_nor_reading(
         with MarketStore(market_path) as other:
             assert len(other.bars.bars(instrument.id, M1, *EVER)) == 100
             assert other.upkeep.verify() == []
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_file_damaged_anywhere_gives_an_error_or_the_truth_never_something_else(
+    seed: int, market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    bars = walk(8 * 1440)
+    with MarketStore(market_path) as store:
+        store.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+        store.quality.add(instrument.id, 0, QualityCounts(frames=1))
+    chance = random.Random(seed)
+    raw = bytearray(market_path.read_bytes())
+    if seed % 2:
+        at = chance.randrange(len(raw) // 4096) * 4096
+        raw[at : at + 4096] = chance.randbytes(4096)
+    else:
+        for _ in range(40):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+    market_path.write_bytes(raw)
+    truth = dict(zip(bars.ts_open_ns.tolist(), bars.close.tolist(), strict=True))
+    damaged: list[Finding] = []
+    with contextlib.suppress(StoreError), MarketStore(market_path) as store:
+        found = store.bars.bars(instrument.id, M1, *EVER, damaged=damaged)
+        assert all(
+            truth[ts] == close
+            for ts, close in zip(found.ts_open_ns.tolist(), found.close.tolist(), strict=True)
+        )
+        assert len(found) == len(truth) or damaged
+        assert bool(store.upkeep.verify(instrument.id, M1)) == bool(damaged)
+        store.upkeep.repair()
+        store.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+        assert len(store.bars.bars(instrument.id, M1, *EVER)) == len(truth)
 
 
 def test_threads_of_one_process_share_the_store(
