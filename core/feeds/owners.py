@@ -23,10 +23,12 @@ _LOST: Final = "the connection that brought this book was lost"
 class BookOwners:
     """Remembers by frames alone, so a tape decodes the same way twice."""
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_owner", "get")
 
     def __init__(self) -> None:
         self._owner: dict[InstrumentId, int] = {}
+        self.get = self._owner.get
+        """``get(name, conn) == conn`` is `owns`, where every call counts."""
 
     def take(self, name: InstrumentId, conn: int) -> None:
         """Note that a connection sent an image of a book."""

@@ -11,6 +11,8 @@ from core.model.errors import DataError
 _SECOND: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\Z", re.ASCII)
 _ZONE: Final = re.compile(r"([+-])(\d\d):(\d\d)\Z", re.ASCII)
 _NS: Final = 1_000_000_000
+_PLACES: Final[tuple[int, ...]] = tuple(int(10 ** (9 - places)) for places in range(10))
+"""What the last of so many decimals counts in nanoseconds."""
 _LATEST_S: Final = 9_000_000_000
 """Seconds since the epoch that still fit 64 bits as nanoseconds."""
 
@@ -37,12 +39,12 @@ class Stamps:
         if second != self._second:
             self._base_ns = _second_ns(second, text)
             self._second = second
-        if text[19:] == "Z":
+        places = text[20:-1]
+        if places.isdigit() and len(places) < 10 and text[19] == "." and text[-1] == "Z":
+            if places.isascii():
+                return self._base_ns + int(places) * _PLACES[len(places)]
+        elif text[19:] == "Z":
             return self._base_ns
-        if text[19:20] == "." and text[-1:] == "Z":
-            places = text[20:-1]
-            if 0 < len(places) < 10 and places.isdigit() and places.isascii():
-                return self._base_ns + int(places) * 10 ** (9 - len(places))
         return self._zoned(text)
 
     def _zoned(self, text: str) -> int:

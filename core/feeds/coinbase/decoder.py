@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 
 from core.feeds.coinbase import frames
 from core.feeds.coinbase.rule import CoinbaseRule
@@ -45,9 +46,11 @@ CANDLE_S: Final = 300
 
 _KIND: Final = slice(12, 16)
 _PREFIX: Final = b'{"channel":"'
+_BOOK: Final = b'{"channel":"l2_data"'
 _SYMBOL: Final = re.compile(rb'"product_id":"([^"]+)"')
 _BID: Final = b'"side":"bid"'
 _OFFER: Final = b'"side":"offer"'
+_NONE: Final = np.empty((0, 2), np.int64)
 _B: Final = ord("b")
 _O: Final = ord("o")
 _LEVEL: Final = Shape(price="price_level", size="new_quantity")
@@ -98,6 +101,18 @@ class CoinbaseDecoder(OwningDecoder):
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of an instrument."""
         return CoinbaseKnown(instrument)
+
+    def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        # Most messages are changes of books: spare them every detour.
+        if kind == "recv" and data.startswith(_BOOK):
+            try:
+                return self._book(conn, ts_recv_ns, data)
+            except (ValueError, DataError, RecursionError):
+                # Read again, to say what is wrong; a book's message changes nothing until it is
+                # read as a whole.
+                pass
+        return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         """Read a message of the stream.
@@ -216,15 +231,17 @@ class CoinbaseDecoder(OwningDecoder):
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         frame = self._books(data)
         number = frame.sequence_num
-        broken = self._follow(conn, ts_recv_ns, number)
         ts_ns = self._stamps.ns(frame.timestamp)
-        out: list[MarketEvent] = [*broken] if broken else []
+        out: list[MarketEvent] = []
+        wanted = self._next.get(conn, number)
+        if wanted != number:
+            out.extend(self._broken(conn, ts_recv_ns, wanted, number))
         for book in frame.events:
             known = self._coinbase(book.product_id)
             name = known.id
             bids, asks = self._sides(bytes(book.updates), known)
             if book.type == "update":
-                if self._owners.owns(name, conn):
+                if self._owners.get(name, conn) == conn:
                     out.append(BookDelta(name, ts_ns, ts_recv_ns, number, number, -1, bids, asks))
             elif book.type == "snapshot":
                 self._owners.take(name, conn)
@@ -233,16 +250,20 @@ class CoinbaseDecoder(OwningDecoder):
                 )  # fmt: skip
             else:
                 raise DataError(f"event type must be snapshot or update, was {book.type[:40]!r}")
+        self._next[conn] = number + 1
         return out
 
     def _sides(self, raw: bytes, known: CoinbaseKnown) -> tuple[Levels, Levels]:
         levels = self._levels.side(raw, known.levels)
+        count = len(levels)
         bids = raw.count(_BID)
+        if bids == count:
+            return levels, _NONE
         offers = raw.count(_OFFER)
+        if offers == count:
+            return _NONE, levels
         # The venue lists bids before offers; anything else is sorted level by level.
-        if bids + offers == len(levels) and (
-            not bids or not offers or raw.rfind(_BID) < raw.find(_OFFER)
-        ):
+        if bids + offers == count and raw.rfind(_BID) < raw.find(_OFFER):
             return levels[:bids], levels[bids:]
         levels, sides = self._levels.flagged(raw, known.sided)
         is_bid, is_offer = sides == _B, sides == _O
@@ -350,11 +371,9 @@ class CoinbaseDecoder(OwningDecoder):
         )  # fmt: skip
 
     def _coinbase(self, symbol: str) -> CoinbaseKnown:
-        known = self._known.get(symbol)
-        if known is None:
-            known = self.of(symbol)
-        assert isinstance(known, CoinbaseKnown)
-        return known
+        known: Any = self._known.get(symbol) or self.of(symbol)
+        found: CoinbaseKnown = known
+        return found
 
 
 def _number(text: str, what: str) -> int:

@@ -17,10 +17,11 @@ import math
 import re
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+import numpy as np
 
 from core.feeds.decoder import Known
 from core.feeds.deribit import frames
@@ -69,9 +70,11 @@ REMEDIES: Final = {
 
 _HEAD: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 _KIND: Final = slice(len(_HEAD), len(_HEAD) + 4)
+_NONE: Final = np.empty((0, 2), np.int64)
 _CHANGE: Final = Shape(price=1, size=2)
 _LEVEL: Final = Shape(price=0, size=1)
 _SYMBOL: Final = re.compile(rb'"instrument_name":"([^"]+)"')
+_NAN: Final = math.nan
 _REQUESTS: Final = 256
 _RESOLUTIONS: Final = {
     "1": "1m", "3": "3m", "5": "5m", "10": "10m", "15": "15m", "30": "30m", "60": "1h",
@@ -143,12 +146,21 @@ class DeribitDecoder(OwningDecoder):
                 self.add_instruments([index])
         return super().of(symbol)
 
-    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
-        """Read a message of the stream."""
-        if data.startswith(_HEAD):
+    def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        # Nearly all messages are of a channel: spare them every detour.
+        if kind == "recv" and data.startswith(_HEAD):
             reader = self._readers.get(data[_KIND])
             if reader is not None:
-                return reader(conn, ts_recv_ns, data)
+                try:
+                    return reader(conn, ts_recv_ns, data)
+                except (ValueError, DataError, RecursionError):
+                    # Read again, to say what is wrong: nothing changes until all is read.
+                    pass
+        return super().decode(kind, conn, ts_recv_ns, url, data)
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
+        """Read a message of the stream."""
         return self._other(conn, ts_recv_ns, data)
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
@@ -207,16 +219,18 @@ class DeribitDecoder(OwningDecoder):
         book = params.data
         known = self._deribit(book.instrument_name)
         name = known.id
+        plan = known.changes
         if book.type != "change" and params.channel.count(".") > 2:
             # book.{i}.{group}.{depth}.{interval}: the best levels alone, an image each time.
             plan = known.levels
-        else:
-            plan = known.changes
-        bids = self._levels.side(bytes(book.bids), plan)
-        asks = self._levels.side(bytes(book.asks), plan)
+        raw = bytes(book.bids)
+        # Most changes are of one side.
+        bids = _NONE if raw == b"[]" else self._levels.side(raw, plan)
+        raw = bytes(book.asks)
+        asks = _NONE if raw == b"[]" else self._levels.side(raw, plan)
         ts_ns = book.timestamp * 1_000_000
         if book.type == "change" and book.prev_change_id:
-            if not self._owners.owns(name, conn):
+            if self._owners.get(name, conn) != conn:
                 return ()
             return (
                 BookDelta(
@@ -255,7 +269,15 @@ class DeribitDecoder(OwningDecoder):
 
     def _quote(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         quote = self._quotes(data).params.data
-        return (_quote_of(quote, self._deribit(quote.instrument_name), ts_recv_ns),)
+        known = self._deribit(quote.instrument_name)
+        numbers, amounts = known.numbers, known.amounts
+        return (
+            Quote(
+                known.id, quote.timestamp * 1_000_000, ts_recv_ns,
+                numbers[quote.best_bid_price or 0.0], amounts[quote.best_bid_amount or 0.0],
+                numbers[quote.best_ask_price or 0.0], amounts[quote.best_ask_amount or 0.0], 0,
+            ),
+        )  # fmt: skip
 
     def _ticker(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         ticker = self._tickers(data).params.data
@@ -264,7 +286,14 @@ class DeribitDecoder(OwningDecoder):
         ts_ns = ticker.timestamp * 1_000_000
         out: list[MarketEvent] = []
         if not known.quoted:
-            out.append(_quote_of(ticker, known, ts_recv_ns))
+            numbers, amounts = known.numbers, known.amounts
+            out.append(
+                Quote(
+                    name, ts_ns, ts_recv_ns, numbers[ticker.best_bid_price or 0.0],
+                    amounts[ticker.best_bid_amount or 0.0], numbers[ticker.best_ask_price or 0.0],
+                    amounts[ticker.best_ask_amount or 0.0], 0,
+                )
+            )  # fmt: skip
         if ticker.mark_price is not None or ticker.index_price is not None:
             out.append(
                 MarkPrice(
@@ -279,16 +308,16 @@ class DeribitDecoder(OwningDecoder):
             out.append(
                 OptionGreeks(
                     instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-                    mark_iv=_fraction(ticker.mark_iv), bid_iv=_fraction(ticker.bid_iv),
-                    ask_iv=_fraction(ticker.ask_iv), delta=greeks.delta, gamma=greeks.gamma,
+                    # The venue writes 0 for the volatility of a side without a price.
+                    mark_iv=ticker.mark_iv / 100 or _NAN, bid_iv=ticker.bid_iv / 100 or _NAN,
+                    ask_iv=ticker.ask_iv / 100 or _NAN, delta=greeks.delta, gamma=greeks.gamma,
                     vega=greeks.vega, theta=greeks.theta, rho=greeks.rho,
-                    underlying=math.nan if ticker.underlying_price is None
-                    else ticker.underlying_price,
+                    underlying=ticker.underlying_price,
                 )
             )  # fmt: skip
+        last, stats = bytes(ticker.last_price), bytes(ticker.stats)
         interest = bytes(ticker.open_interest)
         if interest != known.interest:
-            known.interest = interest
             size = _decimal(interest)
             if size is not None:
                 out.append(
@@ -296,10 +325,9 @@ class DeribitDecoder(OwningDecoder):
                         instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, size=size
                     )
                 )
-        last, stats = bytes(ticker.last_price), bytes(ticker.stats)
         if stats != known.stats or last != known.last:
-            known.last, known.stats = last, stats
             out.append(_day(name, ts_ns, ts_recv_ns, last, stats, known.instrument.inverse))
+        known.interest, known.last, known.stats = interest, last, stats
         return out
 
     def _candle(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -381,11 +409,9 @@ class DeribitDecoder(OwningDecoder):
         )
 
     def _deribit(self, symbol: str) -> DeribitKnown:
-        known = self._known.get(symbol)
-        if known is None:
-            known = self.of(symbol)
-        assert isinstance(known, DeribitKnown)
-        return known
+        known: Any = self._known.get(symbol) or self.of(symbol)
+        found: DeribitKnown = known
+        return found
 
     def _mark_quoted(self, named: Sequence[tuple[str, str]], *, quoted: bool) -> None:
         for symbol, channel in named:
@@ -427,16 +453,6 @@ def _forced(liquidation: str, sold: bool) -> Sequence[Side]:
     return sides[liquidation]
 
 
-def _quote_of(
-    quote: frames.Quote | frames.Ticker, known: DeribitKnown, ts_recv_ns: int
-) -> MarketEvent:
-    return Quote(
-        known.id, quote.timestamp * 1_000_000, ts_recv_ns,
-        known.numbers[quote.best_bid_price or 0.0], known.amounts[quote.best_bid_amount or 0.0],
-        known.numbers[quote.best_ask_price or 0.0], known.amounts[quote.best_ask_amount or 0.0], 0,
-    )  # fmt: skip
-
-
 def _day(
     name: InstrumentId, ts_ns: int, ts_recv_ns: int, last: bytes, raw: bytes, inverse: bool
 ) -> DayTicker:
@@ -467,11 +483,6 @@ def _decimal(raw: bytes) -> Decimal | None:
 
 
 _HUGE: Final = Decimal(10**18)
-
-
-def _fraction(percent: float | None) -> float:
-    """Return 0.55 for 55; the venue writes 0 for a side without a bid or offer."""
-    return percent / 100 if percent else math.nan
 
 
 def _nearest(amount: float, lot: Decimal) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Annotated, Generic, TypeAlias, TypeVar
 
@@ -114,9 +115,9 @@ class Ticker(msgspec.Struct, gc=False):
     stats: Raw = Raw()
     greeks: Greeks | None = None
     mark_iv: float = 0.0
-    bid_iv: float | None = None
-    ask_iv: float | None = None
-    underlying_price: float | None = None
+    bid_iv: float = 0.0
+    ask_iv: float = 0.0
+    underlying_price: float = math.nan
 
 
 class Quote(msgspec.Struct, gc=False):

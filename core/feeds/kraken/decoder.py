@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -332,11 +332,9 @@ class KrakenDecoder(OwningDecoder):
         self.books.depth = depth
 
     def _kraken(self, symbol: str) -> KrakenKnown:
-        known = self._known.get(symbol)
-        if known is None:
-            known = self.of(symbol)
-        assert isinstance(known, KrakenKnown)
-        return known
+        known: Any = self._known.get(symbol) or self.of(symbol)
+        found: KrakenKnown = known
+        return found
 
 
 class _Seconds(msgspec.Struct):

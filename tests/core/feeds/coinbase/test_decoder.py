@@ -299,3 +299,15 @@ def test_recorded_trades_have_the_side_their_price_tells(replayed: Any) -> None:
     assert told == 51
     ids = [event.trade_id for event in run.of(Trade) if event.instrument_id == BTC]
     assert ids == list(range(ids[0], ids[-1] + 1))
+
+
+def test_unreadable_book_message_behind_a_hole_still_shows_as_one(
+    decoder: CoinbaseDecoder,
+) -> None:
+    subscribe(decoder)
+    recv(decoder, IMAGE)
+    bad = CHANGE.replace(b'"sequence_num":1', b'"sequence_num":4').replace(b'"65084"', b'"x"')
+    assert [type(event) for event in recv(decoder, bad)] == [FrameRejected]
+    broken, _ = recv(decoder, CHANGE.replace(b'"sequence_num":1', b'"sequence_num":5'))
+    assert isinstance(broken, SequenceBroken)
+    assert (broken.expected_id, broken.received_id) == (1, 5)
