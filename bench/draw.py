@@ -112,7 +112,7 @@ def books_and_markets(look: Look) -> list[dict[str, object]]:
     view = HeatView(ITEM, 800, 6_400_000 // 800 + 22, 45, 1, 1e6, 1e5)
     moments = list(tape.moments)
     profile = a_profile(6_400_000, 0)
-    depth = DepthView(ITEM, profile, 0.005, top_of(profile, 0.005, 150), {}, 6_400_000)
+    depth = DepthView(ITEM, profile, 0.005, top_of(profile, 0.005, 150), {})
     columns = [make_column(view, [moment]) for moment in moments[-150:]]
     works: dict[str, Callable[[], None]] = {
         "markets: sort and draw 200 rows, 240x60": partial(paint_markets, markets, look),

@@ -20,7 +20,7 @@ def csv_text(table: Table[Any], items: Iterable[Any]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = [column for column in table.columns if column.name and column.exported]
-    writer.writerow([column.name for column in columns])
+    writer.writerow([column.field or column.name for column in columns])
     for item in items:
         writer.writerow(
             [

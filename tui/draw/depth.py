@@ -2,7 +2,7 @@
 
 ::
 
-      ±0.25 %   bids 41.2   asks 38.0 BTC   64,218.50
+     depth  ±0.25 %  sizes in BTC
     50│█▄                          │                       ▄█
       │██▆▃                        │                 ▂▄▆▇████
     25│██████▅▃▁                   │           ▁▃▅▆██████████
@@ -48,7 +48,6 @@ class DepthView:
     top_lots: int
     """The size at the upper edge."""
     own: Mapping[int, tuple[Side, Decimal]]
-    last_ticks: int = 0
 
     @property
     def mid(self) -> float:
@@ -152,20 +151,16 @@ class _Pen:
         view, grid = self.view, self.grid
         x = 1
         item = view.instrument
-        last = numbers.price(item, view.last_ticks) if view.last_ticks > 0 else ""
-        spread = numbers.price(item, view.profile.ask_ticks - view.profile.bid_ticks)
         known = covered(view.profile)
         words: list[Run] = [
             ("depth", "title"),
             (f"±{view.span:.2%}".replace("%", " %"), "text"),
-            (last, "title"),
-            (f"spread {spread}", "muted"),
             (f"sizes in {item.base}", "muted"),
         ]
         if known < view.span * 0.98:
             words.append((f"book known to ±{known:.2%}".replace("%", " %"), "warn"))
         for text, role in words:
-            if text and x + len(text) < grid.width:
+            if x + len(text) < grid.width:
                 grid.put(x, 0, text, role)
                 x += len(text) + 2
 

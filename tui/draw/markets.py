@@ -248,27 +248,51 @@ MARKETS: Final[Table[MarketRow]] = Table(
         Column("venue", lambda r: r.venue, role=lambda r: "muted", weight=3),
         Column("kind", lambda r: r.kind, role=lambda r: "muted", weight=12),
         Column("last", _last_text, right=True, role=_change_role, value=last),
-        Column("24 h", _change_text, right=True, role=_change_role, value=change),
+        Column(
+            "24 h", _change_text, right=True, role=_change_role, value=change, field="change_24h"
+        ),
         Column("course", _course_text, role=_change_role, weight=4, value=change, exported=False),
-        Column("volume", _volume_text, right=True, value=volume, weight=1),
-        Column("spread bp", _bp_text, right=True, value=spread_bp, weight=5),
-        Column("ticks", _ticks_text, right=True, value=spread_ticks, weight=10),
+        Column(
+            "volume", _volume_text, right=True, value=volume, weight=1, field="volume_24h_quote"
+        ),
+        Column("spread bp", _bp_text, right=True, value=spread_bp, weight=5, field="spread_bp"),
+        Column(
+            "ticks", _ticks_text, right=True, value=spread_ticks, weight=10, field="spread_ticks"
+        ),
         Column(
             "funding",
             _funding_text,
             right=True,
             value=lambda r: r.reference.funding_rate,
+            field="funding_rate",
             weight=7,
         ),
-        Column("next", _next_text, right=True, value=funding_left_ns, weight=9),
-        Column("open int", _interest_text, right=True, value=_interest, weight=8),
+        Column(
+            "next",
+            _next_text,
+            right=True,
+            value=funding_left_ns,
+            weight=9,
+            field="next_funding_in_ns",
+        ),
+        Column(
+            "open int", _interest_text, right=True, value=_interest, weight=8, field="open_interest"
+        ),
         Column(
             "data",
             _data_text,
             role=_data_role,
             value=lambda r: r.line.age_ms if r.line is not None else None,
+            field="age_ms",
         ),
-        Column("quality", _quality_text, role=_quality_role, value=trouble, weight=6),
+        Column(
+            "quality",
+            _quality_text,
+            role=_quality_role,
+            value=trouble,
+            weight=6,
+            field="gaps_and_resyncs",
+        ),
     ),
     "nothing here yet: / searches every venue, space adds what it finds",
 )

@@ -164,6 +164,7 @@ def _counted(name: str, field: str, weight: int) -> Column[QualityRow]:
         role=lambda row: _count_role(getattr(row.view, field)),
         weight=weight,
         value=lambda row: getattr(row.view, field),
+        field=field,
     )
 
 
@@ -177,7 +178,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
         Column("instrument", lambda r: r.symbol),
         Column("venue", lambda r: r.venue, role=lambda r: "muted", weight=1),
         Column("status", _status, role=_status_role),
-        Column("age", _age, right=True, role=_age_role, value=lambda r: r.age_ms),
+        Column("age", _age, right=True, role=_age_role, value=lambda r: r.age_ms, field="age_ms"),
         Column(
             "stale after",
             lambda r: numbers.age(r.view.silence_s * 1000) if r.view.silence_s else "-",
@@ -185,8 +186,15 @@ QUALITY: Final[Table[QualityRow]] = Table(
             role=lambda r: "muted",
             weight=9,
             value=lambda r: r.view.silence_s,
+            field="stale_after_s",
         ),
-        Column("msg/s", lambda r: rate(r.rate_now), right=True, value=lambda r: r.rate_now),
+        Column(
+            "msg/s",
+            lambda r: rate(r.rate_now),
+            right=True,
+            value=lambda r: r.rate_now,
+            field="rate_per_s",
+        ),
         Column(
             "usual",
             lambda r: rate(r.view.rate_per_s),
@@ -194,6 +202,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
             role=lambda r: "muted",
             weight=3,
             value=lambda r: r.view.rate_per_s,
+            field="usual_per_s",
         ),
         Column(
             "live", lambda r: _uptime(r.view), right=True, weight=3, value=lambda r: uptime(r.view)
@@ -209,6 +218,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
             role=lambda r: "warn" if r.view.checksum_bad else "muted",
             weight=6,
             value=lambda r: r.view.checksum_bad,
+            field="checksums_bad",
         ),
         _counted("holes", "trade_holes", 7),
         _counted("doubled", "duplicates", 8),
@@ -221,6 +231,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
             right=True,
             weight=5,
             value=lambda r: r.view.clock_offset_ms,
+            field="clock_offset_ms",
         ),
         Column(
             "delay",
@@ -228,6 +239,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
             right=True,
             weight=9,
             value=lambda r: r.view.delay_ms,
+            field="delay_ms",
         ),
         Column("why", lambda r: plain(r.view.reason), role=lambda r: "muted", wide=True),
     ),

@@ -38,6 +38,8 @@ class Column(Struct, Generic[T], frozen=True):
     """What it is sorted by and exported as, where that is not the text; None: not known."""
     exported: bool = True
     """Whether an export has it."""
+    field: str = ""
+    """Its name in an export, with the unit; empty: as in the head."""
 
 
 class Sorted(NamedTuple):
@@ -179,6 +181,7 @@ ORDERS: Table[Order] = Table(
             lambda o: numbers.clock(o.ts_submitted_ns),
             weight=2,
             value=lambda o: o.ts_submitted_ns,
+            field="submitted_ns",
         ),
         Column(
             "symbol",
@@ -258,6 +261,7 @@ FILLS: Table[OrderFilled] = Table(
             "time",
             lambda f: numbers.clock(f.ts_event_ns or f.ts_ns),
             value=lambda f: f.ts_event_ns or f.ts_ns,
+            field="time_ns",
         ),
         Column("symbol", lambda f: _symbol(f.instrument_id), value=lambda f: f.instrument_id),
         Column("side", lambda f: f.side.value.upper(), role=lambda f: _side_role(f.side)),
@@ -295,7 +299,7 @@ BALANCES: Table[Balance] = Table(
 
 LOG: Table[Alert] = Table(
     (
-        Column("time", lambda a: numbers.clock(a.ts_ns), value=lambda a: a.ts_ns),
+        Column("time", lambda a: numbers.clock(a.ts_ns), value=lambda a: a.ts_ns, field="time_ns"),
         Column("level", lambda a: a.level, role=lambda a: "muted" if a.level == "info" else "warn"),
         Column("from", lambda a: a.source, weight=1),
         Column("what", lambda a: a.text.replace("\n", " "), wide=True),
@@ -325,6 +329,7 @@ LIMITS: Table[LimitUse] = Table(
             role=lambda u: "warn" if _used(u) >= _NEARLY else "accent",
             weight=1,
             value=_used,
+            field="used_fraction",
         ),
         Column("", lambda u: f"{_used(u):.0%}", right=True, role=_limit_role),
         Column(

@@ -47,7 +47,6 @@ class DepthWidget(RowsWidget):
         profile: BookProfile,
         item: Instrument,
         own: Mapping[int, tuple[Side, Decimal]],
-        last_ticks: int,
     ) -> None:
         """Draw a profile."""
         width, height = self.size
@@ -62,5 +61,5 @@ class DepthWidget(RowsWidget):
         top = top_of(profile, span, width)
         if not self._top or top > self._top or top < self._top * _CALM:
             self._top = top
-        view = DepthView(item, profile, span, self._top, own, last_ticks)
+        view = DepthView(item, profile, span, self._top, own)
         self.show(draw_depth(view, width, height, self.look.glyphs))

@@ -262,7 +262,7 @@ class Pictures(Container):
                 self.depth.show_message(why or "waiting for the book…")
             elif dirty & {"profile", "orders", "all"}:
                 own = own_orders(list(replica.orders.values()), item)
-                self.depth.show_profile(profile, item, own, last_ticks)
+                self.depth.show_profile(profile, item, own)
         elif self.kind == "heatmap" and self.heat is not None:
             if tape.instrument_id != item.id or not tape.moments:
                 self.heat.show_message(why or "recording the book; the first second comes now…")

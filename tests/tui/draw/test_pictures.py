@@ -68,7 +68,7 @@ def test_the_span_fits_what_is_known_of_both_sides():
 
 def test_hills_reach_the_upper_edge_only_when_they_are_as_large():
     data = profile([10] * 50, [10] * 50)
-    view = DepthView(ITEM, data, 0.04, top_of(data, 0.04, 60), {}, 10_000)
+    view = DepthView(ITEM, data, 0.04, top_of(data, 0.04, 60), {})
     rows = [row_text(row) for row in draw_depth(view, 80, 20, BLOCK)]
     assert view.top_lots >= 400
     plot = [row[:72] for row in rows[1:17]]
@@ -83,7 +83,7 @@ def test_depth_looks_as_it_should(golden, name, size):
     data = market().profile(200, 400)
     mid = (data.bid_ticks + data.ask_ticks) // 2
     own = {mid - 9_000: (Side.BUY, 1), mid + 12_000: (Side.SELL, 1)}
-    view = DepthView(ITEM, data, 0.005, top_of(data, 0.005, size[0]), own, mid)
+    view = DepthView(ITEM, data, 0.005, top_of(data, 0.005, size[0]), own)
     rows = draw_depth(view, *size, glyph_set(name))
     golden(f"depth_{name}_{size[0]}x{size[1]}", rows)
 
@@ -199,7 +199,7 @@ def test_drawing_never_leaves_its_cells(bids, asks, mid, step, width, height, sp
     glyphs = glyph_set(name, few_colours=True)
     data = profile(bids, asks, mid - 1, mid + 1, step)
     rows = draw_depth(
-        DepthView(ITEM, data, span, top_of(data, span, width), {}, mid), width, height, glyphs
+        DepthView(ITEM, data, span, top_of(data, span, width), {}), width, height, glyphs
     )
     assert len(rows) == height
     view = HeatView(ITEM, step, mid // step + height // 2, height, 1, 100.0, 5.0)

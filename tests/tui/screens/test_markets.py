@@ -228,7 +228,7 @@ async def test_an_export_says_where_it_is_and_is_the_owners_alone(
         assert "4 rows of markets perps are in" in look(pilot)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         text = path.read_text().splitlines()
-        assert text[0].startswith("symbol,venue,kind,last,24 h,volume")
+        assert text[0].startswith("symbol,venue,kind,last,change_24h,volume_24h_quote,")
         assert text[1].startswith("BTC-USDT-PERP,bybit,perpetual,64218.53,")
 
 
