@@ -94,12 +94,20 @@ async def test_gap_in_the_book_makes_it_stale_until_resynchronised(shared, clien
 
 
 @pytest.mark.parametrize(
-    "kind", ["malformed_frame", "binary_frame", "truncated_frame", "oversized_frame"]
+    ("kind", "value"),
+    [
+        ("malformed_frame", None),
+        ("binary_frame", None),
+        ("truncated_frame", None),
+        # Larger than any honest message, and larger than what is read at all.
+        ("oversized_frame", 9 << 20),
+        ("oversized_frame", 33 << 20),
+    ],
 )
-async def test_frame_that_cannot_be_read_costs_no_more_than_a_resync(shared, client, kind):
+async def test_frame_that_cannot_be_read_costs_no_more_than_a_resync(shared, client, kind, value):
     before = (await client.request(GetStatus())).status
-    shared.fault(kind)
-    if kind in {"malformed_frame", "binary_frame"}:
+    shared.fault(kind, **({"value": value} if value else {}))
+    if kind in {"malformed_frame", "binary_frame"} or value == 9 << 20:
         await client.until(
             lambda: shared.ask("status")["status"]["rejected_frames"] > before.rejected_frames,
             "the frame to be counted as rejected",
@@ -108,8 +116,9 @@ async def test_frame_that_cannot_be_read_costs_no_more_than_a_resync(shared, cli
         await client.falls_and_rises()
     await client.live()
     assert (await client.request(GetStatus())).status.session == before.session
-    await client.submit(f"clxc-{kind[:6]}", "buy", "0.01", price=shared.away())
-    await client.reaches(f"clxc-{kind[:6]}", "accepted")
+    order = f"clxc-{kind[:6]}{(value or 0) >> 20}"
+    await client.submit(order, "buy", "0.01", price=shared.away())
+    await client.reaches(order, "accepted")
 
 
 async def test_feed_closed_by_the_venue_is_stale_at_once_and_comes_back(shared, client):
