@@ -56,8 +56,11 @@ class SideReader:
         """
         if text == NOTHING:
             return NO_LEVELS
-        levels = self.any_side(text, plan)
-        if has_zero(text):
+        try:
+            levels = self._read(text, plan)
+        except OffStep:
+            levels = self.any_side(text, plan)
+        if b'["0' in text and _ZERO(text) is not None:
             raise DataError(f"level of {plan.known.id} must have a price above 0")
         return levels
 
@@ -94,7 +97,7 @@ class SideReader:
 def has_zero(text: bytes) -> bool:
     """Return whether a price of a raw side is 0."""
     # Looking at the numbers read would cost more than reading them.
-    return (b'["0' in text or b"[ " in text) and _ZERO(text) is not None
+    return b'["0' in text and _ZERO(text) is not None
 
 
 def plan_of(known: Known) -> SidePlan:

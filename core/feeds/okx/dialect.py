@@ -211,7 +211,12 @@ class OkxDialect(Dialect):
         return list(out.values())
 
     async def _underlyings(self, kind: str) -> list[str]:
-        body = await self._ask("/api/v5/public/underlying", (("instType", kind),), "underlyings")
+        """Return what there are contracts on: nothing on hosts of regions without them."""
+        query = (("instType", kind),)
+        try:
+            body = await self._ask("/api/v5/public/underlying", query, "underlyings")
+        except DataError:
+            return []
         try:
             answer = msgspec.json.decode(body, type=_Underlyings)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

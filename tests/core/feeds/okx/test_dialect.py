@@ -128,6 +128,7 @@ class Venue:
         self.sockets: list[web.WebSocketResponse] = []
         self.heard: list[str] = []
         self.url = ""
+        self.options = True
 
     async def instruments(self, request: web.Request) -> web.Response:
         query = "&".join(f"{key}={value}" for key, value in request.query.items())
@@ -135,6 +136,8 @@ class Venue:
         return web.Response(body=body, content_type="application/json")
 
     async def underlying(self, request: web.Request) -> web.Response:
+        if not self.options:
+            return web.json_response({"code": "51000", "msg": "no", "data": []}, status=404)
         return web.json_response({"code": "0", "msg": "", "data": [["BTC-USD", "ETH-USD"]]})
 
     async def time(self, request: web.Request) -> web.Response:
@@ -241,6 +244,16 @@ async def test_listing_comes_whole_and_frames_make_the_recorded_books(
         assert (book.n_bids, book.n_asks) == (wanted["n_bids"], wanted["n_asks"])
         assert str(item.price(book.best_bid or 0).normalize()) == wanted["bids"][0][0]
     assert any(isinstance(event, ClockSample) for event in desk.events)
+
+
+async def test_region_without_options_lists_the_rest(venue: Venue) -> None:
+    settings = FeedSettings(rest_url=f"http://{venue.url}", stream_url=f"ws://{venue.url}")
+    made = make_dialect(settings, clock=SystemClock())
+    venue.options = False
+    kinds = {item.kind for item in await made.listing()}
+    assert InstrumentKind.OPTION not in kinds
+    assert InstrumentKind.PERPETUAL in kinds
+    await made.close()
 
 
 async def test_announced_end_is_met_by_a_second_connection_without_a_lost_book(
