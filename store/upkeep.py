@@ -76,12 +76,12 @@ class Upkeep:
         """Read every block and row, and return what is wrong with them.
 
         Checked are checksums, sizes against the index, order, duplicates, and that each row can
-        be a bar or a trade at all.
+        be a bar or a trade at all; without an instrument also the file's own tables and indexes.
 
         Raises:
             StoreError: The file cannot be read at all.
         """
-        findings: list[Finding] = []
+        findings = self._file_findings() if instrument_id is None else []
         for series, listing, blocks, bad in self._sweep(instrument_id, timeframe, progress):
             findings += findings_of(listing, series.timeframe, bad)
             for block, table in blocks:
@@ -99,12 +99,14 @@ class Upkeep:
     ) -> list[Finding]:
         """Drop unreadable blocks and impossible rows; return what was dropped.
 
-        What was dropped is a gap afterwards, so it can be fetched again.
+        What was dropped is a gap afterwards, so it can be fetched again. Without an instrument the
+        file's indexes are made anew if they are wrong.
 
         Raises:
             StoreError: The file cannot be read or written.
         """
-        findings: list[Finding] = []
+        findings = self._file_findings() if instrument_id is None else []
+        wrong_file = bool(findings)
         for series, listing, blocks, bad in self._sweep(instrument_id, timeframe, progress):
             findings += findings_of(listing, series.timeframe, bad)
             with self._file.transaction() as connection:
@@ -118,6 +120,9 @@ class Upkeep:
                         _rewrite(connection, listing, series.timeframe, block, table)
         if timeframe is None:
             self._drop_records(instrument_id)
+        if wrong_file:
+            with self._file.transaction() as connection:
+                connection.execute("REINDEX")
         return findings
 
     def rename(self, old: InstrumentId, new: InstrumentId) -> None:
@@ -217,6 +222,24 @@ class Upkeep:
         )
         for low in range(0, len(rows), _BATCH):
             yield [row[0] for row in rows[low : low + _BATCH]]
+
+    def _file_findings(self) -> list[Finding]:
+        try:
+            rows = self._file.read_raw("PRAGMA integrity_check(20)")
+        except sqlite3.DatabaseError as error:
+            rows = [(str(error),)]
+        return [
+            Finding(
+                instrument_id=InstrumentId(""),
+                epoch=0,
+                timeframe=None,
+                start_ns=0,
+                end_ns=0,
+                problem=str(row[0]),
+            )
+            for row in rows
+            if row[0] != "ok"
+        ]
 
     def _drop_records(self, instrument_id: InstrumentId | None) -> None:
         for listing in self._wanted(instrument_id):

@@ -209,6 +209,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something wrong in what is stored."""
 
     instrument_id: InstrumentId
+    """Empty: the file itself is wrong, not a block of it."""
     epoch: int
     timeframe: Timeframe | None
     """None: trades."""
@@ -218,6 +219,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
 
     def __str__(self) -> str:
+        if not self.instrument_id:
+            return f"the file: {self.problem}"
         what = self.timeframe.value if self.timeframe else "trades"
         return f"{self.instrument_id} {what} {day_text(self.start_ns)}: {self.problem}"
 

@@ -253,6 +253,38 @@ def test_a_file_damaged_anywhere_gives_an_error_or_the_truth_never_something_els
         assert len(store.bars.bars(instrument.id, M1, *EVER)) == len(truth)
 
 
+def test_an_index_that_lost_a_block_is_found_and_made_anew(
+    market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    bars = walk(8 * 1440)
+    with MarketStore(market_path) as store:
+        store.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+        connection = sqlite3.connect(market_path, isolation_level=None)
+        # As if a page of the index were from before the last write.
+        connection.execute("PRAGMA writable_schema=ON")
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'bar_block_at'"
+        ).fetchone()
+        connection.execute("DELETE FROM sqlite_master WHERE name = 'bar_block_at'")
+        connection.close()
+        connection = sqlite3.connect(market_path, isolation_level=None)
+        connection.execute("DELETE FROM bar_blocks WHERE rowid = 5")
+        connection.execute("PRAGMA writable_schema=ON")
+        connection.execute(
+            "INSERT INTO sqlite_master VALUES ('index', 'bar_block_at', 'bar_blocks', ?, "
+            "'CREATE UNIQUE INDEX bar_block_at ON bar_blocks (listing, timeframe, start_ns)')",
+            (root,),
+        )
+        connection.close()
+    with MarketStore(market_path) as store:
+        found = store.upkeep.verify()
+        assert str(found[0]).startswith("the file: ")
+        assert store.upkeep.repair() == found
+        assert store.upkeep.verify() == []
+        store.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+        assert len(store.bars.bars(instrument.id, M1, *EVER)) == len(bars)
+
+
 def test_threads_of_one_process_share_the_store(
     market: MarketStore, instrument: Instrument, walk: Walk
 ) -> None:
