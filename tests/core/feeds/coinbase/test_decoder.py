@@ -311,3 +311,36 @@ def test_unreadable_book_message_behind_a_hole_still_shows_as_one(
     broken, _ = recv(decoder, CHANGE.replace(b'"sequence_num":1', b'"sequence_num":5'))
     assert isinstance(broken, SequenceBroken)
     assert (broken.expected_id, broken.received_id) == (1, 5)
+
+
+def test_trades_make_the_very_candles_the_venue_tells(replayed: Any) -> None:
+    """The hundred trades before the subscription reach back beyond the bar's beginning."""
+    decoder = CoinbaseDecoder()
+    fresh = decoder.make_known
+
+    def from_the_first(instrument: Any) -> Any:
+        known: Any = fresh(instrument)
+        known.last_trade = 1  # as if all of them had been missed
+        return known
+
+    decoder.make_known = from_the_first  # type: ignore[method-assign]  # one more trade to miss
+    run = replayed(
+        "coinbase_advanced/capture_btc_eth_20260809_first_half.jsonl.zst", decoder
+    )  # fmt: skip
+    start_ns = 1786309500_000_000_000
+    told = [bar for bar in run.of(VenueBar) if bar.ts_open_ns == start_ns]
+    assert len(told) == 4
+    states: dict[str, set[tuple[int, ...]]] = {}
+    made: dict[str, list[int]] = {}
+    for trade in run.of(Trade):
+        if trade.ts_event_ns < start_ns:
+            continue
+        price, size = trade.price_ticks, trade.size_lots
+        bar = made.setdefault(trade.instrument_id, [price, price, price, price, 0])
+        bar[1:] = [max(bar[1], price), min(bar[2], price), price, bar[4] + size]
+        states.setdefault(trade.instrument_id, set()).add(tuple(bar))
+    for bar in told:
+        values = (
+            bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume_lots,
+        )  # fmt: skip
+        assert values in states[bar.instrument_id]
