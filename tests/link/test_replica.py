@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.model.errors import InvariantError
@@ -10,6 +11,7 @@ from core.model.market import FormingBar, Side, Timeframe
 from core.model.orders import Order, OrderIntent, OrderState, OrderType
 from core.model.views import (
     BarColumns,
+    BookProfile,
     BookView,
     Chart,
     ChartTail,
@@ -116,3 +118,54 @@ def test_new_focus_drops_the_old_book_and_tape() -> None:
     assert replica.book is None
     assert not replica.tape
     assert replica.take_dirty() >= {"chart", "forming", "book", "tape"}
+
+
+# -- charts beside the main one, and the book in buckets --------------------------------------
+
+
+def further(timeframe: Timeframe, instrument: InstrumentId = BTC) -> Chart:
+    return msgspec.structs.replace(chart(instrument), timeframe=timeframe)
+
+
+def tail_of(timeframe: Timeframe, *opens: int, instrument: InstrumentId = BTC) -> ChartTail:
+    forming = FormingBar(instrument, timeframe, 99, 1, 1, 1, 1, 1, 1)
+    return ChartTail(
+        instrument_id=instrument, timeframe=timeframe, closed=columns(*opens),
+        indicators={"ema(20)": [0.7] * len(opens)}, predictions=[], forming=forming,
+    )  # fmt: skip
+
+
+def test_further_charts_are_kept_by_timeframe_and_grow_by_their_own_tails() -> None:
+    replica = Replica()
+    whole = [further(Timeframe.M15), further(Timeframe.H1)]
+    replica.apply_frame(MarketFrame(ts_ns=1, chart=chart(), charts=whole))
+    replica.take_dirty()
+    replica.apply_frame(MarketFrame(ts_ns=2, tails=[tail_of(Timeframe.M15, 3)]))
+    assert replica.take_dirty() == {"charts", "formings"}
+    assert replica.charts[Timeframe.M15].bars.ts_open_ns == [1, 2, 3]
+    assert replica.charts[Timeframe.M15].indicators["ema(20)"] == [0.5, 0.6, 0.7]
+    assert replica.charts[Timeframe.H1].bars.ts_open_ns == [1, 2]
+    assert replica.formings[Timeframe.M15].ts_open_ns == 99
+    assert replica.forming is None
+
+
+def test_tails_of_another_instrument_or_an_unknown_chart_change_nothing() -> None:
+    replica = Replica()
+    replica.apply_frame(MarketFrame(ts_ns=1, chart=chart(), charts=[further(Timeframe.M15)]))
+    strange = [tail_of(Timeframe.M15, 3, instrument=ETH), tail_of(Timeframe.H4, 3)]
+    replica.apply_frame(MarketFrame(ts_ns=2, tails=strange))
+    assert replica.charts[Timeframe.M15].bars.ts_open_ns == [1, 2]
+    assert replica.formings == {}
+
+
+def test_another_focus_drops_further_charts_and_the_profile() -> None:
+    replica = Replica()
+    profile = BookProfile(
+        instrument_id=BTC, ts_ns=1, step_ticks=10, bid_ticks=9, ask_ticks=11, bids=[1], asks=[2]
+    )
+    charts = [further(Timeframe.M15)]
+    replica.apply_frame(MarketFrame(ts_ns=1, chart=chart(), charts=charts, profile=profile))
+    assert replica.profile == profile
+    replica.apply_frame(MarketFrame(ts_ns=2, chart=chart(ETH)))
+    assert replica.profile is None
+    assert replica.charts == {}
