@@ -80,13 +80,14 @@ def _covered(
     start: int, short_ns: int, long_ns: int, there: Table, empty: list[tuple[int, int]]
 ) -> int:
     """Count the short periods of a long one that are not there and known to be empty."""
-    present = set(there.tolist())
     spans = [span for span in empty if span[0] < start + long_ns and span[1] > start]
-    return sum(
-        1
-        for at in range(start, start + long_ns, short_ns)
-        if at not in present and any(low <= at and at + short_ns <= high for low, high in spans)
-    )
+    if not spans:
+        return 0
+    grid = np.arange(start, start + long_ns, short_ns)
+    known = np.zeros(len(grid), np.bool_)
+    for low, high in spans:
+        known |= (grid >= low) & (grid + short_ns <= high)
+    return int((known & ~np.isin(grid, there)).sum())
 
 
 def _build(*columns: npt.NDArray[np.int64]) -> Table:

@@ -5,6 +5,7 @@ What is dropped is always whole UTC days, and only what is older than the policy
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,7 +18,7 @@ from core.model.settings import StoreSettings
 from core.model.stores import DAY_NS, BarSource, Progress, SeriesInfo, Written, day_text
 from store import barmerge, trademerge
 from store.aggregate import bars_of_trades, longer_bars
-from store.bars import SqliteBars
+from store.bars import SqliteBars, block_ns
 from store.bars import write_block as write_bars
 from store.blocks import Table
 from store.listings import Listing, Listings
@@ -27,6 +28,9 @@ from store.trades import SqliteTrades
 from store.upkeep import Upkeep
 
 _FROM_TRADES: Final = Timeframe.M1
+_OLDEST: Final = (
+    "SELECT min(start_ns) FROM bar_blocks WHERE listing = ? AND timeframe = ? AND first_ns < ?"
+)
 _OLD_BARS: Final = (
     "SELECT coalesce(sum(rows), 0) FROM bar_blocks "
     "WHERE listing = ? AND timeframe = ? AND first_ns < ?"
@@ -138,44 +142,40 @@ class Retention:
     ) -> tuple[int, Written]:
         rows, written = 0, Written()
         longer = [item for item in Timeframe if item.ns > timeframe.ns] if downsample else []
+        span = max(block_ns(timeframe), DAY_NS)
         while True:
-            found = self._file.read(
-                "SELECT min(start_ns) FROM bar_blocks WHERE listing = ? AND timeframe = ? "
-                "AND first_ns < ?",
-                (listing.id, timeframe.value, before_ns),
-            )
+            found = self._file.read(_OLDEST, (listing.id, timeframe.value, before_ns))
             if found[0][0] is None:
                 return rows, written
-            count, made = self._age_block(listing, timeframe, int(found[0][0]), before_ns, longer)
-            rows += count
-            written += made
+            low = int(found[0][0]) // span * span
+            high = min(low + span, before_ns)
+            with self._file.transaction() as connection:
+                # A long bar lies within a day, so its short ones are still all there.
+                for target in longer:
+                    written += self._derive(listing, timeframe, target, low, high)
+                rows += self._drop_bars(connection, listing, timeframe, low, high)
 
-    def _age_block(
+    def _drop_bars(
         self,
+        connection: sqlite3.Connection,
         listing: Listing,
         timeframe: Timeframe,
-        start_ns: int,
-        before_ns: int,
-        longer: list[Timeframe],
-    ) -> tuple[int, Written]:
-        written = Written()
-        with self._file.transaction() as connection:
+        low_ns: int,
+        high_ns: int,
+    ) -> int:
+        rows = 0
+        for start_ns in range(low_ns, high_ns, block_ns(timeframe)):
             old = self._bars.block(connection, listing, timeframe, start_ns)
             if old is None:
-                return 0, written
+                continue
             block, table = old
-            cut = int(np.searchsorted(table[barmerge.TS], before_ns))
-            end_ns = int(table[barmerge.TS, cut - 1]) + timeframe.ns
-            for target in longer:
-                # A long bar that began in a block before it, or ends in one behind, needs those.
-                low = start_ns // target.ns * target.ns
-                high = -(-end_ns // target.ns) * target.ns
-                written += self._derive(listing, timeframe, target, low, high)
-            kept = table[:, cut:]
+            cut = int(np.searchsorted(table[barmerge.TS], high_ns))
             connection.execute("DELETE FROM bar_blocks WHERE id = ?", (block.id,))
-            if kept.shape[1]:
+            if cut < table.shape[1]:
+                kept = table[:, cut:]
                 write_bars(connection, listing, timeframe, start_ns, kept, block.tick, block.lot)
-        return cut, written
+            rows += cut
+        return rows
 
     def _derive(
         self, listing: Listing, short: Timeframe, long: Timeframe, low_ns: int, high_ns: int

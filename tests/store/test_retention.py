@@ -77,6 +77,21 @@ def test_old_minutes_become_longer_bars_and_go(
     assert market.upkeep.verify() == []
 
 
+def test_old_seconds_become_every_longer_bar(
+    market: MarketStore, instrument: Instrument, walk: Walk
+) -> None:
+    bars = walk(2 * 86_400 + 5000, Timeframe.S1)
+    market.bars.put_bars(instrument, Timeframe.S1, bars, BarSource.TRADES)
+    policy = only(bars_days={Timeframe.S1: 1})
+    done = market.retention.apply(policy, START_NS + 3 * DAY_NS)
+    assert [item.rows for item in done] == [2 * 86_400]
+    assert market.bars.oldest(instrument.id, Timeframe.S1) == START_NS + 2 * DAY_NS
+    for timeframe in (Timeframe.S5, M1, M5, D1):
+        made = market.bars.bars(instrument.id, timeframe, *EVER)
+        assert figures(made) == resampled(bars, timeframe)[: 2 * DAY_NS // timeframe.ns]
+        assert set(made.source.tolist()) == {BarSource.DERIVED.rank}
+
+
 def test_downsampling_never_touches_a_bar_that_is_there_and_marks_what_is_not_whole(
     market: MarketStore, instrument: Instrument, walk: Walk
 ) -> None:
