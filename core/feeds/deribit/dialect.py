@@ -21,7 +21,7 @@ from core.feeds.dialect import Answer, Dialect, LineLimits
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
+from core.model.market import Bar, Timeframe, Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -172,6 +172,15 @@ class DeribitDialect(Dialect):
             ConfigError: The venue has no bars of this length or instrument.
         """
         return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+        """Fetch the trades with start_ns <= time < end_ns, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return await self._history.trades(instrument, start_ns, end_ns)
 
     async def close(self) -> None:
         """Release the HTTP session."""

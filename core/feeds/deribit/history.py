@@ -8,15 +8,20 @@ from typing import Final
 import msgspec
 
 from core.feeds.candles import aligned, join_bars, make_bar
+from core.feeds.decoder import Known
+from core.feeds.deribit import frames
 from core.feeds.deribit.answers import call
 from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
+from core.model.market import Bar, Timeframe, Trade
 from core.model.ports import Clock
 from core.wire.http import HttpSession
 
 PAGE: Final = 5000
 """Bars asked for at once; the venue gives no more than about this many."""
+
+TRADES_PAGE: Final = 1000
+MAX_PAGES: Final = 2000
 
 _SOURCES: Final = {
     Timeframe.M1: (Timeframe.M1, "1"),
@@ -53,8 +58,17 @@ class _Answer(msgspec.Struct, gc=False):
     result: Chart
 
 
+class _TradePage(msgspec.Struct, gc=False):
+    trades: list[frames.Trade] = []
+    has_more: bool = False
+
+
+class _Trades(msgspec.Struct, gc=False):
+    result: _TradePage
+
+
 class ChartHistory:
-    """Pages through ``public/get_tradingview_chart_data``."""
+    """Pages through ``public/get_tradingview_chart_data`` and the trades of the past."""
 
     def __init__(self, http: HttpSession, clock: Clock) -> None:
         self._http = http
@@ -94,6 +108,47 @@ class ChartHistory:
             start_ns = stop_ns
         return found if source is timeframe else list(join_bars(found, timeframe))
 
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+        """Return the trades with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents, or there are too many.
+        """
+        what = f"trades of {instrument.id}"
+        found: dict[int, Trade] = {}
+        start_ms = -(-start_ns // 1_000_000)
+        end_ms = -(-end_ns // 1_000_000) - 1
+        for _ in range(MAX_PAGES):
+            if start_ms > end_ms:
+                break
+            reply = await call(
+                self._http,
+                "get_last_trades_by_instrument_and_time",
+                (
+                    ("instrument_name", instrument.venue_symbol),
+                    ("start_timestamp", str(start_ms)),
+                    ("end_timestamp", str(end_ms)),
+                    ("count", str(TRADES_PAGE)),
+                    ("sorting", "asc"),
+                ),
+                what,
+            )
+            page, more = map_trades(reply.body, instrument)
+            before = len(found)
+            found |= {trade.trade_id: trade for trade in page}
+            if not more or not page:
+                break
+            # The next page begins with the last millisecond again: it may hold more trades.
+            start_ms = page[-1].ts_event_ns // 1_000_000
+            if len(found) == before:
+                raise DataError(f"{what}: over {TRADES_PAGE} trades within {start_ms} ms")
+        else:
+            raise DataError(
+                f"{what}: more than {MAX_PAGES * TRADES_PAGE} trades; ask for a shorter stretch"
+            )
+        return [found[number] for number in sorted(found)]
+
     async def _page(
         self, instrument: Instrument, resolution: str, start_ns: int, stop_ns: int
     ) -> Chart:
@@ -113,6 +168,37 @@ class ChartHistory:
             return msgspec.json.decode(reply.body, type=_Answer).result
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{what}: {error}") from None
+
+
+def map_trades(body: bytes, instrument: Instrument) -> tuple[list[Trade], bool]:
+    """Return the trades of an answer in order, and whether there are more.
+
+    ::
+
+        {"result":{"has_more":true,"trades":[{"amount":1.0,"direction":"sell","price":2968.3,
+         "instrument_name":"ETH-PERPETUAL","timestamp":1766332040636,"trade_seq":203024587}]}}
+
+    Raises:
+        DataError: It is not that.
+    """
+    what = f"trades of {instrument.id}"
+    try:
+        result = msgspec.json.decode(body, type=_Trades).result
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{what}: {error}") from None
+    known = Known(instrument)
+    trades: list[Trade] = []
+    for row in result.trades:
+        if row.direction not in ("buy", "sell"):
+            raise DataError(f"{what}: direction must be buy or sell, was {row.direction[:20]!r}")
+        price, lots = known.prices.nearest(repr(row.price)), known.sizes.nearest(repr(row.amount))
+        trades.append(
+            Trade(
+                known.id, row.timestamp * 1_000_000, 0, price, lots, row.direction == "sell",
+                row.trade_seq,
+            )
+        )  # fmt: skip
+    return sorted(trades, key=lambda trade: (trade.ts_event_ns, trade.trade_id)), result.has_more
 
 
 def map_chart(chart: Chart, instrument: Instrument, timeframe: Timeframe) -> list[Bar]:

@@ -59,6 +59,21 @@ class Venue:
         }  # fmt: skip
         return web.json_response({"jsonrpc": "2.0", "result": result})
 
+    async def trades(self, request: web.Request) -> web.Response:
+        """Three trades a second; two of them in one millisecond."""
+        query = {key: int(value) for key, value in request.query.items() if value.isdigit()}
+        self.asked.append(dict(request.query))
+        rows = [
+            {"trade_seq": 3 * second + n, "trade_id": "x", "timestamp": ms, "price": 100.5,
+             "amount": 10.0, "direction": "sell", "instrument_name": "BTC-PERPETUAL"}
+            for second in range(START_MS // 1000, START_MS // 1000 + 1000)
+            for n, ms in enumerate((second * 1000, second * 1000 + 500, second * 1000 + 500))
+            if query["start_timestamp"] <= ms <= query["end_timestamp"]
+        ]  # fmt: skip
+        count = query["count"]
+        result = {"trades": rows[:count], "has_more": len(rows) > count}
+        return web.json_response({"result": result})
+
     async def listing(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.query))
         return web.json_response(LISTING)
@@ -85,6 +100,7 @@ async def dialect(
             "/api/v2/public/get_instruments": venue.listing,
             "/api/v2/public/get_index_price_names": venue.names,
             "/api/v2/public/get_time": venue.time,
+            "/api/v2/public/get_last_trades_by_instrument_and_time": venue.trades,
         }
     )
     clock = SimClock((START_MS + 10**10) * 1_000_000)
@@ -264,3 +280,14 @@ async def test_lengths_and_instruments_without_bars_are_said(
     )  # fmt: skip
     with pytest.raises(ConfigError, match="something that trades"):
         await dialect.history(index, Timeframe.M1, 0, 1)
+
+
+async def test_pages_of_trades_join_to_every_trade_once(
+    dialect: DeribitDialect, venue: Venue, perpetual: Instrument
+) -> None:
+    start_ns, end_ns = START_MS * 1_000_000, (START_MS + 900_500) * 1_000_000
+    trades = await dialect.trades(perpetual, start_ns, end_ns)
+    first = START_MS // 1000 * 3
+    assert [trade.trade_id for trade in trades] == list(range(first, first + 900 * 3 + 1))
+    assert len(venue.asked) == 3
+    assert (trades[0].price_ticks, trades[0].size_lots, trades[0].buyer_is_maker) == (201, 1, True)

@@ -10,6 +10,7 @@ import pytest
 
 from core.feeds.decoder import FeedDecoder
 from core.feeds.deribit.decoder import DeribitDecoder
+from core.feeds.deribit.history import map_trades
 from core.feeds.deribit.symbols import parse_instruments
 from core.model.ids import VenueName
 from core.model.market import (
@@ -36,9 +37,9 @@ NAUTILUS: dict[str, Any] = {
     "http_get_expirations_btc_option.json": UNASKED,
     "http_get_instrument_option.json": "BTC-USD-20241227-100000-C.deribit",
     "http_get_instruments_future_combo.json": "combos are left out: they are traded in their legs",
-    "http_get_last_trades.json": UNASKED,
-    "http_get_last_trades_historical_combo.json": UNASKED,
-    "http_get_last_trades_perpetual_with_combo_tags.json": UNASKED,
+    "http_get_last_trades.json": "trades of the past, below",
+    "http_get_last_trades_historical_combo.json": "trades of the past, below",
+    "http_get_last_trades_perpetual_with_combo_tags.json": "trades of the past, below",
     "http_get_time.json": "a sample of the clock, in test_decoder",
     "http_test.json": (),
     "ws_book_grouped_snapshot.json": (BookSnapshot,),
@@ -166,3 +167,19 @@ def test_trades_of_the_widest_interval(fixtures: Any, decoder: FeedDecoder) -> N
     (trade,) = decoder.decode("recv", 1, 77, "", msg)
     assert isinstance(trade, Trade)
     assert (trade.trade_id, trade.buyer_is_maker) == (242126092, False)
+
+
+def test_trades_of_the_past(fixtures: Any, decoder: FeedDecoder) -> None:
+    read = 0
+    for line, msg in fixtures("deribit/messages_nautilus.jsonl"):
+        if line["ctx"].startswith("http_get_last_trades"):
+            rows = line["msg"]["result"]["trades"]
+            item = decoder.of(rows[0]["instrument_name"]).instrument
+            trades, more = map_trades(msg, item)
+            assert [trade.trade_id for trade in trades] == [row["trade_seq"] for row in rows]
+            assert [item.price(trade.price_ticks) for trade in trades] == [
+                Decimal(str(row["price"])) for row in rows
+            ]
+            assert more == line["msg"]["result"]["has_more"]
+            read += 1
+    assert read == 3
