@@ -16,6 +16,9 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "gaps": ("clx.cli.data.kept:gaps", "Find holes, less what venues do not have."),
     "repair": ("clx.cli.data.download:repair", "Drop what is damaged, fetch every hole."),
     "quality": ("clx.cli.data.quality:quality", "Show gaps, silences and checks by day."),
+    "import": ("clx.cli.data.exchange:load", "Read another program's file into the store."),
+    "export": ("clx.cli.data.exchange:dump", "Write what is kept for another program."),
+    "rename": ("clx.cli.data.kept:rename", "Join the data of a renamed instrument."),
     "retention": ("clx.cli.data.kept:retention", "Show or apply what the policy drops."),
 }
 """Verb to (module:attribute, help)."""

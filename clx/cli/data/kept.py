@@ -54,7 +54,7 @@ def kept(instrument: str, style: str) -> None:
 def verify(instrument: str, style: str) -> None:
     """Check every block kept: checksum, order, and that each row is a bar or trade."""
     name = full_instrument(instrument) if instrument else None
-    with market_store(session()) as store, _bar() as progress:
+    with market_store(session()) as store, bar() as progress:
         found = store.upkeep.verify(name, progress=progress)
     if style == "json":
         print_json(found)
@@ -119,6 +119,20 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
 
 
 @click.command()
+@click.argument("old")
+@click.argument("new")
+def rename(old: str, new: str) -> None:
+    """Keep the data of OLD under NEW from now on, as when MATIC became POL.
+
+    Both names find it afterwards; where both have data, the better bar stays.
+    """
+    before, after = full_instrument(old), full_instrument(new)
+    with market_store(session()) as store:
+        store.upkeep.rename(before, after)
+    click.echo(f"{before} is {after} now")
+
+
+@click.command()
 @click.option("--apply", "really", is_flag=True, help="drop it; without, only say what would go")
 @format_option
 def retention(really: bool, style: str) -> None:
@@ -128,7 +142,7 @@ def retention(really: bool, style: str) -> None:
     with market_store(here) as store:
         now_ns = time.time_ns()
         if really:
-            with _bar() as progress:
+            with bar() as progress:
                 found = store.retention.apply(policy, now_ns, progress)
         else:
             found = store.retention.plan(policy, now_ns)
@@ -147,7 +161,7 @@ def retention(really: bool, style: str) -> None:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def bar() -> Iterator[Callable[[int, int], None]]:
     """Show how far a sweep has come, on a terminal's stderr."""
     from rich.console import Console
     from rich.progress import Progress

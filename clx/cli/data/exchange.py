@@ -1,0 +1,160 @@
+"""`clx data import` and `export`: market data from and to other programs' files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clx.cli.data.kept import bar
+from clx.cli.data.session import Session, listed, market_store, open_feed, session
+from clx.cli.data.times import parse_time, show_time
+from clx.cli.naming import full_instrument
+from clx.cli.output import format_option, print_json
+from core.model.errors import ConfigError, TemporaryError
+from core.model.ids import InstrumentId, split_instrument_id
+from core.model.market import Timeframe
+
+if TYPE_CHECKING:
+    from core.model.instruments import Instrument
+    from store.transfer.formats import Format
+    from store.transfer.lean import Asset
+
+FORMATS = ("csv", "parquet", "freqtrade", "lean", "tardis", "binance")
+SUFFIXES = {".parquet": "parquet", ".feather": "freqtrade", ".csv": "csv"}
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("instrument")
+@click.option("--as", "kind", type=click.Choice(FORMATS), help="what FILE is, if unsaid")
+@click.option("--timeframe", "-t", default="", help="length of the bars")
+@click.option("--trades", is_flag=True, help="a CSV or Parquet file holds trades, not bars")
+@click.option("--asset", type=click.Choice(["equity", "crypto"]), help="how LEAN wrote it")
+@click.option(
+    "--steps",
+    type=click.Choice(["venue", "file"]),
+    default="file",
+    show_default=True,
+    help="tick and lot as the venue lists them, or as fine as the file needs",
+)
+@format_option
+def load(
+    file: Path, instrument: str, kind: str | None, timeframe: str, trades: bool,
+    asset: Asset | None, steps: str, style: str,
+) -> None:  # fmt: skip
+    """Read FILE into the store as bars or trades of INSTRUMENT; every row is checked.
+
+    CSV (ours), Parquet, freqtrade feather and JSON, LEAN zip, Tardis and Binance-vision CSV; also
+    .gz and .zst. What is stored already from a better source is kept.
+    """
+    from store.transfer.formats import import_file
+
+    name = full_instrument(instrument)
+    here = session()
+    target: Instrument | InstrumentId = name
+    if steps == "venue":
+        target = asyncio.run(_ask(here, name))
+    with market_store(here, create=True) as store, bar() as progress:
+        report = import_file(
+            file,
+            _format(kind, file),
+            target,
+            _timeframe(timeframe),
+            store,
+            progress,
+            trades=trades,
+            asset=asset,
+        )
+    if style == "json":
+        print_json(report)
+        return
+    what = report.timeframe.value if report.timeframe else "trades"
+    span = (
+        f", {show_time(report.first_ns)} to {show_time(report.last_ns)}"
+        if report.first_ns is not None and report.last_ns is not None
+        else ""
+    )
+    click.echo(
+        f"{report.rows:,} rows of {name} {what}{span}: {report.written.new:,} new, "
+        f"{report.written.replaced:,} replaced, {report.written.kept:,} kept as they were"
+    )
+    if report.rounded:
+        click.echo(f"{report.rounded:,} figures were binary floats and rounded to 10 decimals")
+
+
+@click.command("export")
+@click.argument("instrument")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "kind", type=click.Choice(FORMATS), help="what to write, if unsaid")
+@click.option("--timeframe", "-t", default="", help="length of the bars; without it trades")
+@click.option("--since", default="", help="UTC day or time to begin at")
+@click.option("--until", default="", help="UTC day or time to end at")
+@click.option("--overwrite", is_flag=True, help="replace FILE if it exists")
+@click.option("--epoch-ms", is_flag=True, help="CSV: times in milliseconds, not ISO")
+@format_option
+def dump(
+    instrument: str, file: Path, kind: str | None, timeframe: str, since: str, until: str,
+    overwrite: bool, epoch_ms: bool, style: str,
+) -> None:  # fmt: skip
+    """Write the stored bars or trades of INSTRUMENT to FILE; nothing is left half written."""
+    from store.transfer.formats import Format, export_series
+
+    name = full_instrument(instrument)
+    here = session()
+    form = _format(kind, file)
+    target: Instrument | InstrumentId = name
+    if form in (Format.LEAN, Format.BINANCE):
+        target = asyncio.run(_ask(here, name))
+    with market_store(here) as store, bar() as progress:
+        report = export_series(
+            store,
+            target,
+            _timeframe(timeframe),
+            file,
+            form,
+            start_ns=parse_time(since, "--since") if since else 0,
+            end_ns=parse_time(until, "--until") if until else (1 << 63) - 1,
+            progress=progress,
+            overwrite=overwrite,
+            epoch_ms=epoch_ms,
+        )
+    if style == "json":
+        print_json(report)
+        return
+    where = report.paths[0] if len(report.paths) == 1 else f"{len(report.paths)} files below {file}"
+    click.echo(f"{report.rows:,} rows in {where}")
+
+
+async def _ask(here: Session, name: InstrumentId) -> Instrument:
+    venue = split_instrument_id(name)[1]
+    async with open_feed(here, venue) as feed:
+        try:
+            return await listed(feed, name)
+        except TemporaryError as error:
+            raise TemporaryError(f"the steps of {name} are its venue's to tell: {error}") from None
+
+
+def _format(kind: str | None, file: Path) -> Format:
+    from store.transfer.formats import Format
+
+    if kind is not None:
+        return Format(kind)
+    for suffix in reversed(file.suffixes):
+        if suffix in SUFFIXES:
+            return Format(SUFFIXES[suffix])
+    raise ConfigError(
+        f"{file.name} does not say what it is: name it with --as ({', '.join(FORMATS)})"
+    )
+
+
+def _timeframe(text: str) -> Timeframe | None:
+    if not text:
+        return None
+    try:
+        return Timeframe(text)
+    except ValueError:
+        known = ", ".join(item.value for item in Timeframe)
+        raise ConfigError(f"--timeframe must be one of {known}, was {text!r}") from None

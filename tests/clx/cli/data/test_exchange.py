@@ -1,0 +1,96 @@
+"""Market data goes out to other programs' files and comes back the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from clx.cli.data.exchange import dump, load
+from clx.cli.data.kept import gaps, kept, rename, retention, verify
+from core.model.errors import ConfigError, DataError
+
+CSV = """time,open,high,low,close,volume
+2024-08-08T00:00:00Z,100.5,101.0,100.0,100.7,12.5
+2024-08-08T00:01:00Z,100.7,100.9,100.1,100.2,3
+2024-08-08T00:03:00Z,100.2,100.2,99.9,100.0,7.25
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CLX_HOME", str(tmp_path))
+    monkeypatch.setenv("CLX_MODE", "paper")
+    return tmp_path
+
+
+def run(command: Any, *words: str) -> str:
+    result = CliRunner().invoke(command, words, standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture
+def filled(home: Path) -> Path:
+    file = home / "bars.csv"
+    file.write_text(CSV)
+    run(load, str(file), "ABC-USD.okx")
+    return home
+
+
+def test_what_was_read_is_listed_checked_and_its_hole_found(filled: Path) -> None:
+    (series,) = json.loads(run(kept, "--format", "json"))
+    assert (series["instrument_id"], series["rows"]) == ("ABC-USD.okx", 3)
+    assert "good" in run(verify)
+    (gap,) = json.loads(run(gaps, "--format", "json"))
+    assert gap["gap"]["bars"] == 1
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.feather"])
+def test_what_is_written_reads_back_the_same(filled: Path, name: str) -> None:
+    if not name.endswith("csv"):
+        pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    file = filled / name
+    assert "3 rows" in run(dump, "ABC-USD.okx", str(file), "-t", "1m")
+    assert "3 new" in run(load, str(file), "XYZ-USD.okx", "-t", "1m")
+    first, second = filled / "a.csv", filled / "b.csv"
+    run(dump, "ABC-USD.okx", str(first), "-t", "1m")
+    run(dump, "XYZ-USD.okx", str(second), "-t", "1m")
+    columns = [line.split(",")[:6] for line in first.read_text().splitlines()]
+    assert [line.split(",")[:6] for line in second.read_text().splitlines()] == columns
+
+
+def test_bad_row_names_file_line_and_value(home: Path) -> None:
+    file = home / "bad.csv"
+    file.write_text(CSV.replace("100.9", "banana"))
+    with pytest.raises(DataError, match=r"bad\.csv:3.*banana"):
+        run(load, str(file), "ABC-USD.okx")
+
+
+def test_file_that_does_not_say_what_it_is_must_be_told(home: Path) -> None:
+    file = home / "data.bin"
+    file.write_text("x")
+    with pytest.raises(ConfigError, match="name it with --as"):
+        run(load, str(file), "ABC-USD.okx")
+
+
+def test_existing_file_is_not_replaced_unless_told(filled: Path) -> None:
+    file = filled / "out.csv"
+    run(dump, "ABC-USD.okx", str(file), "-t", "1m")
+    with pytest.raises(ConfigError, match="exists"):
+        run(dump, "ABC-USD.okx", str(file), "-t", "1m")
+    assert "3 rows" in run(dump, "ABC-USD.okx", str(file), "-t", "1m", "--overwrite")
+
+
+def test_renamed_instrument_keeps_its_data_under_both_names(filled: Path) -> None:
+    run(rename, "ABC-USD.okx", "NEW-USD.okx")
+    assert "3 rows" in run(dump, "NEW-USD.okx", str(filled / "n.csv"), "-t", "1m")
+    assert "3 rows" in run(dump, "ABC-USD.okx", str(filled / "o.csv"), "-t", "1m")
+
+
+def test_retention_says_what_would_go_before_it_goes(filled: Path) -> None:
+    assert "nothing is older than the policy" in run(retention)
