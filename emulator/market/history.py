@@ -39,8 +39,11 @@ DAY_MS: Final = 86_400_000
 _MINUTES: Final = 1440
 CARRY_PER_YEAR: Final = 0.06
 """What a dated future costs above its asset, for each year until it settles."""
-_SCALES: Final = ((360, 0.30), (60, 0.32), (10, 0.30))
+_SCALES: Final = ((360, 0.08), (60, 0.34), (10, 0.50))
 """Minutes between knots of log volatility, and their standard deviation."""
+_LEVERAGE: Final = 0.05
+"""How much a minute's fall, in its own standard deviations, raises the log volatility after it."""
+_LEVERAGE_MINUTES: Final = 60
 _CACHED_DAYS: Final = 12
 _RECENT_MINUTES: Final = 120
 
@@ -127,13 +130,14 @@ class History:
         share = ASSETS.get(listing.follows, listing).common_share
         asset = listing.follows
         mood = 0.7 * self._mood("minutes", day, common) + 0.7 * self._mood(asset, day, own)
-        shape = self._season * np.exp(mood + 0.22 * own.standard_normal(_MINUTES))
+        mood += 0.22 * own.standard_normal(_MINUTES)
+        noise = share * _fat(common) + np.sqrt(1 - share * share) * _fat(own)
+        jumps = own.random(_MINUTES) < 4.0 / _MINUTES
+        noise += jumps * own.standard_normal(_MINUTES) * 2.8
+        shape = self._season * np.exp(mood - _LEVERAGE * _remembered(noise))
         variance = shape**2
         variance *= self._path.vol_of(day) ** 2 / variance.sum()
         vol = np.sqrt(variance)
-        noise = share * _fat(common) + np.sqrt(1 - share * share) * _fat(own)
-        jumps = own.random(_MINUTES) < 4.0 / _MINUTES
-        noise += jumps * own.standard_normal(_MINUTES) * 3.5
         walk = np.cumsum(vol * noise)
         opened, closed = self._path.open_of(day), self._path.close_of(day)
         walk += (closed - opened - walk[-1]) * np.cumsum(variance) / variance.sum()
@@ -239,7 +243,16 @@ def variance_of(vol: Floats) -> Floats:
     return squared
 
 
+def _remembered(noise: Floats) -> Floats:
+    """Return the fading sum of the draws before each minute."""
+    ages = np.arange(_LEVERAGE_MINUTES, dtype=np.float64)
+    weights = np.exp(-ages / (_LEVERAGE_MINUTES / 4.0))
+    past = np.convolve(np.concatenate(([0.0], noise[:-1])), weights)
+    remembered: Floats = past[:_MINUTES]
+    return remembered
+
+
 def _fat(rng: np.random.Generator) -> Floats:
     """Return a day of unit-variance noise with fat tails."""
-    drawn: Floats = rng.standard_t(6, _MINUTES) / np.sqrt(6.0 / 4.0)
+    drawn: Floats = rng.standard_t(8, _MINUTES) / np.sqrt(8.0 / 6.0)
     return drawn
