@@ -12,29 +12,23 @@ from typing import Final
 
 import msgspec
 
-from core.engine.compiled import address
 from core.feeds.binance import frames
-from core.feeds.binance.decoder import BinanceStreams, day_ticker, reader
+from core.feeds.binance.decoder import day_ticker, reader
 from core.feeds.binance.rule import SpotRule
 from core.feeds.binance.scan import (
     AGGREGATE,
-    BLOCK,
     DEPTH,
     KLINE,
     MAX_FRAME_BYTES,
     QUOTE,
     TRADE,
     compiled,
-    desk,
-    layout,
-    room,
-    table,
 )
+from core.feeds.binance.scanned import ScannedStreams
 from core.feeds.binance.symbols import parse_exchange_info
 from core.feeds.decimals import Decimals
-from core.feeds.decoder import Known
 from core.model.errors import DataError
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import BookDelta, MarketEvent, Quote, Trade, VenueBar
 from core.model.ports import FrameKind
@@ -53,19 +47,7 @@ _INTERVALS: Final = {
 """Candle lengths as the scanner tells them."""
 
 
-class _Spot(Known):
-    """What decoding needs of one instrument."""
-
-    __slots__ = ("layout",)
-
-    def __init__(self, instrument: Instrument) -> None:
-        super().__init__(instrument)
-        self.layout = layout(
-            instrument.venue_symbol, instrument.price_tick, instrument.size_lot
-        )  # fmt: skip
-
-
-class BinanceDecoder(BinanceStreams):
+class BinanceDecoder(ScannedStreams):
     """Decodes combined and raw stream frames, REST answers and our own requests.
 
     Its only memory is what it was taught and which connection carries which instrument, both of
@@ -85,33 +67,9 @@ class BinanceDecoder(BinanceStreams):
     ) -> None:
         self._aggregate_frame = reader(frames.Frame[frames.Aggregate])
         self._scan = compiled()
-        self._room = room()
-        self._used = 0
-        self._news = False
-        self._rows: list[InstrumentId] = []
         self._outer = reader(frames.Outer)
         self._values = Decimals(f"statistics of {venue}")
         super().__init__(venue, SpotRule(), instruments)
-
-    def add_instruments(self, instruments: Collection[Instrument]) -> None:
-        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
-        self._news = False
-        super().add_instruments(instruments)
-        if not self._news and self._rows:
-            return
-        plans = [
-            known
-            for known in (self._known[symbol] for symbol in self.instruments)
-            if isinstance(known, _Spot) and known.layout is not None
-        ]
-        self._rows = [known.id for known in plans]
-        self._table = table([known.layout for known in plans if known.layout is not None])
-        self._lay_out()
-
-    def make_known(self, instrument: Instrument) -> Known:
-        """Return what decoding needs of an instrument."""
-        self._news = True
-        return _Spot(instrument)
 
     def learn(self, listing: bytes) -> None:
         """Teach it an exchangeInfo.
@@ -120,12 +78,6 @@ class BinanceDecoder(BinanceStreams):
             DataError: It is none.
         """
         self.add_instruments(parse_exchange_info(listing, self.venue))
-
-    def _lay_out(self) -> None:
-        """Tell the scanner where its arrays lie; they and the desk live as long as we do."""
-        self._figures = memoryview(self._room.data).cast("B")
-        self._desk = desk(self._table, self._room, self._used)
-        self._desk_at = address(self._desk)
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
@@ -155,10 +107,7 @@ class BinanceDecoder(BinanceStreams):
                         low, last, volume, a == 1,
                     ),
                 )  # fmt: skip
-            if self._used and len(data) > 20 * (BLOCK - self._used):
-                # It may have been a depth message the array had no room for.
-                self._room, self._used = room(), 0
-                self._lay_out()
+            if self._renewed(data):
                 return self.decode(kind, conn, ts_recv_ns, url, data)
             if known == AGGREGATE:
                 try:

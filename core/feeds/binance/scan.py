@@ -64,17 +64,18 @@ MAX_MS: Final = 4_102_444_800_000
 DESK: Final = 4
 """A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
 
-_PRICE, _SIZE, _EXACT, _NAME, _WIDTH = 0, 3, 6, 12, 36
-_SLOT: Final = _WIDTH - 1
-_NS: Final = 1_000_000
-_MAX_SYMBOL: Final = _SLOT - _NAME - 1
+PRICE, SIZE, _EXACT, _NAME, WIDTH = 0, 3, 6, 12, 36
+_SLOT: Final = WIDTH - 1
+NS: Final = 1_000_000
+MAX_SYMBOL: Final = _SLOT - _NAME - 1
 
 
 def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None:
     """Return how to scan an instrument, None when its steps are beyond the scanners."""
     numbers: list[int] = []
     inverses: list[int] = []
-    if not (symbol.isascii() and symbol.isalnum() and len(symbol) <= _MAX_SYMBOL):
+    plain = symbol.replace("_", "")
+    if not (plain.isascii() and plain.isalnum() and len(symbol) <= MAX_SYMBOL):
         return None
     for step in (price_tick, size_lot):
         exponent = step.normalize().as_tuple().exponent
@@ -87,7 +88,7 @@ def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None
         eighths = int(step.scaleb(8)) if decimals <= 8 and digits < 10**9 else 0
         numbers += [digits, decimals, eighths]
         inverses += inverse_of(eighths)
-    plan = np.zeros(_WIDTH, np.int64)
+    plan = np.zeros(WIDTH, np.int64)
     plan[:_NAME] = numbers + inverses
     plan[_NAME] = len(symbol)
     plan[_NAME + 1 : _NAME + 1 + len(symbol)] = list(symbol.encode())
@@ -99,7 +100,7 @@ def table(layouts: Sequence[Layout]) -> Table:
     slots = 4
     while slots < 2 * len(layouts):
         slots *= 2
-    out = np.zeros((slots, _WIDTH), np.int64)
+    out = np.zeros((slots, WIDTH), np.int64)
     out[:, _SLOT] = -1
     for row, plan in enumerate(layouts):
         out[row, :_SLOT] = plan[:_SLOT]
@@ -120,7 +121,7 @@ def _hash(data: Text, start: int, stop: int) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _row(data: Text, start: int, stop: int, table: Table) -> int:
+def row_of(data: Text, start: int, stop: int, table: Table) -> int:
     """Return the row of the lower-case symbol between two places, -1 when there is none."""
     mask = table.shape[0] - 1
     slot = _hash(data, start, stop) & mask
@@ -142,8 +143,8 @@ def _row(data: Text, start: int, stop: int, table: Table) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _stream(data: Text, size: int, at: int) -> int:
-    """Return the place of the quote that ends the stream's name, beyond the end if it is odd."""
+def past_text(data: Text, size: int, at: int) -> int:
+    """Return the place of the quote that ends a text, beyond the end if the text is odd."""
     while at < size and byte(data, at) != 34:
         # A control character or an escape is for the parser to judge, and so is UTF-8.
         if byte(data, at) < 32 or byte(data, at) == 92 or byte(data, at) > 126:
@@ -153,7 +154,7 @@ def _stream(data: Text, size: int, at: int) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _symbol(data: Text, size: int, at: int, layout: Layout) -> int:
+def past_symbol(data: Text, size: int, at: int, layout: Layout) -> int:
     """Return the place after the instrument's own symbol, beyond the end if it is another."""
     length = int(layout[_NAME])
     if at + length > size:
@@ -165,7 +166,7 @@ def _symbol(data: Text, size: int, at: int, layout: Layout) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[int, int]:
+def read_field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[int, int]:
     """Return (steps, place after it) of a quoted price or size."""
     found: tuple[int, int] = read_steps(
         data, size, at, layout[field], layout[field + 1], layout[field + 2]
@@ -174,7 +175,9 @@ def _field(data: Text, size: int, at: int, layout: Layout, field: int) -> tuple[
 
 
 @numba.njit(cache=True)
-def _levels(data: Text, size: int, at: int, layout: Layout, out: Levels, n: int) -> tuple[int, int]:
+def read_levels(
+    data: Text, size: int, at: int, layout: Layout, out: Levels, n: int
+) -> tuple[int, int]:
     """Read ``["p","q"],...`` into `out` from row `n`; returns (next row, place after them).
 
     A level is first read as if its numbers had as many digits as those of the level before: then
@@ -242,11 +245,11 @@ def _depth(
 ) -> tuple[int, int, int, int, int]:
     """Return (number of bids, of asks, E, U, u), -1 first when odd; levels go behind `used`."""
     event, at = read_whole(data, size, expect(data, size, at, tokens.DEPTH_HEAD))
-    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    at = past_symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
     first, at = read_whole(data, size, expect(data, size, at, tokens.FIRST))
     last, at = read_whole(data, size, expect(data, size, at, tokens.LAST))
-    bids, at = _levels(data, size, expect(data, size, at, tokens.BIDS), layout, out, used)
-    total, at = _levels(data, size, expect(data, size, at, tokens.ASKS), layout, out, bids)
+    bids, at = read_levels(data, size, expect(data, size, at, tokens.BIDS), layout, out, used)
+    total, at = read_levels(data, size, expect(data, size, at, tokens.ASKS), layout, out, bids)
     # The closing bracket of the asks, then the two braces.
     if at >= size or byte(data, at) != 93:
         return -1, 0, 0, 0, 0
@@ -260,11 +263,11 @@ def _depth(
 def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (u, bid, bid size, ask, ask size), -1 first when odd."""
     update, at = read_whole(data, size, expect(data, size, at, tokens.QUOTE_HEAD))
-    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
-    bid, at = _field(data, size, expect(data, size, at, tokens.BID), layout, _PRICE)
-    bid_lots, at = _field(data, size, expect(data, size, at, tokens.BID_SIZE), layout, _SIZE)
-    ask, at = _field(data, size, expect(data, size, at, tokens.ASK), layout, _PRICE)
-    ask_lots, at = _field(data, size, expect(data, size, at, tokens.ASK_SIZE), layout, _SIZE)
+    at = past_symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    bid, at = read_field(data, size, expect(data, size, at, tokens.BID), layout, PRICE)
+    bid_lots, at = read_field(data, size, expect(data, size, at, tokens.BID_SIZE), layout, SIZE)
+    ask, at = read_field(data, size, expect(data, size, at, tokens.ASK), layout, PRICE)
+    ask_lots, at = read_field(data, size, expect(data, size, at, tokens.ASK_SIZE), layout, SIZE)
     if expect(data, size, at, tokens.END) != size or min(bid, bid_lots, ask, ask_lots) < 0:
         return -1, 0, 0, 0, 0
     return update, bid, bid_lots, ask, ask_lots
@@ -274,10 +277,10 @@ def _quote(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, in
 def _trade(data: Text, size: int, at: int, layout: Layout) -> tuple[int, int, int, int, int]:
     """Return (T, t, price, size, 1 if the buyer was the maker), -1 first when odd."""
     _, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_HEAD))
-    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    at = past_symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
     number, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_ID))
-    price, at = _field(data, size, expect(data, size, at, tokens.TRADE_PRICE), layout, _PRICE)
-    lots, at = _field(data, size, expect(data, size, at, tokens.TRADE_SIZE), layout, _SIZE)
+    price, at = read_field(data, size, expect(data, size, at, tokens.TRADE_PRICE), layout, PRICE)
+    lots, at = read_field(data, size, expect(data, size, at, tokens.TRADE_SIZE), layout, SIZE)
     event, at = read_whole(data, size, expect(data, size, at, tokens.TRADE_TIME))
     maker = 1
     after = expect(data, size, at, tokens.SOLD)
@@ -303,10 +306,10 @@ def _kline(
     """
     odd = (-1, 0, 0, 0, 0)
     _, at = read_whole(data, size, expect(data, size, at, tokens.KLINE_HEAD))
-    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    at = past_symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
     opened, at = read_whole(data, size, expect(data, size, at, tokens.CANDLE))
     _, at = read_whole(data, size, expect(data, size, at, tokens.CANDLE_END))
-    at = _symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
+    at = past_symbol(data, size, expect(data, size, at, tokens.SYMBOL), layout)
     at = expect(data, size, at, tokens.INTERVAL)
     interval = 0
     while at < size and 48 <= byte(data, at) <= 122 and interval < 1 << 24:
@@ -314,11 +317,11 @@ def _kline(
         at += 1
     _, at = read_whole(data, size, expect(data, size, at, tokens.FIRST_TRADE))
     _, at = read_whole(data, size, expect(data, size, at, tokens.LAST_TRADE))
-    first, at = _field(data, size, expect(data, size, at, tokens.OPEN), layout, _PRICE)
-    last, at = _field(data, size, expect(data, size, at, tokens.CLOSE), layout, _PRICE)
-    high, at = _field(data, size, expect(data, size, at, tokens.HIGH), layout, _PRICE)
-    low, at = _field(data, size, expect(data, size, at, tokens.LOW), layout, _PRICE)
-    volume, at = _field(data, size, expect(data, size, at, tokens.VOLUME), layout, _SIZE)
+    first, at = read_field(data, size, expect(data, size, at, tokens.OPEN), layout, PRICE)
+    last, at = read_field(data, size, expect(data, size, at, tokens.CLOSE), layout, PRICE)
+    high, at = read_field(data, size, expect(data, size, at, tokens.HIGH), layout, PRICE)
+    low, at = read_field(data, size, expect(data, size, at, tokens.LOW), layout, PRICE)
+    volume, at = read_field(data, size, expect(data, size, at, tokens.VOLUME), layout, SIZE)
     _, at = read_whole(data, size, expect(data, size, at, tokens.TRADES))
     over = 1
     after = expect(data, size, at, tokens.OVER)
@@ -326,10 +329,10 @@ def _kline(
         over = 0
         after = expect(data, size, at, tokens.FORMING)
     # Turnover and takers' parts are not used, whatever text they are.
-    at = expect(data, size, _stream(data, size, after), tokens.TAKER)
-    at = expect(data, size, _stream(data, size, at), tokens.TAKER_QUOTE)
-    at = expect(data, size, _stream(data, size, at), tokens.UNUSED)
-    at = expect(data, size, _stream(data, size, at), tokens.KLINE_END)
+    at = expect(data, size, past_text(data, size, after), tokens.TAKER)
+    at = expect(data, size, past_text(data, size, at), tokens.TAKER_QUOTE)
+    at = expect(data, size, past_text(data, size, at), tokens.UNUSED)
+    at = expect(data, size, past_text(data, size, at), tokens.KLINE_END)
     if at != size or opened <= 0 or opened >= MAX_MS or used + 3 > out.shape[0]:
         return odd
     if min(first, last, high, low, volume) < 0:
@@ -363,15 +366,15 @@ def scan(
     at = start
     while at < size and byte(text, at) != 64:
         at += 1
-        if at - start > _MAX_SYMBOL:
+        if at - start > MAX_SYMBOL:
             return other
     if at + 2 >= size:
         return other
     letter = byte(text, at + 1)
     if letter == 97:  # aggTrade
         return (5, 0, 0, 0, 0, 0, 0)
-    row = _row(text, start, at, table)
-    at = _stream(text, size, at)
+    row = row_of(text, start, at, table)
+    at = past_text(text, size, at)
     if row < 0 or at > size:
         return other
     kind = 0
@@ -401,14 +404,14 @@ def _scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]
     on = view(desk, 1, DESK)
     used = on[0, 3]
     kind, row, a, b, c, d, e = scan(
-        data, view(on[0, 0], on[0, 1], _WIDTH), view(on[0, 2], BLOCK, 2), used
+        data, view(on[0, 0], on[0, 1], WIDTH), view(on[0, 2], BLOCK, 2), used
     )
     if kind == 2:
-        a *= _NS
+        a *= NS
     elif kind == 3:
         a += used
         b += a
-        c *= _NS
+        c *= NS
         on[0, 3] = b
     return kind, row, a, b, c, d, e
 

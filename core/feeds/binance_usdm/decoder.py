@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-from core.feeds.binance.decoder import MS, BinanceStreams, day_ticker, reader
+from core.feeds.binance.decoder import MS, day_ticker, reader
 from core.feeds.binance.frames import Pairs
+from core.feeds.binance.scanned import Laid, ScannedStreams
 from core.feeds.binance_usdm import frames
 from core.feeds.binance_usdm.frames import COINM
 from core.feeds.binance_usdm.rule import UsdmRule
+from core.feeds.binance_usdm.scan import DEPTH, QUOTE, TRADE, compiled
 from core.feeds.binance_usdm.symbols import parse_exchange_info
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
@@ -32,6 +34,7 @@ from core.model.market import (
     Trade,
     VenueBar,
 )
+from core.model.ports import FrameKind
 
 BINANCE_USDM: Final = VenueName("binance_usdm")
 
@@ -39,7 +42,7 @@ _SHAPE: Final = Shape(price=0, size=1)
 _SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 
-class _Contract(Known):
+class _Contract(Laid):
     """What decoding needs of one contract."""
 
     __slots__ = ("plan",)
@@ -49,7 +52,7 @@ class _Contract(Known):
         self.plan = SidePlan(self, _SHAPE)
 
 
-class UsdmDecoder(BinanceStreams):
+class UsdmDecoder(ScannedStreams):
     """Decodes stream frames of any of the routed roots, REST answers and our own requests.
 
     Args:
@@ -62,6 +65,7 @@ class UsdmDecoder(BinanceStreams):
     def __init__(
         self, venue: VenueName = BINANCE_USDM, instruments: Collection[Instrument] = ()
     ) -> None:
+        self._scan = compiled()
         self._combined = reader(frames.Frame[frames.Message])
         self._arrays = reader(frames.Frame[list[frames.Message]])
         self._raw = reader(frames.Message)
@@ -84,6 +88,7 @@ class UsdmDecoder(BinanceStreams):
 
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of a contract."""
+        self._news = True
         return _Contract(instrument)
 
     def learn(self, listing: bytes) -> None:
@@ -93,6 +98,27 @@ class UsdmDecoder(BinanceStreams):
             DataError: It is none.
         """
         self.add_instruments(parse_exchange_info(listing, self.venue))
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        if kind == "recv":
+            known, row, at, a, b, c, d, e = self._scan(data, self._desk_at)
+            if known == QUOTE:
+                return (Quote(self._rows[row], at, ts_recv_ns, b, c, d, e, a),)
+            if known == TRADE:
+                return (Trade(self._rows[row], at, ts_recv_ns, b, c, d == 1, a, e),)
+            if known == DEPTH:
+                # The delta keeps views of the array; the next one is read behind them.
+                block, start = self._room, self._used
+                self._used = e
+                return (
+                    BookDelta(self._rows[row], at, ts_recv_ns, a, b, c, block[start:d], block[d:e]),
+                )
+            if self._renewed(data):
+                return self.decode(kind, conn, ts_recv_ns, url, data)
+        return super().decode(kind, conn, ts_recv_ns, url, data)
 
     # -- stream messages -------------------------------------------------------------------
 

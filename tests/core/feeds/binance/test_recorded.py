@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -317,3 +318,19 @@ def candle(bar: FormingBar | VenueBar) -> tuple[object, ...]:
         bar.instrument_id, bar.ts_open_ns, bar.open_ticks, bar.high_ticks, bar.low_ticks,
         bar.close_ticks, bar.volume_lots,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("capture", "most"), [("capture_mixed_20210722", 2000), ("capture_btcusdt_20240808", 4000)]
+)
+def test_scanner_of_futures_reads_recorded_frames_as_the_decoder_does(
+    recorded: Path, capture: str, most: int
+) -> None:
+    quick, slow = decoder_of("binance_usdm"), decoder_of("binance_usdm")
+    assert isinstance(slow, UsdmDecoder)
+    slow._scan = lambda *_: (0, 0, 0, 0, 0, 0, 0, 0)
+    path = recorded / f"binance_usdm/{capture}.jsonl.zst"
+    for frame in itertools.islice(TapeReader(path).frames(lambda line, error: None), most):
+        kind: Any = frame.kind
+        call = (kind, frame.conn, frame.ts_ns, frame.url, frame.data)
+        assert repr(quick.decode(*call)) == repr(slow.decode(*call))

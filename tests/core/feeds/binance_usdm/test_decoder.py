@@ -5,8 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.feeds.binance_usdm.decoder import BINANCE_USDM, UsdmDecoder
+from core.feeds.binance_usdm.scan import OTHER
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -47,6 +50,12 @@ QUOTE = (
     b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":400900217,"E":1568014460893,'
     b'"T":1568014460891,"s":"BTCUSDT","b":"25.3","B":"31.21","a":"25.4","A":"40.66","st":1,'
     b'"ps":"BTCUSDT"}}'
+)
+
+
+SINGLE = (
+    b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256321,'
+    b'"s":"BTCUSDT","t":5266583935,"p":"61800.3","q":"0.006","X":"MARKET","m":false}}'
 )
 
 
@@ -96,6 +105,42 @@ def test_quotes_and_trades_are_read_in_either_spelling(decoder: UsdmDecoder) -> 
     trade = Trade(BTC, 1_616_201_035_958_000_000, 77, 625958, 94, True, 21021, 21824)
     for data, event in ((QUOTE, quote), (TRADE, trade)):
         assert one(decoder, data) == one(decoder, raw(data)) == event
+
+
+def slow(instruments: Sequence[Instrument] = ()) -> UsdmDecoder:
+    """Return a decoder that goes without the scanner."""
+    made = UsdmDecoder(instruments=instruments)
+    made._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0, 0)
+    return made
+
+
+def test_hot_messages_need_no_slow_reading(
+    decoder: UsdmDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reversed_fields = (
+        b'{"stream":"btcusdt@bookTicker","data":{"A":"40.66","a":"25.4","B":"31.21","b":"25.3",'
+        b'"ps":"BTCUSDT","s":"BTCUSDT","new":true,"old":17,"T":1,"E":2,"u":5,"e":"bookTicker"}}'
+    )
+    every = (DEPTH, QUOTE, TRADE, SINGLE, reversed_fields, DEPTH.replace(b'"E"', b'"st":1,"E"'))
+    expected = [repr(recv(slow([instrument()]), data)) for data in every]
+    monkeypatch.setattr(UsdmDecoder, "message", None)
+    assert [repr(recv(decoder, data)) for data in every] == expected
+
+
+@settings(deadline=None, max_examples=400)  # the first example compiles
+@given(st.sampled_from([DEPTH, QUOTE, TRADE, SINGLE]), st.data())
+def test_scanner_reads_what_the_decoder_reads_or_leaves_it(
+    whole: bytes, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(whole) - 1))
+    length = data.draw(st.integers(0, 6))
+    pieces = [b'"', b",", b"0", b"9", b".", b"-", b"e", b"{", b"[", b"]", b"}", b"null", b"true",
+              b'"st":2,', b'"a":1,', b'"E":0,', b'"T":9,', b" ", b"\\", b"\xff", b"", b"NA",
+              b'"b":[],']  # fmt: skip
+    piece = data.draw(st.sampled_from(pieces))
+    broken = whole[:place] + piece + whole[place + length :]
+    quick = UsdmDecoder(instruments=[instrument()])
+    assert repr(recv(quick, broken)) == repr(recv(slow([instrument()]), broken))
 
 
 def test_liquidation_is_marked_as_one_of_some(decoder: UsdmDecoder) -> None:
@@ -154,12 +199,10 @@ def test_stream_of_the_whole_market_gives_what_we_know_and_rejects_the_rest(
 
 
 def test_trade_of_the_insurance_fund_is_no_trade_of_the_book(decoder: UsdmDecoder) -> None:
-    single = (
-        b'{"e":"trade","E":1723161256322,"T":1723161256322,"s":"BTCUSDT","t":5266583935,'
-        b'"p":"61800.3","q":"0.006","X":"MARKET","m":false}'
-    )
+    single = raw(SINGLE)
     assert isinstance(one(decoder, single), Trade)
-    assert recv(decoder, single.replace(b"MARKET", b"NA")) == ()
+    for data in (single, SINGLE):
+        assert recv(decoder, data.replace(b"MARKET", b"NA")) == ()
 
 
 @pytest.mark.parametrize(
