@@ -128,6 +128,7 @@ class _Pen:
     def __init__(self, view: DepthView, grid: Grid, plot: int, rows: int, glyphs: Glyphs) -> None:
         self.view, self.grid, self.glyphs = view, grid, glyphs
         self.plot, self.rows = plot, rows
+        self.around = "+-" if glyphs.name == "ascii" else "±"
         self.middle = plot // 2
         """The column of the middle line."""
         self.per_column = view.mid * view.span / max(1, self.middle)
@@ -154,11 +155,11 @@ class _Pen:
         known = covered(view.profile)
         words: list[Run] = [
             ("depth", "title"),
-            (f"±{view.span:.2%}".replace("%", " %"), "text"),
+            (f"{self.around}{view.span:.2%}".replace("%", " %"), "text"),
             (f"sizes in {item.base}", "muted"),
         ]
         if known < view.span * 0.98:
-            words.append((f"book known to ±{known:.2%}".replace("%", " %"), "warn"))
+            words.append((f"book known to {self.around}{known:.2%}".replace("%", " %"), "warn"))
         for text, role in words:
             if x + len(text) < grid.width:
                 grid.put(x, 0, text, role)

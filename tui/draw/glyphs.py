@@ -140,7 +140,7 @@ ASCII: Final = Glyphs(
 
 
 _SPELLED: Final = str.maketrans(
-    BLOCK.columns[1:] + BLOCK.bars[1:-1] + "▲▼•…", ASCII.columns[1:] + ASCII.bars[1:-1] + "^v=~"
+    BLOCK.columns[1:] + BLOCK.bars[1:-1] + "▲▼•…·", ASCII.columns[1:] + ASCII.bars[1:-1] + "^v=~."
 )
 
 

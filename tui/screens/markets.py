@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
 _SORT_S: Final = 1.0
 """Rows change places no more often: a hand must be able to follow."""
-_ASK_S: Final = 10.0
-"""How often courses and quality are asked for."""
+_ASK_S: Final = 30.0
+"""How often courses and quality are asked for; they cross slow links, too."""
 _LACKING_S: Final = 2.0
-"""The same while some are missing: history comes after the first look."""
+"""The same at first, while courses are missing: history comes after the first look."""
 _FPS: Final = 4.0
 """Quotes of many instruments are read, not watched: this often is enough."""
 
@@ -58,6 +58,7 @@ class MarketsScreen(LiveScreen):
         self.markets = Markets(self.replica, self.clx.symbols)
         self._sort_due = 0.0
         self._ask_due = 0.0
+        self._patience = _LACKING_S
         self._awaited = ""
         """A group being made or renamed, shown as soon as it is there."""
 
@@ -91,7 +92,8 @@ class MarketsScreen(LiveScreen):
         if now >= self._ask_due and self.clx.link.state == "up":
             members = self.markets.members(self.markets.group)
             lacks = any(not self.markets.courses.get(name) for name in members)
-            self._ask_due = now + (_LACKING_S if lacks else _ASK_S)
+            self._ask_due = now + (self._patience if lacks else _ASK_S)
+            self._patience = min(_ASK_S, self._patience * 2)
             self.clx.symbols.fetch()
             self.run_worker(self._ask(self.markets.group), exit_on_error=False)
 
@@ -192,7 +194,7 @@ class MarketsScreen(LiveScreen):
     def action_next_group(self, by: int) -> None:
         """Show the next group."""
         self.markets.step_group(by)
-        self._ask_due = 0.0
+        self._ask_due, self._patience = 0.0, _LACKING_S
         self.draw_all()
 
     def action_open(self) -> None:

@@ -24,6 +24,8 @@ from tui.screens.live import LiveScreen, ShownList
 from tui.widgets.rows import RowsWidget
 
 _ASK_S: Final = 2.0
+_ASK_EACH_S: Final = 0.05
+"""So much later for every record: a slow link must carry the answers."""
 _ASK_DAYS_S: Final = 30.0
 DAYS_BACK: Final = 14
 _MOST: Final = 200
@@ -80,7 +82,7 @@ class QualityScreen(LiveScreen):
         row = self._row()
         name = row.view.instrument_id if row is not None and not row.is_venue else None
         if now >= self._ask_due:
-            self._ask_due = now + _ASK_S
+            self._ask_due = now + _ASK_S + len(self._views) * _ASK_EACH_S
             self.run_worker(self._ask(), exit_on_error=False)
         if name is not None and (name != self._days_of or now >= self._days_due):
             self._days_of, self._days_due = name, now + _ASK_DAYS_S

@@ -131,6 +131,16 @@ def test_quality_looks_as_it_should(golden, width):
     golden(f"quality_{width}", [*drawn, *draw_days("XRP-USD.kraken", days, width, 7, BLOCK)])
 
 
+def test_on_a_plain_terminal_everything_is_plain():
+    glyphs = glyph_set("ascii")
+    days = [quality(perpetuals()[3].id, day) for day in range(3)]
+    drawn = draw_table(QUALITY, records(), 1, 200, 9, glyphs, Sorted("gaps", True))
+    drawn += draw_days("XRP-USD.kraken", days, 160, 6, glyphs)
+    drawn += draw_details(rows()[4], 120, 4, glyphs)
+    drawn.append(draw_groups([("perps", 3)] * 30, 9, "3 of 4 live", 80, glyphs))
+    assert all(row_text(row).isascii() for row in drawn)
+
+
 def test_a_venue_adds_up_its_instruments_and_is_as_bad_as_its_worst():
     mine = [row for row in records() if row.venue in {"bybit", "kraken"}]
     venues = {row.venue: row for row in by_venue(mine)}
