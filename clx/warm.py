@@ -16,8 +16,16 @@ def kernels() -> Mapping[str, Callable[[], object]]:
     from core.ai.features import warm as warm_features
     from core.engine.engine import ENGINE_KERNELS
     from core.feeds.binance.scan import warm as warm_frames
+    from core.feeds.binance_usdm.scan import warm as warm_futures
+    from core.feeds.levels import warm as warm_levels
 
-    return {**ENGINE_KERNELS, "feed frames": warm_frames, "features": warm_features}
+    return {
+        **ENGINE_KERNELS,
+        "feed frames": warm_frames,
+        "futures frames": warm_futures,
+        "book levels": warm_levels,
+        "features": warm_features,
+    }
 
 
 def main() -> int:
