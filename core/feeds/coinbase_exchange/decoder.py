@@ -118,7 +118,8 @@ class ExchangeDecoder(OwningDecoder):
                 levels = self._levels.side(raw, known.changes)
                 side = raw[3:4]
                 if len(levels) == 1 and self._owners.get(name, conn) == conn:
-                    ts_ns = self._ns(update.time)
+                    time = update.time
+                    ts_ns = self._stamps.ns(time) if time[:1] == "2" else self._ns(time)
                     if side == b"b":
                         return (BookDelta(name, ts_ns, ts_recv_ns, 0, 0, -1, levels, _NONE),)
                     if side == b"s":

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -100,8 +100,8 @@ class DeribitKnown(Known):
         self.levels = SidePlan(self, _LEVEL)
         self.quoted = False
         """Best quotes come in a channel of their own."""
-        self.interest = b""
-        self.last = b""
+        self.interest: float | None = None
+        self.last: float | None = None
         self.stats = b""
 
 
@@ -295,6 +295,7 @@ class DeribitDecoder(OwningDecoder):
                 )
             )  # fmt: skip
         if ticker.mark_price is not None or ticker.index_price is not None:
+            _sound(ticker.mark_price, ticker.index_price, ticker.current_funding)
             out.append(
                 MarkPrice(
                     instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
@@ -315,16 +316,15 @@ class DeribitDecoder(OwningDecoder):
                     underlying=ticker.underlying_price,
                 )
             )  # fmt: skip
-        last, stats = bytes(ticker.last_price), bytes(ticker.stats)
-        interest = bytes(ticker.open_interest)
-        if interest != known.interest:
-            size = _decimal(interest)
-            if size is not None:
-                out.append(
-                    OpenInterest(
-                        instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, size=size
-                    )
+        last, stats = ticker.last_price, bytes(ticker.stats)
+        interest = ticker.open_interest
+        if interest != known.interest and interest is not None:
+            out.append(
+                OpenInterest(
+                    instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+                    size=_decimal(interest),
                 )
+            )  # fmt: skip
         if stats != known.stats or last != known.last:
             out.append(_day(name, ts_ns, ts_recv_ns, last, stats, known.instrument.inverse))
         known.interest, known.last, known.stats = interest, last, stats
@@ -454,7 +454,7 @@ def _forced(liquidation: str, sold: bool) -> Sequence[Side]:
 
 
 def _day(
-    name: InstrumentId, ts_ns: int, ts_recv_ns: int, last: bytes, raw: bytes, inverse: bool
+    name: InstrumentId, ts_ns: int, ts_recv_ns: int, last: float | None, raw: bytes, inverse: bool
 ) -> DayTicker:
     stats = msgspec.json.decode(raw, type=frames.Stats) if raw not in (b"", b"null") else None
     turnover = None
@@ -463,26 +463,29 @@ def _day(
         turnover = stats.volume_notional if stats.volume_usd is None else stats.volume_usd
         # The venue counts a day's volume in coin; inverse contracts are traded in the quote asset.
         volume = turnover if inverse else stats.volume
+        _sound(turnover, volume, stats.high, stats.low)
     return DayTicker(
-        instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, last=_decimal(last),
-        high=stats.high if stats else None, low=stats.low if stats else None, volume=volume,
-        quote_volume=turnover,
+        instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+        last=None if last is None else _decimal(last), high=stats.high if stats else None,
+        low=stats.low if stats else None, volume=volume, quote_volume=turnover,
     )  # fmt: skip
 
 
-def _decimal(raw: bytes) -> Decimal | None:
-    if raw in (b"", b"null"):
-        return None
-    try:
-        value = Decimal(raw.decode())
-    except (InvalidOperation, UnicodeDecodeError):
-        raise DataError(f"number expected, was {raw[:40]!r}") from None
-    if not value.is_finite() or abs(value) > _HUGE:
-        raise DataError(f"number must be finite and of this world, was {raw[:40]!r}")
-    return value
+def _sound(*values: Decimal | None) -> None:
+    """Refuse what is a number in name only."""
+    for value in values:
+        if value is not None and not value.is_finite():
+            raise DataError(f"number must be finite, was {value}")
 
 
-_HUGE: Final = Decimal(10**18)
+def _decimal(value: float) -> Decimal:
+    """Return a number as the venue wrote it: the shortest text of a double is that text."""
+    if not abs(value) < _HUGE:
+        raise DataError(f"number must be finite and of this world, was {value}")
+    return Decimal(repr(value))
+
+
+_HUGE: Final = 1e18
 
 
 def _nearest(amount: float, lot: Decimal) -> int:

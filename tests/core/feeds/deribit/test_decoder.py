@@ -285,6 +285,10 @@ def test_mangled_frame_ends_in_a_rejection_and_never_in_a_wrong_book(
             elif isinstance(event, Trade):
                 assert event.price_ticks > 0, words
                 assert event.size_lots > 0, words
+            else:
+                values = [getattr(event, name) for name in event.__struct_fields__]
+                for value in values:
+                    assert not isinstance(value, Decimal) or value.is_finite(), words
 
 
 @pytest.mark.parametrize(
