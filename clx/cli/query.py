@@ -14,7 +14,7 @@ from core.model import commands
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.market import FeedStatus, Timeframe
+from core.model.market import ActivityBar, FeedStatus, Timeframe
 from core.model.views import Chart
 
 INDICATORS_HELP = "draw this too, such as ema(20); may be given again"
@@ -169,10 +169,19 @@ def book(name: str, depth: int, style: str) -> None:
 @click.option("--timeframe", "-t", default="1m", type=click.Choice([t.value for t in Timeframe]))
 @click.option("--bars", "count", default=100, show_default=True, type=click.IntRange(1, 5000))
 @click.option("--indicator", "-i", "indicators", multiple=True, help=INDICATORS_HELP)
+@click.option("--by", "rule", default="", help="tick:100, volume:5 or dollar:1000000, not time")
 @format_option
-def bars(name: str, timeframe: str, count: int, indicators: tuple[str, ...], style: str) -> None:
-    """Show closed bars of NAME: a chart, or JSON."""
+def bars(
+    name: str, timeframe: str, count: int, indicators: tuple[str, ...], rule: str, style: str
+) -> None:
+    """Show closed bars of NAME: a chart, or JSON.
+
+    With --by they are cut by activity; the engine follows a rule from the first time it is asked.
+    """
     instrument = full_instrument(name)
+    if rule:
+        _by_activity(instrument, rule, min(count, 2000), style)
+        return
     chart: Chart = ask(
         commands.GetChart(
             instrument=instrument,
@@ -187,6 +196,35 @@ def bars(name: str, timeframe: str, count: int, indicators: tuple[str, ...], sty
     from clx.cli.picture import draw_chart
 
     draw_chart(chart, _instrument(instrument))
+
+
+def _by_activity(instrument: InstrumentId, rule: str, count: int, style: str) -> None:
+    asked = commands.GetActivityBars(instrument=instrument, rule=rule, bars=count)
+    found: tuple[ActivityBar, ...] = ask(asked)
+    if style == "json":
+        print_json(found)
+        return
+    item = _instrument(instrument)
+    print_table(
+        ("from", "length s", "open", "high", "low", "close", "volume", "trades", ""),
+        [
+            (
+                _time(bar.ts_open_ns),
+                f"{(bar.ts_close_ns - bar.ts_open_ns) / 1e9:.3f}",
+                *(
+                    item.price(ticks)
+                    for ticks in (
+                        bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks,
+                    )
+                ),
+                item.size(bar.volume_lots),
+                bar.trades,
+                "" if bar.whole else "trades missing",
+            )
+            for bar in found
+        ],
+        f"no bar of {rule} closed yet; they are built from now on",
+    )  # fmt: skip
 
 
 @click.command()

@@ -11,7 +11,7 @@ from core.model import commands as c
 from core.model.errors import ConfigError, TemporaryError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, OriginKind, VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import FeedStatus, Timeframe
+from core.model.market import ActivityBar, FeedStatus, Timeframe
 from core.model.orders import Order, OrderFilled, OrderIntent, OrderType
 from core.model.signals import Prediction
 from core.model.views import BookView, Chart, ModelView, QualityView, QuoteLine, StrategyView
@@ -123,6 +123,13 @@ def _get_chart(kernel: Kernel, ask: c.GetChart, _: OriginKind) -> Chart:
     series = (ask.instrument, ask.timeframe)
     columns, loading = kernel.market.bars(*series), not kernel.wants.loaded(series)
     return make_chart(kernel, series, columns, ask.indicators, ask.bars, loading=loading)[1]
+
+
+def _get_activity_bars(
+    kernel: Kernel, ask: c.GetActivityBars, _: OriginKind
+) -> tuple[ActivityBar, ...]:
+    kernel.listing.instrument(ask.instrument)
+    return tuple(kernel.market.activity_bars(ask.instrument, ask.rule, ask.bars))
 
 
 def _get_orders(kernel: Kernel, ask: c.GetOrders, _: OriginKind) -> tuple[Order, ...]:
@@ -291,6 +298,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "get_book": _get_book,
     "get_quality": _get_quality,
     "get_chart": _get_chart,
+    "get_activity_bars": _get_activity_bars,
     "get_orders": _get_orders,
     "get_fills": _get_fills,
     "get_positions": lambda kernel, _, __: kernel.desk.positions(),
@@ -325,7 +333,7 @@ def reads_market(command: c.Command) -> tuple[InstrumentId, ...]:
     match command:
         case c.GetQuotes():
             return command.instruments
-        case c.GetBook() | c.GetChart():
+        case c.GetBook() | c.GetChart() | c.GetActivityBars():
             return (command.instrument,)
         case _:
             return ()

@@ -14,6 +14,7 @@ import msgspec
 
 from core.engine import bars as _bars
 from core.engine import book as _book
+from core.engine.activity import Activity, parse_rule
 from core.engine.bars import INDEX, make_forming
 from core.engine.book import OrderBook
 from core.engine.followed import (
@@ -31,6 +32,7 @@ from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
+    ActivityBar,
     Bar,
     BookDelta,
     BookSnapshot,
@@ -112,6 +114,7 @@ class MarketState:
         self.clocks = Clocks()
         """The venues' clocks beside ours."""
         self._quality = QualityLog()
+        self._activity = Activity()
         self._handlers: dict[type, Callable[[Any], Sequence[MarketOutput]]] = {
             BookSnapshot: self._on_snapshot,
             CheckedDelta: self._on_checked,
@@ -172,6 +175,7 @@ class MarketState:
         for market in self._markets.values():
             if market.trades or market.gate.status is not FeedStatus.UNSUBSCRIBED:
                 out += market.on_timer(now_ns, passed_ns, self._grace_ns, self._stale_after_ns)
+        self._activity.look(self._markets)
         return out
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
@@ -301,6 +305,16 @@ class MarketState:
     ) -> Columns:
         """Return closed bars as equal columns, oldest first; no trade, no bar."""
         return self._market(instrument_id).of(timeframe).columns(limit)
+
+    def activity_bars(
+        self, instrument_id: InstrumentId, rule: str, limit: int
+    ) -> Sequence[ActivityBar]:
+        """Return closed bars cut by trades, volume or money, oldest first.
+
+        Raises:
+            ConfigError: The instrument is not known, or the rule is none for it.
+        """
+        return self._activity.bars(self._market(instrument_id), parse_rule(rule), limit)
 
     def bars_version(self, instrument_id: InstrumentId, timeframe: Timeframe) -> int:
         """Return a number that changes whenever `bars` does."""

@@ -17,7 +17,7 @@ from core.model.accounts import Balance, LedgerEntry, LimitUse, Position, RiskSt
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind, StrategyId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Side, Timeframe
+from core.model.market import ActivityBar, Side, Timeframe
 from core.model.orders import Order, OrderFilled, OrderType, TimeInForce
 from core.model.signals import Prediction
 from core.model.views import (
@@ -219,6 +219,19 @@ class GetChart(Command):
     timeframe: Timeframe = Timeframe.M1
     bars: int = Field(200, ge=1, le=5000, description="number of closed bars")
     indicators: tuple[str, ...] = Field((), description="such as ema(20)")
+
+
+class GetActivityBars(Command):
+    """Closed bars by trades, volume or money."""
+
+    name = "get_activity_bars"
+    title = "Bars by activity"
+    help = "Show closed bars of so many trades, so much volume or so much money each."
+    tier = Tier.READ
+    result = tuple[ActivityBar, ...]
+    instrument: InstrumentId
+    rule: str = Field(description="tick:100, volume:5 or dollar:1000000")
+    bars: int = Field(200, ge=1, le=2000, description="number of closed bars")
 
 
 class GetOrders(Command):
@@ -525,6 +538,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         GetBook,
         GetQuality,
         GetChart,
+        GetActivityBars,
         GetOrders,
         GetFills,
         GetPositions,

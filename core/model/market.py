@@ -174,6 +174,26 @@ class FormingBar(msgspec.Struct, frozen=True, gc=False):
     trades: int
 
 
+class ActivityBar(msgspec.Struct, frozen=True, kw_only=True):
+    """OHLCV of so many trades, so much volume or so much money, as its rule says."""
+
+    instrument_id: InstrumentId
+    rule: str
+    """``tick:100``, ``volume:5`` (base units) or ``dollar:1000000`` (quote units)."""
+    ts_open_ns: int
+    """Time of its first trade."""
+    ts_close_ns: int
+    """Time of its last trade, the one that filled it."""
+    open_ticks: int
+    high_ticks: int
+    low_ticks: int
+    close_ticks: int
+    volume_lots: int
+    trades: int
+    whole: bool = True
+    """False: trades are missing in it."""
+
+
 class VenueBar(msgspec.Struct, frozen=True, gc=False):
     """A candle as the venue's own kline stream states it (a check on ours, never mixed in)."""
 
