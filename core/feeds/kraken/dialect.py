@@ -181,7 +181,10 @@ class KrakenDialect(Dialect):
 
 def _request(word: str, channel: dict[str, object], instruments: Sequence[Instrument]) -> str:
     params = channel | {"symbol": [item.venue_symbol for item in instruments]}
-    # The hundreds of candles before a subscription come over REST, if they are wanted.
     if word == "subscribe" and channel["channel"] == "ohlc":
+        # The hundreds of candles before a subscription come over REST, if they are wanted.
         params["snapshot"] = False
+    if word == "subscribe" and channel["channel"] == "trade":
+        # The last fifty, unasked for otherwise: they fill what a lost connection cost.
+        params["snapshot"] = True
     return msgspec.json.encode({"method": word, "params": params}).decode()

@@ -85,11 +85,11 @@ class Wire:
         return int(Decimal(price) * 10)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wire_of() -> type[Wire]:
     return Wire
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def checksum_of() -> Callable[[list[tuple[str, str]], list[tuple[str, str]]], int]:
     return straightforward

@@ -103,7 +103,7 @@ async def test_words_and_addresses(dialect: KrakenDialect, btc: Instrument) -> N
     assert book == {
         "method": "subscribe", "params": {"channel": "book", "depth": 100, "symbol": ["BTC/USD"]},
     }  # fmt: skip
-    assert trade["params"] == {"channel": "trade", "symbol": ["BTC/USD"]}
+    assert trade["params"] == {"channel": "trade", "symbol": ["BTC/USD"], "snapshot": True}
     assert ticker["params"]["event_trigger"] == "bbo"
     assert ohlc["params"]["snapshot"] is False
     away, back = (json.loads(text) for text in dialect.rejoin("", btc))

@@ -66,7 +66,7 @@ class Venue:
         if channel == "book":
             assert params["depth"] == self.wire.depth
             await socket.send_bytes(self.wire.image())
-        elif channel == "trade":
+        elif channel == "trade" and params.get("snapshot"):
             await socket.send_json(
                 self.trades("snapshot", range(self.trade_id - 49, self.trade_id + 1))
             )
