@@ -29,6 +29,7 @@ class Markets:
         self.qualities: dict[InstrumentId, QualityView] = {}
         self.rows: Sequence[MarketRow] = ()
         """As shown, found ones last; made anew by `refresh`."""
+        self.link_up = True
         self._chosen: InstrumentId | None = None
         self._at = 0
 
@@ -92,6 +93,7 @@ class Markets:
             quality=self.qualities.get(name),
             course=self.courses.get(name, ()),
             now_ns=replica.frame_ts_ns,
+            link_up=self.link_up,
         )
 
     # -- the cursor, which stays on its instrument while rows change places ------------------------

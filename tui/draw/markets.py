@@ -47,6 +47,8 @@ class MarketRow:
     now_ns: int = 0
     member: bool = True
     """In the group shown; else found by search."""
+    link_up: bool = True
+    """False: nothing comes from the engine, so what is known is old."""
 
     @property
     def symbol(self) -> str:
@@ -148,6 +150,8 @@ def _change_text(row: MarketRow) -> str:
 
 def _change_role(row: MarketRow) -> str:
     value = change(row)
+    if not row.link_up:
+        return "muted"
     return "up" if value > 0 else "down" if value < 0 else "muted"
 
 
@@ -211,11 +215,15 @@ def data_words(line: QuoteLine | None) -> str:
 
 
 def _data_text(row: MarketRow) -> str:
+    if not row.link_up:
+        return "link down"
     return data_words(row.line) if row.member else "listed"
 
 
 def _data_role(row: MarketRow) -> str:
     line = row.line
+    if not row.link_up:
+        return "warn"
     calm = not row.member or (line is not None and line.status == FeedStatus.LIVE)
     return "muted" if calm else "warn"
 

@@ -34,6 +34,8 @@ class QualityRow:
     instruments: int = 1
     live: int = 0
     """Of a venue: how many of its instruments are live."""
+    link_up: bool = True
+    """False: nothing comes from the engine, so what is known is old."""
 
     @property
     def symbol(self) -> str:
@@ -94,22 +96,26 @@ def _together(venue: str, rows: Sequence[QualityRow]) -> QualityRow:
         rate_now=sum(rates) if rates else math.nan,
         instruments=len(rows),
         live=len(rows) - len(ill),
+        link_up=rows[0].link_up,
     )
 
 
 def _status(row: QualityRow) -> str:
+    if not row.link_up:
+        return "link down"
     name = FeedStatus(row.view.status).name
     return f"{name} unchecked" if row.view.unchecked else name
 
 
 def _status_role(row: QualityRow) -> str:
-    if row.view.status != FeedStatus.LIVE:
+    if row.view.status != FeedStatus.LIVE or not row.link_up:
         return "warn"
     return "text" if row.view.unchecked else "up"
 
 
 def _age(row: QualityRow) -> str:
-    return numbers.NOTHING if math.isnan(row.age_ms) else numbers.age(row.age_ms)
+    known = row.link_up and not math.isnan(row.age_ms)
+    return numbers.age(row.age_ms) if known else numbers.NOTHING
 
 
 def _age_role(row: QualityRow) -> str:

@@ -117,7 +117,9 @@ class MarketsScreen(LiveScreen):
         """Draw groups, rows and details."""
         if not (everything or slow or dirty & {"quotes", "instruments", "feeds"}):
             return
-        if everything or now >= self._sort_due:
+        link_up = self.clx.link.state == "up"
+        if everything or now >= self._sort_due or link_up != self.markets.link_up:
+            self.markets.link_up = link_up
             self._sort_due = now + _SORT_S
             self.markets.refresh()
         self._draw_rows()

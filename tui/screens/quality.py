@@ -132,6 +132,7 @@ class QualityScreen(LiveScreen):
                     view=view,
                     age_ms=float(line.age_ms) if line is not None else math.nan,
                     rate_now=self._rates.get(view.instrument_id, math.nan),
+                    link_up=self.clx.link.state == "up",
                 )
             )
         self.rows = self.arranged.apply(QUALITY, by_venue(rows) if self.by_venue else rows)

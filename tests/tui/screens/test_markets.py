@@ -257,3 +257,16 @@ async def test_commands_typed_here_mean_the_chosen_instrument(opened, press, wid
         await press(pilot, "enter")
         assert isinstance(pilot.app.screen, TradeScreen)
         assert wide.views[-1].timeframe == "5m"
+
+
+async def test_a_lost_link_is_said_in_every_row_at_once(opened, press, look, wide):
+    async with opened(link=wide, size=(80, 24)) as pilot:
+        await press(pilot, "m")
+        wide.go_down("the engine closed the connection")
+        pilot.app.live_screen._tick()
+        await pilot.pause()
+        seen = look(pilot).splitlines()
+        assert sum("link down" in row for row in seen[3:9]) == 6
+        assert "the engine closed the connection" in " ".join(seen)
+        await press(pilot, "Q")
+        assert "38 ms" not in look(pilot)
