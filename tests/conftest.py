@@ -3,6 +3,11 @@
 import decimal
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no counterexample.
+settings.register_profile("clx", deadline=None)
+settings.load_profile("clx")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
