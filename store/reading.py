@@ -207,10 +207,10 @@ def step_text(step: Decimal) -> str:
 
 def damage_error(file: MarketFile, finding: Finding) -> StoreError:
     """Say which block is damaged and what to do about it."""
-    what = finding.timeframe.value if finding.timeframe else "trades"
+    length = f" -t {finding.timeframe.value}" if finding.timeframe else ""
     return StoreError(
         f"{file.path}: {finding}; the rest stays readable, "
-        f"`clx data repair {finding.instrument_id} {what}` drops this block and fetches it anew"
+        f"`clx data repair {finding.instrument_id}{length}` drops this block and fetches it anew"
     )
 
 
