@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,6 +18,7 @@ from emulator.faults import (
     STREAM_FAULTS,
     SUBSCRIBE_FAULTS,
 )
+from emulator.market.facts import label
 from emulator.wire.topics import mangled
 
 VENUES = ("okx",)
@@ -288,3 +290,10 @@ def test_every_fault_is_of_one_family_and_explained():
         assert set(family) <= set(COUNTED_FAULTS)
     assert not set(COUNTED_FAULTS) & set(INSTANT_FAULTS)
     assert all({**COUNTED_FAULTS, **INSTANT_FAULTS}.values())
+
+
+def test_the_documentation_names_every_fault_and_the_label():
+    text = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text()
+    missing = [kind for kind in {**COUNTED_FAULTS, **INSTANT_FAULTS} if f"`{kind}`" not in text]
+    assert not missing
+    assert label() in text

@@ -43,6 +43,7 @@ async def test_minutes_in_seconds_without_a_hole(fast):
     assert sorted(spans)[len(spans) // 2] == 100
 
 
+@pytest.mark.slow
 async def test_a_minute_of_trades_is_the_minutes_bar(fast):
     """What the stream told of a minute is the bar that REST tells of it."""
     base = fast.urls()["okx"]
