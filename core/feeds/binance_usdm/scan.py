@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
 from core.feeds.binance.digits import Text, byte, expect, read_whole, text_of
@@ -64,10 +63,11 @@ _A, _B, _D, _E, _T, _U, _M, _X = 65, 66, 100, 69, 84, 85, 109, 88
 _a, _b, _e, _f, _p, _q, _s, _t, _u = 97, 98, 101, 102, 112, 113, 115, 116, 117
 _PU, _ST = (112 << 8) + 117, (115 << 8) + 116
 
-# What was found of a message, a bit each; `_NEED` says what a kind must have.
-_HAS_E, _HAS_T, _HAS_S, _HAS_ID = 1, 2, 4, 8
-_HAS_1, _HAS_2, _HAS_3, _HAS_4, _HAS_EVENT = 16, 32, 64, 128, 256
-_NEED: Final[npt.NDArray[np.int64]] = np.array([-1, 253, 126, 253, 254], np.int64) | _HAS_EVENT
+# A message's six figures have a bit each, then its symbol and its event.
+_SYMBOL_BIT, _EVENT_BIT = 64, 128
+_NEED: Final = 255
+_FIRST_BIT: Final = 32
+"""Of the first id, which single trades do not have."""
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -116,6 +116,117 @@ def _side(
     return end, at + 1
 
 
+@numba.njit(cache=True, forceinline=True)
+def _key(data: Text, size: int, at: int) -> tuple[int, int]:
+    """Return (key as a number, place of its value); place beyond the end when it is odd."""
+    fail = size + 1
+    if at + 5 > size or byte(data, at) != 34:
+        return 0, fail
+    key = byte(data, at + 1)
+    if key == 34 or key == 92 or key < 32 or key > 126:
+        return 0, fail
+    at += 2
+    if byte(data, at) != 34:
+        second = byte(data, at)
+        if second == 92 or second < 32 or second > 126:
+            return 0, fail
+        key = (key << 8) + second
+        at += 1
+    if byte(data, at) != 34:
+        # A longer name is none of those we need.
+        key = 0
+        at = past_text(data, size, at)
+    if at + 2 > size or byte(data, at) != 34 or byte(data, at + 1) != 58:
+        return 0, fail
+    return key, at + 2
+
+
+@numba.njit(cache=True, forceinline=True)
+def _of_quote(data: Text, size: int, at: int, key: int, layout: Layout) -> tuple[int, int, int]:
+    """Return (which figure, its value, place after it) of a field, -1 first for one not needed."""
+    if key == _u:
+        value, at = read_whole(data, size, at)
+        return 1, value, at
+    if key in (_b, _a):
+        value, at = read_field(data, size, at, layout, PRICE)
+        return 2 if key == _b else 4, value, at
+    if key in (_B, _A):
+        value, at = read_field(data, size, at, layout, SIZE)
+        return 3 if key == _B else 5, value, at
+    return -1, 0, int(_skipped(data, size, at))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _of_trade(
+    data: Text, size: int, at: int, key: int, letter: int, layout: Layout
+) -> tuple[int, int, int]:
+    """Return (which figure, its value, place after it) of a field, -1 first for one not needed."""
+    if key == letter:  # a of an aggregate, t of a single one
+        value, at = read_whole(data, size, at)
+        return 1, value, at
+    if key == _p:
+        value, at = read_field(data, size, at, layout, PRICE)
+        return 2, value if value else -1, at
+    if key == _q:
+        value, at = read_field(data, size, at, layout, SIZE)
+        return 3, value if value else -1, at
+    if key == _M:
+        value = 1 if byte(data, at) == 116 else 0
+        return 4, value, int(expect(data, size, at, _TRUE if value else _FALSE))
+    if key == _f and letter == _a:
+        value, at = read_whole(data, size, at)
+        return 5, value, at
+    if key == _X and expect(data, size, at + 1, _OFF_BOOK) <= size:
+        return -1, 0, size + 1
+    return -1, 0, int(_skipped(data, size, at))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _of_depth(
+    data: Text, size: int, at: int, key: int, layout: Layout, out: Levels, used: int, bids: int
+) -> tuple[int, int, int]:
+    """Return (which figure, its value, place after it) of a field, -1 first for one not needed.
+
+    Levels go behind the rows in use, asks behind the bids: `bids` is the row after these, or -1.
+    """
+    if key in (_U, _u, _PU):
+        value, at = read_whole(data, size, at)
+        return 1 if key == _U else 2 if key == _u else 3, value, at
+    if key == _b:
+        value, at = _side(data, size, at, layout, out, used)
+        return 4, value, at
+    if key == _a:
+        if bids < 0:
+            return -1, 0, size + 1
+        value, at = _side(data, size, at, layout, out, bids)
+        return 5, value, at
+    return -1, 0, int(_skipped(data, size, at))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _of_any(
+    data: Text, size: int, at: int, key: int, letter: int, layout: Layout
+) -> tuple[int, int, int]:
+    """Return (bit, value, place after it) of a field all messages have, bit -1 for another one."""
+    if key == _s:
+        if byte(data, at) != 34:
+            return 0, 0, size + 1
+        at = past_symbol(data, size, at + 1, layout)
+        if at >= size or byte(data, at) != 34:
+            return 0, 0, size + 1
+        return _SYMBOL_BIT, 0, at + 1
+    if key in (_E, _T):
+        value, at = read_whole(data, size, at)
+        trade = letter in (_a, _t)
+        return 1 if (key == _T) == trade else 0, value, at
+    if key == _ST:
+        value, at = read_whole(data, size, at)
+        return 0, 0, at if value == 1 else size + 1
+    if key == _e:
+        return _EVENT_BIT, 0, int(_event(data, size, at, letter))
+    return -1, 0, at
+
+
 @numba.njit(cache=True)
 def _read(  # noqa: C901  one pass over the fields
     data: Text, size: int, at: int, letter: int, layout: Layout, out: Levels, used: int
@@ -128,127 +239,45 @@ def _read(  # noqa: C901  one pass over the fields
     """
     odd = (-1, 0, 0, 0, 0, 0)
     kind = _kind(letter)
-    need = _NEED[4 if letter == _a else kind]
-    letter_of_id = letter
     has = 0
-    event = traded = number = first = last = prev = maker = 0
-    one = two = three = four = 0
-    bids = asks = used
+    when = one = two = three = four = five = 0
     while True:
-        if at + 5 > size or byte(data, at) != 34:
+        key, at = _key(data, size, at)
+        if at > size:
             return odd
-        key = byte(data, at + 1)
-        if key == 34 or key == 92 or key < 32 or key > 126:
+        bit, value, at = _of_any(data, size, at, key, letter, layout)
+        if bit == 1:
+            when = value
+        elif bit < 0:
+            if kind == 1:
+                figure, value, at = _of_quote(data, size, at, key, layout)
+            elif kind == 2:
+                figure, value, at = _of_trade(data, size, at, key, letter, layout)
+            else:
+                bids = four if has & 16 else -1
+                figure, value, at = _of_depth(data, size, at, key, layout, out, used, bids)
+            bit = 1 << figure if figure >= 0 else 0
+            if figure == 1:
+                one = value
+            elif figure == 2:
+                two = value
+            elif figure == 3:
+                three = value
+            elif figure == 4:
+                four = value
+            elif figure == 5:
+                five = value
+        if has & bit or at >= size:
             return odd
-        at += 2
-        if byte(data, at) != 34:
-            letter_two = byte(data, at)
-            if letter_two == 92 or letter_two < 32 or letter_two > 126:
-                return odd
-            key = (key << 8) + letter_two
-            at += 1
-        if byte(data, at) != 34:
-            # A longer name is none of those we need.
-            key = 0
-            at = past_text(data, size, at)
-        if at + 2 > size or byte(data, at) != 34 or byte(data, at + 1) != 58:
-            return odd
-        at += 2
-        flag = 0
-        if key == _s:
-            if byte(data, at) != 34:
-                return odd
-            at = past_symbol(data, size, at + 1, layout)
-            if at >= size or byte(data, at) != 34:
-                return odd
-            at += 1
-            flag = _HAS_S
-        elif key == _E:
-            event, at = read_whole(data, size, at)
-            flag = _HAS_E
-        elif key == _T:
-            traded, at = read_whole(data, size, at)
-            flag = _HAS_T if kind == TRADE else 0
-        elif key == _ST:
-            market, at = read_whole(data, size, at)
-            if market != 1:
-                return odd
-        elif key == _e:
-            at = _event(data, size, at, letter)
-            flag = _HAS_EVENT
-        elif kind == QUOTE and key == _u:
-            number, at = read_whole(data, size, at)
-            flag = _HAS_ID
-        elif kind == QUOTE and key == _b:
-            one, at = read_field(data, size, at, layout, PRICE)
-            flag = _HAS_1
-        elif kind == QUOTE and key == _B:
-            two, at = read_field(data, size, at, layout, SIZE)
-            flag = _HAS_2
-        elif kind == QUOTE and key == _a:
-            three, at = read_field(data, size, at, layout, PRICE)
-            flag = _HAS_3
-        elif kind == QUOTE and key == _A:
-            four, at = read_field(data, size, at, layout, SIZE)
-            flag = _HAS_4
-        elif kind == TRADE and key == letter_of_id:
-            number, at = read_whole(data, size, at)
-            flag = _HAS_ID
-        elif kind == TRADE and key == _p:
-            one, at = read_field(data, size, at, layout, PRICE)
-            flag = _HAS_1
-        elif kind == TRADE and key == _q:
-            two, at = read_field(data, size, at, layout, SIZE)
-            flag = _HAS_2
-        elif letter == _a and key == _f:
-            first, at = read_whole(data, size, at)
-            flag = _HAS_4
-        elif kind == TRADE and key == _M:
-            maker = 1 if byte(data, at) == 116 else 0
-            at = expect(data, size, at, _TRUE if maker else _FALSE)
-            flag = _HAS_3
-        elif kind == TRADE and key == _X:
-            if expect(data, size, at + 1, _OFF_BOOK) <= size:
-                return odd
-            at = _skipped(data, size, at)
-        elif kind == DEPTH and key == _U:
-            first, at = read_whole(data, size, at)
-            flag = _HAS_ID
-        elif kind == DEPTH and key == _u:
-            last, at = read_whole(data, size, at)
-            flag = _HAS_1
-        elif kind == DEPTH and key == _PU:
-            prev, at = read_whole(data, size, at)
-            flag = _HAS_2
-        elif kind == DEPTH and key == _b:
-            bids, at = _side(data, size, at, layout, out, used)
-            flag = _HAS_3
-        elif kind == DEPTH and key == _a:
-            # Behind the bids, so these must have come.
-            if not has & _HAS_3:
-                return odd
-            asks, at = _side(data, size, at, layout, out, bids)
-            flag = _HAS_4
-        else:
-            at = _skipped(data, size, at)
-        if has & flag or at >= size:
-            return odd
-        has |= flag
+        has |= bit
         if byte(data, at) != 44:
             break
         at += 1
-    at = expect(data, size, at, _END)
-    if at != size or has & need != need or event < 0 or min(one, two, three, four) < 0:
+    if letter == _t:
+        has |= _FIRST_BIT
+    if expect(data, size, at, _END) != size or has != _NEED or when <= 0 or when >= MAX_MS:
         return odd
-    if kind == TRADE:
-        if traded <= 0 or traded >= MAX_MS or one <= 0 or two <= 0:
-            return odd
-        return traded * NS, number, one, two, maker, first
-    if event <= 0 or event >= MAX_MS:
-        return odd
-    if kind == QUOTE:
-        return event * NS, number, one, two, three, four
-    return event * NS, first, last, prev, bids, asks
+    return (when * NS, one, two, three, four, five) if min(two, three, four, five) >= 0 else odd
 
 
 @numba.njit(cache=True)
