@@ -134,6 +134,9 @@ class Index(msgspec.Struct, gc=False):
     instId: str
     idxPx: str
     ts: Ms
+    open24h: str = ""
+    high24h: str = ""
+    low24h: str = ""
 
 
 class Funding(msgspec.Struct, gc=False):

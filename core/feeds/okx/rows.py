@@ -183,16 +183,22 @@ class Rows:
         out: list[MarketEvent] = []
         for row in rows:
             price = self.decimals.stated(row.idxPx, "idxPx")
-            names = [self.index_id(row.instId), *self.followers(row.instId)]
+            name, ts_ns = self.index_id(row.instId), row.ts * MS
             out += [
-                MarkPrice(
-                    instrument_id=name,
-                    ts_event_ns=row.ts * MS,
-                    ts_recv_ns=ts_recv_ns,
-                    index=price,
-                )
-                for name in names
+                MarkPrice(instrument_id=each, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, index=price)
+                for each in (name, *self.followers(row.instId))
             ]
+            out.append(
+                DayTicker(
+                    instrument_id=name,
+                    ts_event_ns=ts_ns,
+                    ts_recv_ns=ts_recv_ns,
+                    last=price,
+                    open=self.decimals[row.open24h],
+                    high=self.decimals[row.high24h],
+                    low=self.decimals[row.low24h],
+                )
+            )
         return out
 
     def funding(

@@ -220,8 +220,10 @@ def test_index_reaches_what_hangs_on_it_and_is_followed(
     url = "https://www.okx.com/api/v5/public/instruments?instType=SWAP"
     assert not decoder.decode("http", 0, 1, url, json.dumps(listing).encode())
     tick = push("index-tickers", {"instId": SPOT, "idxPx": "95.5", "ts": "3"}, instId=SPOT)
-    (index,) = decode(tick)
+    index, day = decode(tick)
     assert isinstance(index, MarkPrice)
+    assert isinstance(day, DayTicker)
+    assert day.last == Decimal("95.5")
     assert index.instrument_id == "BTC-USDT-INDEX.okx"
     ask = {"op": "subscribe", "args": [{"channel": "books", "instId": SWAP}]}
     decode(ask, kind="send")
