@@ -12,15 +12,20 @@ of the last decimal: whole numbers, which need no text to be kept.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import Final, TypeAlias
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
+from core.engine.compiled import entry
 from core.model.instruments import Instrument
 from core.model.market import BookCheck, BookDelta, BookSnapshot, Levels
 from core.model.ports import BookTop
+
+Scale: TypeAlias = npt.NDArray[np.int64]
 
 DEPTH: Final = 10
 """Levels a side that the checksum covers, whatever depth is subscribed."""
@@ -41,34 +46,40 @@ _TABLE: Final = np.array(_table(), np.uint32)
 
 
 @numba.njit(cache=True)
-def _add(crc: int, value: int) -> int:
-    """Return the checksum continued by a number's decimal digits; 0 has none."""
-    digits = np.empty(20, np.uint8)
-    n = 0
-    while value > 0:
-        digits[n] = 48 + value % 10
-        value //= 10
-        n += 1
-    for at in range(n - 1, -1, -1):
-        crc = crc >> 8 ^ int(_TABLE[(crc ^ digits[at]) & 255])
-    return crc
-
-
-@numba.njit(cache=True)
-def crc_of(asks: Levels, bids: Levels, price: tuple[int, int], size: tuple[int, int]) -> int:
+def crc_of(asks: Levels, bids: Levels, scale: Scale) -> int:
     """Return the checksum of levels, best first; -1 where a value is finer than the wire's text.
 
-    `price` and `size` are fractions: what a tick and a lot count for in the wire's last decimal.
+    `scale` is what a tick counts for in the price's last decimal, as numerator and denominator,
+    then the same of a lot.
     """
     crc = 0xFFFFFFFF
-    for levels in (asks, bids):
+    digits = np.empty(20, np.uint8)
+    for side in range(2):
+        levels = bids if side else asks
         for row in range(levels.shape[0]):
-            ticks, lots = levels[row, 0] * price[0], levels[row, 1] * size[0]
-            if ticks % price[1] or lots % size[1] or ticks > _LIMIT * price[1]:
-                return -1
-            crc = _add(crc, ticks // price[1])
-            crc = _add(crc, lots // size[1])
+            for column in range(2):
+                value = levels[row, column] * scale[2 * column]
+                unit = scale[2 * column + 1]
+                if value % unit or levels[row, column] > _LIMIT:
+                    return -1
+                value //= unit
+                n = 0
+                while value > 0:
+                    digits[n] = 48 + value % 10
+                    value //= 10
+                    n += 1
+                for at in range(n - 1, -1, -1):
+                    crc = crc >> 8 ^ int(_TABLE[(crc ^ digits[at]) & 255])
     return crc ^ 0xFFFFFFFF
+
+
+@cache
+def _kernel() -> Callable[[Levels, Levels, Scale], int]:
+    side = np.empty((1, 2), np.int64)
+    compiled: Callable[[Levels, Levels, Scale], int] = entry(
+        crc_of, side, side, np.ones(4, np.int64)
+    )
+    return compiled
 
 
 class KrakenChecker:
@@ -79,19 +90,18 @@ class KrakenChecker:
     """
 
     def __init__(self, instrument: Instrument) -> None:
-        self._price = _fraction(instrument.price_tick, instrument.price_decimals)
-        self._size = _fraction(instrument.size_lot, instrument.size_decimals)
         self._instrument = instrument
+        self._scale = _scale_of(instrument, instrument.price_decimals, instrument.size_decimals)
+        self._crc = _kernel()
 
     def on_snapshot(self, image: BookSnapshot) -> None:
         """Learn from an image how many decimals the wire spells."""
         check = image.check
         levels = (*check.bids, *check.asks) if check is not None else ()
         if levels:
-            places = max(_places(price) for price, _ in levels)
-            self._price = _fraction(self._instrument.price_tick, places)
-            places = max(_places(size) for _, size in levels)
-            self._size = _fraction(self._instrument.size_lot, places)
+            price_places = max(_places(price) for price, _ in levels)
+            size_places = max(_places(size) for _, size in levels)
+            self._scale = _scale_of(self._instrument, price_places, size_places)
 
     def on_delta(self, delta: BookDelta) -> None:
         """Take note of nothing: the book itself holds all the checksum needs."""
@@ -99,7 +109,7 @@ class KrakenChecker:
     def verify(self, book: BookTop, check: BookCheck) -> bool | None:
         """Return whether the ten best levels a side are what the venue says."""
         bids, asks = book.top(DEPTH)
-        return int(crc_of(asks, bids, self._price, self._size)) == check.checksum
+        return self._crc(asks, bids, self._scale) == check.checksum
 
 
 def _places(text: str) -> int:
@@ -107,6 +117,8 @@ def _places(text: str) -> int:
     return len(text.partition(".")[2]) if "e" not in text.lower() else 0
 
 
-def _fraction(step: Decimal, places: int) -> tuple[int, int]:
-    """Return a step in units of the last of `places` decimals, as numerator and denominator."""
-    return step.scaleb(places).as_integer_ratio()
+def _scale_of(instrument: Instrument, price_places: int, size_places: int) -> Scale:
+    """Return tick and lot in units of the wire's last decimals; see `crc_of`."""
+    price = instrument.price_tick.scaleb(price_places).as_integer_ratio()
+    size = instrument.size_lot.scaleb(size_places).as_integer_ratio()
+    return np.array([*price, *size], np.int64)

@@ -86,10 +86,11 @@ def test_checksum_is_that_of_the_texts(checksum_of: Any, tick: str, lot: str) ->
 def test_value_finer_than_the_wires_text_is_no_match() -> None:
     side = np.array([[15, 7]], np.int64)
     none = np.empty((0, 2), np.int64)
-    assert crc_of(side, none, (1, 10), (1, 1)) == -1
-    assert crc_of(side, none, (1, 1), (1, 1)) == zlib.crc32(b"157")
+    assert crc_of(side, none, np.array([1, 10, 1, 1])) == -1
+    assert crc_of(side, none, np.array([1, 1, 1, 1])) == zlib.crc32(b"157")
+    assert crc_of(none, side, np.array([10, 5, 1, 1])) == zlib.crc32(b"307")
     huge = np.array([[1 << 62, 7]], np.int64)
-    assert crc_of(huge, none, (1, 1), (1, 1)) == -1
+    assert crc_of(huge, none, np.array([1, 1, 1, 1])) == -1
 
 
 @pytest.mark.parametrize("depth", [10, 25])
