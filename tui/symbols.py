@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from core.model.commands import ListedSymbols
     from link.port import EngineLink
 
+_GROWING_S: Final = 15.0
+"""The listing is asked for again after this, while venues may still be adding theirs."""
+_GROWN_S: Final = 600.0
+"""The same once two answers were alike."""
 _RANK: Final = {"spot": 0, "perpetual": 0, "stock": 0, "future": 1, "option": 2}
 """Options are thousands; what most people mean comes first."""
 
@@ -41,14 +46,20 @@ class Symbols:
     Args:
         link: Where the listing is asked for.
         run: Starts a coroutine in the background.
+        clock_s: Tells how long ago the listing was asked for.
     """
 
     def __init__(
-        self, link: EngineLink, run: Callable[[Coroutine[Any, Any, None]], object]
+        self,
+        link: EngineLink,
+        run: Callable[[Coroutine[Any, Any, None]], object],
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
         self._run = run
+        self._clock_s = clock_s
         self._session = ""
+        self._due_s = 0.0
         self._asking = False
         self._known: dict[InstrumentId, Listed] = {}
         self._texts: list[tuple[str, Listed]] = []
@@ -71,7 +82,9 @@ class Symbols:
         status = self._link.replica.status
         if not self._known:
             self._take_instruments(self._link.replica.instruments.values())
-        if status is None or status.session == self._session or self._asking:
+        if status is None or self._asking:
+            return
+        if status.session == self._session and self._clock_s() < self._due_s:
             return
         self._asking = True
         self._run(self._ask(status.session))
@@ -86,8 +99,11 @@ class Symbols:
             return
         finally:
             self._asking = False
+        before = len(self._known) if session == self._session else -1
         self.take(parts)
         self._session = session
+        grown = len(self._known) == before
+        self._due_s = self._clock_s() + (_GROWN_S if grown else _GROWING_S)
 
     def take(self, parts: Iterable[ListedSymbols]) -> None:
         """Replace the listing."""

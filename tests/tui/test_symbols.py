@@ -73,6 +73,27 @@ async def test_the_listing_is_asked_for_once_a_session_and_again_of_another_engi
     assert [type(item) for item in link.requests] == [cmd.GetListing, cmd.GetListing]
 
 
+async def test_venues_that_list_later_are_found_too_and_then_it_is_asked_for_seldom():
+    link = FakeLink()
+    link.come_up()
+    works, now = [], [0.0]
+    symbols = Symbols(link, works.append, lambda: now[0])
+    parts = list(wide_listing())
+    link.answers[cmd.GetListing] = lambda _: tuple(parts[:2])
+    asked = 0
+    for moment, expected in ((0, 1), (14, 1), (16, 2), (40, 3), (60, 3), (500, 3), (700, 4)):
+        now[0] = moment
+        if moment == 16:
+            link.answers[cmd.GetListing] = lambda _: tuple(parts)
+        symbols.fetch()
+        for work in works:
+            await work
+            asked += 1
+        works.clear()
+        assert asked == expected, moment
+    assert "BTC-USDT-PERP.okx" in symbols
+
+
 async def test_a_lost_link_leaves_what_is_known_and_the_next_search_asks_again():
     link = FakeLink()
     link.come_up()

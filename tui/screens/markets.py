@@ -143,7 +143,7 @@ class MarketsScreen(LiveScreen):
         if details.display:
             details.show(draw_details(markets.chosen, *details.size, glyphs))
         live, count = self._live()
-        right = f"{live} of {count} live" if count else ""
+        right = f"{live} of {count} live" if count and markets.link_up else ""
         groups = self.query_one("#groups", RowsWidget)
         tabs = draw_groups(markets.groups(), markets.group_at, right, self.size.width, glyphs)
         groups.show([tabs])
