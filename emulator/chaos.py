@@ -29,6 +29,8 @@ GENTLE: Final = (
 """What is drawn from unless told otherwise: faults a client gets over without help."""
 _DRAWABLE: Final = {**STREAM_FAULTS, **BOOK_FAULTS, **BAR_FAULTS, **REST_FAULTS}
 _HORIZON: Final = 1_000
+_MOST_ARMED: Final = 100
+"""Faults that wait for something nobody asks for are not piled up."""
 
 
 class Chaos(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -87,5 +89,6 @@ class Dice:
             symbol = ""
         value = {"latency_ms": 50.0, "html_5xx": 502.0}.get(kind, 0.0)
         fault = Fault(kind=kind, symbol=symbol, value=value)
-        self._venue.faults.arm(fault)
-        self.armed += 1
+        if len(self._venue.faults.armed) < _MOST_ARMED:
+            self._venue.faults.arm(fault)
+            self.armed += 1

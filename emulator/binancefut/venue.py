@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from core.model.market import Side
 from emulator.binance.gate.errors import ApiError
 from emulator.binance.gate.limits import Limiter
 from emulator.binancefut.instruments import WEIGHT_PER_MINUTE
@@ -85,7 +84,7 @@ class BinanceFutures(Venue):
         """Liquidate a long position."""
         if kind != "liquidate":
             return False
-        self.futures[shard.listing.symbol].liquidate(Side.SELL, self.market.now_ns)
+        self.futures[shard.listing.symbol].liquidate_long(self.market.now_ns)
         return True
 
     def shut_down(self, connection: Connection, value: float) -> None:

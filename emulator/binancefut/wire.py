@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.market import Side
 from emulator.market.candles import close_ms
 from emulator.market.changes import Batch, Levels
 from emulator.market.perps import Future, Liquidation
@@ -201,7 +200,7 @@ class Writer:
             "E": now_ms,
             "o": {
                 "s": self.symbol,
-                "S": "SELL" if told.side is Side.SELL else "BUY",
+                "S": "SELL" if told.long else "BUY",
                 "o": "LIMIT",
                 "f": "IOC",
                 "q": scale.size(told.lots),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Any, Final
 
 import orjson
@@ -113,11 +114,16 @@ class _Session(Dialogue):
         super().__init__(connection)
         self._venue = venue
         self._logged_in = False
+        self._key = f"session {secrets.token_hex(8)}"
         self._beat: asyncio.Task[None] | None = None
         self._heard_test = asyncio.Event()
 
     def closed(self) -> None:
-        """End the heartbeat."""
+        """End the heartbeat, and forget what was spent."""
+        self._stop_beating()
+        self._venue.forget(self._key)
+
+    def _stop_beating(self) -> None:
         if self._beat is not None:
             self._beat.cancel()
 
@@ -149,7 +155,7 @@ class _Session(Dialogue):
         self.connection.send(orjson.dumps(answer))
 
     def _carry_out(self, method: str, params: Params) -> Any:
-        venue, key = self._venue, f"session {id(self)}"
+        venue, key = self._venue, self._key
         match method:
             case "public/subscribe" | "private/subscribe":
                 return self._subscribe(key, method, params)
@@ -164,7 +170,7 @@ class _Session(Dialogue):
             case "public/set_heartbeat":
                 return self._set_heartbeat(number(params, "interval"))
             case "public/disable_heartbeat":
-                self.closed()
+                self._stop_beating()
                 return "ok"
         result = venue.call(key, method, params)
         if method == "public/auth":
@@ -201,7 +207,7 @@ class _Session(Dialogue):
     def _set_heartbeat(self, interval: int) -> str:
         if interval < _LEAST_HEARTBEAT_S:
             raise invalid("interval", f"must be >= {_LEAST_HEARTBEAT_S}")
-        self.closed()
+        self._stop_beating()
         self._beat = asyncio.create_task(self._keep_beating(interval * self._venue.second_s))
         return "ok"
 

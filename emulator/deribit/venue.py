@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 
-from core.model.market import Side
 from emulator.clock import Clock
 from emulator.deribit.instruments import currency, index_name, kind_of
 from emulator.deribit.wire import Writer, change_id
@@ -94,6 +93,11 @@ class Deribit(Venue):
         pool, cost = _COSTS.get(method, ("", 500.0))
         return self._credits[pool].spend(key, cost)
 
+    def forget(self, key: str) -> None:
+        """Forget what a session has spent."""
+        for bucket in self._credits.values():
+            bucket.forget(key)
+
     def shard(self, name: object) -> Shard:
         """Return an instrument.
 
@@ -178,7 +182,7 @@ class Deribit(Venue):
         future = self.futures.get(shard.listing.symbol)
         if kind != "liquidate" or future is None:
             return False
-        future.liquidate(Side.SELL, self.market.now_ns)
+        future.liquidate_long(self.market.now_ns)
         return True
 
     def status_changed(self, shard: Shard) -> None:

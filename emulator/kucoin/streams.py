@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.market import Side
 from emulator.kucoin.venue import BARS, KuCoin
 from emulator.market.changes import Batch, Changes
 from emulator.market.shard import LevelRow, Shard
@@ -30,14 +29,14 @@ class Numbered(Changes):
 
     def __init__(self, seed: int, shard: Shard, speeds: tuple[int, ...]) -> None:
         super().__init__(seed, shard, speeds)
-        self._rows: dict[tuple[Side, int], int] = {}
+        self._rows: dict[tuple[bool, int], int] = {}
 
     def _on_level(self, row: LevelRow) -> None:
         super()._on_level(row)
-        self._rows[(row.side, row.price_ticks)] = row.update_id
+        self._rows[(row.bid, row.price_ticks)] = row.update_id
 
-    def numbers(self) -> dict[tuple[Side, int], int]:
-        """Return (side, price) to the sequence of its last change, since this was asked last."""
+    def numbers(self) -> dict[tuple[bool, int], int]:
+        """Return (is a bid, price) to the sequence of its change, since this was asked last."""
         rows, self._rows = self._rows, {}
         return rows
 
@@ -92,8 +91,8 @@ class Pump:
                 changes.cross(100, batch)
             data = {
                 "changes": {
-                    "asks": self._rows(batch, numbers, Side.SELL),
-                    "bids": self._rows(batch, numbers, Side.BUY),
+                    "asks": self._rows(batch, numbers, bid=False),
+                    "bids": self._rows(batch, numbers, bid=True),
                 },
                 "sequenceEnd": batch.last,
                 "sequenceStart": batch.first,
@@ -113,13 +112,13 @@ class Pump:
                 venue.publish(topic, "level2", data, "depth", symbol)
 
     def _rows(
-        self, batch: Batch, numbers: dict[tuple[Side, int], int], side: Side
+        self, batch: Batch, numbers: dict[tuple[bool, int], int], *, bid: bool
     ) -> list[list[str]]:
         """Write changed levels as price, size, sequence; oldest change first."""
-        levels = batch.bids if side is Side.BUY else batch.asks
+        levels = batch.bids if bid else batch.asks
         base, scale = self._changes.base, self._scale
         rows = [
-            (numbers.get((side, ticks), batch.last + base) - base, ticks, lots)
+            (numbers.get((bid, ticks), batch.last + base) - base, ticks, lots)
             for ticks, lots in levels.items()
         ]
         return [

@@ -42,6 +42,11 @@ class Liquidation(msgspec.Struct, frozen=True):
     average_ticks: int
     lots: int
 
+    @property
+    def long(self) -> bool:
+        """Whether it was a long position."""
+        return self.side is Side.SELL
+
 
 class Funding(msgspec.Struct, frozen=True):
     """What longs paid shorts at one time."""
@@ -145,6 +150,10 @@ class Future:
         usual = self._view.second_vol * math.sqrt(_LOOK_BACK_S)
         if abs(run) > _ALARM * usual and self._uniform() < 0.5:
             self.liquidate(Side.SELL if run < 0 else Side.BUY, now_ns)
+
+    def liquidate_long(self, now_ns: int) -> None:
+        """Close a long position by force."""
+        self.liquidate(Side.SELL, now_ns)
 
     def liquidate(self, side: Side, now_ns: int) -> None:
         """Close a position by force: the crowd takes what it must."""

@@ -23,6 +23,8 @@ from emulator.market.listings import Listing
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _TRADES_KEPT: Final = 12_000
+_TRADES_KEPT_ELSEWHERE: Final = 4_000
+"""At the venues besides the leading one, which trade less."""
 _CHANGES_KEPT: Final = 4_000
 
 
@@ -58,6 +60,11 @@ class LevelRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     price_ticks: int
     lots: int
 
+    @property
+    def bid(self) -> bool:
+        """Whether it is a level of the bids."""
+        return self.side is _BUY
+
 
 class Shard:
     """Applies the engine's events: counts ids, keeps the logs, hands private events on."""
@@ -84,8 +91,9 @@ class Shard:
         first_id = start_ns // MS
         self.update_id = first_id
         self.trade_id = first_id
-        self.trades: deque[TradeRow] = deque(maxlen=_TRADES_KEPT)
-        self.aggregates: deque[AggregateRow] = deque(maxlen=_TRADES_KEPT)
+        kept = _TRADES_KEPT_ELSEWHERE if listing.venue else _TRADES_KEPT
+        self.trades: deque[TradeRow] = deque(maxlen=kept)
+        self.aggregates: deque[AggregateRow] = deque(maxlen=kept)
         self.crowd_gone: list[tuple[int, Side]] = []
         """Crowd orders (id, side) that were filled since the crowd last looked."""
         self._aggregate_id = first_id

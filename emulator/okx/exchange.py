@@ -110,6 +110,10 @@ class _Talk(Dialogue):
         self._logged_in = False
         connection.state["id"] = self._id
 
+    def closed(self) -> None:
+        """Forget how often it has asked."""
+        self._venue.windows.forget(self._id, "changes")
+
     def heard(self, text: str) -> None:
         """Carry out ``{"op": "subscribe", "args": [{..}]}``, or answer a ping."""
         if text == "ping":
@@ -126,8 +130,7 @@ class _Talk(Dialogue):
         if op not in ("subscribe", "unsubscribe", "login") or not isinstance(args, list):
             self._refuse("60012", f"Invalid request: {text[:200]}")
             return
-        windows, key = self._venue.windows, f"changes {self._id}"
-        if not windows.count("", key, _CHANGES_AN_HOUR, 3_600_000):
+        if not self._venue.windows.count(self._id, "changes", _CHANGES_AN_HOUR, 3_600_000):
             self._refuse("60014", "Requests too frequent")
             return
         if op == "login":

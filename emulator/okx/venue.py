@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from core.model.market import Side
 from emulator.clock import Clock
 from emulator.market.market import Market
 from emulator.market.perps import futures_of
@@ -99,7 +98,7 @@ class Okx(Venue):
         future = self.futures.get(shard.listing.symbol)
         if kind != "liquidate" or future is None:
             return False
-        future.liquidate(Side.SELL, self.market.now_ns)
+        future.liquidate_long(self.market.now_ns)
         return True
 
     def shut_down(self, connection: Connection, value: float) -> None:

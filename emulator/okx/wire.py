@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from core.model.market import Side
 from emulator.market.candles import close_ms
 from emulator.market.history import DAY_MS
 from emulator.market.perps import Future, Liquidation
@@ -212,8 +211,8 @@ class Writer:
                     "bkLoss": "0",
                     "bkPx": self._scale.short_price(told.bankrupt_ticks),
                     "ccy": "",
-                    "posSide": "long" if told.side is Side.SELL else "short",
-                    "side": "sell" if told.side is Side.SELL else "buy",
+                    "posSide": "long" if told.long else "short",
+                    "side": "sell" if told.long else "buy",
                     "sz": self._scale.short_size(told.lots),
                     "ts": str(told.ts_ms),
                 }

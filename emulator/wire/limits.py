@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from emulator.clock import monotonic_ns
 
-_MS = 1_000_000
+_MS: Final = 1_000_000
 
 
 class Windows:
@@ -25,6 +26,10 @@ class Windows:
             return False
         seen.append(now)
         return True
+
+    def forget(self, address: str, kind: str) -> None:
+        """Forget a key that is of no use any more."""
+        self._seen.pop((address, kind), None)
 
     def left(self, address: str, kind: str, allowed: int, per_ms: int) -> tuple[int, int]:
         """Return how many are left, and in how many ms the oldest one is forgotten."""
@@ -49,3 +54,7 @@ class Bucket:
         enough = level >= cost
         self._level[address] = (level - cost if enough else level, now)
         return enough
+
+    def forget(self, address: str) -> None:
+        """Forget a key that is of no use any more."""
+        self._level.pop(address, None)
