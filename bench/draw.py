@@ -19,8 +19,9 @@ from rich.segment import Segment
 from rich.text import Text
 from textual.strip import Strip
 
+from core.model.commands import ListedSymbols
 from core.model.ids import InstrumentId, VenueName
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import FeedStatus, FormingBar, Timeframe
 from core.model.views import BarColumns, BookProfile, BookView, Chart, QuoteLine, TapeRow
 from link.replica import Replica
@@ -109,6 +110,16 @@ def books_and_markets(look: Look) -> list[dict[str, object]]:
     """Screens that have no peer: they must leave a frame's time to the rest."""
     tape, replica = recorded(), quoted(200)
     markets = Markets(replica, Symbols(SimpleNamespace(replica=replica), lambda _: None))
+    symbols = Symbols(SimpleNamespace(replica=replica), lambda _: None)
+    symbols.take(
+        ListedSymbols(
+            venue=VenueName(f"venue{number}"),
+            kind=InstrumentKind.PERPETUAL,
+            trading=True,
+            symbols=" ".join(f"C{coin}-USDT-PERP" for coin in range(2000)),
+        )
+        for number in range(10)
+    )
     view = HeatView(ITEM, 800, 6_400_000 // 800 + 22, 45, 1, 1e6, 1e5)
     moments = list(tape.moments)
     profile = a_profile(6_400_000, 0)
@@ -118,6 +129,7 @@ def books_and_markets(look: Look) -> list[dict[str, object]]:
         "markets: sort and draw 200 rows, 240x60": partial(paint_markets, markets, look),
         "heatmap: every column anew, 150x45": partial(paint_heat, view, moments[-150:], look),
         "heatmap: one second more": partial(paint_second, view, moments[-1:], columns[-10:], look),
+        "symbols: two words among 20,000": lambda: symbols.search("c19 perp"),
         "depth chart, 150x45": lambda: paint(draw_depth(depth, 150, 45, BLOCK), look),
     }
     rows: list[dict[str, object]] = []
