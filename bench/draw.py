@@ -46,8 +46,8 @@ BARS = 200
 SIZES = ((120, 40, 15), (240, 60, 8))
 """Columns, rows, times faster than plotext, whose cost hardly grows with the size."""
 MINUTE_NS = 60_000_000_000
-FRAME_MS = 10.0
-"""What one picture may take of a frame of 100 ms."""
+FRAME_MS = 20.0
+"""What one picture may take of a frame of 100 ms; drawn anew whole is rare."""
 ITEM = Instrument(
     id=InstrumentId("BTC-USDT.binance"),
     venue=VenueName("binance"),

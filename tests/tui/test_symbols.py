@@ -45,7 +45,7 @@ def test_what_nobody_lists_is_not_found(symbols):
 
 def test_all_of_the_listing_is_searched(symbols):
     assert len(symbols) > 14_000
-    assert len(symbols.search("c deribit", 20_000)) == 2_000
+    assert len(symbols.search("eth deribit", 20_000)) == 2_000
 
 
 async def test_the_listing_is_asked_for_once_a_session_and_again_of_another_engine():
