@@ -46,6 +46,12 @@ class Columns(msgspec.Struct, frozen=True):
     trades: Levels
 
 
+def _filler(bar: Bar) -> bool:
+    """Return whether a bar only fills a period without trades; not all venues count trades."""
+    flat = bar.open_ticks == bar.high_ticks == bar.low_ticks == bar.close_ticks
+    return flat and not bar.trades and not bar.volume_lots
+
+
 class BarSeries:
     """The newest `limit` closed bars, each open time at most once."""
 
@@ -140,7 +146,7 @@ class BarSeries:
         fresh = {
             bar.ts_open_ns: bar
             for bar in bars
-            if bar.ts_open_ns < before_ns and bar.ts_open_ns not in known and bar.trades > 0
+            if bar.ts_open_ns < before_ns and bar.ts_open_ns not in known and not _filler(bar)
         }
         if not fresh:
             return []

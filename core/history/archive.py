@@ -75,7 +75,8 @@ class Archive:
         columns = self._store.bars(instrument.id, timeframe, start_ns, end_ns, damaged=damaged)
         for finding in damaged:
             self._told(f"{finding}; `clx data repair {instrument.id}` fetches it again")
-        return bars_of_columns(instrument, timeframe, columns)
+        # Steps may have become coarser since; a bar is drawn and computed with, never traded.
+        return bars_of_columns(instrument, timeframe, columns, nearest=True)
 
     async def _fetch(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int

@@ -342,3 +342,10 @@ def test_changed_steps_start_the_instrument_anew(market: MarketState) -> None:
     assert not market.instrument(NAME).trading
     market.add_instruments([listed(NAME, "0.1")])
     assert market.status(NAME) is FeedStatus.UNSUBSCRIBED
+
+
+def test_history_of_a_venue_that_counts_no_trades_is_taken(market: MarketState) -> None:
+    bare = msgspec.structs.replace(history(DAY), trades=0, volume_lots=5)
+    filler = msgspec.structs.replace(history(DAY + MIN), trades=0, volume_lots=0)
+    market.seed_bars(NAME, Timeframe.M1, [bare, filler])
+    assert opens(market) == [DAY]
