@@ -346,6 +346,6 @@ def test_changed_steps_start_the_instrument_anew(market: MarketState) -> None:
 
 def test_history_of_a_venue_that_counts_no_trades_is_taken(market: MarketState) -> None:
     bare = msgspec.structs.replace(history(DAY), trades=0, volume_lots=5)
-    filler = msgspec.structs.replace(history(DAY + MIN), trades=0, volume_lots=0)
+    filler = Bar(NAME, Timeframe.M1, DAY + MIN, 100, 100, 100, 100, 0, 0)
     market.seed_bars(NAME, Timeframe.M1, [bare, filler])
     assert opens(market) == [DAY]
