@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -67,15 +65,6 @@ def decode(decoder: AlpacaDecoder) -> Callable[..., Sequence[MarketEvent]]:
 @pytest.fixture
 def clock() -> SimClock:
     return SimClock(1_600_000_000_000_000_000)
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    root = Path(__file__).parents[4]
-    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
-    return folder
 
 
 class Exchange:

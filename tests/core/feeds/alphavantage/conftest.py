@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -55,15 +54,6 @@ def decoder(listed: dict[str, Instrument]) -> AlphaVantageDecoder:
 @pytest.fixture
 def clock() -> SimClock:
     return SimClock(1_700_000_000_000_000_000)
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    root = Path(__file__).parents[4]
-    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
-    return folder
 
 
 class Provider:

@@ -1,0 +1,1 @@
+"""Every other exchange, through ccxt.pro; loaded by name when it is asked for."""
