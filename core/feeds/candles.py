@@ -40,11 +40,11 @@ def make_bar(
         raise DataError(
             f"{what}: low and high must enclose open and close, were {_listed(prices)} (o h l c)"
         )
-    ticks = [instrument.nearest_ticks(price) for price in prices]
+    opened, highest, lowest, closed = ticks = [instrument.nearest_ticks(p) for p in prices]
     lots = int((volume / instrument.size_lot).to_integral_value())
     if max(lots, *ticks) > _LARGEST:
         raise DataError(f"{what}: {_listed(prices)} and volume {volume} do not fit 64 bits")
-    return Bar(instrument.id, timeframe, ts_open_ns, *ticks, lots, trades)
+    return Bar(instrument.id, timeframe, ts_open_ns, opened, highest, lowest, closed, lots, trades)
 
 
 def join_bars(bars: Iterable[Bar], timeframe: Timeframe) -> Iterator[Bar]:

@@ -97,8 +97,8 @@ class Steps(dict[str, int]):
                     return count
         if not _NUMBER.match(text):
             raise DataError(f"{self._what} must be a decimal number, was {text[:40]!r}")
-        whole_steps, rest = _EXACT.divmod(Decimal(text), self._step)
-        if rest:
+        whole_steps, left = _EXACT.divmod(Decimal(text), self._step)
+        if left:
             raise OffStep(
                 f"{self._what} must be a whole number of steps of {self._step}, was {text!r}",
                 self._symbol,
