@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, hash_of, place
 from core.feeds.bybit import frames
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.rule import BybitRule
@@ -28,6 +29,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import (
     BookDelta,
     BookSnapshot,
+    Levels,
     Liquidation,
     MarketEvent,
     Quote,
@@ -45,6 +47,15 @@ BARS: Final = {
 }  # fmt: skip
 """The venue's names of candle lengths, and ours."""
 
+_PARTS: Final = (
+    Part("s", TEXT), Part("b", SIDE), Part("a", SIDE), Part("u", WHOLE), Part("seq", WHOLE, 0),
+    Part("ts", WHOLE), Part("cts", WHOLE, 0), Part("type", TEXT), Part("topic", TEXT),
+)  # fmt: skip
+_U, _SEQ, _TS, _CTS, _TYPE, _NAME = map(place, range(3, 9))
+_DELTA: Final = hash_of("delta")
+_SNAPSHOT: Final = hash_of("snapshot")
+_KINDS: Final = frozenset({_DELTA, _SNAPSHOT})
+_MAX_MS: Final = 4_102_444_800_000
 _TOPIC: Final = b'"topic":"'
 _NEAR: Final = 100
 """Bytes within which a frame has its topic; of options an id comes first."""
@@ -67,6 +78,8 @@ class BybitDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
+        self._scanners = {prefix: BookScanner(_PARTS) for prefix in ("", SPOT_KEY)}
+        self._taught = True
         super().__init__(venue, BybitRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._tickers = TickerReader(venue, self._sides.resting)
@@ -86,6 +99,11 @@ class BybitDecoder(FeedDecoder):
             b"allLiquidation": self._liquidations,
             b"liquidation": self._old_liquidation,
         }
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._taught = False
 
     def key_of(self, instrument: Instrument) -> str:
         """Return what `of` finds an instrument by."""
@@ -164,26 +182,70 @@ class BybitDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        if not self._taught:
+            self._teach()
+        scanner = self._scanners[self._prefixes.get(conn, "")]
+        found = scanner.scan(data)
+        if found is not None:
+            plan, bids, asks = found
+            figures, known = scanner.figures, plan.known
+            kind, u, ts = figures[_TYPE], figures[_U], figures[_TS]
+            made = figures[_CTS] or ts
+            if u >= 0 <= ts and made <= _MAX_MS and kind in _KINDS and type(known) is BybitKnown:
+                return self._changed(
+                    known, (conn, figures[_NAME]), kind == _SNAPSHOT, made * _MS,
+                    ts_recv_ns, u, figures[_SEQ], bids, asks,
+                )  # fmt: skip
+        return self._slow_book(conn, ts_recv_ns, data)
+
+    def _slow_book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read a book message in any spelling."""
         frame = self._book_frame(data)
         book = frame.data
         known = self._find(conn, book.s)
-        side, plan = self._sides.side, known.plan
-        ts_ns = (frame.cts or frame.ts) * _MS
-        bids, asks = side(bytes(book.b), plan), side(bytes(book.a), plan)
-        source = conn, frame.topic
-        # The number of a service that began anew is 1, and all it says is an image.
-        if frame.type == "snapshot" or book.u == 1:
-            known.owner = source
-            known.book_seq, known.book_id = book.seq, book.u
-            return (BookSnapshot(known.id, ts_ns, ts_recv_ns, book.u, bids, asks, True),)
-        if frame.type != "delta":
+        if frame.type not in ("snapshot", "delta"):
             raise DataError(f"type must be snapshot or delta, was {frame.type[:40]!r}")
+        side, plan = self._sides.side, known.plan
+        return self._changed(
+            known, (conn, hash_of(frame.topic)), frame.type == "snapshot",
+            (frame.cts or frame.ts) * _MS, ts_recv_ns, book.u, book.seq, side(bytes(book.b), plan),
+            side(bytes(book.a), plan),
+        )  # fmt: skip
+
+    @staticmethod
+    def _changed(
+        known: BybitKnown,
+        source: tuple[int, int],
+        image: bool,
+        ts_ns: int,
+        ts_recv_ns: int,
+        u: int,
+        seq: int,
+        bids: Levels,
+        asks: Levels,
+    ) -> Sequence[MarketEvent]:
+        # The number of a service that began anew is 1, and all it says is an image.
+        if image or u == 1:
+            known.owner = source
+            known.book_seq, known.book_id = seq, u
+            return (BookSnapshot(known.id, ts_ns, ts_recv_ns, u, bids, asks, True),)
         if known.owner != source:
             if known.owner is not None:
                 return ()
             known.owner = source
-        known.book_seq, known.book_id = book.seq, book.u
-        return (BookDelta(known.id, ts_ns, ts_recv_ns, book.u, book.u, -1, bids, asks),)
+        known.book_seq, known.book_id = seq, u
+        return (BookDelta(known.id, ts_ns, ts_recv_ns, u, u, -1, bids, asks),)
+
+    def _teach(self) -> None:
+        self._taught = True
+        every = [self._known_as("", key) for key in self.instruments]
+        for prefix, scanner in self._scanners.items():
+            spot = prefix == SPOT_KEY
+            scanner.learn(
+                known.plan
+                for known in every
+                if (known.instrument.kind is InstrumentKind.SPOT) == spot
+            )
 
     def _best(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a book of one level; a side that is empty in a change stays as it was."""
@@ -342,7 +404,7 @@ class BybitDecoder(FeedDecoder):
         for symbol, channel in pairs:
             known = self._known.get(symbol)
             topic = f"{channel}.{symbol.removeprefix(SPOT_KEY)}"
-            if isinstance(known, BybitKnown) and known.owner == (conn, topic):
+            if isinstance(known, BybitKnown) and known.owner == (conn, hash_of(topic)):
                 known.owner = None
         return self.release(conn, ts_recv_ns, pairs)
 

@@ -36,8 +36,8 @@ class BybitKnown(Known):
     def __init__(self, instrument: Instrument, key: str) -> None:
         super().__init__(instrument, key)
         self.plan = plan_of(self)
-        self.owner: tuple[int, str] | None = None
-        """Connection and topic the book comes from: those of the newest image."""
+        self.owner: tuple[int, int] | None = None
+        """Connection the book comes from, and the hash of its topic: those of the newest image."""
         self.book_seq = self.book_id = 0
         """Numbers of the newest book message, the first common to all depths."""
         self.quoted_ns = 0

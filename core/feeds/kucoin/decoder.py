@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import numpy as np
 
+from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, place
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.kucoin import frames
@@ -48,6 +49,12 @@ BARS: Final = {
 UPDATES: Final = "/market/level2"
 IMAGES: Final = "/spotMarket/level2Depth50"
 
+_PARTS: Final = (
+    Part("symbol", TEXT), Part("bids", SIDE), Part("asks", SIDE), Part("sequenceStart", WHOLE),
+    Part("sequenceEnd", WHOLE), Part("time", WHOLE, 0),
+)  # fmt: skip
+_FIRST, _LAST, _TIME = place(3), place(4), place(5)
+_MAX_MS: Final = 4_102_444_800_000
 _TOPIC: Final = b'"topic":"'
 _MS: Final = 1_000_000
 
@@ -79,6 +86,8 @@ class KucoinDecoder(FeedDecoder):
     """
 
     def __init__(self, venue: VenueName = KUCOIN, instruments: Collection[Instrument] = ()) -> None:
+        self._scanner = BookScanner(_PARTS, drop_zero=True)
+        self._taught = True
         super().__init__(venue, KucoinRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._rows = msgspec.json.Decoder(list[frames.Row], strict=False).decode
@@ -100,6 +109,11 @@ class KucoinDecoder(FeedDecoder):
             b"/market/candles": self._candle,
             b"/market/snapshot": self._day,
         }
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._taught = False
 
     def make_known(self, instrument: Instrument) -> KucoinKnown:
         """Return what decoding needs of an instrument."""
@@ -145,6 +159,28 @@ class KucoinDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _update(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        if not self._taught:
+            self._taught = True
+            self._scanner.learn(self._of(name).plan for name in self.instruments)
+        scanner = self._scanner
+        found = scanner.scan(data)
+        if found is not None:
+            plan, bids, asks = found
+            figures = scanner.figures
+            first, last, time = figures[_FIRST], figures[_LAST], figures[_TIME]
+            one = first == last or (first < last and len(bids) < 2 and len(asks) < 2)
+            known = plan.known
+            if one and first >= 0 and time <= _MAX_MS and type(known) is KucoinKnown:
+                known.updated = True
+                return (
+                    BookDelta(
+                        known.id, time * _MS, ts_recv_ns, first, last, -1, bids, asks
+                    ),
+                )  # fmt: skip
+        return self._slow_update(ts_recv_ns, data)
+
+    def _slow_update(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read an update of several changes, or in any spelling."""
         update = self._update_frame(data).data
         known = self._of(update.symbol)
         first, last = update.sequenceStart, update.sequenceEnd

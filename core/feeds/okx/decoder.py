@@ -13,8 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, hash_of, place
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
+from core.feeds.levels import SidePlan
 from core.feeds.okx import frames
 from core.feeds.okx.refusals import remedy
 from core.feeds.okx.rows import BARS, MS, OkxKnown, Rows
@@ -29,6 +31,7 @@ from core.model.market import (
     BookDelta,
     BookSnapshot,
     CheckedDelta,
+    Levels,
     MarketEvent,
 )
 from core.model.ports import FrameKind
@@ -40,6 +43,16 @@ BOOKS: Final = ("books", "books-l2-tbt", "books50-l2-tbt", "books5")
 
 TRUSTED: Final = frozenset({*BOOKS, "bbo-tbt", "trades", "tickers"})
 """Channels whose connection decides whether an instrument is trusted."""
+
+_PARTS: Final = (
+    Part("instId", TEXT), Part("bids", SIDE), Part("asks", SIDE), Part("ts", WHOLE),
+    Part("seqId", WHOLE), Part("prevSeqId", WHOLE), Part("checksum", WHOLE, 0),
+    Part("action", TEXT), Part("channel", TEXT),
+)  # fmt: skip
+_TS, _SEQ, _PREV, _CHECKSUM, _ACTION, _CHANNEL = map(place, range(3, 9))
+_UPDATE: Final = hash_of("update")
+_CHANNELS: Final = {hash_of(name): name for name in BOOKS[:3]}
+_MAX_MS: Final = 4_102_444_800_000
 
 _HEAD: Final = b'{"arg":{"channel":"'
 _AT: Final = len(_HEAD)
@@ -62,6 +75,9 @@ class OkxDecoder(FeedDecoder):
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
+        self._scanner = BookScanner(_PARTS)
+        self._taught = True
+        self._checked = False
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
@@ -95,6 +111,11 @@ class OkxDecoder(FeedDecoder):
         }
         for bar in BARS:
             self._channels[b"candle" + bar.encode()] = _reader(list, rows.candle)
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._taught = False
 
     def make_known(self, instrument: Instrument) -> OkxKnown:
         """Return what decoding needs of an instrument."""
@@ -168,6 +189,44 @@ class OkxDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        if not self._checked:
+            if not self._taught:
+                self._taught = True
+                self._scanner.learn(self._of(key).plan for key in self.instruments)
+            found = self._scanner.scan(data)
+            if found is not None:
+                out = self._update(found, conn, ts_recv_ns)
+                if out is not None:
+                    return out
+        return self._slow_book(conn, ts_recv_ns, data)
+
+    def _update(
+        self, found: tuple[SidePlan, Levels, Levels], conn: int, ts_recv_ns: int
+    ) -> Sequence[MarketEvent] | None:
+        """Take an update as it was scanned, None where it is more than that."""
+        plan, bids, asks = found
+        figures, known = self._scanner.figures, plan.known
+        ts, last, prev = figures[_TS], figures[_SEQ], figures[_PREV]
+        channel = _CHANNELS.get(figures[_CHANNEL])
+        if (
+            figures[_ACTION] != _UPDATE
+            or channel is None
+            or not 0 <= ts <= _MAX_MS
+            or last < 0
+            or prev < 0
+            or figures[_CHECKSUM]
+            or type(known) is not OkxKnown
+        ):
+            return None
+        source = conn, channel
+        if known.owner != source:
+            if known.owner is not None:
+                return ()
+            known.owner = source
+        return (BookDelta(known.id, ts * MS, ts_recv_ns, prev, last, prev, bids, asks),)
+
+    def _slow_book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read an image, an update with a checksum, or one in any spelling."""
         frame = self._book_frame(data)
         known = self._of(frame.arg.instId)
         source = conn, frame.arg.channel
@@ -181,6 +240,8 @@ class OkxDecoder(FeedDecoder):
         for book in frame.data:
             ts_ns = book.ts * MS
             check = None
+            # Where there are checksums every message has one, and scanning it would be in vain.
+            self._checked = bool(book.checksum)
             if book.checksum:
                 check = BookCheck(
                     book.checksum, self._spelt(book.bids), self._spelt(book.asks)
