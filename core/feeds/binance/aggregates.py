@@ -57,7 +57,8 @@ class AggregateHistory:
         while start_ns < end_ns:
             # Times find the first trade only: many may share one millisecond.
             stop_ns = min(end_ns, start_ns + _WINDOW_NS)
-            times = (("startTime", str(-(-start_ns // _MS))), ("endTime", str(stop_ns // _MS)))
+            first_ms, last_ms = -(-start_ns // _MS), -(-stop_ns // _MS) - 1
+            times = (("startTime", str(first_ms)), ("endTime", str(last_ms)))
             rows = await self._page(instrument, times)
             while rows:
                 found += [row for row in rows if start_ns <= row.ts_event_ns < end_ns]
