@@ -38,7 +38,7 @@ from tui.panes import ALL, LISTS, TOPICS, Lists, happenings
 from tui.screens.deeds import Deeds
 from tui.screens.layout import arrange
 from tui.screens.live import LiveScreen, ShownList
-from tui.widgets.pictures import Pictures, Plan
+from tui.widgets.pictures import Pictures
 from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class TradeScreen(LiveScreen):
 
     def take_preferences(self, preferences: Preferences) -> None:
         """Follow changed settings."""
-        self.pictures.plans[0] = Plan(Timeframe(preferences.timeframe), preferences.indicators)
+        self.pictures.take(Timeframe(preferences.timeframe), preferences.indicators)
         super().take_preferences(preferences)
 
     # -- looking around ----------------------------------------------------------------------

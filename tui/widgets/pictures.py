@@ -75,7 +75,8 @@ class Pictures(Container):
 
     def __init__(self, timeframe: Timeframe, indicators: tuple[str, ...]) -> None:
         super().__init__(id="pictures")
-        self.plans = [Plan(timeframe, indicators)]
+        self._plans = [Plan(timeframe, indicators)]
+        """Those of layouts left again are kept for when they come back."""
         self.active = 0
         self.layout_at = 0
         self.kind: PictureName = "chart"
@@ -99,9 +100,18 @@ class Pictures(Container):
         return self._charts[self.active]
 
     @property
+    def plans(self) -> Sequence[Plan]:
+        """What the charts of the layout show, the main one first."""
+        return self._plans[: LAYOUTS[self.layout_at].charts]
+
+    def take(self, timeframe: Timeframe, indicators: tuple[str, ...]) -> None:
+        """Have the main chart show something else."""
+        self._plans[0] = Plan(timeframe, indicators)
+
+    @property
     def plan(self) -> Plan:
         """What the chosen chart shows."""
-        return self.plans[self.active]
+        return self._plans[self.active]
 
     @property
     def wishes(self) -> tuple[ChartWish, ...]:
@@ -126,16 +136,16 @@ class Pictures(Container):
     def show_frame(self, timeframe: Timeframe) -> None:
         """Give the chosen chart a timeframe; one that shows it already takes the old one."""
         before = self.plan.timeframe
-        for at, plan in enumerate(self.plans):
+        for at, plan in enumerate(self._plans):
             if plan.timeframe is timeframe and at != self.active:
-                self.plans[at] = replace(plan, timeframe=before)
+                self._plans[at] = replace(plan, timeframe=before)
                 self._charts[at].view = None
-        self.plans[self.active] = replace(self.plan, timeframe=timeframe)
+        self._plans[self.active] = replace(self.plan, timeframe=timeframe)
         self.reset_zoom()
 
     def show_indicators(self, indicators: tuple[str, ...]) -> None:
         """Give the chosen chart its own indicators."""
-        self.plans[self.active] = replace(self.plan, indicators=indicators)
+        self._plans[self.active] = replace(self.plan, indicators=indicators)
 
     def reset_zoom(self, every: bool = False) -> None:
         """Show the newest bar again, without a crosshair."""
@@ -146,15 +156,14 @@ class Pictures(Container):
         """Take the next layout; charts that come new show longer bars than the others."""
         self.layout_at = (self.layout_at + by) % len(LAYOUTS)
         wanted = LAYOUTS[self.layout_at]
-        while len(self.plans) < wanted.charts:
-            used = {plan.timeframe for plan in self.plans}
+        while len(self._plans) < wanted.charts:
+            used = {plan.timeframe for plan in self._plans}
             frame = next(frame for frame in _LADDER if frame not in used)
-            self.plans.append(Plan(frame, self.plans[0].indicators))
+            self._plans.append(Plan(frame, self._plans[0].indicators))
         while len(self._charts) < wanted.charts:
             chart = ChartWidget(id=f"chart-{len(self._charts)}")
             self._charts.append(chart)
             self.query_one("#charts").mount(chart)
-        del self.plans[wanted.charts :]
         self.active = min(self.active, wanted.charts - 1)
         self.place()
         return wanted

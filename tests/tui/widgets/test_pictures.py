@@ -54,6 +54,14 @@ async def test_timeframe_keys_act_on_the_chosen_chart_and_no_two_show_the_same(o
         assert (link.views[-1].timeframe, link.views[-1].charts[0].timeframe) == ("1h", "15m")
 
 
+async def test_a_layout_that_comes_back_has_its_charts_as_they_were(opened, press, link):
+    async with opened(size=(200, 50)) as pilot:
+        await press(pilot, "w", "n", "right_square_bracket", "W")
+        assert link.views[-1].charts == ()
+        await press(pilot, "right_square_bracket", "w")
+        assert (link.views[-1].timeframe, link.views[-1].charts[0].timeframe) == ("5m", "1h")
+
+
 async def test_the_crosshair_stands_at_the_same_moment_in_every_chart(opened, press, link):
     async with opened(size=(200, 50)) as pilot:
         await press(pilot, "w", "i", "left", "left")
