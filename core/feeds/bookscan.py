@@ -136,18 +136,39 @@ def _levels(
     return -1
 
 
+@numba.njit(cache=True, forceinline=True)
+def _slot_of(keys: npt.NDArray[np.int64], hashed: np.uint64) -> int:
+    """Return which part a name is, -1 if none."""
+    name = np.int64(hashed >> np.uint64(1))
+    found = -1
+    for index in range(keys.shape[0]):
+        if keys[index, 0] == name:
+            found = index
+    return found
+
+
+@numba.njit(cache=True, forceinline=True)
+def _keep(
+    data: bytes, start: int, end: int, desk: npt.NDArray[np.int64], slot: int, kind: int,
+    hashed: np.uint64,
+) -> bool:  # fmt: skip
+    """Note the value of a part that is no array, and return whether it is of the part's kind."""
+    value = np.int64(hashed >> np.uint64(1))
+    if kind == SIDE or (kind == TEXT and data[start] != 34):
+        return False
+    if kind == WHOLE:
+        value = _whole(data, start, end)
+        if value < 0:
+            return False
+    desk[_AT + 3 * slot] = value
+    return True
+
+
 @numba.njit(cache=True)
-def _scan(frame: bytes, place: int) -> int:  # noqa: C901  one pass over the message
-    """Read a message; 1: done, 0: it is not for us, -2: no room for its levels."""
-    size = len(frame)
-    data = text(frame)
-    desk = view(place, 1, _DESK)[0]
-    keys = view(desk[0], desk[1], 3)
-    for slot in range(desk[1]):
-        desk[_AT + 3 * slot] = keys[slot, 2]
-        desk[_AT + 3 * slot + 2] = 0
-    if size < 2 or data[0] != 123:
-        return 0
+def _outline(  # noqa: C901  one pass over the message
+    data: bytes, size: int, desk: npt.NDArray[np.int64], keys: npt.NDArray[np.int64]
+) -> bool:
+    """Note the values of all parts and the places of the sides; False: it is not for us."""
     # Bit n of `arrays` says that the bracket open at depth n is of an array.
     arrays = np.int64(0)
     depth = 1
@@ -155,12 +176,12 @@ def _scan(frame: bytes, place: int) -> int:  # noqa: C901  one pass over the mes
     side = -1
     side_depth = 0
     fresh = True
+    hashed = _FNV
     while depth > 0:
         if at >= size:
-            return 0
+            return False
         of_array = (arrays >> depth) & 1
-        shut = 93 if of_array else 125
-        if data[at] == shut:
+        if data[at] == (93 if of_array else 125):
             depth -= 1
             at += 1
             fresh = False
@@ -169,63 +190,59 @@ def _scan(frame: bytes, place: int) -> int:  # noqa: C901  one pass over the mes
                 side = -1
             continue
         if not fresh:
-            if data[at] != 44:
-                return 0
+            if data[at] != 44 or at + 1 >= size:
+                return False
             at += 1
-            if at >= size:
-                return 0
         fresh = False
         slot = -1
         if not of_array:
             if data[at] != 34:
-                return 0
+                return False
             at, hashed = _string(data, size, at + 1)
             if at < 0 or at + 1 >= size or data[at] != 58:
-                return 0
+                return False
             at += 1
-            name = np.int64(hashed >> np.uint64(1))
-            for index in range(desk[1]):
-                if keys[index, 0] == name:
-                    slot = index
+            slot = _slot_of(keys, hashed)
             if slot >= 0:
                 if desk[_AT + 3 * slot + 2] or side >= 0:
-                    return 0
+                    return False
                 desk[_AT + 3 * slot + 2] = 1
         start = at
         letter = data[at]
         if letter == 91 or letter == 123:
+            depth += 1
+            if depth > _DEPTH or (slot >= 0 and (keys[slot, 1] != SIDE or letter != 91)):
+                return False
             if slot >= 0:
-                if keys[slot, 1] != SIDE or letter != 91:
-                    return 0
                 desk[_AT + 3 * slot] = start
                 side = slot
-                side_depth = depth + 1
-            depth += 1
-            if depth > _DEPTH:
-                return 0
+                side_depth = depth
             arrays = arrays | (1 << depth) if letter == 91 else arrays & ~(1 << depth)
             at += 1
             fresh = True
             continue
         if letter == 34:
             at, hashed = _string(data, size, at + 1)
-            if slot >= 0 and keys[slot, 1] == TEXT:
-                desk[_AT + 3 * slot] = np.int64(hashed >> np.uint64(1))
         else:
             at = _scalar(data, size, at)
-            if slot >= 0 and keys[slot, 1] == TEXT:
-                return 0
         if at < 0:
-            return 0
-        if slot >= 0:
-            if keys[slot, 1] == SIDE:
-                return 0
-            if keys[slot, 1] == WHOLE:
-                value = _whole(data, start, at)
-                if value < 0:
-                    return 0
-                desk[_AT + 3 * slot] = value
-    if at != size:
+            return False
+        if slot >= 0 and not _keep(data, start, at, desk, slot, keys[slot, 1], hashed):
+            return False
+    return at == size
+
+
+@numba.njit(cache=True)
+def _scan(frame: bytes, place: int) -> int:
+    """Read a message; 1: done, 0: it is not for us, -2: no room for its levels."""
+    size = len(frame)
+    data = text(frame)
+    desk = view(place, 1, _DESK)[0]
+    keys = view(desk[0], desk[1], 3)
+    for slot in range(desk[1]):
+        desk[_AT + 3 * slot] = keys[slot, 2]
+        desk[_AT + 3 * slot + 2] = 0
+    if size < 2 or data[0] != 123 or not _outline(data, size, desk, keys):
         return 0
     # The first part is the symbol, and the next two are the sides.
     for slot in range(3):
