@@ -18,6 +18,7 @@ _COUNTS: Final = (
     "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
     "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band",
 )  # fmt: skip
+_VENUE_WORDS: Final = "enter lists this venue's instruments; each has a record of its days"
 _LATE: Final = 1.0
 """Silence as a share of what is borne; above it the age is warned of."""
 
@@ -289,13 +290,22 @@ DAYS: Final[Table[QualityView]] = Table(
 
 
 def draw_days(
-    title: str, views: Sequence[QualityView], width: int, height: int, glyphs: Glyphs
+    row: QualityRow | None, views: Sequence[QualityView], width: int, height: int, glyphs: Glyphs
 ) -> list[Row]:
-    """Draw the days of the chosen instrument below a rule with its name, newest first."""
+    """Draw the days of the chosen row below a rule with its name and why it is not live."""
     if height < 2:
         return Grid(width, height).rows()
     rule = Grid(width, 1)
     rule.put(0, 0, glyphs.line * width, "grid")
-    rule.put(2, 0, clip(f" {plain(title)} ", width - 4, glyphs.ellipsis), "title")
-    body = draw_table(DAYS, views[: height - 2], None, width, height - 1, glyphs)
+    empty = ""
+    if row is not None:
+        x = 2
+        name = plain(row.venue if row.is_venue else row.view.instrument_id)
+        rule.put(x, 0, clip(f" {name} ", width - 4, glyphs.ellipsis), "title")
+        x += len(name) + 2
+        if row.view.reason:
+            words = f"{FeedStatus(row.view.status).name}: {plain(row.view.reason)} "
+            rule.put(x, 0, clip(words, max(0, width - x - 2), glyphs.ellipsis), "warn")
+        empty = _VENUE_WORDS if row.is_venue else ""
+    body = draw_table(DAYS, views[: height - 2], None, width, height - 1, glyphs, empty=empty)
     return [rule.row(0), *body]

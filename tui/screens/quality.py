@@ -173,8 +173,9 @@ class QualityScreen(LiveScreen):
             )
         )
         if days.display:
-            title = self._days_of or "days"
-            days.show(draw_days(f"{title} by day", self.days, *days.size, glyphs))
+            row = self._row()
+            mine = row is not None and row.view.instrument_id == self._days_of
+            days.show(draw_days(row, self.days if mine else (), *days.size, glyphs))
 
     def draw_words(self) -> None:
         """Draw the first line."""

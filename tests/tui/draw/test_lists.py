@@ -128,14 +128,14 @@ def records():
 def test_quality_looks_as_it_should(golden, width):
     days = [quality(perpetuals()[3].id, day) for day in range(5)]
     drawn = draw_table(QUALITY, records(), 5, width, 10, BLOCK)
-    golden(f"quality_{width}", [*drawn, *draw_days("XRP-USD.kraken", days, width, 7, BLOCK)])
+    golden(f"quality_{width}", [*drawn, *draw_days(records()[5], days, width, 7, BLOCK)])
 
 
 def test_on_a_plain_terminal_everything_is_plain():
     glyphs = glyph_set("ascii")
     days = [quality(perpetuals()[3].id, day) for day in range(3)]
     drawn = draw_table(QUALITY, records(), 1, 200, 9, glyphs, Sorted("gaps", True))
-    drawn += draw_days("XRP-USD.kraken", days, 160, 6, glyphs)
+    drawn += draw_days(records()[5], days, 160, 6, glyphs)
     drawn += draw_details(rows()[4], 120, 4, glyphs)
     drawn.append(draw_groups([("perps", 3)] * 30, 9, "3 of 4 live", 80, glyphs))
     assert all(row_text(row).isascii() for row in drawn)
@@ -185,7 +185,7 @@ def test_tables_never_leave_their_cells(width, height, name, reason):
     drawn = draw_table(QUALITY, [QualityRow(view)] * 3, 1, width, height, BLOCK)
     drawn += draw_table(MARKETS, rows(), 2, width, height, BLOCK)
     drawn += draw_details(rows()[3], width, height, BLOCK)
-    drawn += draw_days(name, [view] * 3, width, height, BLOCK)
+    drawn += draw_days(QualityRow(view), [view] * 3, width, height, BLOCK)
     drawn.append(draw_groups([(name, 3)] * 9, 4, "right", width, BLOCK))
     for row in drawn:
         assert len(row_text(row)) <= max(width, 0)

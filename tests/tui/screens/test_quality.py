@@ -34,7 +34,7 @@ async def test_today_and_earlier_days_are_seen_at_every_size(opened, press, look
         await press(pilot, "j")
         await press(pilot)
         seen = look(pilot)
-        for words in ("DATA QUALITY", "BTC-USDT", "STALE", "unchecked", "gaps", "by day"):
+        for words in ("DATA QUALITY", "BTC-USDT", "STALE", "unchecked", "gaps", "ETH-USDT.binance"):
             assert words in seen
         assert "2026-11-20" in seen
         days = [item for item in wide.requests if getattr(item, "days", 1) == DAYS_BACK]
@@ -50,11 +50,19 @@ async def test_venues_add_up_and_enter_shows_their_instruments(opened, press, lo
             "binance", "bybit", "ccxt:mexc", "kraken", "okx",
         ]  # fmt: skip
         assert "6 of 6 live" in look(pilot)
+        assert "enter lists this venue's instruments" in look(pilot)
         await press(pilot, "j", "enter")
         assert {row.venue for row in screen.rows} == {"bybit"}
         assert not screen.by_venue
         await press(pilot, "escape")
         assert len(screen.rows) == 11
+
+
+async def test_why_data_is_not_live_is_said_beside_its_name(opened, press, look, wide):
+    async with opened(link=wide, size=(80, 24)) as pilot:
+        await shown(pilot, press)
+        await press(pilot, *"jjjjjjjjj")
+        assert "XRP-USD.kraken STALE: checksum 3041 is not 2771" in look(pilot)
 
 
 async def test_the_rate_now_is_counted_between_two_looks(opened, press, wide):
