@@ -305,7 +305,8 @@ def draw_days(
         x += len(name) + 2
         if row.view.reason:
             words = f"{FeedStatus(row.view.status).name}: {plain(row.view.reason)} "
-            rule.put(x, 0, clip(words, max(0, width - x - 2), glyphs.ellipsis), "warn")
+            role = "muted" if row.view.status == FeedStatus.LIVE else "warn"
+            rule.put(x, 0, clip(words, max(0, width - x - 2), glyphs.ellipsis), role)
         empty = _VENUE_WORDS if row.is_venue else ""
     body = draw_table(DAYS, views[: height - 2], None, width, height - 1, glyphs, empty=empty)
     return [rule.row(0), *body]
