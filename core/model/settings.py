@@ -91,6 +91,8 @@ class StoreSettings(_Table):
 
     bars_days: dict[Timeframe, Annotated[int, Field(ge=0)]] = {Timeframe.S1: 7, Timeframe.S5: 30}
     """Days of bars kept per length; 0 or a length not named keeps them for ever."""
+    keep_trades: bool = False
+    """Keep every trade of what is followed, not only bars; about 10 bytes each."""
     trades_days: int = Field(30, ge=0)
     """0 keeps them for ever."""
     quality_days: int = Field(400, ge=0)
@@ -171,6 +173,20 @@ class EmulatorSettings(_Table):
     """Order flow per instrument."""
 
 
+class UdpSettings(_Table):
+    """[udp]: prices as datagrams, in AW-Trade's form, to whoever asks."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    """Anyone who can reach it may have prices sent anywhere: leave it on loopback."""
+    port: int = Field(8888, ge=0, le=65535)
+    every_ms: int = Field(100, ge=10, le=10_000)
+    """How often changes are looked for."""
+    client_timeout_s: float = Field(3600.0, ge=0)
+    """A client that asks nothing for this long is dropped; 0: only one that is known to be gone."""
+    max_clients: int = Field(64, ge=1, le=10_000)
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9:_-]*$")]
 
 
@@ -189,3 +205,4 @@ class Settings(_Table):
     models: dict[Name, ModelSettings] = {"tiny-1m": ModelSettings()}
     tui: TuiSettings = TuiSettings()
     emulator: EmulatorSettings = EmulatorSettings()
+    udp: UdpSettings = UdpSettings()
