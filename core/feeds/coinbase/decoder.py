@@ -19,6 +19,7 @@ from core.feeds.coinbase.rule import CoinbaseRule
 from core.feeds.coinbase.symbols import parse_products
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
+from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
@@ -63,14 +64,13 @@ _Reader: TypeAlias = Callable[[int, int, bytes], _Events]
 class CoinbaseKnown(Known):
     """What decoding needs of one product."""
 
-    __slots__ = ("day", "last_trade", "levels", "sided")
+    __slots__ = ("day", "levels", "seen", "sided")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.levels = SidePlan(self, _LEVEL)
         self.sided = SidePlan(self, _SIDED)
-        self.last_trade = 0
-        """Newest trade id seen in the stream."""
+        self.seen = TradeHoles()
         self.day = ("", "", "", "")
 
 
@@ -276,17 +276,17 @@ class CoinbaseDecoder(OwningDecoder):
         out: list[MarketEvent] = [*self._follow(conn, ts_recv_ns, frame.sequence_num)]
         for event in frame.events:
             # Newest first on the wire. The hundred before the subscription were never all we saw of
-            # their time; only those that a lost connection cost us belong here.
+            # their time; only those that were lost on the way belong here.
             for trade in reversed(event.trades):
                 known = self._coinbase(trade.product_id)
                 number = _number(trade.trade_id, "trade_id")
                 if event.type == "snapshot":
-                    if not 0 < known.last_trade < number:
+                    if not known.seen.wants(number):
                         continue
                 elif event.type != "update":
                     raise DataError(f"trades must be snapshot or update, was {event.type[:40]!r}")
                 out.append(self._one(trade, known, number, ts_recv_ns))
-                known.last_trade = max(known.last_trade, number)
+                known.seen.see(number)
         return out
 
     def _one(

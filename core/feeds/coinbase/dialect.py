@@ -99,8 +99,16 @@ class CoinbaseDialect(Dialect):
         return [_request("unsubscribe", channel, instruments) for channel in CHANNELS]
 
     def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
-        """Return the messages that leave and join the book: its first message is an image."""
-        return [_request(word, "level2", [instrument]) for word in ("unsubscribe", "subscribe")]
+        """Return the messages that leave and join the book: its first message is an image.
+
+        What cost the book a message may have cost trades, too: joined once more, that channel
+        begins with the last hundred.
+        """
+        return (
+            _request("unsubscribe", "level2", [instrument]),
+            _request("subscribe", "level2", [instrument]),
+            _request("subscribe", "market_trades", [instrument]),
+        )
 
     async def listing(self) -> Sequence[Instrument]:
         """Fetch all products, spot and futures.

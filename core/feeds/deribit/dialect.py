@@ -114,11 +114,16 @@ class DeribitDialect(Dialect):
         return (self._request("unsubscribe", {"channels": self._channels(instruments)}),)
 
     def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
-        """Return the messages that leave and join the book: its first message is an image."""
+        """Return the messages that leave and join the book: its first message is an image.
+
+        The other channels are joined once more: nothing comes of it where they are, and it mends
+        a subscription that the venue took in part.
+        """
         if instrument.kind is InstrumentKind.INDEX:
             return ()
-        channels = {"channels": [f"book.{instrument.venue_symbol}.{self._interval}"]}
-        return (self._request("unsubscribe", channels), self._request("subscribe", channels))
+        book = {"channels": [f"book.{instrument.venue_symbol}.{self._interval}"]}
+        every = {"channels": self._channels([instrument])}
+        return (self._request("unsubscribe", book), self._request("subscribe", every))
 
     async def listing(self) -> Sequence[Instrument]:
         """Fetch instruments of every currency and kind, and the indices.

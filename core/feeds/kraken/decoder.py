@@ -11,6 +11,7 @@ import msgspec
 
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
+from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.kraken import frames
 from core.feeds.kraken.rule import DEPTHS, KrakenRule
@@ -58,13 +59,12 @@ _Texts: TypeAlias = tuple[tuple[str, str], ...]
 class KrakenKnown(Known):
     """What decoding needs of one pair."""
 
-    __slots__ = ("day", "last_trade", "levels")
+    __slots__ = ("day", "levels", "seen")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.levels = SidePlan(self, _LEVEL)
-        self.last_trade = 0
-        """Newest trade id seen in the stream."""
+        self.seen = TradeHoles()
         self.day = (b"", b"", b"", b"")
 
 
@@ -214,9 +214,9 @@ class KrakenDecoder(OwningDecoder):
         for trade in sorted(frame.data, key=_trade_id):
             known = self._kraken(trade.symbol)
             number = trade.trade_id
-            # The fifty before the subscription were never all of their time; only those that a
-            # lost connection cost us belong here.
-            if frame.type == "snapshot" and not 0 < known.last_trade < number:
+            # The fifty before the subscription were never all of their time; only those that were
+            # lost on the way belong here.
+            if frame.type == "snapshot" and not known.seen.wants(number):
                 continue
             price = known.prices[_text(trade.price)]
             size = known.sizes[_text(trade.qty)]
@@ -226,7 +226,7 @@ class KrakenDecoder(OwningDecoder):
                     f"trade {number} of {known.id} must have a price and a size above 0 and a "
                     f"side, was {trade.side[:20]!r}"
                 )
-            known.last_trade = max(known.last_trade, number)
+            known.seen.see(number)
             ts_ns = self._stamps.ns(trade.timestamp)
             out.append(Trade(known.id, ts_ns, ts_recv_ns, price, size, sold, number))
         return out

@@ -191,6 +191,10 @@ def test_trades_before_the_subscription_only_fill_what_a_lost_connection_cost(
     decoder.decode("disconnect", 1, 78, "", b"lost")
     filled = recv(decoder, trades("snapshot", 0, 16, 15, 14, 13, 12), 2)
     assert [event.trade_id for event in filled if isinstance(event, Trade)] == [14, 15, 16]
+    recv(decoder, trades("update", 1, 20), 2)
+    late = recv(decoder, trades("snapshot", 2, 20, 19, 18, 17, 16), 2)
+    assert [event.trade_id for event in late if isinstance(event, Trade)] == [17, 18, 19]
+    assert recv(decoder, trades("snapshot", 3, 20, 19, 18, 17, 16), 2) == []
 
 
 def test_ticker_gives_a_quote_and_the_day_when_it_changed(decoder: CoinbaseDecoder) -> None:
@@ -320,7 +324,7 @@ def test_trades_make_the_very_candles_the_venue_tells(replayed: Any) -> None:
 
     def from_the_first(instrument: Any) -> Any:
         known: Any = fresh(instrument)
-        known.last_trade = 1  # as if all of them had been missed
+        known.seen.see(1)  # as if all of them had been missed
         return known
 
     decoder.make_known = from_the_first  # type: ignore[method-assign]  # one more trade to miss

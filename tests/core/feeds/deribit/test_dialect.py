@@ -145,7 +145,8 @@ async def test_words_of_a_subscription_and_a_fresh_image(
     assert decoded(left)["method"] == "public/unsubscribe"
     away, back = (decoded(message) for message in dialect.rejoin("", perpetual))
     assert (away["method"], back["method"]) == ("public/unsubscribe", "public/subscribe")
-    assert back["params"]["channels"] == ["book.BTC-PERPETUAL.100ms"]
+    assert away["params"]["channels"] == ["book.BTC-PERPETUAL.100ms"]
+    assert back["params"]["channels"] == decoded(joined)["params"]["channels"][:4]
     assert away["id"] != back["id"]
     assert dialect.rejoin("", index) == ()
 

@@ -1,0 +1,39 @@
+"""Trades a venue tells again, such as the last hundred before a subscription: which of them count.
+
+They reach back beyond what we followed, so most of them belong to bars we never saw begin. Those
+that count are the ones a lost connection or message cost us, known by ids that leave none out.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MOST: Final = 1000
+"""Ids remembered as missing at once; a venue tells a hundred again, not more."""
+
+
+class TradeHoles:
+    """The trade ids of one instrument: the newest seen, and those left out before it."""
+
+    __slots__ = ("_missing", "last")
+
+    def __init__(self) -> None:
+        self.last = 0
+        """Newest id seen, 0 before the first."""
+        self._missing: set[int] = set()
+
+    def see(self, number: int) -> None:
+        """Note a trade that counts."""
+        last = self.last
+        if number == last + 1:
+            self.last = number
+        elif number > last:
+            if last > 0 and number - last + len(self._missing) <= _MOST:
+                self._missing.update(range(last + 1, number))
+            self.last = number
+        else:
+            self._missing.discard(number)
+
+    def wants(self, number: int) -> bool:
+        """Return whether a trade that is told again was missed."""
+        return 0 < self.last < number or number in self._missing
