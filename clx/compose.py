@@ -102,10 +102,12 @@ class Assembly:
             store.bars,
             store.quality,
             feeds,
+            trades=store.trades if self.settings.store.keep_trades else None,
             instrument=instrument,
             clock=self.clock,
             rng=self._rng(),
             told=lambda text: engine().tell("market data", text),
+            tidy=functools.partial(store.retention.apply, self.settings.store),
         )
 
     def venues(self, engine: Callable[[], Engine]) -> dict[VenueName, Venue]:

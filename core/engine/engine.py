@@ -153,6 +153,8 @@ class Engine:
         self.kernel.log.on_fact(self._on_fact)
         if library is not None:
             self.kernel.on_closed = library.take
+            if library.follower is not None:
+                self.kernel.follow_with(library.follower)
         if tape is not None:
             self.kernel.line.tape_dropped = lambda: tape.dropped
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from core.engine.demand import Series
+from core.engine.kernel import FollowsMarket
 from core.model.errors import ClxError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -24,6 +25,11 @@ SETTLE_NS: Final = 1_500_000_000
 
 class Library(Protocol):
     """Keeps market data across lives of the engine; `core.history.library` is one."""
+
+    @property
+    def follower(self) -> FollowsMarket | None:
+        """Wants every trade as it comes; None: does not."""
+        ...
 
     async def bars(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int

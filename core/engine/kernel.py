@@ -165,7 +165,9 @@ class Kernel:
         self.seq = 0
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
-        self._local = [venue for venue in venues.values() if isinstance(venue, FollowsMarket)]
+        self._local: list[FollowsMarket] = [
+            venue for venue in venues.values() if isinstance(venue, FollowsMarket)
+        ]
         self._pupils = [venue for venue in venues.values() if isinstance(venue, LearnsInstruments)]
         self.market = MarketState(
             (),
@@ -384,6 +386,10 @@ class Kernel:
         now_ns = self.clock.now_ns()
         today = [self.market.quality(name, now_ns) for name in names if name in self.market]
         return tuple(today)
+
+    def follow_with(self, follower: FollowsMarket) -> None:
+        """Tell something of every trade and quote from now on, as venues of ours are told."""
+        self._local.append(follower)
 
     def followed(self) -> list[InstrumentId]:
         """Return the instruments subscribed now."""

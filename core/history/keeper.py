@@ -11,12 +11,22 @@ from typing import Final
 from core.model.errors import StoreError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe
-from core.model.stores import BarSource, BarStore, QualityCounts, QualityStore, columns_of_bars
+from core.model.market import Bar, Quote, Timeframe, Trade
+from core.model.stores import (
+    BarSource,
+    BarStore,
+    QualityCounts,
+    QualityStore,
+    TradeStore,
+    columns_of_bars,
+)
 from core.model.views import QualityView
 
 BARS_EVERY_S: Final = 5.0
 QUALITY_EVERY_S: Final = 60.0
+MAX_TRADES: Final = 500_000
+"""Trades held while the disk cannot be written."""
+
 MAX_WAITING: Final = 20_000
 """Bars held while the disk cannot be written; beyond it the newest are dropped with a word."""
 
@@ -48,6 +58,7 @@ class Keeper:
         instrument: Returns an instrument's steps.
         told: Hears in words what could not be kept.
         timeframes: Lengths of bars that are kept.
+        trades: Keeps every trade; None keeps none.
     """
 
     def __init__(
@@ -58,6 +69,7 @@ class Keeper:
         instrument: Callable[[InstrumentId], Instrument],
         told: Callable[[str], None],
         timeframes: Iterable[Timeframe],
+        trades: TradeStore | None = None,
     ) -> None:
         self._bars = bars
         self._quality = quality
@@ -66,6 +78,9 @@ class Keeper:
         self._timeframes = frozenset(timeframes)
         self._waiting: dict[tuple[InstrumentId, Timeframe], dict[int, Bar]] = defaultdict(dict)
         self._count = 0
+        self._trades = trades
+        self._trades_waiting: dict[InstrumentId, list[Trade]] = defaultdict(list)
+        self._trade_count = 0
         self._written: dict[tuple[InstrumentId, str], QualityView] = {}
 
     def take(self, bar: Bar) -> None:
@@ -79,6 +94,17 @@ class Keeper:
         self._count += bar.ts_open_ns not in mine
         mine[bar.ts_open_ns] = bar
 
+    def on_trade(self, trade: Trade) -> None:
+        """Take a public trade; one that comes twice is kept once. Never blocks."""
+        if self._trade_count >= MAX_TRADES:
+            self._told("trades are not kept: the disk does not take them; see earlier alerts")
+            return
+        self._trade_count += 1
+        self._trades_waiting[trade.instrument_id].append(trade)
+
+    def on_quote(self, quote: Quote) -> None:
+        """Keep no quotes."""
+
     async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
         """Write what was taken until cancelled, and once more then.
 
@@ -89,12 +115,14 @@ class Keeper:
             while True:
                 await asyncio.sleep(BARS_EVERY_S)
                 await self.write_bars()
+                await self.write_trades()
                 passed_s += BARS_EVERY_S
                 if passed_s >= QUALITY_EVERY_S:
                     passed_s = 0.0
                     await self.write_quality(views())
         finally:
             await self.write_bars()
+            await self.write_trades()
             await self.write_quality(views())
 
     async def write_bars(self) -> None:
@@ -115,6 +143,20 @@ class Keeper:
                     newer = self._waiting[name, timeframe]
                     self._count += bar.ts_open_ns not in newer
                     newer.setdefault(bar.ts_open_ns, bar)
+
+    async def write_trades(self) -> None:
+        """Write the trades taken so far; what fails waits for the next time."""
+        if self._trades is None:
+            return
+        waiting, self._trades_waiting = self._trades_waiting, defaultdict(list)
+        self._trade_count = 0
+        for name, found in waiting.items():
+            try:
+                await asyncio.to_thread(self._trades.put_trades, self._instrument(name), found)
+            except StoreError as error:
+                self._told(f"trades of {name} are not kept: {error}")
+                self._trades_waiting[name][:0] = found
+                self._trade_count += len(found)
 
     async def write_quality(self, views: Iterable[QualityView]) -> None:
         """Add what happened since the last time to the records."""

@@ -9,15 +9,21 @@ from typing import Final
 
 from core.history.archive import Archive
 from core.history.keeper import Keeper
+from core.model.errors import StoreError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, Feed
-from core.model.stores import DAY_NS, BarStore, QualityDay, QualityStore, day_text
+from core.model.stores import DAY_NS, BarStore, QualityDay, QualityStore, TradeStore, day_text
 from core.model.views import QualityView
 
 KEPT: Final = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
 """Lengths of the bars built here that are kept; shorter ones are too many."""
+
+
+TIDY_AFTER_S: Final = 600.0
+TIDY_EVERY_S: Final = 24 * 3600.0
+"""The policy on what is old is applied some minutes after the start, then once a day."""
 
 
 class MarketLibrary:
@@ -26,11 +32,13 @@ class MarketLibrary:
     Args:
         bars: Keeps bars.
         quality: Keeps quality records.
+        trades: Keeps every trade; None keeps none.
         feeds: Ask the venues for what is missing.
         instrument: Returns an instrument's steps.
         clock: Says what is past.
         rng: Jitters back-off.
         told: Hears in words what could not be kept.
+        tidy: Applies the store's policy on what is old, given the time; called in a thread.
     """
 
     def __init__(
@@ -39,11 +47,15 @@ class MarketLibrary:
         quality: QualityStore,
         feeds: Mapping[VenueName, Feed],
         *,
+        trades: TradeStore | None = None,
         instrument: Callable[[InstrumentId], Instrument],
         clock: Clock,
         rng: random.Random,
         told: Callable[[str], None],
+        tidy: Callable[[int], object] = lambda now_ns: None,
     ) -> None:
+        self._told = told
+        self._tidy = tidy
         self._quality = quality
         self._clock = clock
         self._archive = Archive(bars, feeds, clock=clock, rng=rng, told=told)
@@ -53,7 +65,10 @@ class MarketLibrary:
             instrument=instrument,
             told=told,
             timeframes=KEPT,
+            trades=trades,
         )
+        self.follower: Keeper | None = self._keeper if trades is not None else None
+        """Wants every trade as it comes; None: does not."""
 
     async def bars(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
@@ -71,8 +86,19 @@ class MarketLibrary:
         self._keeper.take(bar)
 
     async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
-        """Write what was taken and what `views` says, until cancelled."""
-        await self._keeper.run(views)
+        """Write what was taken and what `views` says, and tidy up daily, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keeper.run(views))
+            tasks.create_task(self._keep_tidy())
+
+    async def _keep_tidy(self) -> None:
+        await asyncio.sleep(TIDY_AFTER_S)
+        while True:
+            try:
+                await asyncio.to_thread(self._tidy, self._clock.now_ns())
+            except StoreError as error:
+                self._told(f"old market data stays for now: {error}")
+            await asyncio.sleep(TIDY_EVERY_S)
 
     async def quality(self, names: Collection[InstrumentId], days: int) -> Sequence[QualityView]:
         """Return the kept quality records of days before today, newest day first.

@@ -11,7 +11,7 @@ from core.history.keeper import Keeper
 from core.history.library import kept_view
 from core.model.errors import StoreError
 from core.model.instruments import Instrument
-from core.model.market import Timeframe
+from core.model.market import Timeframe, Trade
 from core.model.views import QualityView
 from store.market import MarketStore
 
@@ -107,3 +107,24 @@ async def test_day_that_ended_and_the_new_one_are_kept_apart(
     for day, gaps in (("2024-10-04", 3), ("2024-10-05", 1)):
         await keeper.write_quality([QualityView(instrument_id=instrument.id, day=day, gaps=gaps)])
     assert [kept_view(day).gaps for day in market.quality.days(instrument.id)] == [3, 1]
+
+
+async def test_trades_are_kept_once_however_often_they_come(
+    disk: Full, market: MarketStore, instrument: Instrument, told: list[str]
+) -> None:
+    keeper = Keeper(
+        disk,  # type: ignore[arg-type]  # the one method used
+        market.quality,
+        instrument=lambda name: instrument,
+        told=told.append,
+        timeframes=(),
+        trades=market.trades,
+    )
+    trades = [Trade(instrument.id, NOW + n, NOW + n, 100 + n, 1, False, n) for n in range(1, 6)]
+    for trade in (*trades, *trades[:2]):
+        keeper.on_trade(trade)
+    await keeper.write_trades()
+    keeper.on_trade(trades[4])
+    await keeper.write_trades()
+    kept = market.trades.trades(instrument.id, NOW, NOW + 100)
+    assert kept.trade_id.tolist() == [1, 2, 3, 4, 5]
