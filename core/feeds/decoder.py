@@ -78,8 +78,8 @@ class FeedDecoder(ABC):
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
         for listed in instruments:
-            instrument = refined(listed, self.finer)
-            key = self.key_of(instrument)
+            key = self.key_of(listed)
+            instrument = refined(listed, self.finer, key)
             known = self._known.get(key)
             if known is not None and known.instrument == instrument:
                 continue
@@ -260,9 +260,12 @@ class FeedDecoder(ABC):
         return any(name in carried for carried in self._carried.values())
 
 
-def refined(instrument: Instrument, finer: dict[str, tuple[int, int]]) -> Instrument:
-    """Return an instrument with steps at least as fine as the decimals noted for its symbol."""
-    places = finer.get(instrument.venue_symbol)
+def refined(instrument: Instrument, finer: dict[str, tuple[int, int]], key: str = "") -> Instrument:
+    """Return an instrument with steps at least as fine as the decimals noted for its symbol.
+
+    They are noted under its `key` where that is another one.
+    """
+    places = finer.get(key or instrument.venue_symbol)
     if places is None:
         return instrument
     price_tick, size_lot = (Decimal(1).scaleb(-count) for count in places)
