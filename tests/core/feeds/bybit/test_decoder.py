@@ -144,6 +144,23 @@ def test_same_symbol_means_what_the_socket_says(decode: Decode, decoder: BybitDe
     assert gone.instrument_ids == ("BTCUSDT.bybit",)
 
 
+def test_finer_steps_of_spot_are_not_those_of_the_perpetual(
+    linear: Instrument, spot: Instrument
+) -> None:
+    decoder = BybitDecoder(instruments=[linear, spot])
+    decoder.decode("connect", 2, 5, SPOT, b"")
+    frame = json.dumps(book("snapshot", 5, b=[["100.1", "0.0000001"]], a=A)).encode()
+    (image,) = decoder.decode("recv", 2, 7, "", frame)
+    assert isinstance(image, BookSnapshot)
+    assert image.bids.tolist() == [[10010, 1]], "live it is the nearest"
+    assert decoder.off_step == {"spot/BTCUSDT": (0, 7)}
+    again = BybitDecoder()
+    again.finer = dict(decoder.off_step)
+    again.add_instruments([linear, spot])
+    steps = {key: item.size_lot for key, item in again.instruments.items()}
+    assert steps == {"BTCUSDT": Decimal("0.001"), "spot/BTCUSDT": Decimal("0.0000001")}
+
+
 def test_trade_ids_are_stable_and_fit(decode: Decode) -> None:
     (first,), (again,) = (decode(topic("publicTrade.BTCUSDT", [TRADE])) for _ in range(2))
     assert isinstance(first, Trade)
