@@ -44,7 +44,7 @@ from core.model.market import Levels
 
 Layout: TypeAlias = npt.NDArray[np.int64]
 """How to read one instrument: step digits, decimals and step in 1e-8 of price, the same of size,
-then the length of the venue's symbol and its bytes."""
+how to divide by them, then the length of the venue's symbol and its words, lower case and as is."""
 
 Table: TypeAlias = npt.NDArray[np.int64]
 """Layouts as rows, and in the last column a hash table of the rows by symbol: -1 is a free slot."""
@@ -64,10 +64,10 @@ MAX_MS: Final = 4_102_444_800_000
 DESK: Final = 4
 """A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
 
-PRICE, SIZE, _EXACT, _NAME, WIDTH = 0, 3, 6, 12, 36
+PRICE, SIZE, _EXACT, _LENGTH, _LOWER, _UPPER, WIDTH = 0, 3, 6, 12, 13, 16, 20
 _SLOT: Final = WIDTH - 1
 NS: Final = 1_000_000
-MAX_SYMBOL: Final = _SLOT - _NAME - 1
+MAX_SYMBOL: Final = 8 * (_UPPER - _LOWER)
 
 
 def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None:
@@ -89,10 +89,17 @@ def layout(symbol: str, price_tick: Decimal, size_lot: Decimal) -> Layout | None
         numbers += [digits, decimals, eighths]
         inverses += inverse_of(eighths)
     plan = np.zeros(WIDTH, np.int64)
-    plan[:_NAME] = numbers + inverses
-    plan[_NAME] = len(symbol)
-    plan[_NAME + 1 : _NAME + 1 + len(symbol)] = list(symbol.encode())
+    plan[:_LENGTH] = numbers + inverses
+    plan[_LENGTH] = len(symbol)
+    plan[_LOWER:_UPPER] = _words(symbol.lower())
+    plan[_UPPER:_SLOT] = _words(symbol)
     return plan
+
+
+def _words(symbol: str) -> list[int]:
+    """Return a symbol as `name_word` gives its parts."""
+    parts = [symbol[at : at + 8].encode() for at in range(0, MAX_SYMBOL, 8)]
+    return [int.from_bytes(bytes(byte ^ 48 for byte in part), "little") for part in parts]
 
 
 def table(layouts: Sequence[Layout]) -> Table:
@@ -104,8 +111,10 @@ def table(layouts: Sequence[Layout]) -> Table:
     out[:, _SLOT] = -1
     for row, plan in enumerate(layouts):
         out[row, :_SLOT] = plan[:_SLOT]
-        symbol = bytes(plan[_NAME + 1 : _NAME + 1 + plan[_NAME]].tolist()).lower()
-        slot = _hash(symbol, 0, len(symbol)) & (slots - 1)
+        value = np.uint64(0)
+        for part in range((int(plan[_LENGTH]) + 7) // 8):
+            value = np.uint64(_mixed(value, np.uint64(plan[_LOWER + part])))
+        slot = int(value >> np.uint64(40)) & (slots - 1)
         while out[slot, _SLOT] >= 0:
             slot = (slot + 1) & (slots - 1)
         out[slot, _SLOT] = row
@@ -113,31 +122,46 @@ def table(layouts: Sequence[Layout]) -> Table:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _hash(data: Text, start: int, stop: int) -> int:
-    value = 0
-    for index in range(start, stop):
-        value = (value * 31 + byte(data, index)) & 0xFFFFFFFF
-    return value
+def _mixed(value: np.uint64, word: np.uint64) -> np.uint64:
+    """Return a hash with one more word in it, good in the high bits."""
+    return (value ^ word) * np.uint64(0x9E3779B97F4A7C15)
 
 
 @numba.njit(cache=True, forceinline=True)
-def row_of(data: Text, start: int, stop: int, table: Table) -> int:
+def _name_word(data: Text, at: int, left: int) -> np.uint64:
+    """Return the next eight bytes of a name as a word, zeros behind its end; 1 or more are left."""
+    return eight_bytes(data, at) & (
+        np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * min(left, 8))
+    )
+
+
+@numba.njit(cache=True, forceinline=True)
+def _is_name(data: Text, size: int, at: int, length: int, layout: Layout, words: int) -> bool:
+    """Return whether a name is the one whose words stand in a layout from a column on."""
+    if layout[_LENGTH] != length or at + ((length + 7) & ~7) > size:
+        return False
+    wrong = np.uint64(0)
+    for part in range((length + 7) >> 3):
+        word = _name_word(data, at + 8 * part, length - 8 * part)
+        wrong |= word ^ np.uint64(layout[words + part])
+    return bool(wrong == np.uint64(0))
+
+
+@numba.njit(cache=True, forceinline=True)
+def row_of(data: Text, size: int, start: int, stop: int, table: Table) -> int:
     """Return the row of the lower-case symbol between two places, -1 when there is none."""
+    length = stop - start
+    if length < 1 or length > MAX_SYMBOL or start + MAX_SYMBOL > size:
+        return -1
+    value = np.uint64(0)
+    for part in range((length + 7) >> 3):
+        value = _mixed(value, _name_word(data, start + 8 * part, length - 8 * part))
     mask = table.shape[0] - 1
-    slot = _hash(data, start, stop) & mask
+    slot = int(value >> np.uint64(40)) & mask
     while table[slot, _SLOT] >= 0:
         row = table[slot, _SLOT]
-        if table[row, _NAME] == stop - start:
-            same = True
-            for index in range(stop - start):
-                letter = table[row, _NAME + 1 + index]
-                if 65 <= letter <= 90:
-                    letter += 32
-                if letter != byte(data, start + index):
-                    same = False
-                    break
-            if same:
-                return int(row)
+        if _is_name(data, size, start, length, table[row], _LOWER):
+            return int(row)
         slot = (slot + 1) & mask
     return -1
 
@@ -156,13 +180,8 @@ def past_text(data: Text, size: int, at: int) -> int:
 @numba.njit(cache=True, forceinline=True)
 def past_symbol(data: Text, size: int, at: int, layout: Layout) -> int:
     """Return the place after the instrument's own symbol, beyond the end if it is another."""
-    length = int(layout[_NAME])
-    if at + length > size:
-        return size + 1
-    for index in range(length):
-        if byte(data, at + index) != layout[_NAME + 1 + index]:
-            return size + 1
-    return at + length
+    length = int(layout[_LENGTH])
+    return at + length if _is_name(data, size, at, length, layout, _UPPER) else size + 1
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -373,7 +392,7 @@ def scan(
     letter = byte(text, at + 1)
     if letter == 97:  # aggTrade
         return (5, 0, 0, 0, 0, 0, 0)
-    row = row_of(text, start, at, table)
+    row = row_of(text, size, start, at, table)
     at = past_text(text, size, at)
     if row < 0 or at > size:
         return other

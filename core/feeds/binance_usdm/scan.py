@@ -299,7 +299,7 @@ def _scan(data: Text, size: int, table: Table, out: Levels, used: int) -> Found:
     # bookTicker, aggTrade, trade
     elif name != (98 << 8) + 111 and name != (97 << 8) + 103 and name != (116 << 8) + 114:
         return other
-    row = row_of(data, start, at, table)
+    row = row_of(data, size, start, at, table)
     at = past_text(data, size, at)
     if row < 0 or at > size:
         return other
