@@ -83,8 +83,9 @@ class BybitDialect(Dialect):
         instruments=100,
         batch=25,
         pace_s=0.1,
+        # 500 in five minutes by the venue's clock, to which ours is not tied.
         attempts=500,
-        attempts_window_s=300.0,
+        attempts_window_s=310.0,
         connections=1000,
         silence_s=40.0,
     )
