@@ -59,7 +59,7 @@ class AggregateHistory:
             stop_ns = min(end_ns, start_ns + _WINDOW_NS)
             first_ms, last_ms = -(-start_ns // _MS), -(-stop_ns // _MS) - 1
             times = (("startTime", str(first_ms)), ("endTime", str(last_ms)))
-            rows = await self._page(instrument, times)
+            rows = await self._page(instrument, times) if first_ms <= last_ms else []
             while rows:
                 found += [row for row in rows if start_ns <= row.ts_event_ns < end_ns]
                 if rows[-1].ts_event_ns >= end_ns or len(rows) < PAGE:
