@@ -101,14 +101,14 @@ class CoinbaseDialect(Dialect):
     def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
         """Return the messages that leave and join the book: its first message is an image.
 
-        What cost the book a message may have cost trades, too: joined once more, that channel
-        begins with the last hundred.
+        What cost the book a message may have cost trades, too: joined anew, their channel begins
+        with the last hundred.
         """
-        return (
-            _request("unsubscribe", "level2", [instrument]),
-            _request("subscribe", "level2", [instrument]),
-            _request("subscribe", "market_trades", [instrument]),
-        )
+        return [
+            _request(word, channel, [instrument])
+            for channel in ("level2", "market_trades")
+            for word in ("unsubscribe", "subscribe")
+        ]
 
     async def listing(self) -> Sequence[Instrument]:
         """Fetch all products, spot and futures.
