@@ -40,6 +40,7 @@ _COINS: Final = tuple(
         resting=60,
         lag_ms=120,
         basis_bps=3.0,
+        one_second_bars=False,
         pace=0.6,
     )
     for base, decimals, value in (("BTC", 2, 5_000.0), ("ETH", 3, 3_000.0), ("SOL", 4, 1_500.0))

@@ -35,6 +35,7 @@ LISTINGS: Final[tuple[Listing, ...]] = tuple(
         resting=200,
         lag_ms=0,
         basis_bps=1.5,
+        one_second_bars=False,
     )
     for base, decimals, step, sizes, value in (
         ("BTC", 2, 10, 3, 4_000.0),

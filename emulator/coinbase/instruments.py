@@ -32,6 +32,7 @@ LISTINGS: Final[tuple[Listing, ...]] = tuple(
         resting=250,
         lag_ms=100,
         basis_bps=2.0,
+        one_second_bars=False,
     )
     for base, value in (("BTC", 1_200.0), ("ETH", 900.0), ("SOL", 500.0))
 )

@@ -37,6 +37,7 @@ def _listing(symbol: str, base: str, quote: str, **more: object) -> Listing:
         "resting": 150,
         "lag_ms": 60,
         "basis_bps": 2.0,
+        "one_second_bars": False,
         **more,
     }
     return Listing(**given)  # type: ignore[arg-type]  # the table above is the struct's own fields

@@ -28,6 +28,7 @@ LISTINGS: Final[tuple[Listing, ...]] = tuple(
         resting=150,
         lag_ms=80,
         basis_bps=1.5,
+        one_second_bars=False,
     )
     for base, price, size, value in (
         ("BTC", 1, 8, 900.0),

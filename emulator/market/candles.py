@@ -61,7 +61,8 @@ def length_ms(interval: str) -> int:
     return other[0] if other else INTERVALS[interval]
 
 
-_SECONDS_KEPT: Final = 3_600
+SECONDS_KEPT: Final = 3_600
+"""Bars of one second that are remembered where somebody may ask for them."""
 
 
 def bucket(times_ms: npt.NDArray[np.int64], interval: str) -> npt.NDArray[np.int64]:
@@ -104,13 +105,13 @@ class Past(Protocol):
 class Candles:
     """One instrument's bars; the last row of `rows` is the forming one."""
 
-    def __init__(self, history: Past) -> None:
+    def __init__(self, history: Past, *, seconds: int = SECONDS_KEPT) -> None:
         self._history = history
         self._lived: Rows = np.empty((2_048, COLUMNS), dtype=np.int64)
         self._n_lived = 0
         self._minute = _flat(history.end_ms, history.last_close)
         self._second = _flat(history.end_ms, history.last_close)
-        self._seconds: deque[list[int]] = deque(maxlen=_SECONDS_KEPT)
+        self._seconds: deque[list[int]] = deque(maxlen=seconds)
 
     @property
     def last_close(self) -> int:
@@ -147,7 +148,7 @@ class Candles:
         if now_ms < second + SECOND_MS:
             return
         newest = now_ms // SECOND_MS * SECOND_MS
-        oldest = max(second + SECOND_MS, newest - _SECONDS_KEPT * SECOND_MS)
+        oldest = max(second + SECOND_MS, newest - SECONDS_KEPT * SECOND_MS)
         for opened in range(oldest, newest + 1, SECOND_MS):
             self._seconds.append(self._second)
             self._second = _flat(opened, self._minute[4])

@@ -58,6 +58,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """The least median distance of a resting order from the best price, in ticks."""
     lag_ms: int = 0
     """How long after the leading venue its price moves."""
+    one_second_bars: bool = True
+    """Whether its venue has bars of one second."""
     basis_bps: float = 0.0
     """Typical distance of its price from the asset's, in hundredths of a percent."""
 
@@ -200,6 +202,7 @@ STOCKS: Final[tuple[Listing, ...]] = tuple(
         max_market_lots=1_000_000,
         max_price_ticks=100_000_000,
         venue="stocks",
+        one_second_bars=False,
         kind="stock",
         resting=120,
         reach_ticks=12.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.model.market import Side
 from emulator.clock import MS, Clock
-from emulator.market.candles import Candles
+from emulator.market.candles import SECONDS_KEPT, Candles
 from emulator.market.crowd import Crowd, Value
 from emulator.market.listings import ASSETS, LISTINGS, Listing
 from emulator.market.options import Chain, OptionHistory, OptionValue
@@ -66,19 +66,20 @@ class Market:
     def _list(self, listing: Listing) -> None:
         world, start_ns = self.world, self.world.started_ns
         asset = world.asset(listing)
+        seconds = SECONDS_KEPT if listing.one_second_bars else 1
         value: Value
         if listing.kind == "option":
             chain = self.chains.get(listing.follows)
             if chain is None:
                 chain = self.chains[listing.follows] = Chain(self.seed, asset.value, asset.path)
-            candles = Candles(OptionHistory(listing, asset.history, chain))
+            candles = Candles(OptionHistory(listing, asset.history, chain), seconds=seconds)
             value = self.options[listing.symbol] = OptionValue(listing, chain, start_ns // MS)
         elif ASSETS.get(listing.symbol) is listing or not listing.venue:
-            candles = Candles(asset.history)
+            candles = Candles(asset.history, seconds=seconds)
             value = asset.value
         else:
             history = world.history(listing, asset.path, pace=self._pace * listing.pace)
-            candles = Candles(history)
+            candles = Candles(history, seconds=seconds)
             value = self.views[listing.symbol] = VenueValue(
                 self.seed, listing, asset.value, history.log_price_now, start_ns // MS
             )
