@@ -72,8 +72,8 @@ class Streams:
         prefix = f"{lower}@kline_"
         return [
             (name, name[len(prefix) :])
-            for name in self._topics.names()
-            if name.startswith(prefix) and name[len(prefix) :] in INTERVALS
+            for name in self._topics.starting(prefix)
+            if name[len(prefix) :] in INTERVALS
         ]
 
 

@@ -174,8 +174,8 @@ class Pump:
 
     def _tops(self, name: str, sent_ms: int, *, changed: bool) -> None:
         prefix, symbol = f"book.{self.tape.symbol}.", self.tape.symbol
-        for topic in self._topics.names():
-            if not topic.startswith(prefix) or not topic.endswith(f".{name}"):
+        for topic in self._topics.starting(prefix):
+            if not topic.endswith(f".{name}"):
                 continue
             parts = topic[len(prefix) :].split(".")
             if len(parts) != 3:
@@ -189,9 +189,7 @@ class Pump:
     def _bars(self, sent_ms: int) -> None:
         venue, symbol, now_ms = self._venue, self.tape.symbol, self._venue.beat.now_ms
         prefix = f"chart.trades.{symbol}."
-        for topic in self._topics.names():
-            if not topic.startswith(prefix):
-                continue
+        for topic in self._topics.starting(prefix):
             interval = RESOLUTIONS[topic[len(prefix) :]]
             bars = []
             closed = self.tape.closed(interval, now_ms)

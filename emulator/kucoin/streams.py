@@ -220,8 +220,8 @@ class Pump:
     def _bars(self, sent_ms: int) -> None:
         venue, symbol, now_ms = self._venue, self.tape.symbol, self._venue.beat.now_ms
         prefix = f"/market/candles:{symbol}_"
-        for topic in venue.topics.names():
-            if not topic.startswith(prefix) or topic[len(prefix) :] not in BARS:
+        for topic in venue.topics.starting(prefix):
+            if topic[len(prefix) :] not in BARS:
                 continue
             interval = BARS[topic[len(prefix) :]]
             closed = self.tape.closed(interval, now_ms)

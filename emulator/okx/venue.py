@@ -61,11 +61,7 @@ class Okx(Venue):
 
     def bar_topics(self, symbol: str) -> list[str]:
         """Return an instrument's followed candles."""
-        return [
-            name
-            for name in self.topics.names()
-            if name.startswith("candle") and name.partition(":")[2] == symbol
-        ]
+        return [name for name in self.topics.starting("candle") if name.partition(":")[2] == symbol]
 
     def tell(
         self,

@@ -27,11 +27,14 @@ class Topics:
         self._now_ms = now_ms
         self._unknown = unknown
         self._listeners: dict[str, dict[Connection, bool]] = {}
+        self._starting: dict[str, tuple[str, ...]] = {}
         self._held: dict[tuple[Connection, str], bytes] = {}
 
     def subscribe(self, connection: Connection, name: str) -> bool:
         """Add a listener; False when it listens already. A name that no topic has stays silent."""
         listeners = self._listeners.setdefault(name, {})
+        if not listeners:
+            self._starting.clear()
         if connection in listeners:
             return False
         connection.streams[name] = None
@@ -48,6 +51,7 @@ class Topics:
         del listeners[connection]
         if not listeners:
             del self._listeners[name]
+            self._starting.clear()
         return True
 
     def leave(self, connection: Connection) -> None:
@@ -60,9 +64,13 @@ class Topics:
         """Return whether anybody listens to a topic."""
         return name in self._listeners
 
-    def names(self) -> tuple[str, ...]:
-        """Return every topic that has a listener."""
-        return tuple(self._listeners)
+    def starting(self, prefix: str) -> tuple[str, ...]:
+        """Return every topic that has a listener and a name that starts so."""
+        found = self._starting.get(prefix)
+        if found is None:
+            found = tuple(name for name in self._listeners if name.startswith(prefix))
+            self._starting[prefix] = found
+        return found
 
     def fresh(self, name: str) -> list[Connection]:
         """Return the listeners who have had no snapshot, and count them as served."""

@@ -77,8 +77,8 @@ class Hub:
         prefix = f"{symbol.lower()}@kline_"
         return [
             (name, name[len(prefix) :])
-            for name in self._topics.names()
-            if name.startswith(prefix) and name[len(prefix) :] in INTERVALS
+            for name in self._topics.starting(prefix)
+            if name[len(prefix) :] in INTERVALS
         ]
 
     def _depth(self, pump: _Pump, speed_ms: int, sent_ms: int) -> None:
