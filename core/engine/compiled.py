@@ -82,7 +82,7 @@ def view(place: int, rows: int, columns: int) -> Grid:
 
     A kernel takes a number ten times as quickly as an array, which it must look into and count.
     """
-    whole = (ctypes.c_int64 * (rows * columns)).from_address(place)
+    whole = (ctypes.c_int64 * int(rows * columns)).from_address(int(place))
     return np.ctypeslib.as_array(whole).reshape(rows, columns)
 
 
