@@ -274,19 +274,21 @@ class CoinbaseDecoder(OwningDecoder):
     def _trade(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         frame = self._trades(data)
         out: list[MarketEvent] = [*self._follow(conn, ts_recv_ns, frame.sequence_num)]
+        seen: list[tuple[TradeHoles, int]] = []
         for event in frame.events:
+            if event.type not in ("snapshot", "update"):
+                raise DataError(f"trades must be snapshot or update, was {event.type[:40]!r}")
             # Newest first on the wire. The hundred before the subscription were never all we saw of
             # their time; only those that were lost on the way belong here.
             for trade in reversed(event.trades):
                 known = self._coinbase(trade.product_id)
                 number = _number(trade.trade_id, "trade_id")
-                if event.type == "snapshot":
-                    if not known.seen.wants(number):
-                        continue
-                elif event.type != "update":
-                    raise DataError(f"trades must be snapshot or update, was {event.type[:40]!r}")
-                out.append(self._one(trade, known, number, ts_recv_ns))
-                known.seen.see(number)
+                if event.type == "update" or known.seen.wants(number):
+                    out.append(self._one(trade, known, number, ts_recv_ns))
+                    seen.append((known.seen, number))
+        # Not before all of it is read: a message refused must leave nothing behind.
+        for holes, number in seen:
+            holes.see(number)
         return out
 
     def _one(

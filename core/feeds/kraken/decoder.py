@@ -211,6 +211,7 @@ class KrakenDecoder(OwningDecoder):
         if frame.type not in ("snapshot", "update"):
             raise DataError(f"trade type must be snapshot or update, was {frame.type[:40]!r}")
         out: list[MarketEvent] = []
+        seen: list[tuple[TradeHoles, int]] = []
         for trade in sorted(frame.data, key=_trade_id):
             known = self._kraken(trade.symbol)
             number = trade.trade_id
@@ -226,9 +227,12 @@ class KrakenDecoder(OwningDecoder):
                     f"trade {number} of {known.id} must have a price and a size above 0 and a "
                     f"side, was {trade.side[:20]!r}"
                 )
-            known.seen.see(number)
             ts_ns = self._stamps.ns(trade.timestamp)
             out.append(Trade(known.id, ts_ns, ts_recv_ns, price, size, sold, number))
+            seen.append((known.seen, number))
+        # Not before all of it is read: a message refused must leave nothing behind.
+        for holes, number in seen:
+            holes.see(number)
         return out
 
     def _ticker(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:

@@ -348,3 +348,11 @@ def test_trades_make_the_very_candles_the_venue_tells(replayed: Any) -> None:
             bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume_lots,
         )  # fmt: skip
         assert values in states[bar.instrument_id]
+
+
+def test_trades_of_a_refused_message_still_count_when_told_again(decoder: CoinbaseDecoder) -> None:
+    recv(decoder, trades("update", 0, 10))
+    bad = trades("update", 1, 13, 12, 11).replace(b'"trade_id":"13"', b'"trade_id":"x"')
+    assert [type(event) for event in recv(decoder, bad)] == [FrameRejected]
+    told = recv(decoder, trades("snapshot", 1, 14, 13, 12, 11, 10))
+    assert [event.trade_id for event in told if isinstance(event, Trade)] == [11, 12, 13, 14]
