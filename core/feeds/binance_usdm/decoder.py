@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +20,13 @@ from core.feeds.decoder import Known
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.steps import OffStep
 from core.model.errors import DataError
-from core.model.ids import VenueName
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
+    FeedDisconnected,
+    FeedStatus,
+    FeedStatusChanged,
     Levels,
     Liquidation,
     MarketEvent,
@@ -66,6 +69,8 @@ class UsdmDecoder(ScannedStreams):
         self, venue: VenueName = BINANCE_USDM, instruments: Collection[Instrument] = ()
     ) -> None:
         self._scan = compiled()
+        self._deaf: set[InstrumentId] = set()
+        """Contracts of which one root's connection is lost: without trades a book is no market."""
         self._combined = reader(frames.Frame[frames.Message])
         self._arrays = reader(frames.Frame[list[frames.Message]])
         self._raw = reader(frames.Message)
@@ -113,12 +118,51 @@ class UsdmDecoder(ScannedStreams):
                 # The delta keeps views of the array; the next one is read behind them.
                 block, start = self._room, self._used
                 self._used = e
+                if self._deaf and self._rows[row] in self._deaf:
+                    return ()
                 return (
                     BookDelta(self._rows[row], at, ts_recv_ns, a, b, c, block[start:d], block[d:e]),
                 )
             if self._renewed(data):
                 return self.decode(kind, conn, ts_recv_ns, url, data)
         return super().decode(kind, conn, ts_recv_ns, url, data)
+
+    # -- connections -----------------------------------------------------------------------
+
+    def carry(
+        self, conn: int, ts_recv_ns: int, wanted: Iterable[tuple[str, str]]
+    ) -> list[MarketEvent]:
+        """Note what a connection carries; a contract that has both its roots again starts anew."""
+        pairs = list(wanted)
+        out = super().carry(conn, ts_recv_ns, pairs)
+        for symbol, _ in pairs:
+            known = self._known.get(symbol)
+            if known is not None and known.id in self._deaf:
+                self._deaf.discard(known.id)
+                out.append(
+                    FeedStatusChanged(
+                        instrument_id=known.id, ts_recv_ns=ts_recv_ns,
+                        status=FeedStatus.SYNCING, reason="subscribed",
+                    )
+                )  # fmt: skip
+        return out
+
+    def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Distrust what lost a channel, until that channel is carried again."""
+        out = super().disconnected(conn, ts_recv_ns, data)
+        for event in out:
+            if isinstance(event, FeedDisconnected):
+                self._deaf.update(event.instrument_ids or ())
+        self._deaf = {name for name in self._deaf if self._is_carried(name)}
+        return out
+
+    def release(
+        self, conn: int, ts_recv_ns: int, gone: Iterable[tuple[str, str]]
+    ) -> list[MarketEvent]:
+        """Note what a connection carries no longer."""
+        out = super().release(conn, ts_recv_ns, gone)
+        self._deaf = {name for name in self._deaf if self._is_carried(name)}
+        return out
 
     # -- stream messages -------------------------------------------------------------------
 
@@ -178,6 +222,8 @@ class UsdmDecoder(ScannedStreams):
 
     def _depth(self, depth: frames.Depth, ts_recv_ns: int) -> Sequence[MarketEvent]:
         known = self.of(depth.s)
+        if known.id in self._deaf:
+            return ()
         return (
             BookDelta(
                 known.id, depth.E * MS, ts_recv_ns, depth.U, depth.u, depth.pu,
@@ -278,6 +324,9 @@ class UsdmDecoder(ScannedStreams):
     def answers(self) -> dict[str, Callable[[int, bytes], Sequence[MarketEvent]]]:
         """How further endpoints are read."""
         return {"openInterest": self._interest, "premiumIndex": self._premiums}
+
+    def _image(self, ts_recv_ns: int, symbol: str, data: bytes) -> Sequence[MarketEvent]:
+        return () if self.of(symbol).id in self._deaf else super()._image(ts_recv_ns, symbol, data)
 
     def _interest(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         said = msgspec.json.decode(data, type=frames.OpenInterest)

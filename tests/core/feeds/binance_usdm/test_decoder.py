@@ -15,6 +15,7 @@ from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
     FeedDisconnected,
+    FeedStatus,
     FeedStatusChanged,
     FrameRejected,
     Liquidation,
@@ -269,6 +270,14 @@ def test_loss_of_the_trades_connection_alone_takes_trust(decoder: UsdmDecoder) -
     (lost,) = decoder.decode("disconnect", 1, 9, "", b"reset")
     assert isinstance(lost, FeedDisconnected)
     assert lost.instrument_ids == (BTC,)
+    for _ in range(2):
+        assert list(recv(decoder, DEPTH)) == [], "without trades a book is no market"
+    assert [type(event) for event in recv(decoder, QUOTE)] == [Quote]
+    decoder.decode("connect", 3, 10, "wss://x/stream", b"")
+    (again,) = send(3, "btcusdt@aggTrade")
+    assert isinstance(again, FeedStatusChanged)
+    assert (again.instrument_id, again.status) == (BTC, FeedStatus.SYNCING)
+    assert isinstance(one(decoder, DEPTH), BookDelta)
 
 
 def test_size_of_an_order_older_than_the_step_becomes_the_nearest_and_is_noted(

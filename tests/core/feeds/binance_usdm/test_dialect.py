@@ -229,6 +229,21 @@ async def test_announced_shutdown_loses_and_doubles_no_trade(
         assert desk.market.feed_view(BTC).gaps == 0
 
 
+async def test_lost_connections_of_both_roots_come_back_and_trust_with_them(
+    emulator: Emulator, control: Callable[..., Any]
+) -> None:
+    async with running(emulator) as desk:
+        desk.feed.subscribe([BTC])
+        await desk.until(lambda: desk.live(BTC) and bool(desk.of(Trade)))
+        await control("POST", "faults", kind="close_streams")
+        await desk.until(lambda: len(desk.of(FeedDisconnected)) == 2)
+        assert desk.market.status(BTC) is FeedStatus.STALE
+        seen = len(desk.of(Trade))
+        await desk.until(lambda: desk.live(BTC) and len(desk.of(Trade)) > seen + 2)
+        ids = [trade.trade_id for trade in desk.market.trades(BTC)]
+        assert ids == sorted(set(ids))
+
+
 async def test_history_is_paged_and_ends_with_the_last_closed_bar(emulator: Emulator) -> None:
     clock = SystemClock()
     async with running(emulator) as desk:
