@@ -168,6 +168,10 @@ class AlpacaDecoder(ArrayDecoder):
         )  # fmt: skip
 
     def _asset(self, symbol: str) -> _Asset:
+        known = self._known.get(symbol)
+        # Known nearly always: spare each message the detour.
+        if type(known) is _Asset:
+            return known
         known = self.of(symbol)
         assert isinstance(known, _Asset)
         return known

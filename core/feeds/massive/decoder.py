@@ -133,6 +133,10 @@ class MassiveDecoder(ArrayDecoder):
     # -- messages ----------------------------------------------------------------------------
 
     def _ticker(self, symbol: str) -> _Ticker:
+        known = self._known.get(symbol)
+        # Known nearly always: spare each message the detour.
+        if type(known) is _Ticker:
+            return known
         known = self.of(symbol)
         assert isinstance(known, _Ticker)
         return known
