@@ -23,13 +23,17 @@ from core.engine.compiled import address, entry, view
 from core.feeds.levels import SidePlan, _number, text
 from core.model.market import Levels
 
-TEXT, WHOLE, SIDE = range(3)
-"""What a named part is: a text, of which a hash is kept; a whole number, quoted or not; a side."""
+TEXT, WHOLE, SIDE, SIGNED = range(4)
+"""What a named part is: a text, of which a hash is kept; a whole number, quoted or not; a side; a
+whole number that may be negative."""
+
+PLAIN: Final = 8
+"""Where in `BookScanner.figures` it says whether each level is written as short as can be."""
 
 _BLOCK: Final = 1 << 14
 _KEYS: Final = 12
-_DESK: Final = 8 + 3 * _KEYS
-_AT: Final = 8
+_DESK: Final = 9 + 3 * _KEYS
+_AT: Final = 9
 """Of each part three figures from here on: its value or place, its end, and if it was found."""
 
 _FNV: Final = np.uint64(0xCBF29CE484222325)
@@ -84,10 +88,7 @@ def _scalar(data: bytes, size: int, at: int) -> int:
 
 @numba.njit(cache=True, forceinline=True)
 def _whole(data: bytes, at: int, end: int) -> int:
-    """Return the number written between two places, quoted or not; -1: it is none of ours."""
-    if data[at] == 34:
-        at += 1
-        end -= 1
+    """Return the number written between two places; -1: it is none of ours."""
     if end - at < 1 or end - at > 18 or (data[at] == 48 and end - at > 1):
         return -1
     value = 0
@@ -99,10 +100,27 @@ def _whole(data: bytes, at: int, end: int) -> int:
     return value
 
 
+@numba.njit(cache=True, forceinline=True)
+def _short(data: bytes, start: int, end: int) -> bool:
+    """Return whether a quoted number between two places has no digit to spare."""
+    if data[start] != 34 or end - start < 3:
+        return False
+    if data[start + 1] == 48 and end - start > 3 and data[start + 2] != 46:
+        return False
+    pointed = False
+    for at in range(start + 1, end - 1):
+        if data[at] == 46:
+            pointed = True
+        elif data[at] > 57:
+            return False
+    return not pointed or data[end - 2] != 48
+
+
 @numba.njit(cache=True)
-def _levels(
-    data: bytes, at: int, end: int, plan: npt.NDArray[np.int64], room: Levels, used: int, drop: int
-) -> int:
+def _levels(  # noqa: C901  one pass over the side
+    data: bytes, at: int, end: int, plan: npt.NDArray[np.int64], room: Levels, used: int,
+    desk: npt.NDArray[np.int64],
+) -> int:  # fmt: skip
     """Read a side that is sound JSON behind `used` rows; count, -1: not so, -2: no room."""
     count = 0
     at += 1
@@ -111,12 +129,16 @@ def _levels(
     while at < end:
         if data[at] != 91 or used + count >= room.shape[0]:
             return -1 if data[at] != 91 else -2
-        price, at = _number(data, end, at + 1, plan[0], plan[1])
+        start = at + 1
+        price, at = _number(data, end, start, plan[0], plan[1])
         if at < 0 or data[at] != 44:
             return -1
-        lots, at = _number(data, end, at + 1, plan[2], plan[3])
+        middle = at + 1
+        lots, at = _number(data, end, middle, plan[2], plan[3])
         if at < 0:
             return -1
+        if desk[PLAIN] and not (_short(data, start, middle - 1) and _short(data, middle, at)):
+            desk[PLAIN] = 0
         while at < end and data[at] != 93:
             if data[at] == 91 or data[at] == 123:
                 return -1
@@ -126,7 +148,7 @@ def _levels(
             room[used + count, 0] = price
             room[used + count, 1] = lots
             count += 1
-        elif not drop:
+        elif not desk[7]:
             return -1
         if at >= end:
             return -1
@@ -156,10 +178,14 @@ def _keep(
     value = np.int64(hashed >> np.uint64(1))
     if kind == SIDE or (kind == TEXT and data[start] != 34):
         return False
-    if kind == WHOLE:
-        value = _whole(data, start, end)
+    if kind in (WHOLE, SIGNED):
+        quoted = data[start] == 34
+        minus = kind == SIGNED and data[start + quoted] == 45
+        value = _whole(data, start + quoted + minus, end - quoted)
         if value < 0:
             return False
+        if minus:
+            value = -value
     desk[_AT + 3 * slot] = value
     return True
 
@@ -259,9 +285,10 @@ def _scan(frame: bytes, place: int) -> int:
     plan = view(table[row, 1], 1, 4)[0]
     room = view(desk[4], desk[5], 2)
     used = desk[6]
+    desk[PLAIN] = 1
     for slot in range(1, 3):
         found = _AT + 3 * slot
-        count = _levels(data, desk[found], desk[found + 1], plan, room, used, desk[7])
+        count = _levels(data, desk[found], desk[found + 1], plan, room, used, desk)
         if count < 0:
             return 0 if count == -1 else -2
         used += count

@@ -13,7 +13,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, hash_of, place
+from core.feeds.bookscan import (
+    PLAIN,
+    SIDE,
+    SIGNED,
+    TEXT,
+    WHOLE,
+    BookScanner,
+    Part,
+    hash_of,
+    place,
+)
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import SidePlan
@@ -46,10 +56,11 @@ TRUSTED: Final = frozenset({*BOOKS, "bbo-tbt", "trades", "tickers"})
 
 _PARTS: Final = (
     Part("instId", TEXT), Part("bids", SIDE), Part("asks", SIDE), Part("ts", WHOLE),
-    Part("seqId", WHOLE), Part("prevSeqId", WHOLE), Part("checksum", WHOLE, 0),
+    Part("seqId", WHOLE, 0), Part("prevSeqId", SIGNED), Part("checksum", SIGNED, 0),
     Part("action", TEXT), Part("channel", TEXT),
 )  # fmt: skip
 _TS, _SEQ, _PREV, _CHECKSUM, _ACTION, _CHANNEL = map(place, range(3, 9))
+_SNAPSHOT: Final = hash_of("snapshot")
 _UPDATE: Final = hash_of("update")
 _CHANNELS: Final = {hash_of(name): name for name in BOOKS[:3]}
 _MAX_MS: Final = 4_102_444_800_000
@@ -77,7 +88,6 @@ class OkxDecoder(FeedDecoder):
         self._hanging: dict[str, dict[str, None]] = {}
         self._scanner = BookScanner(_PARTS)
         self._taught = True
-        self._checked = False
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
@@ -189,44 +199,52 @@ class OkxDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if not self._checked:
-            if not self._taught:
-                self._taught = True
-                self._scanner.learn(self._of(key).plan for key in self.instruments)
-            found = self._scanner.scan(data)
-            if found is not None:
-                out = self._update(found, conn, ts_recv_ns)
-                if out is not None:
-                    return out
+        if not self._taught:
+            self._taught = True
+            self._scanner.learn(self._of(key).plan for key in self.instruments)
+        found = self._scanner.scan(data)
+        if found is not None:
+            out = self._scanned(found, conn, ts_recv_ns)
+            if out is not None:
+                return out
         return self._slow_book(conn, ts_recv_ns, data)
 
-    def _update(
+    def _scanned(
         self, found: tuple[SidePlan, Levels, Levels], conn: int, ts_recv_ns: int
     ) -> Sequence[MarketEvent] | None:
-        """Take an update as it was scanned, None where it is more than that."""
+        """Take a message as it was scanned, None where it is more than that."""
         plan, bids, asks = found
         figures, known = self._scanner.figures, plan.known
         ts, last, prev = figures[_TS], figures[_SEQ], figures[_PREV]
-        channel = _CHANNELS.get(figures[_CHANNEL])
+        channel, action = _CHANNELS.get(figures[_CHANNEL]), figures[_ACTION]
+        checksum = figures[_CHECKSUM]
         if (
-            figures[_ACTION] != _UPDATE
-            or channel is None
+            channel is None
             or not 0 <= ts <= _MAX_MS
-            or last < 0
-            or prev < 0
-            or figures[_CHECKSUM]
+            or prev < -1
+            or (checksum and not figures[PLAIN])
             or type(known) is not OkxKnown
         ):
             return None
+        # Texts that are plain decimals need not be kept: the levels tell them.
+        check = BookCheck(checksum) if checksum else None
         source = conn, channel
+        if action == _SNAPSHOT:
+            known.owner = source
+            return (
+                BookSnapshot(known.id, ts * MS, ts_recv_ns, last, bids, asks, True, check),
+            )  # fmt: skip
+        if action != _UPDATE:
+            return None
         if known.owner != source:
             if known.owner is not None:
                 return ()
             known.owner = source
-        return (BookDelta(known.id, ts * MS, ts_recv_ns, prev, last, prev, bids, asks),)
+        fields = (known.id, ts * MS, ts_recv_ns, max(prev, 0), last, prev, bids, asks)
+        return (BookDelta(*fields) if check is None else CheckedDelta(*fields, check),)
 
     def _slow_book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        """Read an image, an update with a checksum, or one in any spelling."""
+        """Read a book message in any spelling."""
         frame = self._book_frame(data)
         known = self._of(frame.arg.instId)
         source = conn, frame.arg.channel
@@ -240,8 +258,6 @@ class OkxDecoder(FeedDecoder):
         for book in frame.data:
             ts_ns = book.ts * MS
             check = None
-            # Where there are checksums every message has one, and scanning it would be in vain.
-            self._checked = bool(book.checksum)
             if book.checksum:
                 check = BookCheck(
                     book.checksum, self._spelt(book.bids), self._spelt(book.asks)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
+import msgspec
 import numpy as np
 import pytest
 
 from core.engine.book import OrderBook
-from core.feeds.okx.rule import OkxChecker, OkxRule
-from core.model.ids import InstrumentId
-from core.model.instruments import InstrumentKind
+from core.feeds.okx.checksum import OkxChecker
+from core.feeds.okx.rule import OkxRule
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import BookCheck, BookDelta, BookSnapshot, CheckedDelta
 from core.model.ports import Verdict
 
@@ -45,8 +48,6 @@ def test_chain_is_judged_by_equality_alone(
 
 
 def test_index_has_no_book_and_every_book_its_own_checker(spot: Any) -> None:
-    import msgspec
-
     rule = OkxRule()
     index = msgspec.structs.replace(spot, kind=InstrumentKind.INDEX)
     assert not rule.traits(index).has_book
@@ -57,8 +58,14 @@ def side(*levels: tuple[int, int]) -> Any:
     return np.array(levels, np.int64).reshape(-1, 2)
 
 
+ITEM = Instrument(
+    id=NAME, venue=VenueName("okx"), venue_symbol="BTC-USDT", base="BTC", quote="USDT",
+    price_tick=Decimal("0.1"), size_lot=Decimal(1),
+)  # fmt: skip
+
+
 def loaded(bids: Any, asks: Any, check: BookCheck | None) -> tuple[OkxChecker, OrderBook]:
-    checker, book = OkxChecker(), OrderBook()
+    checker, book = OkxChecker(ITEM), OrderBook()
     book.load(bids, asks)
     checker.on_snapshot(BookSnapshot(NAME, 0, 0, 1, bids, asks, True, check))
     return checker, book
@@ -91,23 +98,31 @@ def test_zero_says_nothing() -> None:
     assert checker.verify(book, BookCheck(0)) is None
 
 
-def test_changes_below_the_checked_levels_keep_the_sum_and_others_change_it() -> None:
+def spelt(ticks: int) -> str:
+    return f"{ticks / 10:.1f}".removesuffix(".0")
+
+
+@pytest.mark.parametrize("with_texts", [True, False])
+def test_changes_below_the_checked_levels_keep_the_sum_and_others_change_it(
+    with_texts: bool,
+) -> None:
     bids = side(*[(1000 - n, 1) for n in range(40)])
     asks = side(*[(1001 + n, 1) for n in range(40)])
-    texts = [tuple((str(p), "1") for p in prices[:, 0].tolist()) for prices in (bids, asks)]
+    texts = [tuple((spelt(p), "1") for p in prices[:, 0].tolist()) for prices in (bids, asks)]
 
     def total(book: OrderBook) -> int:
         top = book.top(25)
-        rows = [f"{p}:{s}" for pair in zip(*(t.tolist() for t in top), strict=True)
+        rows = [f"{spelt(p)}:{s}" for pair in zip(*(t.tolist() for t in top), strict=True)
                 for p, s in pair]  # fmt: skip
         return crc32(":".join(rows).encode())
 
-    checker, book = loaded(bids, asks, BookCheck(1, *texts))
+    checker, book = loaded(bids, asks, BookCheck(1, *texts) if with_texts else BookCheck(1))
     assert checker.verify(book, BookCheck(total(book))) is True
     for price, size in ((970, 5), (976, 5), (976, 0), (1000, 0), (999, 7), (975, 9)):
         change = side((price, size))
         book.apply(change, NONE)
-        check = BookCheck(total(book), ((str(price), str(size)),))
+        given = ((spelt(price), str(size)),) if with_texts else ()
+        check = BookCheck(total(book), given)
         checker.on_delta(CheckedDelta(NAME, 0, 0, 0, 0, -1, change, NONE, check))
         assert checker.verify(book, check) is True, price
         assert checker.verify(book, BookCheck(total(book) ^ 1)) is False
@@ -120,3 +135,26 @@ def test_update_without_texts_ends_the_comparing_until_the_next_image() -> None:
     assert checker.verify(book, BookCheck(5)) is False, "nothing changed, so it still compares"
     checker.on_delta(BookDelta(NAME, 0, 0, 0, 0, -1, side((1, 2)), NONE))
     assert checker.verify(book, BookCheck(5)) is None
+
+
+def test_text_with_digits_to_spare_counts_as_it_was_written() -> None:
+    bids, asks = side((1000, 5)), side((1001, 7))
+    check = BookCheck(1, (("100.0", "5"),), (("100.1", "7.00"),))
+    checker, book = loaded(bids, asks, check)
+    assert checker.verify(book, BookCheck(crc32(b"100.0:5:100.1:7.00"))) is True
+    change = side((1000, 6))
+    book.apply(change, NONE)
+    checker.on_delta(CheckedDelta(NAME, 0, 0, 0, 0, -1, change, NONE, BookCheck(1)))
+    assert checker.verify(book, BookCheck(crc32(b"100:6:100.1:7.00"))) is True
+    assert checker.verify(book, BookCheck(crc32(b"100.0:6:100.1:7.00"))) is False
+
+
+def test_small_numbers_are_written_out() -> None:
+    item = msgspec.structs.replace(ITEM, price_tick=Decimal("1e-9"), size_lot=Decimal("0.05"))
+    checker, book = OkxChecker(item), OrderBook()
+    bids, asks = side((452, 3), (1, 20)), side((10**12, 400))
+    book.load(bids, asks)
+    image = BookSnapshot(NAME, 0, 0, 1, bids, asks, True, BookCheck(1))
+    checker.on_snapshot(image)
+    text = b"0.000000452:0.15:1000:20:0.000000001:1"
+    assert checker.verify(book, BookCheck(crc32(text))) is True
