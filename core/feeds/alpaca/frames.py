@@ -37,6 +37,8 @@ class Trade(msgspec.Struct, gc=False, tag_field="T", tag="t"):
 class Quote(msgspec.Struct, gc=False, tag_field="T", tag="q"):
     """Best bid and ask.
 
+    Sizes of stocks are shares since 3 November 2025, and were round lots before.
+
     ::
 
         {"T":"q","S":"AMD","bx":"U","bp":87.66,"bs":1,"ax":"Q","ap":87.68,"as":4,

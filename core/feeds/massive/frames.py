@@ -38,6 +38,9 @@ class Trade(msgspec.Struct, gc=False, tag_field="ev", tag="T"):
 class Quote(msgspec.Struct, gc=False, tag_field="ev", tag="Q"):
     """Best bid and ask of a stock.
 
+    Sizes are shares since 3 November 2025, and were round lots before:
+    https://polygon.io/blog/change-stocks-quotes-round-lots-to-shares
+
     ::
 
         {"ev":"Q","sym":"MSFT","bx":4,"bp":114.125,"bs":100,"ax":7,"ap":114.128,"as":160,"c":0,
