@@ -237,12 +237,11 @@ class OrderBook:
         return bids.astype("<i8").tobytes() + b"|" + asks.astype("<i8").tobytes()
 
     def _side(self, row: int, n: int, depth: int, sign: int) -> Levels:
-        low = max(0, n - depth)
-        out = np.empty((n - low, 2), np.int64)
-        out[:, 0] = self._store[row, low:n][::-1]
-        out[:, 1] = self._store[row + 1, low:n][::-1]
+        # One copy of both rows at once; a checker asks with every message.
+        out: Levels = self._store[row : row + 2, max(0, n - depth) : n].T[::-1].copy()
         if sign < 0:
-            np.negative(out[:, 0], out=out[:, 0])
+            prices = out[:, 0]
+            np.negative(prices, prices)
         return out
 
     def _grow(self, needed: int) -> None:
