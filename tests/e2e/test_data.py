@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import signal
 import sqlite3
+import urllib.request
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +27,6 @@ def rows(home: Any, timeframe: str = "1m") -> int:
     done = home.run("data", "list", "--format", "json")
     if done.returncode:
         return 0
-    import json
-
     return sum(item["rows"] for item in json.loads(done.stdout) if item["timeframe"] == timeframe)
 
 
@@ -138,3 +139,65 @@ def test_nothing_kept_yet_is_said_plainly(home: Any) -> None:
     done = home.run("data", "list")
     assert done.returncode == 5
     assert "no market data is kept yet" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_live_bars_join_history_without_a_hole_or_a_double_over_reconnects(
+    market: Any, until: Any
+) -> None:
+    """Seconds stand for minutes: the same code splices both, and a test cannot wait for minutes."""
+    market.clx("daemon", "start")
+    ours: dict[int, list[int]] = {}
+    for value in (1, 0, 1):
+        market.fault("close_streams", value=value)
+        more = functools.partial(_reaches, market, ours, max(ours, default=0) + 5 * 10**9)
+        until(more, "more bars of a second", 60)
+    market.kill_engine()
+    market.clx("daemon", "start")
+    until(functools.partial(_reaches, market, ours, max(ours) + 5 * 10**9), "bars after it", 60)
+    first, last = min(ours), max(ours)
+
+    def whole() -> bool:
+        _reaches(market, ours, last)
+        theirs = _klines(market, first, last)
+        traded = [at for at, row in theirs.items() if row[5]]
+        return all(at in ours for at in traded)
+
+    until(whole, "every second in which somebody traded", 30)
+    theirs = _klines(market, first, last)
+    assert {at: ours[at] for at in ours if at in theirs} == {
+        at: theirs[at][:5] for at in ours if at in theirs
+    }
+
+
+def _reaches(home: Any, bars: dict[int, list[int]], newest_ns: int) -> bool:
+    """Read the engine's closed bars of a second and say whether they go so far by now."""
+    done = home.run("bars", "BTC-USDT", "-t", "1s", "--bars", "300", "--format", "json")
+    if done.returncode:
+        return False
+    columns = json.loads(done.stdout)["bars"]
+    names = ("open", "high", "low", "close", "volume")
+    opens = columns["ts_open_ns"]
+    assert opens == sorted(set(opens)), "a bar is there twice"
+    for row, at in enumerate(opens):
+        bars[at] = [columns[name][row] for name in names]
+    return max(bars, default=0) >= newest_ns
+
+
+def _klines(home: Any, first_ns: int, last_ns: int) -> dict[int, list[int]]:
+    """Return the emulator's own candles of a second, in ticks and lots, then their trades."""
+    state = home.emulator()
+    url = (
+        f"http://127.0.0.1:{state['port']}/api/v3/klines?symbol=BTCUSDT&interval=1s&limit=1000"
+        f"&startTime={first_ns // 10**6}&endTime={last_ns // 10**6}"
+    )
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        rows = json.loads(answer.read())
+    lot = Decimal("0.00001")
+    return {
+        row[0] * 10**6: [
+            *(int(Decimal(text) * 100) for text in row[1:5]), int(Decimal(row[5]) / lot), row[8],
+        ]
+        for row in rows
+    }  # fmt: skip
