@@ -37,3 +37,11 @@ class TradeHoles:
     def wants(self, number: int) -> bool:
         """Return whether a trade that is told again was missed."""
         return 0 < self.last < number or number in self._missing
+
+    def missing(self) -> tuple[int, int] | None:
+        """Return the oldest and newest id left out, None where there is none."""
+        return (min(self._missing), max(self._missing)) if self._missing else None
+
+    def forget(self, first: int, last: int) -> None:
+        """Wait no longer for ids from `first` to `last`: the venue was asked and has told."""
+        self._missing = {number for number in self._missing if not first <= number <= last}

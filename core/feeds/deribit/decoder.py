@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import numpy as np
@@ -34,6 +34,7 @@ from core.feeds.deribit.symbols import (
     parse_instruments,
     parse_names,
 )
+from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
@@ -89,7 +90,7 @@ class DeribitKnown(Known):
     """What decoding needs of one instrument, and what its ticker last said."""
 
     __slots__ = (
-        "amounts", "changes", "interest", "last", "levels", "numbers", "quoted", "stats",
+        "amounts", "changes", "interest", "last", "levels", "numbers", "quoted", "seen", "stats",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -98,6 +99,7 @@ class DeribitKnown(Known):
         self.amounts = NumberSteps(self.sizes)
         self.changes = SidePlan(self, _CHANGE)
         self.levels = SidePlan(self, _LEVEL)
+        self.seen = TradeHoles()
         self.quoted = False
         """Best quotes come in a channel of their own."""
         self.interest: float | None = None
@@ -170,6 +172,8 @@ class DeribitDecoder(OwningDecoder):
                 self.add_instruments(parse_instruments(data, self.venue).instruments)
             case "get_index_price_names" | "get_supported_index_names":
                 self.add_instruments(parse_names(data, self.venue))
+            case "get_last_trades_by_instrument":
+                return self._told_again(ts_recv_ns, url, data)
             case "get_time":
                 server_ms = msgspec.json.decode(data, type=_Time).result
                 return clock_sample(self.venue, url, ts_recv_ns, server_ms * 1_000_000)
@@ -246,25 +250,55 @@ class DeribitDecoder(OwningDecoder):
 
     def _trade(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         out: list[MarketEvent] = []
-        for trade in self._trades(data).params.data:
-            known = self._deribit(trade.instrument_name)
-            price = known.numbers[trade.price]
-            lots = known.amounts[trade.amount]
-            sold = trade.direction == "sell"
-            if not price or not lots or not (sold or trade.direction == "buy"):
-                raise DataError(
-                    f"trade {trade.trade_seq} of {known.id} must have a price and an amount above "
-                    f"0 and a direction, was {trade.direction[:20]!r}"
-                )
-            ts_ns = trade.timestamp * 1_000_000
-            out.append(Trade(known.id, ts_ns, ts_recv_ns, price, lots, sold, trade.trade_seq))
-            out.extend(
-                Liquidation(
-                    instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-                    side=side, price_ticks=price, size_lots=lots, lossy=False,
-                )
-                for side in _forced(trade.liquidation, sold)
-            )  # fmt: skip
+        trades = self._trades(data).params.data
+        for trade in trades:
+            self._one(trade, ts_recv_ns, out)
+        # Not before all of it is read: a message refused must leave nothing behind.
+        for trade in trades:
+            self._deribit(trade.instrument_name).seen.see(trade.trade_seq)
+        return out
+
+    def _one(self, trade: frames.Trade, ts_recv_ns: int, out: list[MarketEvent]) -> None:
+        known = self._deribit(trade.instrument_name)
+        price = known.numbers[trade.price]
+        lots = known.amounts[trade.amount]
+        sold = trade.direction == "sell"
+        if not price or not lots or not (sold or trade.direction == "buy"):
+            raise DataError(
+                f"trade {trade.trade_seq} of {known.id} must have a price and an amount above "
+                f"0 and a direction, was {trade.direction[:20]!r}"
+            )
+        ts_ns = trade.timestamp * 1_000_000
+        out.append(Trade(known.id, ts_ns, ts_recv_ns, price, lots, sold, trade.trade_seq))
+        out.extend(
+            Liquidation(
+                instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+                side=side, price_ticks=price, size_lots=lots, lossy=False,
+            )
+            for side in _forced(trade.liquidation, sold)
+        )  # fmt: skip
+
+    def lacks(self, symbol: str) -> tuple[int, int] | None:
+        """Return the oldest and newest trade number that a symbol left out; None: there is none."""
+        known: Any = self._known.get(symbol)
+        found: tuple[int, int] | None = known.seen.missing() if known is not None else None
+        return found
+
+    def _told_again(self, ts_recv_ns: int, url: str, data: bytes) -> _Events:
+        """Read trades of REST that were asked for by number, and take what is missing."""
+        asked = parse_qs(urlsplit(url).query)
+        span = [asked.get(name, [""])[0] for name in ("start_seq", "end_seq")]
+        symbol = asked.get("instrument_name", [""])[0]
+        if not all(text.isdigit() and len(text) < 19 for text in span):
+            return ()
+        known = self._deribit(symbol)
+        out: list[MarketEvent] = []
+        trades = msgspec.json.decode(data, type=_Trades).result.trades
+        fresh = [trade for trade in trades if known.seen.wants(trade.trade_seq)]
+        for trade in sorted(fresh, key=lambda trade: trade.trade_seq):
+            if trade.instrument_name == symbol and int(span[0]) <= trade.trade_seq <= int(span[1]):
+                self._one(trade, ts_recv_ns, out)
+        known.seen.forget(int(span[0]), int(span[1]))
         return out
 
     def _quote(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -423,6 +457,14 @@ class DeribitDecoder(OwningDecoder):
         named = _parted(channel)
         known = self._known.get(named[0]) if named is not None else None
         return known.id if known is not None else None
+
+
+class _Page(msgspec.Struct):
+    trades: list[frames.Trade] = []
+
+
+class _Trades(msgspec.Struct):
+    result: _Page
 
 
 class _Time(msgspec.Struct):

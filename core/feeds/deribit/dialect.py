@@ -17,7 +17,7 @@ from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
-from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.dialect import Answer, Dialect, LineLimits, Poll
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
@@ -70,11 +70,13 @@ class DeribitDialect(Dialect):
 
     limits = LIMITS
     images_by_rest = False
+    polls = (Poll("missed trades", 5.0),)
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
-        self.decoder = DeribitDecoder(venue)
+        self._deribit = DeribitDecoder(venue)
+        self.decoder = self._deribit
         rest_url = rest_url.removesuffix(_REST_PATH)
         self._rest_url = rest_url
         self._stream_url = stream_url.removesuffix(_PATH) + _PATH
@@ -156,6 +158,26 @@ class DeribitDialect(Dialect):
             f"{self._rest_url}/api/v2/public/get_instruments?currency=any",
             msgspec.json.encode({"jsonrpc": "2.0", "result": entries}),
         )
+
+    async def poll(self, name: str, instrument: Instrument) -> Answer | None:
+        """Ask for the trades whose numbers were left out; None where none was.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        missing = self._deribit.lacks(instrument.venue_symbol)
+        if missing is None:
+            return None
+        params = (
+            ("instrument_name", instrument.venue_symbol),
+            ("start_seq", str(missing[0])),
+            ("end_seq", str(missing[1])),
+            ("count", "1000"),
+        )
+        what = f"missed trades of {instrument.id}"
+        reply = await call(self._http, "get_last_trades_by_instrument", params, what)
+        return Answer(reply.url, reply.body)
 
     async def server_time(self) -> Answer | None:
         """Ask for the venue's time.

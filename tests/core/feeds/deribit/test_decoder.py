@@ -329,3 +329,24 @@ def test_rule_of_instruments(decoder: DeribitDecoder) -> None:
     index = decoder.of("deribit_price_index.btc_usd").instrument
     assert isinstance(index, Instrument)
     assert not decoder.rule.traits(index).has_book
+
+
+def test_missed_trades_are_taken_from_rest_by_their_numbers_once(decoder: DeribitDecoder) -> None:
+    recv(decoder, TRADES)
+    assert decoder.lacks("BTC-PERPETUAL") is None
+    recv(decoder, TRADES.replace(b"40781986", b"40781990").replace(b"40781987", b"40781991"))
+    assert decoder.lacks("BTC-PERPETUAL") == (40781988, 40781989)
+    rows = [
+        {"trade_seq": number, "timestamp": 1584058044040, "price": 4470.0, "amount": 10.0,
+         "instrument_name": "BTC-PERPETUAL", "direction": "buy"}
+        for number in range(40781986, 40781992)
+    ]  # fmt: skip
+    url = (
+        "https://www.deribit.com/api/v2/public/get_last_trades_by_instrument"
+        "?instrument_name=BTC-PERPETUAL&start_seq=40781988&end_seq=40781989&count=1000"
+    )
+    body = json.dumps({"result": {"trades": rows, "has_more": False}}).encode()
+    told = decoder.decode("http", 0, 90, url, body)
+    assert [event.trade_id for event in told] == [40781988, 40781989]
+    assert decoder.lacks("BTC-PERPETUAL") is None
+    assert decoder.decode("http", 0, 90, url, body) == []
