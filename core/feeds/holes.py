@@ -34,6 +34,11 @@ class TradeHoles:
         else:
             self._missing.discard(number)
 
+    def miss(self, number: int) -> None:
+        """Note that all up to a trade were made and never came."""
+        self.see(number + 1)
+        self.last = number
+
     def wants(self, number: int) -> bool:
         """Return whether a trade that is told again was missed."""
         return 0 < self.last < number or number in self._missing

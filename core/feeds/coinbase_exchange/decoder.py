@@ -15,6 +15,7 @@ from core.feeds.coinbase_exchange.rule import ExchangeRule
 from core.feeds.coinbase_exchange.symbols import parse_products
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
+from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
@@ -62,15 +63,14 @@ _Reader: TypeAlias = Callable[[int, int, bytes], _Events]
 class ExchangeKnown(Known):
     """What decoding needs of one product."""
 
-    __slots__ = ("awaited", "changes", "day", "last_trade", "levels", "sided")
+    __slots__ = ("awaited", "changes", "day", "levels", "seen", "sided")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.levels = SidePlan(self, _LEVEL)
         self.changes = SidePlan(self, _CHANGE)
         self.sided = SidePlan(self, _SIDED)
-        self.last_trade = 0
-        """Newest trade id seen in the stream."""
+        self.seen = TradeHoles()
         self.awaited = 0
         """A newer trade id that a heartbeat told of."""
         self.day = ("", "", "", "", "")
@@ -173,6 +173,8 @@ class ExchangeDecoder(OwningDecoder):
             return clock_sample(self.venue, url, ts_recv_ns, int(epoch * 1_000_000_000))
         if parts[-1] == "book" and len(parts) > 2:
             return self._top(parts[-2], msgspec.json.decode(data, type=frames.Book), ts_recv_ns)
+        if parts[-1] == "trades" and len(parts) > 2:
+            return self._told_again(parts[-2], ts_recv_ns, data)
         if "products" in parts[-2:]:
             self.add_instruments(parse_products(data, self.venue).instruments)
         return ()
@@ -242,28 +244,17 @@ class ExchangeDecoder(OwningDecoder):
     def _match(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         match = self._matches(data)
         known = self._exchange(match.product_id)
-        number = match.trade_id
-        price = known.prices[match.price]
-        size = known.sizes[match.size]
-        if not price or not size:
-            raise DataError(f"trade {number} of {known.id} must have a price and a size above 0")
-        if match.side not in ("buy", "sell"):
-            raise DataError(f"trade {number}: side must be buy or sell, was {match.side[:20]!r}")
-        known.last_trade = max(known.last_trade, number)
-        # The side is the resting order's.
-        return (
-            Trade(
-                known.id, self._ns(match.time), ts_recv_ns, price, size, match.side == "buy", number
-            ),
-        )  # fmt: skip
+        trade = self._trade(match, known, match.trade_id, ts_recv_ns)
+        known.seen.see(match.trade_id)
+        return (trade,)
 
     def _last_match(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         """Read the last trade before a subscription: news only after a lost connection."""
         match = self._matches(data)
         known = self._exchange(match.product_id)
-        if 0 < known.last_trade < match.trade_id:
+        if known.seen.wants(match.trade_id):
             return self._match(conn, ts_recv_ns, data)
-        known.last_trade = max(known.last_trade, match.trade_id)
+        known.seen.see(match.trade_id)
         return ()
 
     def _ticker(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -299,11 +290,11 @@ class ExchangeDecoder(OwningDecoder):
         """
         beat = self._beats(data)
         known = self._exchange(beat.product_id)
-        missed, seen = known.awaited, known.last_trade
+        missed, seen = known.awaited, known.seen.last
         known.awaited = beat.last_trade_id if beat.last_trade_id > seen > 0 else 0
         if not missed or seen >= missed:
             return ()
-        known.last_trade = missed
+        known.seen.miss(missed)
         return (
             SequenceBroken(
                 venue=self.venue,
@@ -314,6 +305,47 @@ class ExchangeDecoder(OwningDecoder):
                 received_id=missed,
             ),
         )
+
+    def lacks(self, symbol: str) -> tuple[int, int] | None:
+        """Return the oldest and newest trade id that a product left out; None: there is none."""
+        known: Any = self._known.get(symbol)
+        found: tuple[int, int] | None = known.seen.missing() if known is not None else None
+        return found
+
+    def _told_again(self, symbol: str, ts_recv_ns: int, data: bytes) -> _Events:
+        """Read a page of REST trades, newest first, and take what is missing."""
+        known = self._exchange(symbol)
+        rows = sorted(
+            msgspec.json.decode(data, type=list[frames.PastTrade]), key=lambda row: row.trade_id
+        )
+        if not rows:
+            return ()
+        # What the stream has not come to yet will come in the stream.
+        found = [row for row in rows if row.trade_id <= known.seen.last]
+        out = [
+            self._trade(row, known, row.trade_id, ts_recv_ns)
+            for row in found
+            if known.seen.wants(row.trade_id)
+        ]
+        known.seen.forget(rows[0].trade_id, rows[-1].trade_id)
+        return out
+
+    def _trade(
+        self,
+        row: frames.PastTrade | frames.Match,
+        known: ExchangeKnown,
+        number: int,
+        ts_recv_ns: int,
+    ) -> Trade:
+        price = known.prices[row.price]
+        size = known.sizes[row.size]
+        if not price or not size:
+            raise DataError(f"trade {number} of {known.id} must have a price and a size above 0")
+        if row.side not in ("buy", "sell"):
+            raise DataError(f"trade {number}: side must be buy or sell, was {row.side[:20]!r}")
+        # The side is the resting order's.
+        ts_ns = self._ns(row.time)
+        return Trade(known.id, ts_ns, ts_recv_ns, price, size, row.side == "buy", number)
 
     def _top(self, symbol: str, book: frames.Book, ts_recv_ns: int) -> _Events:
         known = self._exchange(symbol)

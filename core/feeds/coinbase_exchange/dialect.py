@@ -15,7 +15,7 @@ from core.feeds.answers import ask
 from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
 from core.feeds.coinbase_exchange.history import REMEDIES, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
-from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.dialect import Answer, Dialect, LineLimits, Poll
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
@@ -69,11 +69,13 @@ class ExchangeDialect(Dialect):
 
     limits = LIMITS
     images_by_rest = False
+    polls = (Poll("missed trades", 5.0),)
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
-        self.decoder = ExchangeDecoder(venue)
+        self._exchange = ExchangeDecoder(venue)
+        self.decoder = self._exchange
         self._entries: dict[str, msgspec.Raw] = {}
         self._http = HttpSession(
             self._rest_url,
@@ -125,6 +127,25 @@ class ExchangeDialect(Dialect):
         return (
             Answer(f"{self._rest_url}/products", msgspec.json.encode(entries)) if entries else None
         )
+
+    async def poll(self, name: str, instrument: Instrument) -> Answer | None:
+        """Ask for the page of trades that ends with the last one left out; None where none was.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        missing = self._exchange.lacks(instrument.venue_symbol)
+        if missing is None:
+            return None
+        reply = await ask(
+            self._http,
+            f"/products/{instrument.venue_symbol}/trades",
+            what=f"missed trades of {instrument.id}",
+            params=(("limit", "1000"), ("after", str(missing[1] + 1))),
+            remedies=REMEDIES,
+        )
+        return Answer(reply.url, reply.body)
 
     async def server_time(self) -> Answer | None:
         """Ask for the venue's time.

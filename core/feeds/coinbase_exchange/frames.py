@@ -58,6 +58,16 @@ class Match(msgspec.Struct, gc=False):
     time: str
 
 
+class PastTrade(msgspec.Struct, gc=False):
+    """A trade as REST tells it; `side` is the resting order's here, too."""
+
+    time: str
+    trade_id: Id
+    price: str
+    size: str
+    side: str
+
+
 class Ticker(msgspec.Struct, gc=False):
     """State after a trade; its `side` would be the taker's.
 

@@ -9,7 +9,7 @@ import msgspec
 
 from core.feeds.answers import ask
 from core.feeds.candles import aligned, join_bars, make_bar
-from core.feeds.coinbase_exchange.frames import Id
+from core.feeds.coinbase_exchange.frames import PastTrade
 from core.feeds.stamps import Stamps, rfc3339
 from core.feeds.steps import Steps
 from core.model.errors import ConfigError, DataError
@@ -46,14 +46,6 @@ _Row: TypeAlias = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 
 
 _T = TypeVar("_T")
-
-
-class _Trade(msgspec.Struct, gc=False):
-    time: str
-    trade_id: Id
-    price: str
-    size: str
-    side: str
 
 
 class ExchangeHistory:
@@ -112,7 +104,7 @@ class ExchangeHistory:
                 params=(("limit", str(TRADES_PAGE)), ("after", cursor)),
                 remedies=REMEDIES,
             )
-            rows = _decoded(reply, list[_Trade], what)
+            rows = _decoded(reply, list[PastTrade], what)
             for row in rows:
                 if not after_id < row.trade_id < until_id:
                     continue

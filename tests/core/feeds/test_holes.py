@@ -29,3 +29,17 @@ def test_hole_larger_than_any_venue_tells_again_is_not_remembered() -> None:
     assert not holes.wants(2)
     holes.see(10**9 + 3)
     assert holes.wants(10**9 + 1)
+
+
+def test_trade_told_of_that_never_came_is_missing_itself() -> None:
+    holes = TradeHoles()
+    holes.see(5)
+    holes.miss(6)
+    assert holes.missing() == (6, 6)
+    holes.see(7)
+    holes.see(10)
+    assert holes.missing() == (6, 9)
+    holes.forget(6, 8)
+    assert holes.missing() == (9, 9)
+    holes.see(9)
+    assert holes.missing() is None

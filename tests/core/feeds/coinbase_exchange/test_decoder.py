@@ -284,3 +284,21 @@ def test_trade_that_cannot_be_read_costs_the_book_nothing(decoder: ExchangeDecod
     assert isinstance(refused, FrameRejected)
     recv(decoder, MATCH.replace(b'"985"', b'"985.55"'))
     assert decoder.off_step == {"SKL-BTC": (0, 2)}
+
+
+def test_missed_trades_are_taken_from_rest_once(decoder: ExchangeDecoder) -> None:
+    recv(decoder, MATCH)
+    recv(decoder, MATCH.replace(b"280232", b"280235"))
+    assert decoder.lacks("SKL-BTC") == (280233, 280234)
+    rows = [
+        {"time": "2021-04-17T16:43:38.0Z", "trade_id": number, "price": "0.00000002", "size": "1",
+         "side": "buy"}
+        for number in range(280236, 280220, -1)
+    ]  # fmt: skip
+    url = "https://api.exchange.coinbase.com/products/SKL-BTC/trades?limit=1000&after=280235"
+    body = json.dumps(rows).encode()
+    told = decoder.decode("http", 0, 90, url, body)
+    assert [event.trade_id for event in told] == [280233, 280234]
+    assert told[0].buyer_is_maker
+    assert decoder.lacks("SKL-BTC") is None
+    assert decoder.decode("http", 0, 90, url, body) == []
