@@ -23,67 +23,72 @@ CHECKED_LEVELS: Final = 25
 
 _COLON: Final = 58
 _POINT: Final = 46
-
-
-def _table() -> npt.NDArray[np.int64]:
-    table = np.arange(256, dtype=np.int64)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ 0xEDB88320, table >> 1)
-    return table
-
-
-@numba.njit(cache=True, forceinline=True)
-def _byte(crc: int, byte: int, table: npt.NDArray[np.int64]) -> int:
-    return int(table[(crc ^ byte) & 0xFF]) ^ (crc >> 8)
+_TEN: Final = np.uint64(10)
+_ROOM: Final = 2 * CHECKED_LEVELS * 2 * 42
+"""Bytes that the text can take: of each number 40 digits, a point and a colon."""
 
 
 @numba.njit(cache=True)
-def _number(crc: int, value: int, places: int, table: npt.NDArray[np.int64]) -> int:
-    """Add a number as it is written without zeros at its end: 15 with two places is ``0.15``."""
-    while places > 0 and value % 10 == 0:
-        value //= 10
+def _number(out: npt.NDArray[np.uint8], at: int, value: int, places: int) -> int:
+    """Write a number without zeros at its end, and return the place after it.
+
+    15 with two places is ``0.15``.
+    """
+    # Unsigned division by a constant is a multiplication, and that is most of the work.
+    left = np.uint64(value)
+    tenth = left // _TEN
+    while places > 0 and left == tenth * _TEN:
+        left = tenth
+        tenth = left // _TEN
         places -= 1
-    power = 1
-    digits = 1
-    while value // power >= 10:
-        power *= 10
+    start = at
+    digits = 0
+    while left or digits <= places:
+        if digits == places and places:
+            out[at] = _POINT
+            at += 1
+        tenth = left // _TEN
+        out[at] = 48 + np.int64(left - tenth * _TEN)
+        at += 1
         digits += 1
-    while digits <= places:
-        power *= 10
-        digits += 1
-    while digits > 0:
-        if digits == places:
-            crc = _byte(crc, _POINT, table)
-        crc = _byte(crc, 48 + value // power % 10, table)
-        power //= 10
-        digits -= 1
-    return crc
+        left = tenth
+    # They came last digit first.
+    low, high = start, at - 1
+    while low < high:
+        out[low], out[high] = out[high], out[low]
+        low += 1
+        high -= 1
+    return at
 
 
 @numba.njit(cache=True)
-def _crc(
-    bids: Levels, asks: Levels, plan: npt.NDArray[np.int64], table: npt.NDArray[np.int64]
+def _write(
+    bids: Levels, asks: Levels, plan: npt.NDArray[np.int64], out: npt.NDArray[np.uint8]
 ) -> int:
-    """Return the checksum of best levels; `plan`: places and unit of price, then of size."""
-    crc = 0xFFFFFFFF
+    """Write the text of best levels, and return its length.
+
+    `plan`: places and unit of price, then of size.
+    """
+    at = 0
     for index in range(max(bids.shape[0], asks.shape[0])):
         for side in range(2):
             levels = asks if side else bids
             if index >= levels.shape[0]:
                 continue
-            if index or (side and bids.shape[0]):
-                crc = _byte(crc, _COLON, table)
-            crc = _number(crc, levels[index, 0] * plan[1], plan[0], table)
-            crc = _byte(crc, _COLON, table)
-            crc = _number(crc, levels[index, 1] * plan[3], plan[2], table)
-    return crc ^ 0xFFFFFFFF
+            if at:
+                out[at] = _COLON
+                at += 1
+            at = _number(out, at, levels[index, 0] * plan[1], plan[0])
+            out[at] = _COLON
+            at = _number(out, at + 1, levels[index, 1] * plan[3], plan[2])
+    return at
 
 
 @cache
-def _kernel() -> tuple[Callable[..., int], npt.NDArray[np.int64]]:
+def _kernel() -> Callable[..., int]:
     grid, row = np.zeros((1, 2), np.int64), np.zeros(1, np.int64)
-    compiled: Callable[..., int] = entry(_crc, grid, grid, row, row)
-    return compiled, _table()
+    compiled: Callable[..., int] = entry(_write, grid, grid, row, np.zeros(1, np.uint8))
+    return compiled
 
 
 class OkxChecker:
@@ -99,10 +104,11 @@ class OkxChecker:
     instead, so 0 says nothing.
     """
 
-    __slots__ = ("_crc", "_odd", "_plan", "_steps", "_table", "_whole")
+    __slots__ = ("_odd", "_plan", "_steps", "_text", "_whole", "_write")
 
     def __init__(self, instrument: Instrument) -> None:
-        self._crc, self._table = _kernel()
+        self._write = _kernel()
+        self._text = np.zeros(_ROOM, np.uint8)
         self._steps = instrument.price_tick, instrument.size_lot
         self._plan = np.array([part for step in self._steps for part in _scale(step)], np.int64)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
@@ -136,7 +142,8 @@ class OkxChecker:
         bids, asks = book.top(CHECKED_LEVELS)
         if self._odd[0] or self._odd[1]:
             return self._spelt(bids, asks) == check.checksum & 0xFFFFFFFF
-        return self._crc(bids, asks, self._plan, self._table) == check.checksum & 0xFFFFFFFF
+        size = self._write(bids, asks, self._plan, self._text)
+        return crc32(self._text.data[:size]) == check.checksum & 0xFFFFFFFF
 
     def _note(self, side: int, levels: Levels, texts: tuple[tuple[str, str], ...]) -> None:
         odd = self._odd[side]
