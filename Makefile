@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clx needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q clx core emulator link store themes tui
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q api clx core emulator link store themes tui
 	$(BIN)/python -m clx.warm
 	touch $@
 

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,14 +20,16 @@ from clx.sim import EmulatorAddress
 from clx.warm import kernels
 from core.engine.clock import SystemClock
 from core.engine.engine import Engine
+from core.engine.kernel import Kernel
 from core.feeds.registry import make_feed
 from core.history.library import MarketLibrary
+from core.model.errors import ClxError
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Levels
 from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
 from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
-from core.model.views import Fact, InstrumentsChanged
+from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
 from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
@@ -204,7 +206,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             session=assembly.session,
             mode=assembly.mode,
             version=clx.__version__,
-            kernels=kernels(),
+            kernels=kernels({table.kind or name for name, table in settings.feeds.items()}),
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
@@ -222,13 +224,53 @@ async def serve(engine: Engine, server: LinkServer) -> None:
     """
     doorway = asyncio.create_task(server.run(), name="doorway")
     doorway.add_done_callback(lambda _: engine.stop("the doorway closed"))
+    publisher = _publisher(engine)
     try:
         await engine.run()
     finally:
         doorway.cancel()
+        if publisher is not None:
+            publisher.cancel()
+            await asyncio.gather(publisher, return_exceptions=True)
         (outcome,) = await asyncio.gather(doorway, return_exceptions=True)
     if isinstance(outcome, Exception):
         raise outcome
+
+
+class _Prices:
+    """An engine's market, as the publisher of datagrams reads it."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def watched(self) -> Sequence[InstrumentId]:
+        """Return the instruments followed, those on the watchlist first."""
+        known = [name for name in self._kernel.watchlist if name in self._kernel.market]
+        return list(dict.fromkeys((*known, *self._kernel.followed())))
+
+    def instrument(self, name: InstrumentId) -> Instrument:
+        """Return a followed instrument."""
+        return self._kernel.listing.instrument(name)
+
+    def line(self, name: InstrumentId) -> QuoteLine:
+        """Return a followed instrument's line as of now."""
+        return self._kernel.quotes.line(name, self._kernel.clock.now_ns())
+
+
+def _publisher(engine: Engine) -> asyncio.Task[None] | None:
+    """Publish prices as datagrams, if wanted; what ends it is an alert, never the engine's end."""
+    kernel = engine.kernel
+    if not kernel.settings.udp.enabled:
+        return None
+    from api.udp import UdpPublisher
+
+    async def publish() -> None:
+        try:
+            await UdpPublisher(kernel.settings.udp, _Prices(kernel), clock=kernel.clock).run()
+        except ClxError as error:
+            engine.tell("udp", str(error))
+
+    return asyncio.create_task(publish(), name="udp")
 
 
 def _with_watchlist(settings: Settings, paths: Paths) -> Settings:

@@ -6,26 +6,41 @@ megabytes, loading from the cache takes neither.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+FEEDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "binance": ("core.feeds.binance.scan",),
+    "binance_usdm": ("core.feeds.binance.scan", "core.feeds.binance_usdm.scan"),
+}
+"""Where the kernels of a kind of feed are; the others read levels, and some of them no more."""
+
+LEVELS: Final = "core.feeds.levels"
 
 
-def kernels() -> Mapping[str, Callable[[], object]]:
-    """Return what compiles the kernels of each room, by what they are for."""
+def kernels(feeds: Collection[str] | None = None) -> Mapping[str, Callable[[], object]]:
+    """Return what compiles the kernels that some kinds of feeds need, or all, by their names."""
     from core.ai.features import warm as warm_features
     from core.engine.engine import ENGINE_KERNELS
-    from core.feeds.binance.scan import warm as warm_frames
-    from core.feeds.binance_usdm.scan import warm as warm_futures
-    from core.feeds.levels import warm as warm_levels
 
+    kinds = feeds if feeds is not None else (*FEEDS, "")
+    modules = dict.fromkeys(place for kind in kinds for place in FEEDS.get(kind, (LEVELS,)))
     return {
         **ENGINE_KERNELS,
-        "feed frames": warm_frames,
-        "futures frames": warm_futures,
-        "book levels": warm_levels,
+        **{
+            f"{place.removeprefix('core.feeds.')} frames": functools.partial(_warm, place)
+            for place in modules
+        },
         "features": warm_features,
     }
+
+
+def _warm(place: str) -> None:
+    importlib.import_module(place).warm()
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("clx", "core", "emulator", "link", "store", "themes", "tui")
+ROOMS = ("api", "clx", "core", "emulator", "link", "store", "themes", "tui")
 MAX_LINES = 600
 MAX_FUNCTION_LINES = 80
 TIME_READERS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
