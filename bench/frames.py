@@ -29,7 +29,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 
 MESSAGES = 20_000
-ROUNDS = 9
+ROUNDS = 15
 LEVELS = 20
 START_MS = 1_723_161_600_000
 START_ID = 50_000_000_000

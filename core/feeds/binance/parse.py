@@ -99,11 +99,11 @@ class BinanceDecoder(ScannedStreams):
                         block[start:a], block[a:b],
                     ),
                 )  # fmt: skip
-            if known == KLINE and b in _INTERVALS:
+            if known == KLINE and (interval := _INTERVALS.get(b)) is not None:
                 first, high, low, last, volume = _CANDLE(self._figures, 16 * self._used)
                 return (
                     VenueBar(
-                        self._rows[row], _INTERVALS[b], c * 1_000_000, ts_recv_ns, first, high,
+                        self._rows[row], interval, c * 1_000_000, ts_recv_ns, first, high,
                         low, last, volume, a == 1,
                     ),
                 )  # fmt: skip
