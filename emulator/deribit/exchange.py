@@ -161,7 +161,7 @@ class _Session(Dialogue):
                 return self._subscribe(key, method, params)
             case "public/unsubscribe" | "private/unsubscribe":
                 self._spend(key, method)
-                names = [str(name) for name in params.get("channels", [])]
+                names = self._channels(params)
                 return [n for n in names if venue.topics.unsubscribe(self.connection, n)]
             case "public/unsubscribe_all":
                 for name in tuple(self.connection.streams):
@@ -183,12 +183,16 @@ class _Session(Dialogue):
         if not self._venue.spend(key, method):
             raise RpcError(10028, "too_many_requests")
 
-    def _subscribe(self, key: str, method: str, params: Params) -> list[str] | None:
-        venue = self._venue
-        self._spend(key, method)
+    def _channels(self, params: Params) -> list[str]:
         names = params.get("channels")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise invalid("channels", "must be an array of strings")
+        return names
+
+    def _subscribe(self, key: str, method: str, params: Params) -> list[str] | None:
+        venue = self._venue
+        self._spend(key, method)
+        names = self._channels(params)
         if len(names) > _MOST_CHANNELS:
             raise invalid("channels", f"at most {_MOST_CHANNELS}")
         if any(name.endswith(".raw") for name in names) and not self._logged_in:

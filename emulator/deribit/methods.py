@@ -32,6 +32,7 @@ RESOLUTIONS: Final[dict[str, str]] = {
 }
 _CURRENCIES: Final = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
 _DEPTHS: Final = (1, 5, 10, 20, 50, 100, 1_000, 10_000)
+_LARGEST: Final = 1 << 62
 _MOST_TRADES: Final = 1_000
 _MOST_BARS: Final = 5_000
 _VOLATILITY_S: Final[dict[str, int]] = {
@@ -47,9 +48,12 @@ def number(params: Params, name: str, default: int | None = None) -> int:
     if value is None:
         raise invalid(name, "must be provided")
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
         raise invalid(name, "must be an integer") from None
+    if not 0 <= whole <= _LARGEST:
+        raise invalid(name, f"must be between 0 and {_LARGEST}")
+    return whole
 
 
 def chosen(params: Params, name: str, among: tuple[str, ...], default: str | None = None) -> str:
