@@ -69,6 +69,10 @@ class FeedDecoder(ABC):
         """See `core.model.ports.TapeDecoder.off_step`."""
         self.unlisted: Callable[[str], Instrument | None] | None = None
         """See `core.model.ports.TapeDecoder.unlisted`."""
+        self.exact = True
+        """Whether a size finer than its step loses the frame, so that a tape is read again in finer
+        steps. Live feeds say no: orders older than a listing's present step rest in many books, and
+        become the nearest lot, at least one."""
         self.finer: dict[str, tuple[int, int]] = {}
         """See `core.model.ports.TapeDecoder.finer`."""
         self._known: dict[str, Known] = {}
@@ -85,8 +89,15 @@ class FeedDecoder(ABC):
                 continue
             self.instruments[key] = instrument
             fresh = self.make_known(instrument)
+            fresh.sizes.rounding = not self.exact
             for symbol in (*instrument.aliases, key):
                 self._known[symbol] = fresh
+
+    @property
+    def rounded(self) -> dict[InstrumentId, int]:
+        """Sizes finer than a lot that became the nearest, by instrument."""
+        known = {item.id: item.sizes.rounded for item in self._known.values()}
+        return {name: count for name, count in known.items() if count}
 
     def decode(
         self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes

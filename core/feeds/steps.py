@@ -47,7 +47,7 @@ class Steps(dict[str, int]):
     again, and a lookup is five times quicker than a conversion. It starts over when it is full.
     """
 
-    __slots__ = ("_eighths", "_kind", "_step", "_symbol", "_what")
+    __slots__ = ("_eighths", "_kind", "_step", "_symbol", "_what", "rounded", "rounding")
 
     def __init__(self, step: Decimal, what: str, symbol: str) -> None:
         """Take the step, and for messages what the values are and of which symbol."""
@@ -58,6 +58,10 @@ class Steps(dict[str, int]):
         self._what = f"{symbol} {what}"
         eighths = step.scaleb(8)
         self._eighths = int(eighths) if eighths == eighths.to_integral_value() else 0
+        self.rounding = False
+        """Whether what is finer than a step becomes the nearest, at least 1; else it is `OffStep`."""
+        self.rounded = 0
+        """Texts that did, each counted once while it is remembered."""
 
     def nearest(self, text: str) -> int:
         """Return a size in whole steps, at least 1 unless it is 0: what rests never vanishes.
@@ -74,7 +78,13 @@ class Steps(dict[str, int]):
             return max(1, int(exact.to_integral_value()))
 
     def __missing__(self, text: str) -> int:
-        count = self._count(text)
+        try:
+            count = self._count(text)
+        except OffStep:
+            if not self.rounding:
+                raise
+            self.rounded += 1
+            count = max(1, int((Decimal(text) / self._step).to_integral_value()))
         if len(self) >= _MEMO:
             self.clear()
         self[text] = count

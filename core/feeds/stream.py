@@ -66,6 +66,7 @@ class StreamFeed:
         overlap_s: float = OVERLAP_S,
     ) -> None:
         self._dialect = dialect
+        dialect.decoder.exact = False
         self._clock = clock
         self._rng = rng
         self._overlap_s = overlap_s
