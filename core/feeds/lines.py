@@ -125,7 +125,15 @@ class Line:
     async def _replace(
         self, old: _Session, old_task: asyncio.Task[None]
     ) -> tuple[_Session, asyncio.Task[None]]:
-        """Open a second connection, and leave the first once the second carries everything."""
+        """Open a second connection, and leave the first once the second carries everything.
+
+        A venue that allows one connection alone gets no overlap. Where the second one fails, the
+        first stays, and the next try comes after a while.
+        """
+        if self._dialect.limits.connections == 1:
+            await _end(old_task)
+            self._sessions.remove(old)
+            return self._open()
         new, new_task = self._open()
         ready = asyncio.create_task(new.settled.wait())
         try:
@@ -138,12 +146,10 @@ class Line:
                 await _end(old_task)
                 self._sessions.remove(old)
                 return new, new_task
-            # The venue did not let the second one in: stay with the first as long as it lives.
+            # The venue did not let the second one in.
             await _end(new_task)
             self._sessions.remove(new)
             await asyncio.sleep(self._backoff.next_s())
-            if not old_task.done():
-                old.postpone()
         except BaseException:
             await _end(new_task)
             await _end(old_task)
@@ -189,10 +195,6 @@ class _Session:
         """Leave and join a book's channel soon."""
         self._rejoins[name] = None
         self.changed.set()
-
-    def postpone(self) -> None:
-        """Take up waiting again: a replacement was not to be had."""
-        self.leaving.clear()
 
     async def serve(self) -> None:
         """Connect and follow the line's wishes until the connection ends."""

@@ -59,7 +59,7 @@ class Steps(dict[str, int]):
         eighths = step.scaleb(8)
         self._eighths = int(eighths) if eighths == eighths.to_integral_value() else 0
         self.rounding = False
-        """Whether what is finer than a step becomes the nearest, at least 1; else it is `OffStep`."""
+        """Whether what is finer than a step becomes the nearest, at least 1; or an `OffStep`."""
         self.rounded = 0
         """Texts that did, each counted once while it is remembered."""
 

@@ -47,15 +47,19 @@ class ToyVenue:
         self.images = 0
         self.opened = 0
         self.failures: list[int] = []
-        self.refuse_sockets = False
+        self.refusals = 0
+        """Handshakes answered 503 from now on."""
+        self.most_at_once = 0
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        if self.refuse_sockets:
+        if self.refusals:
+            self.refusals -= 1
             return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.opened += 1
         self.sockets[socket] = set()
+        self.most_at_once = max(self.most_at_once, len(self.sockets))
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:

@@ -143,6 +143,39 @@ async def test_notice_of_the_venue_overlaps_connections_without_losing_or_doubli
     )
 
 
+async def test_replacement_that_is_refused_is_tried_again_while_the_old_one_lives(
+    desk: Desk, toy: Any, names: list[InstrumentId]
+) -> None:
+    desk.feed.subscribe(names[:1])
+    await desk.until(lambda: desk.live(names[0]))
+    (first,) = toy.sockets
+    toy.refusals = 2
+    await toy.say(first, '{"closing":true}')
+    while first in toy.sockets:
+        await toy.speak("AAA")
+        await asyncio.sleep(0.001)
+    for _ in range(3):
+        await toy.speak("AAA")
+    await desk.until(lambda: len(desk.trades(names[0])) == toy.sequence["AAA"])
+    assert toy.refusals == 0
+    assert desk.market.feed_view(names[0]).gaps == 0
+
+
+async def test_venue_of_one_connection_is_left_before_it_is_joined_again(
+    desk: Desk, toy: Any, names: list[InstrumentId]
+) -> None:
+    limits = desk.feed._dialect.limits
+    desk.feed._dialect.limits = msgspec.structs.replace(limits, connections=1)
+    desk.feed.subscribe(names[:1])
+    await desk.until(lambda: desk.live(names[0]))
+    (first,) = toy.sockets
+    await toy.say(first, '{"closing":true}')
+    await desk.until(lambda: desk.market.status(names[0]) is FeedStatus.STALE)
+    await desk.until(lambda: desk.live(names[0]))
+    assert first not in toy.sockets
+    assert toy.most_at_once == 1
+
+
 async def test_lost_connection_is_stale_at_once_and_comes_back(
     desk: Desk, toy: Any, names: list[InstrumentId]
 ) -> None:
