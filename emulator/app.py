@@ -10,9 +10,10 @@ from aiohttp import web
 
 from emulator.binance.exchange import Binance
 from emulator.clock import Clock, WallClock
-from emulator.control import Control, Doors
+from emulator.control import Control
 from emulator.market.facts import label
 from emulator.market.world import World
+from emulator.strikes import Doors
 from emulator.venues import Keys, open_venues
 from emulator.wire.connection import Connection
 from emulator.wire.venue import Venue

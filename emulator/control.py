@@ -6,7 +6,6 @@ a venue where there are several; empty means every one, or the first for what is
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -24,20 +23,10 @@ from emulator.clock import MS, SECOND, Clock, WallClock
 from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault
 from emulator.market.shard import Shard
 from emulator.market.world import World
-from emulator.wire.connection import Connection
+from emulator.strikes import OF_INSTRUMENTS, Doors, Striker, listed
 from emulator.wire.venue import Venue
 
 HEADER: Final = "X-Clx-Control"
-_OVERSIZED: Final = 8 << 20
-_MALFORMED: Final = b'{"e":"depthUpdate","E":17950000,"s":"BTCUSDT","U":1,"u":'
-
-
-class Doors(msgspec.Struct, frozen=True):
-    """What the control needs of the running server."""
-
-    listen: Callable[[], Awaitable[None]]
-    refuse: Callable[[], Awaitable[None]]
-    user_connections: set[Connection]
 
 
 class Control:
@@ -50,8 +39,7 @@ class Control:
         self._world = world
         self._clock = clock
         self._token = token
-        self._doors = doors
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._striker = Striker(doors)
         self._dice: dict[str, Dice] = {}
         world.every_second.append(self._roll)
 
@@ -75,9 +63,7 @@ class Control:
 
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._striker.stop()
 
     def _guard(
         self, handler: Callable[[web.Request], Awaitable[Any]]
@@ -132,8 +118,12 @@ class Control:
             for venue in venues:
                 venue.faults.arm(msgspec.structs.replace(fault))
         elif fault.kind in INSTANT_FAULTS:
+            if fault.kind in OF_INSTRUMENTS and len(venues) > 1:
+                # A symbol alone names the venues that list it.
+                there = [each for each in venues if fault.symbol in each.market.shards]
+                venues = there or venues[:1]
             for venue in venues:
-                await self._strike(venue, fault)
+                await self._striker.strike(venue, fault)
                 venue.faults.note(fault.kind, venue.now_ms(), f"value {fault.value:g}")
         else:
             known = ", ".join((*COUNTED_FAULTS, *INSTANT_FAULTS))
@@ -142,111 +132,8 @@ class Control:
 
     async def _clear(self, request: web.Request) -> Json:
         for venue in self._of(request.query.get("venue", "")):
-            venue.faults.clear()
-            venue.skew_ms = 0
-            for changes in venue.changes.values():
-                changes.extra_lag_ns = 0
+            self._striker.mend(venue)
         return {}
-
-    async def _strike(self, venue: Venue, fault: Fault) -> None:
-        connections = tuple(venue.connections)
-        if fault.kind in _BREAKAGES:
-            for connection in connections:
-                _BREAKAGES[fault.kind](connection, fault.value)
-            return
-        if fault.kind in _LISTINGS:
-            self._change_listing(venue, fault)
-            return
-        match fault.kind:
-            case "deflate":
-                venue.compress = fault.value != 0
-            case "legacy_checksum" | "stock_hours":
-                venue.switch(fault.kind, on=fault.value != 0)
-            case "clock_skew_ms":
-                venue.skew_ms = int(fault.value)
-            case "weight_limit":
-                venue.set_weight_limit(int(fault.value))
-            case "stale_depth_ms":
-                for changes in venue.changes.values():
-                    changes.extra_lag_ns = int(fault.value * MS)
-            case _:
-                await self._disturb(venue, fault, connections)
-
-    async def _disturb(
-        self, venue: Venue, fault: Fault, connections: tuple[Connection, ...]
-    ) -> None:
-        """Break connections off, or keep them from working for a while."""
-        match fault.kind:
-            case "server_shutdown":
-                for connection in connections:
-                    venue.shut_down(connection, fault.value)
-            case "close_user_streams":
-                for connection in tuple(self._doors.user_connections):
-                    _close(connection, fault.value)
-            case "stall_streams":
-                self._later(self._stall(connections, fault.value))
-            case "slow_reader" | "no_pong":
-                self._later(self._deaf(connections, fault.kind, fault.value))
-            case "refuse_connections":
-                for connection in (*connections, *self._doors.user_connections):
-                    connection.abort()
-                await self._doors.refuse()
-                self._later(self._reopen(fault.value))
-
-    def _change_listing(self, venue: Venue, fault: Fault) -> None:
-        """Halt, delist, rename or re-tick an instrument, or do to it what only its venue can."""
-        shard = self._shard(venue, fault.symbol)
-        match fault.kind:
-            case "halt":
-                shard.halted = not fault.value
-                venue.status_changed(shard)
-            case "delist":
-                shard.listed = bool(fault.value)
-                venue.status_changed(shard)
-            case "tick_size":
-                shard.coarse = max(1, int(fault.value))
-                venue.status_changed(shard)
-            case "rename":
-                if not fault.text or fault.text in venue.market.shards:
-                    raise ValueError(f"text must be a new symbol, was {fault.text!r}")
-                venue.rename(fault.symbol, fault.text)
-            case _:
-                if not venue.special(fault.kind, shard):
-                    raise ValueError(f"{venue.name} has no {fault.kind}")
-
-    async def _deaf(self, connections: tuple[Connection, ...], kind: str, seconds: float) -> None:
-        def hear(*, again: bool) -> None:
-            for connection in connections:
-                if kind == "no_pong":
-                    connection.pongs = again
-                else:
-                    connection.read_no_more(stop=not again)
-
-        hear(again=False)
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            hear(again=True)
-
-    def _later(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _stall(self, connections: tuple[Connection, ...], seconds: float) -> None:
-        for connection in connections:
-            connection.stalled.clear()
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            for connection in connections:
-                connection.stalled.set()
-
-    async def _reopen(self, seconds: float) -> None:
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            await self._doors.listen()
 
     async def _oracle(self, request: web.Request) -> Json:
         """Tell every order, fill and balance, and the best prices: the truth to compare with."""
@@ -299,7 +186,7 @@ class Control:
         """
         asked = orjson.loads(await request.read())
         venue = self._of(str(asked.get("venue", "")))[0]
-        shard = self._shard(venue, str(asked.get("symbol", "")))
+        shard = listed(venue, str(asked.get("symbol", "")))
         listing = shard.listing
         side = Side(str(asked.get("side", "")).lower())
         lots = _steps(str(asked.get("qty", "")), listing.size_decimals) // listing.lot_step
@@ -354,14 +241,7 @@ class Control:
 
     def _asked(self, request: web.Request) -> tuple[Venue, Shard]:
         venue = self._of(request.query.get("venue", ""))[0]
-        return venue, self._shard(venue, request.query.get("symbol", ""))
-
-    def _shard(self, venue: Venue, symbol: str) -> Shard:
-        shard = venue.market.shards.get(symbol)
-        if shard is None:
-            known = ", ".join(venue.market.shards)
-            raise ValueError(f"symbol must be one of {known}, was {symbol!r}")
-        return shard
+        return venue, listed(venue, request.query.get("symbol", ""))
 
 
 class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -370,56 +250,11 @@ class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _FASTEST: Final = 1_000.0
-_LISTINGS: Final = (
-    "halt",
-    "tick_size",
-    "delist",
-    "rename",
-    "correct_trade",
-    "cancel_trade",
-    "liquidate",
-)
 
 
 def _sides(venue: Venue, shard: Shard, levels: int) -> Json:
     told = venue.oracle(shard, levels)
     return {"bids": told["bids"], "asks": told["asks"]}
-
-
-def _close(connection: Connection, abruptly: float) -> None:
-    if abruptly:
-        connection.abort()
-    else:
-        connection.close(1001, b"going away")
-
-
-def _oversize(connection: Connection, size: float) -> None:
-    connection.send(b'{"e":"oversized","x":"%s"}' % (b"x" * (int(size) or _OVERSIZED)))
-
-
-def _set_binary(connection: Connection, value: float) -> None:
-    connection.binary_next = int(value) or 1
-
-
-def _set_fragment(connection: Connection, value: float) -> None:
-    connection.fragment = int(value)
-
-
-def _set_slow(connection: Connection, value: float) -> None:
-    connection.bytes_per_s = value
-
-
-_BREAKAGES: Final[dict[str, Callable[[Connection, float], None]]] = {
-    "malformed_frame": lambda connection, _: connection.send(_MALFORMED),
-    "truncated_frame": lambda connection, _: connection.break_frame(),
-    "oversized_frame": _oversize,
-    "binary_frame": lambda connection, _: connection.send_binary(b'{"e":"trade"}\xff\xfe'),
-    "close_streams": _close,
-    "binary_next": _set_binary,
-    "fragment_frames": _set_fragment,
-    "slow_writer": _set_slow,
-}
-"""Faults of one stream connection: (connection, value)."""
 
 
 def _steps(text: str, decimals: int) -> int:

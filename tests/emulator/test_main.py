@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from emulator.__main__ import main, write_state
+from emulator.market.facts import label
+from emulator.venues import VENUES
 
 KEYS = {"CLX_EMULATOR_KEY": "fromenvironment1", "CLX_EMULATOR_SECRET": "secret1"}
 
@@ -65,6 +67,25 @@ async def test_a_taken_port_is_an_error_that_names_it(tmp_path):
     assert not (tmp_path / "state.json").exists()
 
 
+async def test_every_venue_is_served_and_its_addresses_are_told(tmp_path):
+    state = tmp_path / "state.json"
+    process = await run(state, "--venues", "all", "--speed", "5")
+    line = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))
+    assert list(line["venues"]) == list(VENUES)
+    assert line["label"] == label()
+    async with aiohttp.ClientSession() as session:
+        for path in (
+            line["venues"]["okx"]["rest"] + "/public/time",
+            line["venues"]["deribit"]["rest"] + "/public/get_time",
+            line["venues"]["binancefut"]["rest"] + "/time",
+        ):
+            async with session.get(path) as answer:
+                assert answer.status == 200
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await process.stderr.read() == b""
+
+
 async def test_made_up_keys_differ_and_no_flow_stands_still(tmp_path):
     process = await run(tmp_path / "state.json", "--no-flow")
     await asyncio.wait_for(process.stdout.readline(), 20)
@@ -104,6 +125,8 @@ def test_unwritable_state_leaves_nothing_behind(tmp_path):
         (["--events-per-second", "0"], "--events-per-second must be 1 to 2000, was 0"),
         (["--history-days", "1"], "--history-days must be 2 to 3650, was 1"),
         (["--port", "70000"], "--port must be 0 to 65535, was 70000"),
+        (["--speed", "0"], "--speed must be 0.01 to 1000, was 0"),
+        (["--venues", "binance,mtgox"], "or all, was mtgox"),
     ],
 )
 def test_figures_out_of_range_are_named(tmp_path, capsys, args, words):
