@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.named import channel_of, known_in
 from core.feeds.steps import OffStep, Steps
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -254,7 +255,14 @@ class FeedDecoder(ABC):
         channel: str = "",
         instrument_id: InstrumentId | None = None,
     ) -> Sequence[MarketEvent]:
-        """Return the event of a frame that is not what it should be."""
+        """Return the event of a frame that is not what it should be.
+
+        Channel and instrument that are not given are those the frame seems to name.
+        """
+        if instrument_id is None:
+            named = known_in(data, self._known)
+            channel = channel or channel_of(data, named[0] if named is not None else "")
+            instrument_id = named[1].id if named is not None else None
         sample = data[: 4 * _SAMPLE].decode(errors="replace")[:_SAMPLE]
         return (
             FrameRejected(
