@@ -232,7 +232,7 @@ def _read(  # noqa: C901  one pass over the side
                     return -1
             elif at < size and bytes_[at] != shut:
                 return -1
-        if at >= size or found & 3 != 3 or (plan[10] and found != 7):
+        if at >= size or price == 0 or found & 3 != 3 or (plan[10] and found != 7):
             return -1
         out[used + n, 0] = price
         out[used + n, 1] = amount
@@ -266,13 +266,20 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class SidePlan:
-    """How to read the sides of one instrument's book; made once."""
+    """How to read the sides of one instrument's book; made once.
 
-    __slots__ = ("_plan", "at", "known", "shape")
+    Args:
+        known: Its steps.
+        shape: Where price and size are.
+        zero: Take a level at price 0, which means something at some venues, rather than refuse it.
+    """
 
-    def __init__(self, known: Known, shape: Shape) -> None:
+    __slots__ = ("_plan", "at", "known", "shape", "zero")
+
+    def __init__(self, known: Known, shape: Shape, *, zero: bool = False) -> None:
         self.known = known
         self.shape = shape
+        self.zero = zero
         instrument = known.instrument
         steps = [*_scale(instrument.price_tick), *_scale(instrument.size_lot)]
         names = [shape.price, shape.size, shape.flag]
@@ -349,7 +356,9 @@ def _slowly(raw: bytes, plan: SidePlan) -> tuple[Levels, npt.NDArray[np.int64]]:
     flags = np.zeros(len(levels), np.int64)
     for row, level in enumerate(levels):
         what = f"level {row} of {known.id}"
-        out[row, 0] = known.prices[_pick(level, shape.price, what)]
+        price = out[row, 0] = known.prices[_pick(level, shape.price, what)]
+        if not price and not plan.zero:
+            raise DataError(f"{what} must have a price above 0")
         out[row, 1] = known.sizes[_pick(level, shape.size, what)]
         if shape.flag is not None:
             flags[row] = ord(_pick(level, shape.flag, what)[:1] or "\0")

@@ -102,4 +102,4 @@ def has_zero(text: bytes) -> bool:
 
 def plan_of(known: Known) -> SidePlan:
     """Return how to read an instrument's sides."""
-    return SidePlan(known, Shape(0, 1))
+    return SidePlan(known, Shape(0, 1), zero=True)

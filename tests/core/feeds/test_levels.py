@@ -121,3 +121,11 @@ def test_rubbish_never_gives_a_level_that_json_does_not_hold(raw: bytes) -> None
     except (DataError, msgspec.DecodeError, UnicodeDecodeError):
         return
     assert len(read) == len(json.loads(raw))
+
+
+@pytest.mark.parametrize("raw", [b'[["0","1"]]', b'[["1.05","1"],["0.00","2"]]'])
+def test_level_at_price_zero_is_refused_unless_the_venue_means_something_by_it(raw: bytes) -> None:
+    with pytest.raises(DataError, match="must have a price above 0"):
+        LevelReader().side(raw, SidePlan(known(), Shape(0, 1)))
+    taken = LevelReader().side(raw, SidePlan(known(), Shape(0, 1), zero=True))
+    assert taken[-1, 0] == 0
