@@ -208,6 +208,9 @@ class CoinbaseDecoder(OwningDecoder):
     def _follow(self, conn: int, ts_recv_ns: int, number: int) -> _Events:
         """Note a message's number and return what a hole before it concerns."""
         wanted = self._next.get(conn, number)
+        if number == wanted - 1:
+            # The very same message once more: nothing of it is missing.
+            return ()
         self._next[conn] = number + 1
         return () if number == wanted else self._broken(conn, ts_recv_ns, wanted, number)
 
@@ -234,6 +237,9 @@ class CoinbaseDecoder(OwningDecoder):
         ts_ns = self._stamps.ns(frame.timestamp)
         out: list[MarketEvent] = []
         wanted = self._next.get(conn, number)
+        if number == wanted - 1:
+            # The very same message once more: nothing of it is missing.
+            return ()
         if wanted != number:
             out.extend(self._broken(conn, ts_recv_ns, wanted, number))
         for book in frame.events:

@@ -138,6 +138,15 @@ def test_number_left_out_breaks_every_book_of_the_connection(decoder: CoinbaseDe
     assert "went back" in back.reason
 
 
+def test_very_same_message_once_more_breaks_nothing(decoder: CoinbaseDecoder) -> None:
+    subscribe(decoder, 1, "BTC-USD", "ETH-USD")
+    recv(decoder, IMAGE)
+    recv(decoder, CHANGE)
+    assert recv(decoder, CHANGE) == []
+    heartbeat = frame("heartbeats", 2, {"current_time": "x", "heartbeat_counter": 1})
+    assert recv(decoder, heartbeat) == recv(decoder, heartbeat) == []
+
+
 def test_numbers_are_each_connections_own_and_start_anew(decoder: CoinbaseDecoder) -> None:
     recv(decoder, IMAGE, 1)
     assert not any(isinstance(event, SequenceBroken) for event in recv(decoder, CHANGE, 2))
