@@ -1,0 +1,561 @@
+"""All emulated venues in one process, and the product's own feeds of them in this one.
+
+Each venue has a track: its cases run one after another, the tracks of all venues side by side, so
+that waiting for one venue's back-off costs nothing. A test waits for the outcome of its case.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import pytest_asyncio
+
+from core.engine.clock import SystemClock
+from core.engine.followed import DataFault
+from core.engine.market import MarketState, ResyncNeeded
+from core.feeds.registry import make_feed
+from core.model.ids import InstrumentId
+from core.model.market import (
+    BookDelta,
+    CheckedDelta,
+    FeedStatus,
+    FeedStatusChanged,
+    FrameRejected,
+    Quote,
+    Trade,
+)
+from core.model.settings import FeedSettings
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_S = 12.0
+TIMER_S = 0.1
+CLOCK = SystemClock()
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue's market as the tests see it."""
+
+    kind: str
+    """The feed."""
+    venue: str
+    """The emulator's name of it."""
+    target: str
+    """What faults strike."""
+    other: str
+    """What must not notice."""
+    third: str
+    """What is delisted and renamed."""
+    stream: str = ""
+    """Path of the stream URL where it is not the REST URL's."""
+    keys: bool = False
+    numbered: bool = True
+    """The last id of the book is the venue's own sequence number."""
+    joint: bool = False
+    """One sequence runs over a whole connection, so all it carries is doubted together."""
+
+
+SUBJECTS = {
+    "binance": Subject(
+        kind="binance", venue="binance", target="BTC-USDT.binance", other="ETH-USDT.binance",
+        third="SOL-USDT.binance",
+    ),
+    "binance_usdm": Subject(
+        kind="binance_usdm", venue="binancefut", target="BTC-USDT-PERP.binance_usdm",
+        other="ETH-USDT-PERP.binance_usdm", third="SOL-USDT-PERP.binance_usdm",
+    ),
+    "okx": Subject(
+        kind="okx", venue="okx", target="BTC-USDT.okx", other="ETH-USDT.okx",
+        third="SOL-USDT.okx",
+    ),
+    "coinbase": Subject(
+        kind="coinbase", venue="coinbase", target="BTC-USD.coinbase", other="ETH-USD.coinbase",
+        third="SOL-USD.coinbase", stream="/advanced", numbered=False, joint=True,
+    ),
+    "deribit": Subject(
+        kind="deribit", venue="deribit", target="BTC-USD-PERP.deribit",
+        other="ETH-USD-PERP.deribit", third="SOL-USDC-PERP.deribit",
+    ),
+    "kucoin": Subject(
+        kind="kucoin", venue="kucoin", target="BTC-USDT.kucoin", other="ETH-USDT.kucoin",
+        third="SOL-USDT.kucoin", keys=True,
+    ),
+    "alpaca_crypto": Subject(
+        kind="alpaca", venue="alpaca", target="BTC-USD.alpaca", other="ETH-USD.alpaca",
+        third="SOL-USD.alpaca", keys=True, numbered=False,
+    ),
+    "alpaca_stocks": Subject(
+        kind="alpaca", venue="alpaca", target="AAPL-USD.alpaca", other="MSFT-USD.alpaca",
+        third="NVDA-USD.alpaca", keys=True, numbered=False,
+    ),
+}  # fmt: skip
+
+
+class Control:
+    """The emulator's control endpoint."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+        self.base = state["control_url"]
+        self._http: aiohttp.ClientSession | None = None
+
+    async def ask(self, path: str, body: Any = None, method: str = "", **query: str) -> Any:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(
+                headers={"X-Clx-Control": self.state["control_token"]}
+            )
+        method = method or ("GET" if body is None else "POST")
+        async with self._http.request(
+            method, f"{self.base}/{path}", json=body, params=query
+        ) as answer:
+            told = await answer.json()
+            assert answer.status == 200, (path, body, told)
+            return told
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
+
+
+class Desk:
+    """A live feed whose frames go through its decoder into a market, as in the engine."""
+
+    def __init__(self, feed: Any) -> None:
+        self.feed = feed
+        self.market = MarketState((), {feed.venue: feed.decoder.rule}, stale_after_s=4.0)
+        self.events: list[Any] = []
+        """All but books, quotes and trades."""
+        self.told: list[tuple[Any, int]] = []
+        """Statuses and faults with how many book messages of the instrument came before."""
+        self.trades: dict[InstrumentId, list[Trade]] = {}
+        """Those that counted."""
+        self.came = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, names: Sequence[str]) -> None:
+        self.market.add_instruments(await self.feed.instruments())
+        self.feed.subscribe([InstrumentId(name) for name in names])
+        self._tasks = [
+            asyncio.create_task(self.feed.run(self.sink)),
+            asyncio.create_task(self._beat()),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for done in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(done, Exception):
+                raise done
+
+    def sink(self, kind: Any, conn: int, ts: int, url: str, data: bytes, /) -> None:
+        for event in self.feed.decoder.decode(kind, conn, ts, url, data):
+            if not isinstance(event, BookDelta | CheckedDelta | Quote | Trade):
+                self.events.append(event)
+            if isinstance(event, FrameRejected):
+                self._note(event)
+            self._take(self.market.apply(event))
+            if isinstance(event, Trade):
+                kept = self.market.trades(event.instrument_id)
+                if kept and kept[-1] is event:
+                    self.trades.setdefault(event.instrument_id, []).append(event)
+        self.came.set()
+
+    def _take(self, outputs: Sequence[Any]) -> None:
+        for output in outputs:
+            if isinstance(output, ResyncNeeded):
+                self.feed.request_snapshot(output.instrument_id)
+            elif isinstance(output, FeedStatusChanged | DataFault):
+                self._note(output)
+
+    def _note(self, told: Any) -> None:
+        name = told.instrument_id
+        known = name is not None and name in self.market
+        self.told.append((told, self.deltas(name) if known else 0))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(TIMER_S)
+            self._take(self.market.on_timer(CLOCK.now_ns()))
+            self.came.set()
+
+    def deltas(self, name: str) -> int:
+        return self.market._markets[name].gate.deltas if name in self.market._markets else 0
+
+    def heard(self, name: str) -> int:
+        """How many messages of an instrument were taken."""
+        return self.market.quality(InstrumentId(name), CLOCK.now_ns()).frames
+
+    def live(self, *names: str) -> bool:
+        return all(self.market.status(InstrumentId(n)) is FeedStatus.LIVE for n in names)
+
+    def book(self, name: str) -> list[list[tuple[Decimal, Decimal]]]:
+        item = self.market.instrument(InstrumentId(name))
+        return [
+            [(item.price(price), item.size(size)) for price, size in side.tolist()]
+            for side in self.market.book(InstrumentId(name)).top(1 << 17)
+        ]
+
+    async def until(self, ready: Callable[[], Any], what: str, within_s: float = 0.0) -> Any:
+        """Wait for frames or the timer until a condition holds."""
+        deadline = time.monotonic() + (within_s or PATIENCE_S)
+        while not (found := ready()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited for {what}; last told: {self._last()}")
+            self.came.clear()
+            await self.came.wait()
+        return found
+
+    async def until_asked(self, ask: Callable[[], Awaitable[Any]], what: str) -> Any:
+        """Wait until a question to the emulator is answered with something true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := await ask()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited for {what}; last told: {self._last()}")
+            self.came.clear()
+            await self.came.wait()
+        return found
+
+    def _last(self) -> str:
+        return "\n".join(str(told) for told, _ in self.told[-6:]) or "nothing"
+
+
+class Stage:
+    """One subject with its desk: arms faults, and proves what came of them."""
+
+    def __init__(self, name: str, subject: Subject, control: Control, desk: Desk) -> None:
+        self.name = name
+        self.subject = subject
+        self.control = control
+        self.desk = desk
+        self.target, self.other = subject.target, subject.other
+        self._told = 0
+        self._trades: dict[str, int] = {}
+        self._base: dict[str, int] = {}
+        self._holes: dict[str, int] = {}
+
+    # -- what happened in this case ----------------------------------------------------------
+
+    async def begin(self) -> None:
+        """Start a case: all is live and equal."""
+        await self._mark()
+        await self.flow(on=True)
+        await self.desk.until(lambda: self.desk.live(self.target, self.other), "live at first")
+        self._told = len(self.desk.told)
+
+    async def _mark(self) -> None:
+        ids = (await self.control.ask("oracle", venue=self.subject.venue))["trade_ids"]
+        for name in (self.target, self.other):
+            self._base[name] = ids[self.symbol(name)]
+            self._trades[name] = len(self.desk.trades.get(InstrumentId(name), ()))
+            self._holes[name] = self._quality(name).trade_holes
+
+    def told(self, kind: type[Any], name: str = "") -> list[Any]:
+        """What was told in this case, of one instrument or of any."""
+        return [
+            told for told, _ in self.desk.told[self._told :]
+            if isinstance(told, kind) and name in ("", told.instrument_id)
+        ]  # fmt: skip
+
+    def stale(self, name: str, reason: str = "") -> list[FeedStatusChanged]:
+        return [
+            told for told in self.told(FeedStatusChanged, name)
+            if told.status is FeedStatus.STALE and reason in told.reason
+        ]  # fmt: skip
+
+    def messages_between(self, first: type[Any], name: str) -> int:
+        """Book messages taken from the first of a kind told to the first stale after it."""
+        since = None
+        for told, deltas in self.desk.told[self._told :]:
+            if told.instrument_id != name:
+                continue
+            if since is None and isinstance(told, first):
+                since = deltas
+            if isinstance(told, FeedStatusChanged) and told.status is FeedStatus.STALE:
+                return 0 if since is None else deltas - since
+        raise AssertionError(f"{name} was never stale")
+
+    def _quality(self, name: str) -> Any:
+        return self.desk.market.quality(InstrumentId(name), CLOCK.now_ns())
+
+    def symbol(self, name: str) -> str:
+        return self.desk.market.instrument(InstrumentId(name)).venue_symbol
+
+    # -- what is done to it ------------------------------------------------------------------
+
+    async def arm(self, kind: str, *, symbol: str | None = None, **more: Any) -> None:
+        symbol = self.symbol(self.target) if symbol is None else symbol
+        body = {"kind": kind, "venue": self.subject.venue, "symbol": symbol, **more}
+        await self.control.ask("faults", body)
+
+    async def struck(self, kind: str) -> None:
+        """Wait until a counted fault is used up."""
+
+        async def gone() -> bool:
+            found = await self.control.ask("faults", venue=self.subject.venue)
+            return all(armed["kind"] != kind for armed in found["armed"])
+
+        await self.desk.until_asked(gone, f"{kind} to strike")
+
+    async def disarm(self) -> None:
+        await self.control.ask("faults", method="DELETE", venue=self.subject.venue)
+
+    async def flow(self, *, on: bool) -> None:
+        await self.control.ask("flow", {"on": on, "venue": self.subject.venue})
+
+    async def more(self, name: str, messages: int = 4) -> None:
+        """Wait for some more messages of an instrument."""
+        goal = self.desk.heard(name) + messages
+        await self.desk.until(lambda: self.desk.heard(name) >= goal, f"more of {name}")
+
+    async def take(self, name: str) -> None:
+        """Let somebody take the best offer."""
+        symbol = self.symbol(name)
+        book = await self.control.ask("book", venue=self.subject.venue, symbol=symbol)
+        price, size = book["asks"][0]
+        body = {"venue": self.subject.venue, "symbol": symbol, "side": "BUY", "qty": str(size)}
+        await self.control.ask("trade", {**body, "price": str(price)})
+
+    # -- what must be true in the end --------------------------------------------------------
+
+    async def quiet(self) -> None:
+        """Stop the crowd, and wait until what it did last is here."""
+        await self.flow(on=False)
+        for name in (self.target, self.other):
+            await self.take(name)
+
+            async def arrived(name: str = name) -> bool:
+                venue, symbol = self.subject.venue, self.symbol(name)
+                ids = (await self.control.ask("oracle", venue=venue))["trade_ids"]
+                rows = await self.control.ask(
+                    "trades", venue=venue, symbol=symbol, from_id=str(ids[symbol])
+                )
+                return self._is_newest(name, rows)
+
+            await self.desk.until_asked(arrived, f"the last trade of {name}")
+
+    def _is_newest(self, name: str, rows: list[dict[str, Any]]) -> bool:
+        last = self.desk.trades.get(InstrumentId(name), [])[-1:]
+        item = self.desk.market.instrument(InstrumentId(name))
+        return bool(last) and item.price(last[0].price_ticks) == Decimal(rows[-1]["price"])
+
+    async def settle(self, *, lost: bool = False) -> None:
+        """Stop the crowd; every book and trade is then the venue's own.
+
+        `lost`: trades may be missing, so far as it was said.
+        """
+        names = (self.target, self.other)
+        await self.desk.until(lambda: self.desk.live(*names), "live again")
+        await self.flow(on=False)
+        for name in names:
+            await self.take(name)
+        for name in names:
+            said = ["nothing compared"]
+
+            async def same(name: str = name, said: list[str] = said) -> bool:
+                said[0] = await self._differs(name, lost=lost)
+                return not said[0]
+
+            try:
+                await self.desk.until_asked(same, "")
+            except AssertionError as error:
+                raise AssertionError(f"{name}: {said[0]}{error}") from None
+
+    async def _differs(self, name: str, *, lost: bool) -> str:
+        return await self._book_differs(name) or await self._trades_differ(name, lost=lost)
+
+    async def _book_differs(self, name: str) -> str:
+        if not self.desk.live(name):
+            return "not live"
+        traits = self.desk.feed.decoder.rule.traits(self.desk.market.instrument(InstrumentId(name)))
+        if not traits.has_book:
+            return ""
+        true = await self.control.ask("book", venue=self.subject.venue, symbol=self.symbol(name))
+        ours = self.desk.book(name)
+        for side, mine in zip(("bids", "asks"), ours, strict=True):
+            theirs = [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in true[side]]
+            if mine != theirs:
+                odd = [level for level in mine + theirs if (level in mine) != (level in theirs)]
+                return f"{side} differ in {len(odd)}, such as {odd[:4]}"
+        mine_id = self.desk.market.book(InstrumentId(name)).last_id
+        if self.subject.numbered and mine_id != true["update_id"]:
+            return f"book is at {mine_id}, the venue at {true['update_id']}"
+        return ""
+
+    async def _trades_differ(self, name: str, *, lost: bool) -> str:
+        """Compare sizes traded at each price: some venues tell trades merged."""
+        item = self.desk.market.instrument(InstrumentId(name))
+        mine: Counter[Decimal] = Counter()
+        for trade in self.desk.trades.get(InstrumentId(name), [])[self._trades[name] :]:
+            mine[item.price(trade.price_ticks)] += item.size(trade.size_lots)  # type: ignore[assignment]  # a Counter of sizes
+        rows = await self.control.ask(
+            "trades", venue=self.subject.venue, symbol=item.venue_symbol,
+            from_id=str(self._base[name] + 1),
+        )  # fmt: skip
+        true: Counter[Decimal] = Counter()
+        for row in rows:
+            true[Decimal(row["price"])] += Decimal(row["size"])  # type: ignore[assignment]  # likewise
+        doubled = {price: size for price, size in mine.items() if size > true[price]}
+        if doubled:
+            return f"trades that nobody made: {dict(list(doubled.items())[:3])}"
+        missing = {price: size - mine[price] for price, size in true.items() if size > mine[price]}
+        if not missing:
+            return ""
+        holes = self._quality(name).trade_holes - self._holes[name]
+        newest = self._is_newest(name, rows)
+        if lost and newest and (holes or self.stale(name)):
+            return ""
+        return f"{len(missing)} prices lack trades, {holes} holes told, newest there: {newest}"
+
+
+class Tracks:
+    """Runs each venue's cases one after another, and all venues side by side."""
+
+    def __init__(
+        self,
+        control: Control,
+        wanted: dict[str, list[tuple[str, str]]],
+        cases: dict[str, Callable[[Stage], Awaitable[None]]],
+    ) -> None:
+        self.control = control
+        self._cases = cases
+        self._outcomes: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._desks: list[Desk] = []
+        self.took: dict[tuple[str, str], float] = {}
+        loop = asyncio.get_running_loop()
+        for pairs in wanted.values():
+            for pair in pairs:
+                self._outcomes[pair] = loop.create_future()
+        self._tasks = [asyncio.create_task(self._run(pairs)) for pairs in wanted.values()]
+
+    async def outcome(self, subject: str, case: str) -> None:
+        await self._outcomes[subject, case]
+
+    async def _run(self, pairs: list[tuple[str, str]]) -> None:
+        stages: dict[str, Stage] = {}
+        for name, case in pairs:
+            outcome = self._outcomes[name, case]
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(50):
+                    if name not in stages:
+                        stages[name] = await self.opened(name)
+                    stage = stages[name]
+                    await stage.begin()
+                    await self._cases[case](stage)
+                outcome.set_result(None)
+            except Exception as error:
+                outcome.set_exception(error)
+                if name in stages:
+                    await stages.pop(name).desk.stop()
+            self.took[name, case] = time.monotonic() - began
+            await self.control.ask("faults", method="DELETE", venue=SUBJECTS[name].venue)
+
+    async def opened(self, name: str, **limits: Any) -> Stage:
+        """Open a fresh feed of a subject, and wait until it is live."""
+        subject = SUBJECTS[name]
+        desk = Desk(feed_of(subject, self.control))
+        self._desks.append(desk)
+        if limits:
+            dialect = desk.feed._dialect
+            dialect.limits = msgspec.structs.replace(dialect.limits, **limits)
+        await self.control.ask("flow", {"on": True, "venue": subject.venue})
+        await desk.start([subject.target, subject.other])
+        stage = Stage(name, subject, self.control, desk)
+        await desk.until(lambda: desk.live(subject.target, subject.other), f"{name} to be live")
+        for each in (subject.target, subject.other):
+            # Some venues begin with trades of the past, which are no news.
+            await desk.until(lambda each=each: desk.trades.get(each), f"trades of {each}")  # type: ignore[misc]  # bound at once
+        await stage.quiet()
+        return stage
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for outcome in self._outcomes.values():
+            if outcome.done() and not outcome.cancelled():
+                outcome.exception()
+        for desk in self._desks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await desk.stop()
+
+
+def feed_of(subject: Subject, control: Control) -> Any:
+    """Build the live feed of a subject as the settings would."""
+    base = f"127.0.0.1:{control.state['port']}/{subject.venue}"
+    keys = control.state if subject.keys else {"api_key": "", "api_secret": ""}
+    settings = FeedSettings.model_validate(
+        {
+            "rest_url": f"http://{base}",
+            "stream_url": f"ws://{base}{subject.stream}",
+            "api_key": keys["api_key"],
+            "api_secret": keys["api_secret"],
+            "passphrase": "any" if subject.kind == "kucoin" else "",
+            "kind": subject.kind,
+        }
+    )
+    return make_feed(
+        subject.kind, settings, clock=CLOCK, rng=random.Random(1), data=Path(tempfile.gettempdir())
+    )
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="clx-") as folder:
+        file = Path(folder) / "emulator.json"
+        with subprocess.Popen(
+            [
+                *(sys.executable, "-m", "emulator", "--venues", "all", "--history-days", "2"),
+                *("--events-per-second", "60", "--state-file", str(file)),
+            ],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            # It says so in one line as soon as it listens.
+            assert process.stdout.readline()
+            try:
+                state: dict[str, Any] = json.loads(file.read_text())
+                # Secrets are in the file alone.
+                yield state
+            finally:
+                process.kill()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def control(emulator: dict[str, Any]) -> AsyncIterator[Control]:
+    made = Control(emulator)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tracks(request: Any, control: Control) -> AsyncIterator[Tracks]:
+    """The cases of the module's `CASES` that were asked for, under way."""
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    for item in request.session.items:
+        if item.module is request.module and hasattr(item, "callspec"):
+            params = item.callspec.params
+            if "case" in params:
+                track = SUBJECTS[params["subject"]].venue
+                wanted.setdefault(track, []).append((params["subject"], params["case"]))
+    made = Tracks(control, wanted, request.module.CASES)
+    yield made
+    await made.close()
+
+
+@pytest.fixture(scope="session")
+def subjects() -> dict[str, Subject]:
+    return SUBJECTS
