@@ -7,40 +7,24 @@ megabytes, loading from the cache takes neither.
 from __future__ import annotations
 
 import functools
-import importlib
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
-
-FEEDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "binance": ("core.feeds.binance.scan",),
-    "binance_usdm": ("core.feeds.binance.scan", "core.feeds.binance_usdm.scan"),
-}
-"""Where the kernels of a kind of feed are; the others read levels, and some of them no more."""
-
-LEVELS: Final = "core.feeds.levels"
 
 
 def kernels(feeds: Collection[str] | None = None) -> Mapping[str, Callable[[], object]]:
     """Return what compiles the kernels that some kinds of feeds need, or all, by their names."""
     from core.ai.features import warm as warm_features
     from core.engine.engine import ENGINE_KERNELS
+    from core.feeds.kinds import KINDS
+    from core.feeds.registry import warm as warm_feed
 
-    kinds = feeds if feeds is not None else (*FEEDS, "")
-    modules = dict.fromkeys(place for kind in kinds for place in FEEDS.get(kind, (LEVELS,)))
+    kinds = [kind for kind in KINDS if feeds is None or kind in feeds]
     return {
         **ENGINE_KERNELS,
-        **{
-            f"{place.removeprefix('core.feeds.')} frames": functools.partial(_warm, place)
-            for place in modules
-        },
+        **{f"frames of {kind}": functools.partial(warm_feed, kind) for kind in kinds},
         "features": warm_features,
     }
-
-
-def _warm(place: str) -> None:
-    importlib.import_module(place).warm()
 
 
 def main() -> int:

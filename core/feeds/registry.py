@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from core.feeds.dialect import Dialect
 from core.feeds.kinds import CCXT, KINDS, TAPE, kind_named, kind_of_url
 from core.feeds.stream import StreamFeed
 from core.model.errors import ConfigError
-from core.model.ids import VenueName
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
 from core.model.ports import Clock, Feed, TapeDecoder
 from core.model.settings import FeedSettings
 from core.wire.tape_reader import TapeReader
@@ -77,6 +79,22 @@ def make_decoder(name: str, venue: VenueName | None = None) -> TapeDecoder:
         decoder = _found(f"{KINDS[kind].package}.{KINDS[kind].decoder}")
     made: TapeDecoder = decoder(venue if venue is not None else VenueName(kind))
     return made
+
+
+def warm(kind: str) -> None:
+    """Compile or load the kernels a native feed needs, so that its first message does not wait."""
+    decoder = make_decoder(kind)
+    sample = Instrument(
+        id=InstrumentId(f"BTC-USD.{kind}"),
+        venue=decoder.venue,
+        venue_symbol="BTCUSD",
+        base="BTC",
+        quote="USD",
+        price_tick=Decimal("0.01"),
+        size_lot=Decimal("0.0001"),
+    )
+    decoder.add_instruments([sample])
+    decoder.rule.traits(sample)
 
 
 def guess_kind(path: Path) -> str:
