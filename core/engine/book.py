@@ -144,16 +144,43 @@ def _kernel() -> Callable[[int, Levels, Levels], int]:
     return entry(_apply, address(desk), levels, levels)
 
 
+@numba.njit(cache=True)
+def _show(desk: int, n_bids: int, out: Levels) -> None:
+    """Write the best `n_bids` bids, then as many of the best asks as there is room for."""
+    on = view(desk, 1, 7)[0]
+    store = view(on[_STORE], 4, on[_ROOM])
+    last = on[_BIDS] - 1
+    for index in range(n_bids):
+        at = np.uint64(last - index)
+        out[index, 0] = store[0][at]
+        out[index, 1] = store[1][at]
+    last = on[_ASKS] - 1
+    for index in range(out.shape[0] - n_bids):
+        at = np.uint64(last - index)
+        out[n_bids + index, 0] = -store[2][at]
+        out[n_bids + index, 1] = store[3][at]
+
+
+@cache
+def _shown() -> Callable[[int, int, Levels], None]:
+    """Compile or load the kernel that reads a book, once a process."""
+    out = np.zeros((0, 2), np.int64)
+    store = np.zeros((4, 4), np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+    return entry(_show, address(desk), 0, out)
+
+
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_desk", "_figures", "_store", "last_id", "quick")
+    __slots__ = ("_desk", "_figures", "_show", "_store", "last_id", "quick")
 
     def __init__(self) -> None:
         # The kernel is given one address, and finds and leaves everything there.
         self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK]], np.int64)
         self.quick: Callable[[Levels, Levels], int] = partial(_kernel(), address(self._desk))
         """The quick form of `apply`: 0, or 1 when crossed; below 0 it must be left to `apply`."""
+        self._show: Callable[[int, Levels], None] = partial(_shown(), address(self._desk))
         self._figures = self._desk.data.cast("B").cast("q")
         self._keep(np.zeros((4, _START_LEVELS), np.int64))
         self.last_id = 0
@@ -222,7 +249,11 @@ class OrderBook:
 
     def top(self, depth: int) -> tuple[Levels, Levels]:
         """Return the best `depth` levels a side as (n, 2) arrays of ticks and lots, best first."""
-        return self._side(0, self.n_bids, depth, 1), self._side(2, self.n_asks, depth, -1)
+        figures = self._figures
+        n_bids, n_asks = min(figures[_BIDS], depth), min(figures[_ASKS], depth)
+        out = np.empty((n_bids + n_asks, 2), np.int64)
+        self._show(n_bids, out)
+        return out[:n_bids], out[n_bids:]
 
     def size_at(self, price_ticks: int, *, bid: bool) -> int:
         """Return the size in lots resting at a price, 0 when there is none."""
@@ -235,14 +266,6 @@ class OrderBook:
         """Return every level as bytes, the same for the same book on any machine."""
         bids, asks = self.top(max(self.n_bids, self.n_asks))
         return bids.astype("<i8").tobytes() + b"|" + asks.astype("<i8").tobytes()
-
-    def _side(self, row: int, n: int, depth: int, sign: int) -> Levels:
-        # One copy of both rows at once; a checker asks with every message.
-        out: Levels = self._store[row : row + 2, max(0, n - depth) : n].T[::-1].copy()
-        if sign < 0:
-            prices = out[:, 0]
-            np.negative(prices, prices)
-        return out
 
     def _grow(self, needed: int) -> None:
         width = self._store.shape[1]
@@ -265,3 +288,4 @@ class OrderBook:
 def warm() -> None:
     """Compile or load the kernel with the types used, so that the first tick does not wait."""
     _kernel()
+    _shown()
