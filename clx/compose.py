@@ -210,6 +210,9 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
+        if assembly.emulator is not None and assembly.emulator.label:
+            text = f"the market is {assembly.emulator.label}; docs/emulator.md says which fail"
+            engine.kernel.log.alert("info", "market", text, assembly.clock.now_ns())
         _restore_groups(engine, paths)
         engine.on_fact(functools.partial(_keep_watched, paths, settings.engine.watchlist))
         server = LinkServer(engine, paths.socket, backlog=settings.engine.client_backlog)

@@ -33,6 +33,8 @@ class EmulatorAddress(msgspec.Struct, frozen=True, kw_only=True):
     stream_url: str
     ws_api_url: str
     control_token: str = ""
+    label: str = ""
+    """What its market is, in words: how many checks of real markets it passes."""
 
     def __repr__(self) -> str:
         """Leave the secret out."""
