@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from core.model.errors import DataError, RateLimited, TemporaryError
 from core.wire.http import HttpReply, HttpSession, Params
 
+_T = TypeVar("_T")
 _SHORTEST_S: Final = 0.05
 _PATIENCE: Final = frozenset({408, 418, 425, 429})
 
@@ -69,6 +72,18 @@ async def ask(
             " between, or the URL is wrong"
         )
     return reply
+
+
+def decoded(body: bytes | msgspec.Raw, kind: type[_T], what: str) -> _T:
+    """Return what a body of JSON says; `what` opens the error.
+
+    Raises:
+        DataError: It is no JSON, or not of this kind.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"{what}: {error}") from None
 
 
 def words(body: bytes) -> str:

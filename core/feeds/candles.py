@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from core.model.errors import DataError
+from core.feeds.decimals import Decimals
+from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 
 _LARGEST: Final = (1 << 63) - 1
+_AGES_S: Final = 11
+"""Digits of which a count of seconds has fewer."""
+_T = TypeVar("_T")
+
+
+def offered(table: Mapping[Timeframe, _T], timeframe: Timeframe, instrument: Instrument) -> _T:
+    """Return what a venue's table of bars says of a length.
+
+    Raises:
+        ConfigError: It does not have that length.
+    """
+    if timeframe not in table:
+        raise ConfigError(
+            f"{instrument.venue} has no {timeframe} bars of {instrument.id}; take "
+            f"{', '.join(table)}"
+        )
+    return table[timeframe]
+
+
+def text_bar(
+    instrument: Instrument,
+    timeframe: Timeframe,
+    row: Sequence[str],
+    unit_ns: int,
+    order: tuple[int, int, int, int] = (1, 2, 3, 4),
+) -> Bar:
+    """Return the bar of a row of texts: its open time first, its volume behind the four prices.
+
+    ::
+
+        ["1709891679000","27450","27460","27440","27455","123.45","3390000"]
+
+    Args:
+        instrument: Whose bar it is.
+        timeframe: Its length.
+        row: The venue's row.
+        unit_ns: What the open time counts.
+        order: Where open, high, low and close stand.
+
+    Raises:
+        DataError: A value is missing or no honest number.
+    """
+    what = f"bar of {instrument.id} {timeframe}"
+    opened = row[0] if row else ""
+    longest = _AGES_S + len(str(1_000_000_000 // unit_ns)) - 1
+    if len(row) < 6 or not (opened.isdigit() and opened.isascii() and len(opened) < longest):
+        raise DataError(f"{what} must be [time, 4 prices, volume, ...], was {str(row)[:80]}")
+    values = Decimals(what)
+    first, high, low, last = (values.stated(row[at], "price") for at in order)
+    volume = values.stated(row[5], "volume")
+    return make_bar(
+        instrument, timeframe, int(opened) * unit_ns, (first, high, low, last), volume, 0
+    )  # fmt: skip
 
 
 def make_bar(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -15,6 +16,7 @@ from core.feeds.decoder import FeedDecoder
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
+from core.wire.http import HttpSession
 
 
 class LineLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,3 +200,36 @@ class Dialect(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Release the HTTP session."""
+
+
+class PastBars(Protocol):
+    """Pages through the bars of the past."""
+
+    async def bars(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Return closed bars with start_ns <= open time < end_ns, oldest first; see `Dialect`."""
+        ...
+
+
+class RestDialect(Dialect):
+    """A dialect with one HTTP session, over which its history pages; each sets what is below."""
+
+    _http: HttpSession
+    _history: PastBars
+
+    async def history(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> list[Bar]:
+        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue has no bars of this length, and none they could be joined from.
+        """
+        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def close(self) -> None:
+        """Release the HTTP session."""
+        await self._http.close()

@@ -1,4 +1,4 @@
-"""Paging through bars, from new to old, in ranges that cannot hold more than an answer does.
+"""Paging through bars in ranges that cannot hold more than an answer does.
 
 Venues do not say which rows of a longer range they leave out; of a range that fits there are none.
 """
@@ -42,3 +42,25 @@ async def windowed(page: Page, start_ns: int, end_ns: int, length_ns: int, rows:
             break
         end_ns = max(older) + length_ns
     return [bar for _, bar in sorted(found.items()) if bar.volume_lots]
+
+
+async def stretched(
+    page: Callable[[int, int], Awaitable[list[Bar]]], start_ns: int, end_ns: int, span_ns: int
+) -> list[Bar]:
+    """Return the bars with start_ns <= open time < end_ns, asked for stretch by stretch.
+
+    For venues that leave out periods without a trade, so that an empty stretch means nothing for
+    those beside it.
+
+    Args:
+        page: Asks the venue for one stretch and gives its bars, oldest first.
+        start_ns: Aligned to the bars.
+        end_ns: Aligned to the bars.
+        span_ns: What an answer has room for.
+    """
+    found: list[Bar] = []
+    while start_ns < end_ns:
+        stop_ns = min(end_ns, start_ns + span_ns)
+        found += await page(start_ns, stop_ns)
+        start_ns = stop_ns
+    return found

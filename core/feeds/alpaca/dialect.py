@@ -13,12 +13,11 @@ from core.feeds.alpaca.history import BarHistory
 from core.feeds.alpaca.sessions import MarketClock, Session, parse_calendar, parse_clock
 from core.feeds.alpaca.symbols import parse_assets
 from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.dialect import Answer, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpReply, HttpSession
@@ -77,7 +76,7 @@ _REMEDIES: Final = {
 }
 
 
-class AlpacaDialect(Dialect):
+class AlpacaDialect(RestDialect):
     """Addresses, words and limits of Alpaca's market data."""
 
     images_by_rest = False
@@ -103,7 +102,7 @@ class AlpacaDialect(Dialect):
         self._settings = settings
         capacity = settings.requests_per_minute or _PER_MINUTE
         self._limiter = WeightLimiter(clock=clock, capacity=capacity)
-        self._data = HttpSession(
+        self._http = HttpSession(
             self._rest_url, clock=clock, timeout_s=_TIMEOUT_S, limiter=self._limiter
         )
         # Orders count on this host too: leave them most of it.
@@ -237,15 +236,9 @@ class AlpacaDialect(Dialect):
         params = [("start", first_day), ("end", last_day)]
         return parse_calendar(await self._ask_trading("/v2/calendar", params, "market calendar"))
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars; see `core.feeds.alpaca.history.BarHistory.bars`."""
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
     async def close(self) -> None:
         """Release the HTTP sessions."""
-        await self._data.close()
+        await super().close()
         await self._trading.close()
 
     async def _ask_trading(self, path: str, params: list[tuple[str, str]], what: str) -> bytes:
@@ -257,7 +250,7 @@ class AlpacaDialect(Dialect):
 
     async def _body(self, path: str, params: list[tuple[str, str]], what: str) -> bytes:
         reply = await ask(
-            self._data, path, what=what, params=params, headers=self._headers(),
+            self._http, path, what=what, params=params, headers=self._headers(),
             remedies=_REMEDIES, observe=self._observe,
         )  # fmt: skip
         return reply.body

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.feeds.candles import aligned, join_bars, make_bar
 from core.feeds.stamps import Stamps, rfc3339
 from core.model.errors import ConfigError, DataError
@@ -147,10 +148,7 @@ def read_page(body: bytes, instrument: Instrument, what: str) -> tuple[list[_Row
     Raises:
         DataError: It is not that.
     """
-    try:
-        page = msgspec.json.decode(body, type=_Page)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    page = decoded(body, _Page, what)
     series = page.bars or {}
     other = [name for name in series if name != instrument.venue_symbol]
     if other:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.feeds.alpaca.frames import Clock
+from core.feeds.answers import decoded
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 
@@ -52,10 +53,7 @@ def parse_clock(body: bytes) -> MarketClock:
     Raises:
         DataError: It is not that.
     """
-    try:
-        clock = msgspec.json.decode(body, type=Clock)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"market clock: {error}") from None
+    clock = decoded(body, Clock, "market clock")
     stamps = Stamps()
     return MarketClock(
         ts_ns=stamps.ns(clock.timestamp),
@@ -76,10 +74,7 @@ def parse_calendar(body: bytes) -> list[Session]:
     Raises:
         DataError: It is not that.
     """
-    try:
-        days = msgspec.json.decode(body, type=list[_Day])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"market calendar: {error}") from None
+    days = decoded(body, list[_Day], "market calendar")
     zone = ZoneInfo(_NEW_YORK)
     return [
         Session(

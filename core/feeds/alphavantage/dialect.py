@@ -23,11 +23,10 @@ from core.feeds.alphavantage.history import TableHistory
 from core.feeds.alphavantage.refusals import AskedTooOften, refuse
 from core.feeds.alphavantage.symbols import listing_rows, parse_listing
 from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, LineLimits, Poll
+from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -50,7 +49,7 @@ _PATIENCE_S: Final = 120.0
 _INSTRUMENTS: Final = 100
 
 
-class AlphaVantageDialect(Dialect):
+class AlphaVantageDialect(RestDialect):
     """Questions and limits of Alpha Vantage; it has no stream.
 
     Args:
@@ -180,16 +179,6 @@ class AlphaVantageDialect(Dialect):
         )  # fmt: skip
         body = await self._ask(params, f"quote of {instrument.id}")
         return Answer(f"{self._base}/query?{urlencode(params)}", body)
-
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars; see `core.feeds.alphavantage.history.TableHistory.bars`."""
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     async def _kept(self, name: str, params: list[tuple[str, str]]) -> bytes:
         body = self._cache.get(name, _WEEK_NS)

@@ -9,8 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import msgspec
-
+from core.feeds.answers import decoded
 from core.feeds.candles import make_bar
 from core.model.errors import DataError
 from core.model.instruments import Instrument
@@ -73,10 +72,7 @@ def parse_json(body: bytes, instrument: Instrument, timeframe: Timeframe) -> lis
         DataError: It is not that.
     """
     what = f"bars of {instrument.id} {timeframe}"
-    try:
-        parts = msgspec.json.decode(body, type=dict[str, dict[str, Any]])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    parts = decoded(body, dict[str, dict[str, Any]], what)
     head = {_plain(name): str(value) for name, value in parts.pop("Meta Data", {}).items()}
     if len(parts) != 1 or "time zone" not in head:
         raise DataError(f"{what}: must have a head with its time zone and one series of rows")

@@ -13,11 +13,10 @@ from core.feeds.bybit.decoder import BYBIT, BybitDecoder
 from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
-from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -66,7 +65,7 @@ class _Entry(msgspec.Struct):
     symbol: str
 
 
-class BybitDialect(Dialect):
+class BybitDialect(RestDialect):
     """Bybit as the feed speaks to it.
 
     Args:
@@ -216,22 +215,6 @@ class BybitDialect(Dialect):
         """
         path = "/v5/market/time"
         return Answer(f"{self._http.base_url}{path}", await self._ask(path, (), "time"))
-
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"

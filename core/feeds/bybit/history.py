@@ -7,13 +7,12 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask
+from core.feeds.answers import ask, decoded
 from core.feeds.bybit.frames import Answer
 from core.feeds.bybit.refusals import check
-from core.feeds.candles import aligned, make_bar
-from core.feeds.decimals import Decimals
+from core.feeds.candles import aligned, text_bar
 from core.feeds.windows import windowed
-from core.model.errors import ConfigError, DataError
+from core.model.errors import ConfigError
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
@@ -93,28 +92,6 @@ class KlineHistory:
             remedies={403: "the address asked too often: wait ten minutes, or use another"},
         )
         check(reply.body, what)
-        try:
-            answer = msgspec.json.decode(reply.body, type=Answer[_Rows])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
-        bars = [_bar(row, instrument, timeframe) for row in answer.result.rows]
+        answer = decoded(reply.body, Answer[_Rows], what)
+        bars = [text_bar(instrument, timeframe, row, _MS) for row in answer.result.rows]
         return {bar.ts_open_ns: bar for bar in bars if start_ns <= bar.ts_open_ns < end_ns}
-
-
-def _bar(row: list[str], instrument: Instrument, timeframe: Timeframe) -> Bar:
-    """Return the bar of a row: ``[ms, open, high, low, close, volume, turnover]``.
-
-    ::
-
-        ["1709891679000","27450","27460","27440","27455","123.45","3390000"]
-    """
-    what = f"kline of {instrument.id} {timeframe}"
-    opened = row[0] if row else ""
-    if len(row) < 6 or not (opened.isdigit() and opened.isascii() and len(opened) < 14):
-        raise DataError(f"{what} must be [ms, o, h, l, c, volume, ...], was {str(row)[:80]}")
-    values = Decimals(what)
-    first, high, low, last = (values.stated(text, "price") for text in row[1:5])
-    volume = values.stated(row[5], "volume")
-    return make_bar(
-        instrument, timeframe, int(opened) * _MS, (first, high, low, last), volume, 0
-    )  # fmt: skip

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from core.model.errors import DataError, TemporaryError
+from core.feeds.answers import decoded
+from core.feeds.refusals import Refusals
 
 _REMEDIES: Final = {
     10001: "check the parameters, and the symbol first",
@@ -17,6 +18,8 @@ _REMEDIES: Final = {
 }
 _PATIENCE: Final = frozenset({10000, 10006, 10016, 10018, 10019, 170007})
 """Timed out, asked too often, in trouble."""
+
+_REFUSALS: Final = Refusals(_REMEDIES, patience=_PATIENCE, good=0)
 
 
 class _Said(msgspec.Struct):
@@ -31,22 +34,5 @@ def check(body: bytes, what: str) -> None:
         TemporaryError: The venue asks for patience.
         DataError: A definite no, or no answer at all.
     """
-    try:
-        said = msgspec.json.decode(body, type=_Said)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{what}: {error}") from None
-    refuse(said.retCode, said.retMsg, what)
-
-
-def refuse(code: int, words: str, what: str) -> None:
-    """Raise unless the code of a REST answer is 0.
-
-    Raises:
-        TemporaryError: The venue asks for patience.
-        DataError: A definite no.
-    """
-    if code == 0:
-        return
-    remedy = _REMEDIES.get(code, "see the venue's list of error codes")
-    text = f"{what}: the venue answered code {code}: {words[:200]}; {remedy}"
-    raise TemporaryError(text) if code in _PATIENCE else DataError(text)
+    said = decoded(body, _Said, what)
+    _REFUSALS.check(said.retCode, said.retMsg, what)

@@ -17,11 +17,10 @@ from core.feeds.answers import ask
 from core.feeds.coinbase.decoder import COINBASE, CoinbaseDecoder
 from core.feeds.coinbase.history import REMEDIES, CandleHistory
 from core.feeds.coinbase.symbols import parse_products
-from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.dialect import Answer, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -62,7 +61,7 @@ def make_dialect(
     return CoinbaseDialect(settings, clock=clock, venue=venue)
 
 
-class CoinbaseDialect(Dialect):
+class CoinbaseDialect(RestDialect):
     """Coinbase Advanced Trade's way to speak."""
 
     limits = LIMITS
@@ -155,22 +154,6 @@ class CoinbaseDialect(Dialect):
         """
         reply = await ask(self._http, f"{_ROOT}/time", what=f"time of {self.venue}")
         return Answer(reply.url, reply.body)
-
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
 
 def _request(word: str, channel: str, instruments: Sequence[Instrument]) -> str:

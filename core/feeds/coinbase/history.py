@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask
-from core.feeds.candles import aligned, join_bars, make_bar
-from core.model.errors import ConfigError, DataError
+from core.feeds.answers import ask, decoded
+from core.feeds.candles import aligned, join_bars, make_bar, offered
+from core.feeds.windows import stretched
+from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
@@ -64,20 +66,12 @@ class CandleHistory:
             DataError: Its answer is not what it documents.
             ConfigError: The venue has no bars of this length.
         """
-        if timeframe not in _SOURCES:
-            raise ConfigError(
-                f"coinbase has no {timeframe} bars of {instrument.id}; take {', '.join(_SOURCES)}"
-            )
-        source, granularity = _SOURCES[timeframe]
+        source, granularity = offered(_SOURCES, timeframe, instrument)
         start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
         if instrument.listed_ns:
             start_ns = max(start_ns, instrument.listed_ns // timeframe.ns * timeframe.ns)
-        found: list[Bar] = []
-        while start_ns < end_ns:
-            # Both ends count, so the last second is the last row's.
-            stop_ns = min(end_ns, start_ns + PAGE * source.ns)
-            found += await self._page(instrument, source, granularity, start_ns, stop_ns)
-            start_ns = stop_ns
+        page = partial(self._page, instrument, source, granularity)
+        found = await stretched(page, start_ns, end_ns, PAGE * source.ns)
         return found if source is timeframe else list(join_bars(found, timeframe))
 
     async def _page(
@@ -101,10 +95,7 @@ class CandleHistory:
             ),
             remedies=REMEDIES,
         )
-        try:
-            rows = msgspec.json.decode(reply.body, type=_Answer).candles
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        rows = decoded(reply.body, _Answer, what).candles
         bars = sorted(
             (_bar(row, instrument, source) for row in rows), key=lambda bar: bar.ts_open_ns
         )

@@ -15,11 +15,11 @@ from core.feeds.answers import ask
 from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
 from core.feeds.coinbase_exchange.history import REMEDIES, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
-from core.feeds.dialect import Answer, Dialect, LineLimits, Poll
+from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe, Trade
+from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -64,12 +64,14 @@ def make_dialect(
     return ExchangeDialect(settings, clock=clock, venue=venue)
 
 
-class ExchangeDialect(Dialect):
+class ExchangeDialect(RestDialect):
     """Coinbase Exchange's way to speak."""
 
     limits = LIMITS
     images_by_rest = False
     polls = (Poll("missed trades", 5.0),)
+
+    _history: ExchangeHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
@@ -156,18 +158,6 @@ class ExchangeDialect(Dialect):
         reply = await ask(self._http, "/time", what=f"time of {self.venue}")
         return Answer(reply.url, reply.body)
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
     async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
         """Fetch the trades with after_id < id < until_id, oldest first: what was missed.
 
@@ -176,10 +166,6 @@ class ExchangeDialect(Dialect):
             DataError: Its answer is not what it documents.
         """
         return await self._history.trades(instrument, after_id, until_id)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
 
 def _request(word: str, channels: Sequence[str], instruments: Sequence[Instrument]) -> str:

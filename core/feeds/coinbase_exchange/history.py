@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, TypeAlias, TypeVar
+from functools import partial
+from typing import Final, TypeAlias
 
-import msgspec
-
-from core.feeds.answers import ask
-from core.feeds.candles import aligned, join_bars, make_bar
+from core.feeds.answers import ask, decoded
+from core.feeds.candles import aligned, join_bars, make_bar, offered
 from core.feeds.coinbase_exchange.frames import PastTrade
 from core.feeds.stamps import Stamps, rfc3339
 from core.feeds.steps import Steps
-from core.model.errors import ConfigError, DataError
+from core.feeds.windows import stretched
+from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe, Trade
 from core.model.ports import Clock
-from core.wire.http import HttpReply, HttpSession
+from core.wire.http import HttpSession
 
 PAGE: Final = 300
 """Most candles the venue gives at once."""
@@ -45,9 +45,6 @@ _Row: TypeAlias = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Time in seconds, low, high, open, close, volume: an order of its own."""
 
 
-_T = TypeVar("_T")
-
-
 class ExchangeHistory:
     """Pages through ``/products/{id}/candles`` and ``/products/{id}/trades``."""
 
@@ -68,18 +65,10 @@ class ExchangeHistory:
             DataError: Its answer is not what it documents.
             ConfigError: The venue has no bars of this length.
         """
-        if timeframe not in _SOURCES:
-            raise ConfigError(
-                f"coinbase_exchange has no {timeframe} bars of {instrument.id}; take "
-                f"{', '.join(_SOURCES)}"
-            )
-        source, granularity = _SOURCES[timeframe]
+        source, granularity = offered(_SOURCES, timeframe, instrument)
         start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
-        found: list[Bar] = []
-        while start_ns < end_ns:
-            stop_ns = min(end_ns, start_ns + PAGE * source.ns)
-            found += await self._page(instrument, source, granularity, start_ns, stop_ns)
-            start_ns = stop_ns
+        page = partial(self._page, instrument, source, granularity)
+        found = await stretched(page, start_ns, end_ns, PAGE * source.ns)
         return found if source is timeframe else list(join_bars(found, timeframe))
 
     async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
@@ -104,7 +93,7 @@ class ExchangeHistory:
                 params=(("limit", str(TRADES_PAGE)), ("after", cursor)),
                 remedies=REMEDIES,
             )
-            rows = _decoded(reply, list[PastTrade], what)
+            rows = decoded(reply.body, list[PastTrade], what)
             for row in rows:
                 if not after_id < row.trade_id < until_id:
                     continue
@@ -157,10 +146,7 @@ def map_candles(body: bytes, instrument: Instrument, timeframe: Timeframe) -> li
         DataError: It is not that.
     """
     what = f"bars of {instrument.id}"
-    try:
-        rows = msgspec.json.decode(body, type=list[_Row])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    rows = decoded(body, list[_Row], what)
     bars = [
         make_bar(
             instrument, timeframe, open_s * 1_000_000_000, (first, high, low, last), volume, 0
@@ -170,10 +156,3 @@ def map_candles(body: bytes, instrument: Instrument, timeframe: Timeframe) -> li
     if any(bar.ts_open_ns % timeframe.ns for bar in bars):
         raise DataError(f"{what}: bars must open on multiples of {timeframe}")
     return sorted(bars, key=lambda bar: bar.ts_open_ns)
-
-
-def _decoded(reply: HttpReply, kind: type[_T], what: str) -> _T:
-    try:
-        return msgspec.json.decode(reply.body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None

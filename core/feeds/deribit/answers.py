@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask
+from core.feeds.answers import ask, decoded
 from core.feeds.deribit.decoder import REMEDIES
 from core.feeds.deribit.frames import Error
 from core.model.errors import DataError, TemporaryError
@@ -55,10 +55,7 @@ def check_answer(body: bytes, what: str) -> None:
         TemporaryError: The venue cannot now.
         DataError: It said no, or it is no JSON.
     """
-    try:
-        error = msgspec.json.decode(body, type=_Answer).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
-        raise DataError(f"{what}: {broken}") from None
+    error = decoded(body, _Answer, what).error
     if error is None:
         return
     remedy = REMEDIES.get(error.code, "see the venue's list of error codes")

@@ -17,11 +17,11 @@ from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
-from core.feeds.dialect import Answer, Dialect, LineLimits, Poll
+from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe, Trade
+from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -65,12 +65,14 @@ def make_dialect(
     return DeribitDialect(settings, clock=clock, venue=venue)
 
 
-class DeribitDialect(Dialect):
+class DeribitDialect(RestDialect):
     """Deribit's way to speak."""
 
     limits = LIMITS
     images_by_rest = False
     polls = (Poll("missed trades", 5.0),)
+
+    _history: ChartHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         rest_url, stream_url = hosts(settings, HOSTS, venue)
@@ -188,18 +190,6 @@ class DeribitDialect(Dialect):
         reply = await call(self._http, "get_time", (), f"time of {self.venue}")
         return Answer(reply.url, reply.body)
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length or instrument.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
     async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
         """Fetch the trades with start_ns <= time < end_ns, oldest first, all pages.
 
@@ -208,10 +198,6 @@ class DeribitDialect(Dialect):
             DataError: Its answer is not what it documents.
         """
         return await self._history.trades(instrument, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     def _request(self, method: str, params: Mapping[str, object]) -> str:
         return msgspec.json.encode(

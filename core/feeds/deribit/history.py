@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.feeds.candles import aligned, join_bars, make_bar
 from core.feeds.decoder import Known
 from core.feeds.deribit import frames
@@ -164,10 +165,7 @@ class ChartHistory:
             ),
             what,
         )
-        try:
-            return msgspec.json.decode(reply.body, type=_Answer).result
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        return decoded(reply.body, _Answer, what).result
 
 
 def map_trades(body: bytes, instrument: Instrument) -> tuple[list[Trade], bool]:
@@ -182,10 +180,7 @@ def map_trades(body: bytes, instrument: Instrument) -> tuple[list[Trade], bool]:
         DataError: It is not that.
     """
     what = f"trades of {instrument.id}"
-    try:
-        result = msgspec.json.decode(body, type=_Trades).result
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    result = decoded(body, _Trades, what).result
     known = Known(instrument)
     trades: list[Trade] = []
     for row in result.trades:

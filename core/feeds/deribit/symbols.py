@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
@@ -111,10 +112,7 @@ def parse_names(body: bytes, venue: VenueName) -> list[Instrument]:
     class Names(msgspec.Struct):
         result: list[str]
 
-    try:
-        names = msgspec.json.decode(body, type=Names).result
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"index names of {venue}: {error}") from None
+    names = decoded(body, Names, f"index names of {venue}").result
     return make_indices(names, venue)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.feeds.kraken.decoder import DEPTH_KEY, KRAKEN, KrakenDecoder
 from core.feeds.kraken.history import KrakenHistory, call
@@ -21,7 +21,7 @@ from core.feeds.kraken.rule import DEPTHS
 from core.feeds.kraken.symbols import parse_pairs
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe, Trade
+from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -59,12 +59,14 @@ def make_dialect(
     return KrakenDialect(settings, clock=clock, venue=venue)
 
 
-class KrakenDialect(Dialect):
+class KrakenDialect(RestDialect):
     """Kraken's way to speak."""
 
     limits = LIMITS
     images_by_rest = False
     heartbeat = Heartbeat(30.0, '{"method":"ping"}')
+
+    _history: KrakenHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         rest_url, stream_url = hosts(settings, HOSTS, venue)
@@ -144,18 +146,6 @@ class KrakenDialect(Dialect):
         url, body, _ = await call(self._http, "Time", (), f"time of {self.venue}")
         return Answer(url, body)
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
     async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
         """Fetch the trades with start_ns <= time < end_ns, oldest first.
 
@@ -164,10 +154,6 @@ class KrakenDialect(Dialect):
             DataError: Its answer is not what it documents.
         """
         return await self._history.trades(instrument, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     def _channels(self) -> Sequence[dict[str, object]]:
         """Return the parameters of each channel, the book's first."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from core.feeds.answers import ask
+from core.feeds.answers import ask, decoded
 from core.feeds.candles import aligned, make_bar
 from core.feeds.decoder import Known
 from core.model.errors import ConfigError, DataError, TemporaryError
@@ -245,7 +245,4 @@ def _rows(result: dict[str, msgspec.Raw], kind: Any, what: str) -> Any:
     raws = [raw for name, raw in result.items() if name != "last"]
     if len(raws) != 1:
         raise DataError(f"{what}: the answer must be of one pair, was of {len(raws)}")
-    try:
-        return msgspec.json.decode(raws[0], type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    return decoded(raws[0], kind, what)

@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
+from core.feeds.answers import ask, decoded
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.feeds.kucoin.decoder import IMAGES, KUCOIN, UPDATES, KucoinDecoder
 from core.feeds.kucoin.frames import Answer as Reply
@@ -21,7 +21,6 @@ from core.feeds.kucoin.symbols import parse_symbols
 from core.model.errors import ConfigError, DataError, OutcomeUnknown, RateLimited, TemporaryError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -67,7 +66,7 @@ class _Entry(msgspec.Struct):
     symbol: str
 
 
-class KucoinDialect(Dialect):
+class KucoinDialect(RestDialect):
     """KuCoin's spot market as the feed speaks to it.
 
     The whole book needs keys, for its image does: with them it is kept from every change. Without,
@@ -148,10 +147,7 @@ class KucoinDialect(Dialect):
             raise TemporaryError(f"{what}: {error}") from None
         if reply.status in (418, 429) or reply.status >= 500:
             raise TemporaryError(f"{what}: the venue answered {reply.status}")
-        try:
-            answer = msgspec.json.decode(reply.body, type=Reply[_Bullet])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: answered {reply.status}, {error}") from None
+        answer = decoded(reply.body, Reply[_Bullet], f"{what}, answered {reply.status}")
         refuse(answer.code, answer.msg, what)
         bullet = answer.data
         if bullet is None or not bullet.token or not bullet.instanceServers:
@@ -259,22 +255,6 @@ class KucoinDialect(Dialect):
         path = "/api/v1/timestamp"
         return Answer(f"{self._http.base_url}{path}", await self._ask(path, (), "time"))
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
-
     def _signed(self, method: str, target: str) -> Mapping[str, str]:
         """Return the headers that sign a request: path and query as they are sent."""
         stamp = str(self._clock.now_ns() // 1_000_000)
@@ -308,10 +288,7 @@ class KucoinDialect(Dialect):
                 403: "the address may be refused or banned; wait, or use another",
             },
         )
-        try:
-            answer = msgspec.json.decode(reply.body, type=_Said)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        answer = decoded(reply.body, _Said, what)
         refuse(answer.code, answer.msg, what)
         return reply.body
 

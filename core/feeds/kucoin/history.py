@@ -9,15 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-import msgspec
-
-from core.feeds.answers import ask
-from core.feeds.candles import aligned, make_bar
-from core.feeds.decimals import Decimals
+from core.feeds.answers import ask, decoded
+from core.feeds.candles import aligned, offered, text_bar
 from core.feeds.kucoin.frames import Answer
 from core.feeds.kucoin.refusals import refuse
 from core.feeds.windows import windowed
-from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
@@ -37,6 +33,8 @@ _BARS: Final = {
     Timeframe.D1: "1day",
 }
 _S: Final = 1_000_000_000
+_ORDER: Final = (1, 3, 4, 2)
+"""Rows are ``[s, open, close, high, low, volume, turnover]``."""
 
 
 class CandleHistory:
@@ -58,16 +56,13 @@ class CandleHistory:
             DataError: Its answer is not what it documents.
             ConfigError: It has no bars of this length; the shortest are of a minute.
         """
-        if timeframe not in _BARS:
-            raise ConfigError(
-                f"{instrument.venue} has no {timeframe} bars; it has {', '.join(_BARS)}"
-            )
+        length = offered(_BARS, timeframe, instrument)
         start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
-        page = partial(self._page, instrument, timeframe)
+        page = partial(self._page, instrument, timeframe, length)
         return await windowed(page, start_ns, end_ns, timeframe.ns, PAGE)
 
     async def _page(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+        self, instrument: Instrument, timeframe: Timeframe, length: str, start_ns: int, end_ns: int
     ) -> dict[int, Bar]:
         what = f"candles of {instrument.id} {timeframe}"
         reply = await ask(
@@ -76,36 +71,14 @@ class CandleHistory:
             what=what,
             params=(
                 ("symbol", instrument.venue_symbol),
-                ("type", _BARS[timeframe]),
+                ("type", length),
                 ("startAt", str(start_ns // _S)),
                 ("endAt", str(end_ns // _S)),
             ),
             weight=WEIGHT,
         )
-        try:
-            answer = msgspec.json.decode(reply.body, type=Answer[list[list[str]]])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        answer = decoded(reply.body, Answer[list[list[str]]], what)
         refuse(answer.code, answer.msg, what)
         # Whether a range holds its end is not documented.
-        bars = [_bar(row, instrument, timeframe) for row in answer.data or ()]
+        bars = [text_bar(instrument, timeframe, row, _S, _ORDER) for row in answer.data or ()]
         return {bar.ts_open_ns: bar for bar in bars if start_ns <= bar.ts_open_ns < end_ns}
-
-
-def _bar(row: list[str], instrument: Instrument, timeframe: Timeframe) -> Bar:
-    """Return the bar of a row: ``[s, open, close, high, low, volume, turnover]``.
-
-    ::
-
-        ["1566789720","10411.5","10401.9","10411.5","10396.3","29.11357276","302889.301529914"]
-    """
-    what = f"candle of {instrument.id} {timeframe}"
-    opened = row[0] if row else ""
-    if len(row) < 6 or not (opened.isdigit() and opened.isascii() and len(opened) < 11):
-        raise DataError(f"{what} must be [s, o, c, h, l, volume, ...], was {str(row)[:80]}")
-    values = Decimals(what)
-    first, last, high, low = (values.stated(text, "price") for text in row[1:5])
-    volume = values.stated(row[5], "volume")
-    return make_bar(
-        instrument, timeframe, int(opened) * _S, (first, high, low, last), volume, 0
-    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.errors import DataError, TemporaryError
+from core.feeds.refusals import Refusals
 
 GOOD: Final = "200000"
 
@@ -29,20 +29,9 @@ _REMEDIES: Final = {
 
 _PATIENCE: Final = frozenset({"429000", "1015", "500000", "503000"})
 
+_REFUSALS: Final = Refusals(
+    _REMEDIES, patience=_PATIENCE, good=GOOD, otherwise="see the venue's words"
+)
 
-def remedy(code: str) -> str:
-    """Return what to do about a code."""
-    return _REMEDIES.get(code, "see the venue's words")
-
-
-def refuse(code: str, words: str, what: str) -> None:
-    """Raise unless the code of a REST answer says it is good.
-
-    Raises:
-        TemporaryError: The venue asks for patience.
-        DataError: A definite no.
-    """
-    if code == GOOD:
-        return
-    text = f"{what}: the venue answered code {code[:20]}: {words[:200]}; {remedy(code)}"
-    raise TemporaryError(text) if code in _PATIENCE else DataError(text)
+remedy = _REFUSALS.remedy
+refuse = _REFUSALS.check

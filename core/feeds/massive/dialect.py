@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, LineLimits
+from core.feeds.dialect import Answer, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.feeds.massive.decoder import MASSIVE, MassiveDecoder
 from core.feeds.massive.history import AggregateHistory, link
@@ -17,7 +17,6 @@ from core.feeds.massive.symbols import parse_tickers, read_page, split_results
 from core.model.errors import ConfigError, DataError, did_you_mean
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -53,7 +52,7 @@ _REMEDIES: Final = {
 }
 
 
-class MassiveDialect(Dialect):
+class MassiveDialect(RestDialect):
     """Addresses, words and limits of Massive's market data."""
 
     images_by_rest = False
@@ -198,16 +197,6 @@ class MassiveDialect(Dialect):
         path = "/v1/marketstatus/now"
         body = await self._body(path, "", f"time of {self.venue}")
         return Answer(f"{self._rest_url}{path}", body)
-
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars; see `core.feeds.massive.history.AggregateHistory.bars`."""
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     async def _body(self, path: str, query: str, what: str) -> bytes:
         reply = await ask(

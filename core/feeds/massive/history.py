@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.feeds.candles import aligned, join_bars, make_bar
 from core.feeds.massive.symbols import read_page
 from core.feeds.stamps import whole_ns
@@ -127,10 +128,7 @@ def _rows(results: msgspec.Raw, what: str) -> list[_Row]:
     Raises:
         DataError: They are not that.
     """
-    try:
-        return msgspec.json.decode(results, type=list[_Row])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    return decoded(results, list[_Row], what)
 
 
 def _check_order(bars: list[Bar], what: str) -> None:

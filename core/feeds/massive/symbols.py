@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
@@ -51,10 +52,7 @@ def read_page(body: bytes, what: str) -> Page:
     Raises:
         DataError: It is none, or the provider says what is wrong in its place.
     """
-    try:
-        page = msgspec.json.decode(body, type=Page)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    page = decoded(body, Page, what)
     if page.status not in _GOOD:
         words = page.error or page.message
         raise DataError(f"{what}: answered {page.status[:20]} {words[:160]}")

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
+from core.feeds.answers import ask, decoded
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.feeds.okx.decoder import OKX, OkxDecoder
 from core.feeds.okx.history import CandleHistory
@@ -18,7 +18,6 @@ from core.feeds.okx.symbols import INDEX_KEY
 from core.model.errors import ConfigError, DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -67,7 +66,7 @@ class _Underlyings(msgspec.Struct):
     data: list[list[str]] = []
 
 
-class OkxDialect(Dialect):
+class OkxDialect(RestDialect):
     """OKX as the feed speaks to it.
 
     Args:
@@ -218,10 +217,7 @@ class OkxDialect(Dialect):
             body = await self._ask("/api/v5/public/underlying", query, "underlyings")
         except DataError:
             return []
-        try:
-            answer = msgspec.json.decode(body, type=_Underlyings)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"underlyings of {self.venue}: {error}") from None
+        answer = decoded(body, _Underlyings, f"underlyings of {self.venue}")
         return [name for row in answer.data for name in row]
 
     def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
@@ -253,21 +249,6 @@ class OkxDialect(Dialect):
         path = "/api/v5/public/time"
         return Answer(f"{self._http.base_url}{path}", await self._ask(path, (), "time"))
 
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars with start_ns <= open time < end_ns, oldest first, all pages.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-        """
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
-
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"
         reply = await ask(
@@ -278,10 +259,7 @@ class OkxDialect(Dialect):
             headers=self._headers,
             remedies={403: "the address may be refused; set rest_url to your region's host"},
         )
-        try:
-            answer = msgspec.json.decode(reply.body, type=_Listing)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        answer = decoded(reply.body, _Listing, what)
         refuse(answer.code, answer.msg, what)
         return reply.body
 

@@ -8,14 +8,10 @@ older than a time, `before` for what is newer. ``/market/candles`` knows the new
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final
 
-import msgspec
-
-from core.feeds.answers import ask
-from core.feeds.candles import aligned, join_bars, make_bar
-from core.feeds.decimals import Decimals
+from core.feeds.answers import ask, decoded
+from core.feeds.candles import aligned, join_bars, text_bar
 from core.feeds.okx.frames import Answer, Candle
 from core.feeds.okx.refusals import refuse
 from core.model.errors import DataError
@@ -106,10 +102,7 @@ class CandleHistory:
             ),
             headers=self._headers,
         )
-        try:
-            answer = msgspec.json.decode(reply.body, type=Answer[Candle])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        answer = decoded(reply.body, Answer[Candle], what)
         refuse(answer.code, answer.msg, what)
         return answer.data
 
@@ -123,14 +116,6 @@ def _bar(row: Candle, instrument: Instrument, timeframe: Timeframe) -> Bar:
 
     Of an index there is no volume: ``[ts, o, h, l, c, confirm]``.
     """
-    what = f"candle of {instrument.id} {timeframe}"
-    opened = row[0] if row else ""
-    if len(row) < 6 or not (opened.isdigit() and opened.isascii() and len(opened) < 14):
-        raise DataError(f"{what} must be [ms, o, h, l, c, volume, ...], was {str(row)[:80]}")
-    values = Decimals(what)
-    first, high, low, last = (values.stated(text, "price") for text in row[1:5])
     # An index is never without a price, so one stands for "there was something".
-    volume = values.stated(row[5], "volume") if len(row) > 6 else Decimal(1)
-    return make_bar(
-        instrument, timeframe, int(opened) * _MS, (first, high, low, last), volume, 0
-    )  # fmt: skip
+    stated = (*row[:5], "1") if len(row) == 6 else row
+    return text_bar(instrument, timeframe, stated, _MS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.model.errors import DataError, TemporaryError
+from core.feeds.refusals import Refusals
 
 _REMEDIES: Final = {
     "50011": "ask less often; other programs may share the address",
@@ -25,20 +25,7 @@ _PATIENCE: Final = frozenset(
 )
 """Busy, timed out, in maintenance or asked too often; some come with HTTP 200."""
 
+_REFUSALS: Final = Refusals(_REMEDIES, patience=_PATIENCE, good="0")
 
-def remedy(code: str) -> str:
-    """Return what to do about a code."""
-    return _REMEDIES.get(code, "see the venue's list of error codes")
-
-
-def refuse(code: str, words: str, what: str) -> None:
-    """Raise unless the code of a REST answer is "0".
-
-    Raises:
-        TemporaryError: The venue asks for patience.
-        DataError: A definite no.
-    """
-    if code == "0":
-        return
-    text = f"{what}: the venue answered code {code}: {words[:200]}; {remedy(code)}"
-    raise TemporaryError(text) if code in _PATIENCE else DataError(text)
+remedy = _REFUSALS.remedy
+refuse = _REFUSALS.check

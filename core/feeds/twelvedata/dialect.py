@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from core.feeds.answers import ask
-from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
 from core.feeds.twelvedata.decoder import LISTED, TWELVEDATA, TwelveDataDecoder
 from core.feeds.twelvedata.history import SeriesHistory
@@ -19,7 +19,6 @@ from core.feeds.twelvedata.symbols import FUNDS, LISTINGS, STOCKS, parse_listing
 from core.model.errors import ConfigError, TemporaryError, did_you_mean
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpReply, HttpSession
@@ -38,7 +37,7 @@ _SILENCE_S: Final = 300.0
 _BATCH: Final = 100
 
 
-class TwelveDataDialect(Dialect):
+class TwelveDataDialect(RestDialect):
     """Addresses, words and limits of Twelve Data."""
 
     images_by_rest = False
@@ -138,16 +137,6 @@ class TwelveDataDialect(Dialect):
                 path, raw = self._raws[name]
                 parts.setdefault(path, {"data": []})["data"].append(raw)
         return Answer(f"{self._rest_url}{LISTED}", msgspec.json.encode(parts)) if parts else None
-
-    async def history(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Fetch closed bars; see `core.feeds.twelvedata.history.SeriesHistory.bars`."""
-        return await self._history.bars(instrument, timeframe, start_ns, end_ns)
-
-    async def close(self) -> None:
-        """Release the HTTP session."""
-        await self._http.close()
 
     async def _series(self, params: list[tuple[str, str]], what: str) -> bytes:
         return await self._ask("/time_series", params, what)

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.answers import decoded
 from core.feeds.candles import aligned, join_bars, make_bar
 from core.feeds.stamps import Stamps
 from core.feeds.twelvedata.refusals import NothingThere
@@ -132,10 +133,7 @@ class SeriesHistory:
         Raises:
             DataError: It is not that.
         """
-        try:
-            rows = msgspec.json.decode(body, type=_Series).values
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        rows = decoded(body, _Series, what).values
         bars = []
         for row in rows:
             opened_ns = self._stamps.ns(f"{row.datetime.replace(' ', 'T')}Z")

@@ -100,7 +100,7 @@ async def test_what_the_venue_has_no_bars_of(
         (403, "<html>access too frequent</html>", DataError, "ten minutes"),
         (200, "<html>login</html>", DataError, "web page"),
         (200, {"retCode": 0, "result": {"list": [["x", "1", "1", "1", "1", "1"]]}}, DataError,
-         "kline"),
+         "bar of"),
         (200, {"retCode": 0, "result": {"list": [["1", "1", "1", "2", "1", "1"]]}}, DataError,
          "enclose"),
         (200, {"retCode": 0, "result": None}, DataError, "klines"),

@@ -100,7 +100,7 @@ async def test_no_bars_of_seconds(dialect: KucoinDialect, spot: Instrument) -> N
         (429, {"code": "429000"}, TemporaryError, "429"),
         (403, "<html>banned</html>", DataError, "banned"),
         (200, "<html>login</html>", DataError, "web page"),
-        (200, {"code": "200000", "data": [["x", "1", "1", "1", "1", "1"]]}, DataError, "candle"),
+        (200, {"code": "200000", "data": [["x", "1", "1", "1", "1", "1"]]}, DataError, "bar of"),
         (200, {"code": "200000", "data": [["1", "1", "3", "2", "1", "1"]]}, DataError, "enclose"),
         (200, [1], DataError, "candles of BTC-USDT.kucoin"),
     ],
