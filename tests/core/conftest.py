@@ -61,6 +61,8 @@ class Replayed:
         self.rejected: list[tuple[int, FrameRejected]] = []
         self.lost: list[tuple[int, str, str]] = []
         """(line, instrument, reason) whenever trust was lost."""
+        self.facts: list[FeedStatusChanged] = []
+        """The same in the engine's words."""
         self.market = MarketState(
             decoder.instruments.values(), {decoder.venue: decoder.rule}, eager=True
         )
@@ -77,6 +79,10 @@ class Replayed:
                 for out in self.market.apply(event):
                     if isinstance(out, FeedStatusChanged) and out.status is FeedStatus.STALE:
                         self.lost.append((frame.line, out.instrument_id, out.reason))
+                        self.facts.append(out)
+
+    def gate(self, symbol: str) -> Any:
+        return self.market._markets[self.decoder.instruments[symbol].id].gate
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if type(event) is kind]
@@ -98,10 +104,14 @@ class Replayed:
 
 @pytest.fixture(scope="session")
 def replayed(recorded: Path) -> Callable[[str, FeedDecoder], Replayed]:
-    """Runs a capture through a decoder; symbols no listing names get eight decimals."""
+    """Runs a capture through a decoder; symbols no listing names get eight decimals.
+
+    Unless the decoder comes with another idea of them.
+    """
 
     def run(name: str, decoder: FeedDecoder) -> Replayed:
-        decoder.unlisted = eighths(decoder)
+        if decoder.unlisted is None:
+            decoder.unlisted = eighths(decoder)
         return Replayed(recorded / name, decoder)
 
     return run

@@ -1,21 +1,29 @@
-"""A venue on loopback with a protocol of its own, spoken through the shared plumbing of feeds."""
+"""What tests of feeds share: a venue of our own on loopback, sinks, and independent parsers' words.
+
+The venue has a protocol of its own, spoken through the shared plumbing of feeds.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
 
 from core.engine.clock import SystemClock
 from core.feeds.decoder import FeedDecoder
 from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits, Poll
+from core.feeds.stream import StreamFeed
 from core.model.errors import DataError, TemporaryError
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument
@@ -24,13 +32,21 @@ from core.model.market import (
     BookDelta,
     BookSnapshot,
     ClockSample,
+    DayTicker,
+    Liquidation,
     MarketEvent,
+    MarkPrice,
     OpenInterest,
+    OptionGreeks,
+    Quote,
     Timeframe,
     Trade,
+    VenueBar,
 )
 from core.model.ports import DEFAULT_TRAITS, BookTraits, FrameKind, Verdict
 from core.wire.http import HttpSession
+
+Event = TypeVar("Event")
 
 TOY = VenueName("toy")
 
@@ -294,3 +310,321 @@ async def _served(venue: ToyVenue) -> AsyncIterator[None]:
 @pytest.fixture
 def names() -> list[InstrumentId]:
     return [InstrumentId(f"{name}-USD.toy") for name in ("AAA", "BBB", "CCC")]
+
+
+class Fixture(msgspec.Struct):
+    """One line of a file of fixtures."""
+
+    name: str
+    """File and line, counted from 0: ``messages_nautilus#3``."""
+    msg: bytes
+    expected: Any = None
+
+
+@pytest.fixture(scope="session")
+def named_fixtures(recorded: Path) -> Callable[[str], Iterator[Fixture]]:
+    """Reads a file of fixtures with names by which a test can say why one is not read."""
+
+    class Line(msgspec.Struct):
+        msg: msgspec.Raw
+        expected: Any = None
+
+    def read(file: str) -> Iterator[Fixture]:
+        for number, text in enumerate((recorded / file).read_bytes().splitlines()):
+            line = msgspec.json.decode(text, type=Line)
+            yield Fixture(f"{Path(file).stem}#{number}", bytes(line.msg), line.expected)
+
+    return read
+
+
+@pytest.fixture
+def decode(decoder: FeedDecoder) -> Callable[..., Sequence[MarketEvent]]:
+    """Decodes one message of the venue's decoder."""
+
+    def run(message: object, conn: int = 1, kind: Any = "recv") -> Sequence[MarketEvent]:
+        data = message if isinstance(message, bytes) else json.dumps(message).encode()
+        return decoder.decode(kind, conn, 7, "", data)
+
+    return run
+
+
+@pytest.fixture
+def any_symbol(decoder: FeedDecoder) -> Callable[[str], Instrument]:
+    """Makes instruments whose steps hold whatever a fixture says."""
+
+    def unlisted(symbol: str) -> Instrument:
+        return Instrument(
+            id=instrument_id(symbol, decoder.venue), venue=decoder.venue, venue_symbol=symbol,
+            base="", quote="", price_tick=Decimal("1e-10"), size_lot=Decimal("1e-9"),
+        )  # fmt: skip
+
+    return unlisted
+
+
+@pytest.fixture(scope="session")
+def plays() -> dict[tuple[type[FeedDecoder], str], Any]:
+    """Captures already played."""
+    return {}
+
+
+@pytest.fixture
+def play(
+    decoder: FeedDecoder, replayed: Any, plays: dict[Any, Any], any_symbol: Any
+) -> Callable[..., Any]:
+    """Plays a capture through a new decoder of the venue, once where nothing is asked of it."""
+
+    def run(name: str, unlisted: Callable[[str], Instrument] | None = None) -> Any:
+        key = (type(decoder), name)
+        if unlisted is None and key in plays:
+            return plays[key]
+        made = type(decoder)()
+        made.unlisted = unlisted or any_symbol
+        played = replayed(f"{name}.jsonl.zst", made)
+        return played if unlisted else plays.setdefault(key, played)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def agree() -> Callable[..., list[str]]:
+    """Compares events with what an independent parser made of the same frame."""
+    return disagreements
+
+
+def disagreements(
+    expected: Any, events: Sequence[MarketEvent], instruments: dict[str, Instrument]
+) -> list[str]:
+    by_id = {item.id: item for item in instruments.values()}
+    out: list[str] = []
+    for item in _pairs(expected):
+        if isinstance(item, dict):
+            out += _tardis(item, events, by_id)
+            continue
+        name, value = item
+        if name == "candlestick_msg.period":
+            value = PERIODS.get(value, value)
+        found = _evaluate(name, _facts(events, by_id))
+        if found is not None and value is not None and found != _exact(value):
+            out.append(f"{name}: {found} instead of {value}")
+    return out
+
+
+CCXT_NAMES = {
+    "bid": "bbo_msg.bid_price", "ask": "bbo_msg.ask_price", "price": "trade.price",
+    "side": "trade.side", "timestamp": "trade.timestamp",
+}  # fmt: skip
+"""What ccxt calls the values of tickers and trades, as crypto-msg-parser names them."""
+
+
+PERIODS = {"1week": "1w"}
+"""Lengths of bars as venues call them, where that is another word than ours."""
+
+
+def _pairs(expected: Any) -> Sequence[Any]:
+    if isinstance(expected, dict):
+        return [[name, expected[key]] for key, name in CCXT_NAMES.items() if key in expected]
+    if expected and isinstance(expected[0], int):
+        # A candle as ccxt gives it, with the close after the low.
+        keys = ("open", "high", "low", "close", "volume")
+        values = zip(keys, expected[1:], strict=True)
+        return [["candlestick_msg.begin_time", expected[0] // 1000],
+                *([f"candlestick_msg.{key}", value] for key, value in values)]  # fmt: skip
+    return expected or ()
+
+
+def _exact(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return Decimal(str(value)) if number else value
+
+
+def _levels(levels: Any, item: Instrument) -> list[tuple[Decimal, Decimal]]:
+    return [(item.price(ticks), item.size(lots)) for ticks, lots in levels.tolist()]
+
+
+def _values(event: Any, by_id: dict[Any, Instrument]) -> dict[str, Any]:
+    of = by_id[event.instrument_id]
+    match event:
+        case Trade():
+            return {"type": "trade", "price": of.price(event.price_ticks),
+                    "amount": of.size(event.size_lots), "id": str(event.trade_id),
+                    "side": "sell" if event.buyer_is_maker else "buy"}  # fmt: skip
+        case Quote():
+            return {"type": "book_ticker", "askPrice": of.price(event.ask_ticks),
+                    "askAmount": of.size(event.ask_lots),
+                    "bidPrice": of.price(event.bid_ticks),
+                    "bidAmount": of.size(event.bid_lots)}  # fmt: skip
+        case BookDelta() | BookSnapshot():
+            image = isinstance(event, BookSnapshot)
+            return {"type": "book_change", "isSnapshot": image,
+                    "bids": _levels(event.bids, of),
+                    "asks": _levels(event.asks, of)}  # fmt: skip
+        case OpenInterest():
+            return {"type": "derivative_ticker", "openInterest": event.size}
+        case MarkPrice():
+            return {"type": "derivative_ticker", "markPrice": event.mark,
+                    "indexPrice": event.index, "fundingRate": event.funding_rate}  # fmt: skip
+        case DayTicker():
+            return {"type": "derivative_ticker", "lastPrice": event.last}
+        case Liquidation():
+            return {"type": "liquidation", "price": of.price(event.price_ticks),
+                    "amount": of.size(event.size_lots), "side": event.side.value}  # fmt: skip
+        case OptionGreeks():
+            names = {"mark_iv": "markIV", "bid_iv": "bestBidIV", "ask_iv": "bestAskIV",
+                     "underlying": "underlyingPrice"}  # fmt: skip
+            names |= {name: name for name in ("delta", "gamma", "vega", "theta")}
+            values = {told: Decimal(str(getattr(event, name))) for name, told in names.items()}
+            return {"type": "option_summary", **values}
+    return {"type": type(event).__name__}
+
+
+def _tardis(item: dict[str, Any], events: Sequence[Any], by_id: dict[Any, Instrument]) -> list[str]:
+    made = [{key: value for key, value in _values(event, by_id).items() if value is not None}
+            for event in events]  # fmt: skip
+    wanted = {key: value for key, value in item.items() if value is not None}
+    if not str(wanted.get("id", "")).isdigit():
+        # Ids that are no numbers are kept as something else.
+        wanted.pop("id", None)
+    for key in ("bids", "asks"):
+        if key in wanted:
+            wanted[key] = [(_exact(row["price"]), _exact(row["amount"])) for row in wanted[key]]
+    same_kind = [facts for facts in made if facts["type"] == item["type"]]
+    if not same_kind:
+        return [] if item["type"] == "derivative_ticker" else [f"no event for {item}"]
+    right = [
+        all(_exact(wanted.get(key, value)) == value for key, value in facts.items())
+        for facts in same_kind
+    ]
+    # A ticker becomes several events, and all of them must be right.
+    good = all(right) if item["type"] == "derivative_ticker" else any(right)
+    return [] if good else [f"{same_kind} instead of {wanted}"]
+
+
+def _facts(events: Sequence[Any], by_id: dict[Any, Instrument]) -> dict[str, Any]:
+    """Events under the names that crypto-msg-parser uses; sizes of contracts are not base sizes."""
+    facts: dict[str, Any] = {}
+    for event in events:
+        of = by_id[event.instrument_id]
+        ms = getattr(event, "ts_event_ns", 0) // 1_000_000
+        if ms:
+            facts["timestamp"] = Decimal(ms)
+        size = "quantity_contract" if of.venue_symbol.count("-") > 1 else "quantity_base"
+        match event:
+            case Trade():
+                row = {"price": of.price(event.price_ticks), size: of.size(event.size_lots),
+                       "side": "sell" if event.buyer_is_maker else "buy",
+                       "timestamp": Decimal(ms)}  # fmt: skip
+                facts.setdefault("trades", []).append(row)
+                facts.setdefault("trade", row)
+            case BookDelta() | BookSnapshot():
+                facts["orderbook"] = {
+                    "seq_id": Decimal(event.last_id),
+                    "timestamp": Decimal(ms),
+                    "bids": [{"price": p, size: s} for p, s in _levels(event.bids, of)],
+                    "asks": [{"price": p, size: s} for p, s in _levels(event.asks, of)],
+                }
+            case Quote():
+                facts["bbo_msg"] = {
+                    "symbol": of.venue_symbol, "timestamp": Decimal(ms),
+                    "ask_price": of.price(event.ask_ticks), f"ask_{size}": of.size(event.ask_lots),
+                    "bid_price": of.price(event.bid_ticks), f"bid_{size}": of.size(event.bid_lots),
+                }  # fmt: skip
+            case VenueBar():
+                facts["arr"] = [event]
+                facts["candlestick_msg"] = {
+                    "symbol": of.venue_symbol, "period": event.timeframe,
+                    "begin_time": Decimal(event.ts_open_ns // 10**9),
+                    "open": of.price(event.open_ticks), "high": of.price(event.high_ticks),
+                    "low": of.price(event.low_ticks), "close": of.price(event.close_ticks),
+                }  # fmt: skip
+                if size == "quantity_base":
+                    facts["candlestick_msg"]["volume"] = of.size(event.volume_lots)
+            case MarkPrice() if event.funding_rate is not None:
+                facts["funding_rates"] = [
+                    {"funding_rate": event.funding_rate,
+                     "funding_time": Decimal(event.next_funding_ns // 1_000_000)}
+                ]  # fmt: skip
+    return facts
+
+
+def _evaluate(expression: str, facts: dict[str, Any]) -> Any:
+    value: Any = facts
+    for part in re.findall(r"\w+\(?|\d+", expression):
+        if part == "len(":
+            return Decimal(len(value))
+        if isinstance(value, list):
+            value = value[int(part)] if part.isdigit() and int(part) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(part)
+        if value is None:
+            return None
+    return value
+
+
+class Kept:
+    """A sink that decodes, keeps everything, and can be waited at."""
+
+    def __init__(self, feed: StreamFeed) -> None:
+        self.feed = feed
+        self.frames: list[tuple[FrameKind, int, str, bytes]] = []
+        self.events: asyncio.Queue[MarketEvent] = asyncio.Queue()
+        self._came = asyncio.Event()
+
+    def __call__(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
+    ) -> None:
+        self.frames.append((kind, conn, url, data))
+        self._came.set()
+        for event in self.feed.decoder.decode(kind, conn, ts_recv_ns, url, data):
+            self.events.put_nowait(event)
+
+    async def next(self, kind: type[Event]) -> Event:
+        """Return the next event of a kind; those before it are gone."""
+        async with asyncio.timeout(20):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+            return event
+
+    async def frame(self, part: bytes) -> bytes:
+        """Return the first received frame that holds some text."""
+        async with asyncio.timeout(20):
+            while True:
+                for kind, _, _, data in self.frames:
+                    if kind == "recv" and part in data:
+                        return data
+                self._came.clear()
+                await self._came.wait()
+
+
+@pytest.fixture
+def follow() -> Callable[..., AbstractAsyncContextManager[Kept]]:
+    """Runs the feed of a dialect over some instruments within a block."""
+
+    @asynccontextmanager
+    async def run(dialect: Dialect, *names: str) -> AsyncIterator[Kept]:
+        feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1))
+        feed.subscribe([InstrumentId(name) for name in names])
+        kept = Kept(feed)
+        task = asyncio.create_task(feed.run(kept))
+        try:
+            yield kept
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return run
+
+
+@pytest.fixture
+async def hosted() -> AsyncIterator[Callable[[web.Application], Awaitable[str]]]:
+    """Runs a venue's app on loopback and returns ``host:port``."""
+    servers: list[TestServer] = []
+
+    async def start(app: web.Application) -> str:
+        server = TestServer(app)
+        servers.append(server)
+        await server.start_server()
+        return f"127.0.0.1:{server.port}"
+
+    yield start
+    for server in servers:
+        await server.close()

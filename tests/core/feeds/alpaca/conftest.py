@@ -2,28 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from core.engine.clock import SimClock, SystemClock
 from core.feeds.alpaca.decoder import AlpacaDecoder
 from core.feeds.alpaca.dialect import AlpacaDialect, make_dialect
 from core.feeds.alpaca.symbols import parse_assets
-from core.feeds.stream import StreamFeed
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import MarketEvent
-from core.model.ports import FrameKind
 from core.model.settings import FeedSettings
-
-Event = TypeVar("Event")
 
 ASSETS = [
     {"class": "us_equity", "exchange": "NASDAQ", "symbol": "AAPL", "status": "active",
@@ -177,53 +170,10 @@ WHOLE = {
 
 
 @pytest.fixture
-async def exchange() -> AsyncIterator[Exchange]:
+async def exchange(hosted: Callable[[web.Application], Awaitable[str]]) -> Exchange:
     here = Exchange()
-    server = TestServer(here.app())
-    await server.start_server()
-    here.url = f"127.0.0.1:{server.port}"
-    yield here
-    await server.close()
-
-
-class Tape:
-    """A sink that decodes, keeps everything, and can be waited at."""
-
-    def __init__(self, feed: StreamFeed) -> None:
-        self.feed = feed
-        self.frames: list[tuple[FrameKind, int, str, bytes]] = []
-        self.events: asyncio.Queue[MarketEvent] = asyncio.Queue()
-
-    def __call__(
-        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
-    ) -> None:
-        self.frames.append((kind, conn, url, data))
-        for event in self.feed.decoder.decode(kind, conn, ts_recv_ns, url, data):
-            self.events.put_nowait(event)
-
-    async def next(self, kind: type[Event]) -> Event:
-        """Return the next event of a kind; those before it are gone."""
-        async with asyncio.timeout(20):
-            while not isinstance(event := await self.events.get(), kind):
-                pass
-            return event
-
-
-@pytest.fixture
-def follow() -> Callable[..., AbstractAsyncContextManager[Tape]]:
-    @asynccontextmanager
-    async def run(dialect: AlpacaDialect, *names: str) -> AsyncIterator[Tape]:
-        feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1))
-        feed.subscribe([InstrumentId(name) for name in names])
-        tape = Tape(feed)
-        task = asyncio.create_task(feed.run(tape))
-        try:
-            yield tape
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    return run
+    here.url = await hosted(here.app())
+    return here
 
 
 @pytest.fixture

@@ -49,17 +49,11 @@ def klines() -> Klines:
 
 
 @pytest.fixture
-async def dialect(klines: Klines) -> AsyncIterator[BybitDialect]:
-    app = web.Application()
-    app.router.add_get("/v5/market/kline", klines.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+async def dialect(klines: Klines, serve: Any) -> AsyncIterator[BybitDialect]:
+    url = await serve({"/v5/market/kline": klines.serve})
     made = make_dialect(FeedSettings(rest_url=url), clock=SimClock(NOW_MS * 10**6))
     yield made
     await made.close()
-    await runner.cleanup()
 
 
 async def test_pages_join_without_a_missing_or_doubled_bar(

@@ -55,9 +55,9 @@ def test_capture_agrees_with_its_independent_replay(
     for topic, book in expected["books"].items():
         symbol = topic.rpartition(".")[2]
         gate = played.gate(symbol)
-        for side, of in enumerate(("bids", "asks")):
-            wanted = [[Decimal(text) for text in level] for level in book[of]]
-            assert played.side(symbol, side) == wanted, (symbol, of)
+        for of in ("bids", "asks"):
+            wanted = [tuple(Decimal(text) for text in level) for level in book[of]]
+            assert played.book(symbol)[of] == wanted, (symbol, of)
         assert (gate.book.n_bids, gate.book.n_asks) == (book["n_bids"], book["n_asks"])
         assert gate.book.last_id == book["last_u"]
         assert gate.book.crossed == book["crossed_at_end"]
@@ -101,10 +101,10 @@ FILES = (
 
 @pytest.mark.parametrize("file", FILES)
 def test_fixtures_give_the_expected_values_or_have_a_reason(
-    file: str, fixtures: Any, agree: Any, any_symbol: Callable[[str], Instrument]
+    file: str, named_fixtures: Any, agree: Any, any_symbol: Callable[[str], Instrument]
 ) -> None:
     wrong: list[str] = []
-    for fixture in fixtures(f"bybit_v5/{file}.jsonl"):
+    for fixture in named_fixtures(f"bybit_v5/{file}.jsonl"):
         decoder = BybitDecoder()
         decoder.unlisted = any_symbol
         wrong += _judge(decoder, fixture, agree)

@@ -50,17 +50,11 @@ def candles() -> Candles:
 
 
 @pytest.fixture
-async def dialect(candles: Candles) -> AsyncIterator[KucoinDialect]:
-    app = web.Application()
-    app.router.add_get("/api/v1/market/candles", candles.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+async def dialect(candles: Candles, serve: Any) -> AsyncIterator[KucoinDialect]:
+    url = await serve({"/api/v1/market/candles": candles.serve})
     made = make_dialect(FeedSettings(rest_url=url), clock=SimClock(NOW_S * 10**9))
     yield made
     await made.close()
-    await runner.cleanup()
 
 
 async def test_pages_join_without_a_missing_or_doubled_bar(

@@ -77,9 +77,9 @@ def test_capture_agrees_with_its_independent_replay(
     assert len(played.lost) == expected["sequence_gaps"]
     for symbol, book in expected["books"].items():
         gate = played.gate(symbol)
-        for side, of in enumerate(("bids", "asks")):
-            wanted = [[Decimal(text) for text in level] for level in book[of]]
-            assert played.side(symbol, side) == wanted, (symbol, of)
+        for of in ("bids", "asks"):
+            wanted = [tuple(Decimal(text) for text in level) for level in book[of]]
+            assert played.book(symbol)[of] == wanted, (symbol, of)
         assert (gate.book.n_bids, gate.book.n_asks) == (book["n_bids"], book["n_asks"])
         assert gate.book.last_id == book["last_sequence"]
         assert gate.book.crossed == book["crossed_at_end"]
@@ -95,7 +95,8 @@ def test_lost_update_is_found_at_its_line_and_hurts_nobody_else(
 ) -> None:
     name = "edge_cases/kucoin_gap"
     expected = json.loads((recorded / f"{name}.expected.json").read_text())
-    ((line, lost),) = play(name).lost
+    played = play(name)
+    ((line, *_),), (lost,) = played.lost, played.facts
     assert [line - 1] == expected["gap_lines"], "the file counts its lines from 0"
     assert lost.reason == "gap"
     assert lost.instrument_id == f"{expected['symbol']}.kucoin"
@@ -116,10 +117,10 @@ FILES = (
 
 @pytest.mark.parametrize("file", FILES)
 def test_fixtures_give_the_expected_values_or_have_a_reason(
-    file: str, fixtures: Any, agree: Any, any_symbol: Any
+    file: str, named_fixtures: Any, agree: Any, any_symbol: Any
 ) -> None:
     wrong: list[str] = []
-    for fixture in fixtures(f"kucoin/{file}.jsonl"):
+    for fixture in named_fixtures(f"kucoin/{file}.jsonl"):
         decoder = KucoinDecoder()
         decoder.unlisted = any_symbol
         wrong += _judge(decoder, fixture, agree)
@@ -149,11 +150,11 @@ def _judge(decoder: KucoinDecoder, fixture: Any, agree: Any) -> list[str]:
 
 
 def test_futures_fixtures_are_all_refused_as_another_market(
-    recorded: Path, fixtures: Any, any_symbol: Any
+    recorded: Path, named_fixtures: Any, any_symbol: Any
 ) -> None:
     # kucoin_futures: see FUTURES; what comes of its topics must be a clear refusal, never an event.
     for path in sorted((recorded / "kucoin_futures").glob("*.jsonl")):
-        for fixture in fixtures(f"kucoin_futures/{path.name}"):
+        for fixture in named_fixtures(f"kucoin_futures/{path.name}"):
             msg = msgspec.json.decode(fixture.msg)
             if not msg.get("topic", "").startswith("/contract") or msg.get("type") == "subscribe":
                 continue

@@ -56,20 +56,14 @@ def candles() -> Candles:
 
 
 @pytest.fixture
-async def dialect(candles: Candles) -> AsyncIterator[OkxDialect]:
-    app = web.Application()
-    app.router.add_get("/api/v5/market/{name}", candles.serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+async def dialect(candles: Candles, serve: Any) -> AsyncIterator[OkxDialect]:
+    url = await serve({"/api/v5/market/{name}": candles.serve})
     clock = SimClock(NOW_MS * 10**6)
     made = make_dialect(FeedSettings(rest_url=url, stream_url="ws://x"), clock=clock)
     # A clock that stands still never gives a new budget.
     made._http._limiter = None
     yield made
     await made.close()
-    await runner.cleanup()
 
 
 async def test_pages_join_without_a_missing_or_doubled_bar(

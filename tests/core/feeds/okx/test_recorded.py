@@ -71,9 +71,9 @@ def test_capture_agrees_with_its_independent_replay(
     assert sum(gate.checks_bad for gate in checks) == expected["checksum_bad"]
     for symbol, book in expected["books"].items():
         gate = played.gate(symbol)
-        for side, of in enumerate(("bids", "asks")):
-            wanted = [[Decimal(text) for text in level] for level in book[of]]
-            assert played.side(symbol, side) == wanted, (symbol, of)
+        for of in ("bids", "asks"):
+            wanted = [tuple(Decimal(text) for text in level) for level in book[of]]
+            assert played.book(symbol)[of] == wanted, (symbol, of)
         assert (gate.book.n_bids, gate.book.n_asks) == (book["n_bids"], book["n_asks"])
 
 
@@ -83,7 +83,7 @@ def test_corrupted_size_is_found_by_checksum_at_its_line_and_hurts_nobody_else(
     name = "edge_cases/okx_checksum_corrupt"
     expected = json.loads((recorded / f"{name}.expected.json").read_text())
     played = play(name)
-    ((line, lost),) = played.lost
+    ((line, *_),), (lost,) = played.lost, played.facts
     assert line == expected["first_mismatch_line"] + 1, "the file counts its lines from 0"
     assert lost.reason == "checksum"
     assert lost.instrument_id == played.decoder.instruments[expected["instId"]].id
@@ -99,7 +99,7 @@ def test_size_finer_than_the_lot_is_found_by_its_text_too(
         return msgspec.structs.replace(item, size_lot=lot, price_tick=tick)
 
     played = play("edge_cases/okx_checksum_corrupt", lot_of_the_venue)
-    assert [(line, lost.reason) for line, lost in played.lost] == [(86, "checksum")]
+    assert [(line, reason) for line, _, reason in played.lost] == [(86, "checksum")]
     assert played.decoder.off_step == {"BTC-USDT": (0, 9)}
 
 
@@ -129,10 +129,10 @@ FILES = (
 
 @pytest.mark.parametrize("file", FILES)
 def test_fixtures_give_the_expected_values_or_have_a_reason(
-    file: str, fixtures: Any, agree: Any, any_symbol: Any
+    file: str, named_fixtures: Any, agree: Any, any_symbol: Any
 ) -> None:
     wrong: list[str] = []
-    for fixture in fixtures(f"okx/{file}.jsonl"):
+    for fixture in named_fixtures(f"okx/{file}.jsonl"):
         decoder = OkxDecoder()
         decoder.unlisted = any_symbol
         wrong += _judge(decoder, fixture, agree)
