@@ -628,3 +628,28 @@ async def hosted() -> AsyncIterator[Callable[[web.Application], Awaitable[str]]]
     yield start
     for server in servers:
         await server.close()
+
+
+@pytest.fixture
+def same_in_the_end() -> Callable[..., Awaitable[None]]:
+    """Stops an emulated venue's crowd, and waits until every book of a desk is the venue's own."""
+
+    async def wait(venue: Any, desk: Any, symbols: dict[str, str], levels: int = 100_000) -> None:
+        exchange = venue.venues[desk.feed.venue]
+        exchange.market.flow = False
+
+        def truth(symbol: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
+            told = exchange.oracle(exchange.market.shards[symbol], levels)
+            return tuple(
+                [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
+                for side in ("bids", "asks")
+            )
+
+        await desk.until(
+            lambda: (
+                desk.live(*symbols)
+                and all(desk.book(name) == truth(symbol) for name, symbol in symbols.items())
+            )
+        )
+
+    return wait

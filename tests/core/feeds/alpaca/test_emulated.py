@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -52,48 +51,39 @@ async def desk(dialect: Any, desk_of: Any) -> Any:
     return made
 
 
-def truth(venue: Any, symbol: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
-    exchange = venue.venues["alpaca"]
-    told = exchange.oracle(exchange.market.shards[symbol], 100_000)
-    return tuple(
-        [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
-        for side in ("bids", "asks")
-    )
-
-
-async def same_in_the_end(venue: Any, desk: Any) -> None:
-    """Stop the crowd, and wait until the book is the venue's own."""
-    venue.venues["alpaca"].market.flow = False
-    await desk.until(lambda: desk.live(BTC) and desk.book(BTC) == truth(venue, "BTC/USD"))
-
-
-async def test_the_book_is_the_venues_own_and_every_channel_speaks(venue: Any, desk: Any) -> None:
+async def test_the_book_is_the_venues_own_and_every_channel_speaks(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     kinds = (BookSnapshot, BookDelta, ClockSample, Quote, Trade)
     await desk.until(lambda: all(desk.of(kind) for kind in kinds))
     await desk.until(lambda: {trade.instrument_id for trade in desk.of(Trade)} == set(NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, {BTC: "BTC/USD"})
     assert not desk.of(FrameRejected)
     assert not desk.lost
 
 
-async def test_cut_connections_come_back_with_a_whole_book(venue: Any, desk: Any) -> None:
+async def test_cut_connections_come_back_with_a_whole_book(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     for connection in list(venue.venues["alpaca"].connections):
         connection.abort()
     await desk.until(lambda: {name for name, _ in desk.lost} == set(NAMES))
     await desk.until(lambda: desk.live(*NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, {BTC: "BTC/USD"})
     for name in NAMES:
         ids = desk.trades(name)
         assert len(ids) == len(set(ids))
 
 
-async def test_odd_numbers_cost_at_most_a_fresh_book(venue: Any, desk: Any) -> None:
+async def test_odd_numbers_cost_at_most_a_fresh_book(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     faults = venue.venues["alpaca"].faults
     for kind in ("number_nan", "null_field", "number_exponent", "number_huge", "unknown_field"):
         faults.arm(Fault(kind=kind))
         await desk.until(lambda: not faults.armed)
     await desk.until(lambda: desk.live(*NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, {BTC: "BTC/USD"})
 
 
 @pytest.mark.parametrize("kind", ["correct_trade", "cancel_trade"])

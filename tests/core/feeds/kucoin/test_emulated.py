@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -42,60 +41,46 @@ async def desk(venue: Any, desk_of: Any, request: Any) -> Any:
     return made
 
 
-def truth(venue: Any, symbol: str, levels: int) -> tuple[list[tuple[Decimal, Decimal]], ...]:
-    exchange = venue.venues["kucoin"]
-    told = exchange.oracle(exchange.market.shards[symbol], levels)
-    return tuple(
-        [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
-        for side in ("bids", "asks")
-    )
-
-
-async def same_in_the_end(venue: Any, desk: Any, levels: int = 100_000) -> None:
-    """Stop the crowd, and wait until every book is the venue's own."""
-    venue.venues["kucoin"].market.flow = False
-    await desk.until(
-        lambda: (
-            desk.live(*NAMES)
-            and all(
-                desk.book(name) == truth(venue, symbol, levels) for name, symbol in SYMBOLS.items()
-            )
-        )
-    )
-
-
-async def test_books_are_the_venues_own_and_every_topic_speaks(venue: Any, desk: Any) -> None:
+async def test_books_are_the_venues_own_and_every_topic_speaks(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     kinds = (BookSnapshot, BookDelta, ClockSample, VenueBar, Quote, Trade, DayTicker)
     await desk.until(lambda: all(desk.of(kind) for kind in kinds))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS)
     assert not desk.of(FrameRejected)
     assert not desk.lost
 
 
 @pytest.mark.parametrize("desk", [{}], indirect=True)
-async def test_without_keys_the_best_fifty_levels_are_the_venues_own(venue: Any, desk: Any) -> None:
+async def test_without_keys_the_best_fifty_levels_are_the_venues_own(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     await desk.until(lambda: len(desk.of(BookSnapshot)) > 10)
-    await same_in_the_end(venue, desk, levels=50)
+    await same_in_the_end(venue, desk, SYMBOLS, 50)
     assert not desk.of(BookDelta)
     assert not desk.lost
 
 
-async def test_lost_update_is_noticed_and_mended_alone(venue: Any, desk: Any) -> None:
+async def test_lost_update_is_noticed_and_mended_alone(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     fault = Fault(kind="gap", symbol=SYMBOLS[NAMES[0]])
     venue.venues["kucoin"].faults.arm(fault)
     await desk.until(lambda: bool(desk.lost))
     await desk.until(lambda: desk.live(*NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS)
     assert {name for name, _ in desk.lost} == {NAMES[0]}
 
 
-async def test_cut_connection_gets_a_new_token_and_the_book_back(venue: Any, desk: Any) -> None:
+async def test_cut_connection_gets_a_new_token_and_the_book_back(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     exchange = venue.venues["kucoin"]
     for connection in list(exchange.connections):
         connection.abort()
     await desk.until(lambda: bool(desk.lost))
     await desk.until(lambda: desk.live(*NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS)
     for name in NAMES:
         ids = desk.trades(name)
         assert ids == sorted(set(ids)), "none doubled"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -45,58 +44,44 @@ async def desk(venue: Any, desk_of: Any) -> Any:
     return made
 
 
-def truth(venue: Any, symbol: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
-    exchange = venue.venues["okx"]
-    told = exchange.oracle(exchange.market.shards[symbol], 400)
-    return tuple(
-        [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
-        for side in ("bids", "asks")
-    )
-
-
-async def same_in_the_end(venue: Any, desk: Any) -> None:
-    """Stop the crowd, and wait until every book is the venue's own."""
-    venue.venues["okx"].market.flow = False
-    await desk.until(
-        lambda: (
-            desk.live(*NAMES)
-            and all(desk.book(name) == truth(venue, symbol) for name, symbol in SYMBOLS.items())
-        )
-    )
-
-
-async def test_books_are_the_venues_own_and_every_channel_speaks(venue: Any, desk: Any) -> None:
+async def test_books_are_the_venues_own_and_every_channel_speaks(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     kinds = (
         BookSnapshot, BookDelta, ClockSample, VenueBar, Quote, Trade, DayTicker, MarkPrice,
         OpenInterest,
     )  # fmt: skip
     await desk.until(lambda: all(desk.of(kind) for kind in kinds))
     await desk.until(lambda: desk.live(INDEX))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS, 400)
     assert not desk.of(FrameRejected)
     assert not desk.lost
 
 
-async def test_lost_update_is_noticed_and_mended_alone(venue: Any, desk: Any) -> None:
+async def test_lost_update_is_noticed_and_mended_alone(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     fault = Fault(kind="gap", symbol=SYMBOLS[NAMES[0]], channel="book")
     venue.venues["okx"].faults.arm(fault)
     await desk.until(lambda: bool(desk.lost))
     await desk.until(lambda: desk.live(*NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS, 400)
     assert desk.lost == [(NAMES[0], "gap")]
 
 
-async def test_checksums_are_met_where_the_venue_still_sends_them(venue: Any, desk: Any) -> None:
+async def test_checksums_are_met_where_the_venue_still_sends_them(
+    venue: Any, desk: Any, same_in_the_end: Any
+) -> None:
     venue.venues["okx"].switch("legacy_checksum", on=True)
     # Images without texts cannot be compared; a fresh one has them.
     for name in NAMES:
         desk.feed.request_snapshot(name)
     await desk.until(lambda: len(desk.of(CheckedDelta)) > 10)
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS, 400)
     assert not desk.lost
 
 
-async def test_announced_end_loses_no_trade(venue: Any, desk: Any) -> None:
+async def test_announced_end_loses_no_trade(venue: Any, desk: Any, same_in_the_end: Any) -> None:
     await desk.until(lambda: all(desk.trades(name) for name in NAMES))
     exchange = venue.venues["okx"]
     before = set(exchange.connections)
@@ -105,7 +90,7 @@ async def test_announced_end_loses_no_trade(venue: Any, desk: Any) -> None:
     await desk.until(lambda: not before & set(exchange.connections))
     seen = {name: len(desk.trades(name)) for name in NAMES}
     await desk.until(lambda: all(len(desk.trades(name)) > seen[name] for name in NAMES))
-    await same_in_the_end(venue, desk)
+    await same_in_the_end(venue, desk, SYMBOLS, 400)
     for name in NAMES:
         ids = desk.trades(name)
         assert ids == sorted(set(ids)), "none doubled"
