@@ -25,7 +25,7 @@ import time
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -59,6 +59,9 @@ Kraken's first one only, and Binance, Deribit and KuCoin it asks for images over
 CCXT = {"bybit": "bybit", "coinbase": "coinbase", "deribit": "deribit", "okx": "okx"}
 UNSUMMED = re.compile(rb'"checksum":-?[1-9][0-9]*')
 """ccxt.pro verifies no checksum of OKX, which since 2026 writes 0: so both get zeros."""
+
+_NOWHERE: Final = -1
+"""A connection that the capture does not know."""
 
 Kind: TypeAlias = tuple[str, ...]
 
@@ -164,6 +167,7 @@ class Capture:
         self.kind = kind
         self.frames = list(TapeReader(path).frames())
         self._finer: dict[str, tuple[int, int]] = {}
+        self._primer: bytes | None = None
         self._prepare()
 
     def _prepare(self) -> None:
@@ -178,6 +182,8 @@ class Capture:
                 break
             self._finer |= decoder.off_step
         self._taught = decoder
+        books = [frame.data for frame, count in zip(self.frames, counts, strict=True) if count]
+        self._primer = min(books, key=len, default=None)
         self._counts = counts
         self.instruments = list(decoder.instruments.values())
         self.market = MarketState([], {})
@@ -204,6 +210,9 @@ class Capture:
         """Return a fresh decoder that counts finely enough and remembers texts."""
         made = self._made()
         made.add_instruments(self.instruments)
+        if self._primer is not None:
+            # What a decoder prepares of a whole listing at its first book is no message's cost.
+            made.decode("recv", _NOWHERE, 0, "", self._primer)
         for key in made.instruments:
             mine, known = made.of(key), self._taught.of(key)
             mine.prices.update(known.prices)

@@ -45,6 +45,8 @@ from core.model.settings import FeedSettings
 from emulator.clock import WallClock
 
 GROWTH = 0.05
+_REMEMBERED = 2_000
+"""Newest trades by which a doubled one is known; more would be growth of our own."""
 VENUES = {
     "binance": ("binance", "http://{host}", "ws://{host}"),
     "binance_usdm": ("binancefut", "http://{host}/binancefut", "ws://{host}/binancefut"),
@@ -148,7 +150,7 @@ class Ledger:
             self.doubled += 1
             return
         self._seen[number] = None
-        if len(self._seen) > 50_000:
+        if len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         self._pending[number] = self.taken, self.instrument.size(trade.size_lots)
         self.taken += 1
