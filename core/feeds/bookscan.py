@@ -30,6 +30,7 @@ whole number that may be negative."""
 PLAIN: Final = 8
 """Where in `BookScanner.figures` it says whether each level is written as short as can be."""
 
+_NOTHING: Final[Levels] = np.zeros((0, 2), np.int64)
 _BLOCK: Final = 1 << 14
 _KEYS: Final = 12
 _DESK: Final = 9 + 3 * _KEYS
@@ -372,7 +373,11 @@ class BookScanner:
             middle = start + figures[_AT + 3]
             figures[6] = end = middle + figures[_AT + 6]
             room = self._room
-            return self._plans[figures[_AT + 2]], room[start:middle], room[middle:end]
+            return (
+                self._plans[figures[_AT + 2]],
+                room[start:middle] if middle > start else _NOTHING,
+                room[middle:end] if end > middle else _NOTHING,
+            )
         if found == -2 and self.figures[6]:
             self._begin()
             return self.scan(frame)

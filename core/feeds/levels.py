@@ -25,6 +25,9 @@ import numpy.typing as npt
 from numba.extending import overload
 
 from core.engine.compiled import Frame, address, entry, view
+from core.feeds.binance.digits import _eight as eight
+from core.feeds.binance.digits import _few as few
+from core.feeds.binance.digits import digits_in, eight_bytes
 from core.feeds.decoder import Known
 from core.model.errors import DataError
 from core.model.market import Levels
@@ -34,8 +37,17 @@ _BLOCK: Final = 1 << 14
 
 _MAX: Final = 10**18
 _MAX_PLACES: Final = 18
+_POWERS: Final = 10 ** np.arange(_MAX_PLACES, dtype=np.int64)
+_REACH: Final = 26
+"""Bytes that the quick reading of a number may look at."""
+
 _FNV: Final = np.uint64(0xCBF29CE484222325)
 _PRIME: Final = np.uint64(0x100000001B3)
+_LOWS: Final = np.uint64(0x0101010101010101)
+_HIGHS: Final = np.uint64(0x8080808080808080)
+_QUOTES: Final = np.uint64(0x1212121212121212)
+"""Quotes as `eight_bytes` gives them."""
+
 _NONE: Final = -1
 _PLAN: Final = 11
 
@@ -63,11 +75,57 @@ def _blank(data: bytes, size: int, at: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
-def _number(  # noqa: C901  one pass over the digits
+@numba.njit(cache=True, forceinline=True)
+def _number(  # noqa: C901  one path of many turns
     data: bytes, size: int, at: int, places: int, unit: int
 ) -> tuple[int, int]:
     """Return (whole steps, place after it) of a number quoted or not; place -1: not exact."""
+    if at + _REACH <= size:
+        # Nearly all: at most seven digits before the point and eight after it, eight at a step.
+        start = at + (data[at] == 34)
+        word = eight_bytes(data, start)
+        count = digits_in(word)
+        end = start + count
+        if 0 < count < 8 and (count == 1 or data[start] != 48):
+            value = few(word, count)
+            kept = 0
+            if data[end] == 46:
+                word = eight_bytes(data, end + 1)
+                kept = digits_in(word)
+                end += 1 + kept
+                if kept == 8:
+                    value = value * _POWERS[np.uint64(8)] + eight(word)
+                elif kept:
+                    value = value * _POWERS[np.uint64(kept)] + few(word, kept)
+                else:
+                    return 0, -1
+            last = data[end]
+            if start > at:
+                end = end + 1 if last == 34 else 0
+            elif last != 44 and last != 93 and last != 125:
+                end = 0
+            if kept > places:
+                over = _POWERS[np.uint64(kept - places)]
+                if value % over:
+                    end = 0
+                value //= over
+            elif places + count < _MAX_PLACES:
+                value *= _POWERS[np.uint64(places - kept)]
+            else:
+                end = 0
+            if end and unit == 1:
+                return value, end
+            if end and value % unit == 0:
+                return value // unit, end
+    found: tuple[int, int] = _any_number(data, size, at, places, unit)
+    return found
+
+
+@numba.njit(cache=True)
+def _any_number(  # noqa: C901  one pass over the digits
+    data: bytes, size: int, at: int, places: int, unit: int
+) -> tuple[int, int]:
+    """Do the work of `_number` for numbers of any length and spelling."""
     quoted = at < size and data[at] == 34
     if quoted:
         at += 1
@@ -151,15 +209,35 @@ def _skip(data: bytes, size: int, at: int) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
+def _before_quote(word: np.uint64) -> np.int64:
+    """Return how many of eight bytes come before the first quote, 8 if none is one."""
+    quotes = word ^ _QUOTES
+    quotes = (quotes - _LOWS) & ~quotes & _HIGHS
+    if not quotes:
+        return np.int64(8)
+    before = (quotes - np.uint64(1)) & ~quotes & _HIGHS
+    return np.int64(((before >> np.uint64(7)) * _LOWS) >> np.uint64(56))
+
+
+@numba.njit(cache=True, forceinline=True)
 def _key(data: bytes, size: int, at: int) -> tuple[np.uint64, int]:
     """Return (hash of a key, place of its value); place -1: there is no key here."""
     hash_ = _FNV
     if data[at] != 34:
         return hash_, -1
     at += 1
-    while at < size and data[at] != 34:
-        hash_ = (hash_ ^ np.uint64(data[at])) * _PRIME
-        at += 1
+    length = 8
+    while length == 8:
+        if at + 8 > size:
+            # No level ends so soon after a key.
+            return hash_, -1
+        word = eight_bytes(data, at)
+        length = _before_quote(word)
+        if length < 8:
+            word &= (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
+        hash_ = (hash_ ^ word) * _PRIME
+        hash_ ^= hash_ >> np.uint64(29)
+        at += length
     at = _blank(data, size, at + 1)
     if at >= size or data[at] != 58:
         return hash_, -1
@@ -389,7 +467,10 @@ def _scale(step: Decimal) -> tuple[int, int]:
 
 
 def _hash(key: str) -> int:
-    value = int(_FNV)
-    for byte in key.encode():
-        value = ((value ^ byte) * int(_PRIME)) & ((1 << 64) - 1)
+    """Return the hash of a key as `_key` makes it, eight bytes at a step."""
+    value, mask = int(_FNV), (1 << 64) - 1
+    data = bytes(byte ^ 48 for byte in key.encode())
+    for at in range(0, len(data) + 1, 8):
+        value = ((value ^ int.from_bytes(data[at : at + 8], "little")) * int(_PRIME)) & mask
+        value ^= value >> 29
     return value >> 1

@@ -54,6 +54,8 @@ _OFFER: Final = b'"side":"offer"'
 _NONE: Final = np.empty((0, 2), np.int64)
 _B: Final = ord("b")
 _O: Final = ord("o")
+_LONG: Final = 8_192
+"""Bytes of updates above which looking for sides in the text costs more than noting each."""
 _LEVEL: Final = Shape(price="price_level", size="new_quantity")
 _SIDED: Final = Shape(price="price_level", size="new_quantity", flag="side")
 
@@ -260,6 +262,8 @@ class CoinbaseDecoder(OwningDecoder):
         return out
 
     def _sides(self, raw: bytes, known: CoinbaseKnown) -> tuple[Levels, Levels]:
+        if len(raw) > _LONG:
+            return self._sorted(raw, known)
         levels = self._levels.side(raw, known.levels)
         count = len(levels)
         bids = raw.count(_BID)
@@ -271,6 +275,10 @@ class CoinbaseDecoder(OwningDecoder):
         # The venue lists bids before offers; anything else is sorted level by level.
         if bids + offers == count and raw.rfind(_BID) < raw.find(_OFFER):
             return levels[:bids], levels[bids:]
+        return self._sorted(raw, known)
+
+    def _sorted(self, raw: bytes, known: CoinbaseKnown) -> tuple[Levels, Levels]:
+        """Return the levels of each side, told apart one by one."""
         levels, sides = self._levels.flagged(raw, known.sided)
         is_bid, is_offer = sides == _B, sides == _O
         if not (is_bid | is_offer).all():
