@@ -1,4 +1,3 @@
-import os
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from core.backtest.history import read_csv
 from core.model.errors import ConfigError, DataError
 from core.model.market import Timeframe
 
-RECORDED = Path(os.environ.get("CLX_RECORDED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 HEADER = "timestamp_ms,open,high,low,close,volume\n"
 GOOD = "1722003300000,10.5,11,10,10.75,2.5\n1722003360000,10.75,11,10.5,10.5,1\n"
 
@@ -64,7 +62,6 @@ def test_an_absent_file_is_refused(tmp_path: Path) -> None:
         read_csv(tmp_path / "absent.csv")
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason=f"recorded data absent: {RECORDED}")
 @pytest.mark.parametrize(
     ("name", "timeframe", "count"),
     [
@@ -72,6 +69,8 @@ def test_an_absent_file_is_refused(tmp_path: Path) -> None:
         ("stocks/SPY_1d_1999_2020.csv.zst", Timeframe.D1, 5241),
     ],
 )
-def test_recorded_history_is_read_whole(name: str, timeframe: Timeframe, count: int) -> None:
-    history = read_csv(RECORDED / name)
+def test_recorded_history_is_read_whole(
+    name: str, timeframe: Timeframe, count: int, recorded: Path
+) -> None:
+    history = read_csv(recorded / name)
     assert (history.timeframe, len(history.bars)) == (timeframe, count)

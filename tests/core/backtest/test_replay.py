@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import pytest
 import zstandard
 
 from core.backtest.replay import replay
-from core.feeds.registry import guess_kind
 from core.engine.clock import SimClock
+from core.feeds.registry import guess_kind
 from core.model.errors import ConfigError, StoreError
 from core.model.ids import VenueName
 from core.model.market import Timeframe
@@ -25,15 +24,6 @@ CAPTURES = [
     "binance_spot/capture_mixed10_20210405",
     "binance_spot/capture_mixed_20211012",
 ]
-
-
-@pytest.fixture(scope="module")
-def recorded() -> Path:
-    root = Path(__file__).parents[3]
-    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
-    return folder
 
 
 def run(path: Path, **options: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
@@ -31,6 +32,7 @@ from core.model.market import (
     Bar,
     BookDelta,
     BookSnapshot,
+    CheckedDelta,
     ClockSample,
     DayTicker,
     Liquidation,
@@ -149,8 +151,6 @@ class ToyDecoder(FeedDecoder):
         if "trade" not in said:
             return ()
         known = self.of(said["trade"])
-        import numpy as np
-
         n = said["n"]
         levels = np.array([[100, n]], np.int64)
         return (
@@ -159,8 +159,6 @@ class ToyDecoder(FeedDecoder):
         )
 
     def _image(self, said: dict[str, Any], ts: int, *, reset: bool) -> Sequence[MarketEvent]:
-        import numpy as np
-
         name, n = self.of(said["image"]).id, said["n"]
         bids, asks = np.array([[100, 1]], np.int64), np.array([[102, 1]], np.int64)
         return (BookSnapshot(name, 0, ts, n, bids, asks, reset=reset),)
@@ -558,6 +556,30 @@ def _evaluate(expression: str, facts: dict[str, Any]) -> Any:
         if value is None:
             return None
     return value
+
+
+@pytest.fixture
+def survives(
+    mangle: Callable[[bytes], Iterator[tuple[str, bytes]]],
+) -> Callable[[FeedDecoder, bytes], None]:
+    """Mangles a good frame in every way; what comes of it is sane, and never an exception."""
+
+    def check(decoder: FeedDecoder, good: bytes) -> None:
+        for words, data in mangle(good):
+            for event in decoder.decode("recv", 1, 77, "", data):
+                if isinstance(event, BookSnapshot | BookDelta | CheckedDelta):
+                    for side in (event.bids, event.asks):
+                        assert side.dtype == np.int64, words
+                        assert (side >= 0).all(), words
+                elif isinstance(event, Trade):
+                    assert event.price_ticks > 0, words
+                    assert event.size_lots > 0, words
+                else:
+                    for field in event.__struct_fields__:
+                        value = getattr(event, field)
+                        assert not isinstance(value, Decimal) or value.is_finite(), words
+
+    return check
 
 
 class Kept:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -30,12 +28,3 @@ def btc() -> Instrument:
 @pytest.fixture
 def nkn() -> Instrument:
     return instrument("NKNUSDT", "0.0001", "1")
-
-
-@pytest.fixture(scope="session")
-def recorded() -> Path:
-    root = Path(__file__).parents[4]
-    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
-    return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -158,18 +158,14 @@ class Venue:
 
 
 @pytest.fixture
-async def venue(recorded: Path) -> AsyncIterator[Venue]:
+async def venue(recorded: Path, hosted: Any) -> Venue:
     made = Venue(recorded / "bybit_v5/capture_linear_20260809.jsonl.zst")
     app = web.Application()
     app.router.add_get("/v5/market/instruments-info", made.instruments)
     app.router.add_get("/v5/market/time", made.time)
     app.router.add_get("/v5/public/linear", made.stream)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    made.url = await hosted(app)
+    return made
 
 
 async def test_listing_goes_page_by_page(venue: Venue) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ class Venue:
 
 
 @pytest.fixture
-async def venue(recorded: Path) -> AsyncIterator[Venue]:
+async def venue(recorded: Path, hosted: Any) -> Venue:
     made = Venue(recorded / "kucoin/capture_level2_20210425_a.jsonl.zst")
     app = web.Application()
     app.router.add_post("/api/v1/bullet-public", made.token)
@@ -136,12 +136,8 @@ async def venue(recorded: Path) -> AsyncIterator[Venue]:
     app.router.add_get("/api/v1/timestamp", made.time)
     app.router.add_get("/api/v3/market/orderbook/level2", made.book)
     app.router.add_get("/endpoint", made.stream)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    made.url = await hosted(app)
+    return made
 
 
 async def test_token_welcome_images_and_frames_make_the_recorded_books(

@@ -164,19 +164,15 @@ class Venue:
 
 
 @pytest.fixture
-async def venue(recorded: Path) -> AsyncIterator[Venue]:
+async def venue(recorded: Path, hosted: Any) -> Venue:
     made = Venue(recorded / "okx/capture_books_20220513.jsonl.zst")
     app = web.Application()
     app.router.add_get("/api/v5/public/instruments", made.instruments)
     app.router.add_get("/api/v5/public/underlying", made.underlying)
     app.router.add_get("/api/v5/public/time", made.time)
     app.router.add_get("/ws/v5/{route}", made.stream)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"127.0.0.1:{runner.addresses[0][1]}"
-    yield made
-    await runner.cleanup()
+    made.url = await hosted(app)
+    return made
 
 
 class Desk:
