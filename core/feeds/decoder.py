@@ -76,6 +76,8 @@ class FeedDecoder(ABC):
         become the nearest lot, at least one."""
         self.finer: dict[str, tuple[int, int]] = {}
         """See `core.model.ports.TapeDecoder.finer`."""
+        self.changes = 0
+        """How often an instrument was learned or learned anew; a listing read again is none."""
         self._known: dict[str, Known] = {}
         self._carried: dict[int, dict[InstrumentId, set[str]]] = {}
         self.add_instruments(instruments)
@@ -88,6 +90,7 @@ class FeedDecoder(ABC):
             known = self._known.get(key)
             if known is not None and known.instrument == instrument:
                 continue
+            self.changes += 1
             self.instruments[key] = instrument
             fresh = self.make_known(instrument)
             fresh.sizes.rounding = not self.exact

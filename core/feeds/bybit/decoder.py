@@ -79,7 +79,7 @@ class BybitDecoder(FeedDecoder):
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
         self._scanners = {prefix: BookScanner(_PARTS) for prefix in ("", SPOT_KEY)}
-        self._taught = True
+        self._learned = 0
         super().__init__(venue, BybitRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._tickers = TickerReader(venue, self._sides.resting)
@@ -99,11 +99,6 @@ class BybitDecoder(FeedDecoder):
             b"allLiquidation": self._liquidations,
             b"liquidation": self._old_liquidation,
         }
-
-    def add_instruments(self, instruments: Collection[Instrument]) -> None:
-        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
-        super().add_instruments(instruments)
-        self._taught = False
 
     def key_of(self, instrument: Instrument) -> str:
         """Return what `of` finds an instrument by."""
@@ -182,7 +177,7 @@ class BybitDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if not self._taught:
+        if self._learned != self.changes:
             self._teach()
         scanner = self._scanners[self._prefixes.get(conn, "")]
         found = scanner.scan(data)
@@ -237,7 +232,7 @@ class BybitDecoder(FeedDecoder):
         return (BookDelta(known.id, ts_ns, ts_recv_ns, u, u, -1, bids, asks),)
 
     def _teach(self) -> None:
-        self._taught = True
+        self._learned = self.changes
         every = [self._known_as("", key) for key in self.instruments]
         for prefix, scanner in self._scanners.items():
             spot = prefix == SPOT_KEY

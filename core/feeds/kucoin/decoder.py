@@ -87,7 +87,7 @@ class KucoinDecoder(FeedDecoder):
 
     def __init__(self, venue: VenueName = KUCOIN, instruments: Collection[Instrument] = ()) -> None:
         self._scanner = BookScanner(_PARTS, drop_zero=True)
-        self._taught = True
+        self._learned = 0
         super().__init__(venue, KucoinRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._rows = msgspec.json.Decoder(list[frames.Row], strict=False).decode
@@ -109,11 +109,6 @@ class KucoinDecoder(FeedDecoder):
             b"/market/candles": self._candle,
             b"/market/snapshot": self._day,
         }
-
-    def add_instruments(self, instruments: Collection[Instrument]) -> None:
-        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
-        super().add_instruments(instruments)
-        self._taught = False
 
     def make_known(self, instrument: Instrument) -> KucoinKnown:
         """Return what decoding needs of an instrument."""
@@ -159,8 +154,8 @@ class KucoinDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _update(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if not self._taught:
-            self._taught = True
+        if self._learned != self.changes:
+            self._learned = self.changes
             self._scanner.learn(self._of(name).plan for name in self.instruments)
         scanner = self._scanner
         found = scanner.scan(data)

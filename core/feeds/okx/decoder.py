@@ -87,7 +87,7 @@ class OkxDecoder(FeedDecoder):
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
         self._scanner = BookScanner(_PARTS)
-        self._taught = True
+        self._learned = 0
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
@@ -121,11 +121,6 @@ class OkxDecoder(FeedDecoder):
         }
         for bar in BARS:
             self._channels[b"candle" + bar.encode()] = _reader(list, rows.candle)
-
-    def add_instruments(self, instruments: Collection[Instrument]) -> None:
-        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
-        super().add_instruments(instruments)
-        self._taught = False
 
     def make_known(self, instrument: Instrument) -> OkxKnown:
         """Return what decoding needs of an instrument."""
@@ -199,8 +194,8 @@ class OkxDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if not self._taught:
-            self._taught = True
+        if self._learned != self.changes:
+            self._learned = self.changes
             self._scanner.learn(self._of(key).plan for key in self.instruments)
         found = self._scanner.scan(data)
         if found is not None:
