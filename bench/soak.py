@@ -38,6 +38,7 @@ from core.engine.market import DataFault, MarketOutput, MarketState
 from core.feeds import levels
 from core.feeds.registry import make_feed
 from core.feeds.stream import StreamFeed
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import FeedDisconnected, FeedStatusChanged, SequenceBroken, Trade
 from core.model.ports import FrameKind
@@ -67,6 +68,7 @@ EACH = 3
 """Instruments followed at each venue."""
 LOOK_S = 2.0
 SETTLE_S = 30.0
+LATE_S = 15.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +209,7 @@ class Desk:
         self.frames = 0
         self._clock = clock
         self._speed = speed
-        self.ledgers: dict[str, Ledger] = {}
+        self.ledgers: dict[InstrumentId, Ledger] = {}
 
     async def learn(self, symbols: Sequence[str]) -> None:
         """Fetch the listing and want some instruments that the emulator really trades."""
@@ -224,7 +226,8 @@ class Desk:
         self.frames += 1
         for event in self.feed.decoder.decode(kind, conn, ts_ns, url, data):
             if isinstance(event, FeedDisconnected | SequenceBroken):
-                for name in event.instrument_ids:
+                names = event.instrument_ids
+                for name in self.ledgers if names is None else names:
                     if name in self.ledgers:
                         self.ledgers[name].declare()
             self.look(self.market.apply(event))
@@ -313,8 +316,8 @@ async def _run(
         now_ms = (await oracle.ask("clock"))["now_ms"]
         report.hours = (now_ms - began_ns / 1e6) / 3.6e6
         memory.append((report.hours, _rss_mb()))
-        # What happened a moment ago may still be on its way.
-        await _compare(oracle, desks, now_ms - int(2_000 * options.speed))
+        # What happened a moment ago may still be on its way, for long where the machine is busy.
+        await _compare(oracle, desks, now_ms - int(LATE_S * 1_000 * options.speed))
         if now - struck_s >= options.strike_every_s:
             struck_s = now
             kind, value = rng.choice(STRIKES)
@@ -433,11 +436,11 @@ async def _desks(
                 stream_url=stream.format(host=f"127.0.0.1:{port}"), **keys,
             )  # fmt: skip
             feed = make_feed(
-                venue,
+                VenueName(venue),
                 settings,
                 clock=ours,
                 rng=random.Random(options.seed),
-                data=Path(folder),  # type: ignore[arg-type]
+                data=Path(folder),
             )
             assert isinstance(feed, StreamFeed)
             made.append(Desk(venue, feed, clock, options.speed))
