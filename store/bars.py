@@ -227,28 +227,6 @@ class SqliteBars:
                 (listing.id, start, end, *like),
             )
 
-    def forget_empty(
-        self,
-        instrument_id: InstrumentId,
-        start_ns: int = 0,
-        end_ns: int = MAX_NS,
-        *,
-        epoch: int | None = None,
-    ) -> int:
-        """Forget the stretches that touch [start_ns, end_ns), to ask the venue again; count them.
-
-        Raises:
-            StoreError: It could not be written.
-        """
-        with self._file.transaction() as connection:
-            listing = self._listings.find(instrument_id, epoch)
-            if listing is None:
-                return 0
-            return connection.execute(
-                "DELETE FROM empties WHERE listing = ? AND end_ns > ? AND start_ns < ?",
-                (listing.id, start_ns, end_ns),
-            ).rowcount
-
     def empties(
         self,
         instrument_id: InstrumentId,

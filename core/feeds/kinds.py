@@ -72,7 +72,7 @@ KINDS: Final[dict[str, FeedKind]] = {
             "exchange.coinbase",
             "pro.coinbase",
         ),
-        gives="trades, book, ticker, bars",
+        gives=_SPOT,
         keys="no",
         proof="trade ids; the book's order is trusted",
     ),

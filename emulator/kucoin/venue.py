@@ -58,10 +58,6 @@ class KuCoin(Venue):
         """Return whether a token is one of ours and still good."""
         return self._tokens.get(token, 0) > monotonic_ns()
 
-    def forget_tokens(self) -> None:
-        """Let every token expire."""
-        self._tokens.clear()
-
     def publish(self, topic: str, subject: str, data: Any, channel: str, symbol: str) -> None:
         """Send a message in the venue's envelope."""
         message = {"topic": topic, "type": "message", "subject": subject, "data": data}

@@ -25,7 +25,6 @@ _SELL: Final = Side.SELL
 _TRADES_KEPT: Final = 12_000
 _TRADES_KEPT_ELSEWHERE: Final = 4_000
 """At the venues besides the leading one, which trade less."""
-_CHANGES_KEPT: Final = 4_000
 
 
 class TradeRow(msgspec.Struct, frozen=True, gc=False, array_like=True):

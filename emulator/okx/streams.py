@@ -20,7 +20,6 @@ _OF_INSTRUMENT: Final = (
 )  # fmt: skip
 _OF_SWAP: Final = ("mark-price", "funding-rate", "open-interest")
 _OF_TYPE: Final = ("instruments", "liquidation-orders")
-KEEP_ALIVE_MS: Final = 60_000
 
 
 def topic_of(venue: Okx, path: str, arg: object) -> str | None:

@@ -336,8 +336,6 @@ def test_gaps_leave_out_what_the_venue_does_not_have(
     ]
     assert market.bars.empties(instrument.id) == [outage, quiet]
     assert market.bars.empties(instrument.id, at[1500]) == [quiet]
-    assert market.bars.forget_empty(instrument.id, at[1500]) == 1
-    assert market.bars.empties(instrument.id) == [outage]
 
 
 def test_stretches_of_one_kind_that_touch_become_one(

@@ -10,7 +10,6 @@ import msgspec
 
 from core.feeds.alpaca.decoder import ALPACA, AlpacaDecoder
 from core.feeds.alpaca.history import BarHistory
-from core.feeds.alpaca.sessions import MarketClock, Session, parse_calendar, parse_clock
 from core.feeds.alpaca.symbols import parse_assets
 from core.feeds.answers import ask
 from core.feeds.dialect import Answer, LineLimits, RestDialect
@@ -216,25 +215,6 @@ class AlpacaDialect(RestDialect):
         """Ask for the market's clock."""
         body = await self._ask_trading("/v2/clock", [], "market clock")
         return Answer(f"{self._trading.base_url}/v2/clock", body)
-
-    async def market_clock(self) -> MarketClock:
-        """Return whether US stocks trade now, and when that changes.
-
-        Raises:
-            TemporaryError: The provider is away.
-            DataError: Its answer is not what it documents.
-        """
-        return parse_clock(await self._ask_trading("/v2/clock", [], "market clock"))
-
-    async def calendar(self, first_day: str, last_day: str) -> list[Session]:
-        """Return the trading days of US stocks from ``2024-01-02`` to another, both included.
-
-        Raises:
-            TemporaryError: The provider is away.
-            DataError: Its answer is not what it documents.
-        """
-        params = [("start", first_day), ("end", last_day)]
-        return parse_calendar(await self._ask_trading("/v2/calendar", params, "market calendar"))
 
     async def close(self) -> None:
         """Release the HTTP sessions."""

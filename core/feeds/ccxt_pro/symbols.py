@@ -19,8 +19,7 @@ _FINEST: Final = Decimal("0.00000001")
 _MS: Final = 1_000_000
 _DECIMAL_PLACES: Final = 2
 _SIGNIFICANT: Final = 3
-_TICK_SIZE: Final = 4
-"""ccxt's modes of precision."""
+"""ccxt's modes of precision besides that of tick sizes."""
 
 _KINDS: Final = {
     "spot": InstrumentKind.SPOT,

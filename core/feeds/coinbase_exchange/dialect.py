@@ -13,13 +13,12 @@ import msgspec
 
 from core.feeds.answers import ask
 from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
-from core.feeds.coinbase_exchange.history import REMEDIES, ExchangeHistory
+from core.feeds.coinbase_exchange.history import REMEDIES, TRADES_PAGE, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -70,8 +69,6 @@ class ExchangeDialect(RestDialect):
     limits = LIMITS
     images_by_rest = False
     polls = (Poll("missed trades", 5.0),)
-
-    _history: ExchangeHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
@@ -144,7 +141,7 @@ class ExchangeDialect(RestDialect):
             self._http,
             f"/products/{instrument.venue_symbol}/trades",
             what=f"missed trades of {instrument.id}",
-            params=(("limit", "1000"), ("after", str(missing[1] + 1))),
+            params=(("limit", str(TRADES_PAGE)), ("after", str(missing[1] + 1))),
             remedies=REMEDIES,
         )
         return Answer(reply.url, reply.body)
@@ -157,15 +154,6 @@ class ExchangeDialect(RestDialect):
         """
         reply = await ask(self._http, "/time", what=f"time of {self.venue}")
         return Answer(reply.url, reply.body)
-
-    async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
-        """Fetch the trades with after_id < id < until_id, oldest first: what was missed.
-
-        Raises:
-            TemporaryError: The venue is away.
-            DataError: Its answer is not what it documents.
-        """
-        return await self._history.trades(instrument, after_id, until_id)
 
 
 def _request(word: str, channels: Sequence[str], instruments: Sequence[Instrument]) -> str:

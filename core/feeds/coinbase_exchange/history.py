@@ -1,4 +1,4 @@
-"""Bars and trades of the past from Coinbase Exchange."""
+"""Closed bars of the past from Coinbase Exchange candles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Final, TypeAlias
 
 from core.feeds.answers import ask, decoded
 from core.feeds.candles import aligned, join_bars, make_bar, offered
-from core.feeds.coinbase_exchange.frames import PastTrade
-from core.feeds.stamps import Stamps, rfc3339
-from core.feeds.steps import Steps
+from core.feeds.stamps import rfc3339
 from core.feeds.windows import stretched
 from core.model.errors import DataError
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe, Trade
+from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 from core.wire.http import HttpSession
 
@@ -22,6 +20,7 @@ PAGE: Final = 300
 """Most candles the venue gives at once."""
 
 TRADES_PAGE: Final = 1000
+"""Most trades of an answer."""
 
 REMEDIES: Final = {
     403: "the venue blocks this address: wait, or move",
@@ -39,14 +38,12 @@ _SOURCES: Final = {
 }
 """Which candles a timeframe is made of; four hours are joined from single ones."""
 
-_MAX_PAGES: Final = 100_000
-
 _Row: TypeAlias = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Time in seconds, low, high, open, close, volume: an order of its own."""
 
 
 class ExchangeHistory:
-    """Pages through ``/products/{id}/candles`` and ``/products/{id}/trades``."""
+    """Pages through ``/products/{id}/candles``."""
 
     def __init__(self, http: HttpSession, clock: Clock) -> None:
         self._http = http
@@ -70,45 +67,6 @@ class ExchangeHistory:
         page = partial(self._page, instrument, source, granularity)
         found = await stretched(page, start_ns, end_ns, PAGE * source.ns)
         return found if source is timeframe else list(join_bars(found, timeframe))
-
-    async def trades(self, instrument: Instrument, after_id: int, until_id: int) -> list[Trade]:
-        """Return the trades with after_id < id < until_id, oldest first: what was missed.
-
-        Raises:
-            TemporaryError: The venue is away or asks for patience.
-            DataError: Its answer is not what it documents.
-        """
-        what = f"trades of {instrument.id}"
-        prices = Steps(instrument.price_tick, "price", instrument.venue_symbol)
-        sizes = Steps(instrument.size_lot, "size", instrument.venue_symbol)
-        stamps = Stamps()
-        found: list[Trade] = []
-        cursor = str(until_id)
-        for _ in range(_MAX_PAGES):
-            # Pages go back in time: "after" a cursor means older than it.
-            reply = await ask(
-                self._http,
-                f"/products/{instrument.venue_symbol}/trades",
-                what=what,
-                params=(("limit", str(TRADES_PAGE)), ("after", cursor)),
-                remedies=REMEDIES,
-            )
-            rows = decoded(reply.body, list[PastTrade], what)
-            for row in rows:
-                if not after_id < row.trade_id < until_id:
-                    continue
-                if row.side not in ("buy", "sell"):
-                    raise DataError(f"{what}: side must be buy or sell, was {row.side[:20]!r}")
-                found.append(
-                    Trade(
-                        instrument.id, stamps.ns(row.time), 0, prices[row.price], sizes[row.size],
-                        row.side == "buy", row.trade_id,
-                    )
-                )  # fmt: skip
-            cursor = reply.headers.get("cb-after", "")
-            if not rows or rows[-1].trade_id <= after_id + 1 or not cursor:
-                break
-        return sorted(found, key=lambda trade: trade.trade_id)
 
     async def _page(
         self,

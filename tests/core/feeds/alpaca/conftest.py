@@ -81,7 +81,6 @@ class Exchange:
         app = web.Application()
         app.router.add_get("/v2/assets", self._assets)
         app.router.add_get("/v2/clock", self._clock)
-        app.router.add_get("/v2/calendar", self._calendar)
         app.router.add_get("/v2/stocks/bars", self._bars)
         app.router.add_get("/v2/iex", self._stream)
         app.router.add_get("/v1beta3/crypto/us", self._stream)
@@ -112,12 +111,6 @@ class Exchange:
         return self._refused(request) or web.json_response(
             {"timestamp": "2022-04-28T14:07:45.485843765-04:00", "is_open": True,
              "next_open": "2022-04-29T09:30:00-04:00", "next_close": "2022-04-28T16:00:00-04:00"}
-        )  # fmt: skip
-
-    async def _calendar(self, request: web.Request) -> web.Response:
-        return self._refused(request) or web.json_response(
-            [{"date": "2024-11-29", "open": "09:30", "close": "13:00", "session_open": "0400",
-              "session_close": "1700"}]
         )  # fmt: skip
 
     async def _bars(self, request: web.Request) -> web.Response:

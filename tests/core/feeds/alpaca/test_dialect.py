@@ -110,12 +110,7 @@ async def test_a_wrong_key_says_where_to_look(exchange, dialect, follow):
         assert "check api_key and api_secret" in (await tape.next(FrameRejected)).reason
 
 
-async def test_clock_and_calendar_of_the_market(exchange, dialect, follow):
-    now = await dialect.market_clock()
-    assert (now.is_open, now.next_close_ns) == (True, 1_651_176_000_000_000_000)
-    (day,) = await dialect.calendar("2024-11-29", "2024-11-29")
-    assert (day.open_ns, day.close_ns) == (1_732_890_600_000_000_000, 1_732_903_200_000_000_000)
-    assert (day.last_ns - day.first_ns) // 3_600_000_000_000 == 13
+async def test_clock_of_the_market_is_compared_with_ours(dialect, follow):
     async with follow(dialect, AAPL) as tape:
         assert (await tape.next(ClockSample)).round_trip_ns > 0
 

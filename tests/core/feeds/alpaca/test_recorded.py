@@ -12,7 +12,6 @@ import pytest
 
 from core.feeds.alpaca.decoder import AlpacaDecoder
 from core.feeds.alpaca.history import BarHistory
-from core.feeds.alpaca.sessions import parse_clock
 from core.feeds.alpaca.symbols import CRYPTO_STEP, STOCK_LOT, STOCK_TICK, parse_assets
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
@@ -163,7 +162,9 @@ def test_assets_clock_and_words_of_the_stream_are_read(recorded):
                 case "asset":
                     assert len(parse_assets([b"[" + data + b"]"], ALPACA)) == 1
                 case "clock":
-                    assert parse_clock(data).next_open_ns == 1_651_239_000_000_000_000
+                    url = "https://api.alpaca.markets/v2/clock#asked_ns=1"
+                    (sample,) = decoder.decode("http", 0, 3, url, data)
+                    assert sample.offset_ns == 1_651_169_265_485_843_765 - 2
                 case "stream" | "private":
                     kind = (
                         "send"

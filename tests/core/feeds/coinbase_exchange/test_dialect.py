@@ -24,7 +24,7 @@ PRODUCT = {"id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD",
 
 
 class Venue:
-    """Serves candles newest first, both ends counting, and trades newest first behind a cursor."""
+    """Serves candles newest first, both ends counting."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
@@ -45,18 +45,6 @@ class Venue:
         assert len(opens) <= 300
         return web.json_response([[open_s, 99, 101.5, 100, 100.5, 2.5] for open_s in opens[::-1]])
 
-    async def trades(self, request: web.Request) -> web.Response:
-        self.asked.append(dict(request.query))
-        newest = int(request.query["after"]) - 1
-        ids = range(newest, max(0, newest - 10), -1)
-        rows = [
-            {"time": "2026-04-07T00:28:58.544778Z", "trade_id": one, "price": "100.5",
-             "size": "0.5", "side": "buy"}
-            for one in ids
-        ]  # fmt: skip
-        headers = {"CB-AFTER": str(ids[-1])} if ids else {}
-        return web.json_response(rows, headers=headers)
-
     async def products(self, request: web.Request) -> web.Response:
         return web.json_response([PRODUCT, PRODUCT | {"id": "ETH-USD", "base_currency": "ETH"}])
 
@@ -76,7 +64,6 @@ async def dialect(
     url = await serve(
         {
             "/products/BTC-USD/candles": venue.candles,
-            "/products/BTC-USD/trades": venue.trades,
             "/products": venue.products,
             "/time": venue.time,
         }
@@ -145,17 +132,6 @@ async def test_pages_of_history_join_to_every_bar_once(
     assert [bar.volume_lots for bar in four] == [7500]
     with pytest.raises(ConfigError, match="no 5s bars"):
         await dialect.history(btc, Timeframe.S5, 0, 1)
-
-
-async def test_missed_trades_are_paged_back_to_the_last_one_seen(
-    dialect: ExchangeDialect, venue: Venue, btc: Instrument
-) -> None:
-    trades = await dialect.trades(btc, 100, 126)
-    assert [trade.trade_id for trade in trades] == list(range(101, 126))
-    assert [query["after"] for query in venue.asked] == ["126", "116", "106"]
-    assert trades[0].buyer_is_maker
-    assert (trades[0].price_ticks, trades[0].size_lots) == (10050, 500)
-    assert [trade.trade_id for trade in await dialect.trades(btc, 0, 5)] == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize(
