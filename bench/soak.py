@@ -56,6 +56,7 @@ VENUES = {
     "coinbase": ("coinbase", "http://{host}/coinbase", "ws://{host}/coinbase/advanced"),
 }
 """Our feeds, and the emulator's name and addresses of each."""
+KEYS = ("api_key", "api_secret")
 CHAOS = (
     "gap", "duplicate", "reorder", "unknown_field", "unknown_message", "number_exponent",
     "crossed_book", "frozen_snapshot", "rate_limit_now", "html_5xx", "truncated_json", "latency_ms",
@@ -292,7 +293,7 @@ async def soak(options: Options, say: Callable[[str], None]) -> Report:
             clock = WallClock(options.speed)
             now_ns = (await oracle.ask("clock"))["now_ms"] * 1_000_000
             clock.jump(max(0, now_ns - clock.now_ns()))
-            async with _desks(options, oracle, state["port"], clock) as desks:
+            async with _desks(options, oracle, state, clock) as desks:
                 return await _run(options, oracle, desks, now_ns, say)
 
 
@@ -418,7 +419,7 @@ async def _until_live(desks: list[Desk]) -> None:
 
 @contextlib.asynccontextmanager
 async def _desks(
-    options: Options, oracle: Oracle, port: int, clock: WallClock
+    options: Options, oracle: Oracle, state: dict[str, Any], clock: WallClock
 ) -> AsyncIterator[list[Desk]]:
     market_module.warm()
     levels.warm()
@@ -428,13 +429,14 @@ async def _desks(
     with tempfile.TemporaryDirectory() as folder:
         for venue in options.venues:
             name, rest, stream = VENUES[venue]
-            keys: dict[str, Any] = (
-                {"api_key": "k", "api_secret": "s", "passphrase": "p"} if venue == "kucoin" else {}
-            )
+            keys: dict[str, Any] = {}
+            if venue == "kucoin":
+                # Whole images of its books are given to those with keys alone.
+                keys = {"passphrase": "any", **{key: state[key] for key in KEYS}}
+            host = f"127.0.0.1:{state['port']}"
             settings = FeedSettings(
-                rest_url=rest.format(host=f"127.0.0.1:{port}"),
-                stream_url=stream.format(host=f"127.0.0.1:{port}"), **keys,
-            )  # fmt: skip
+                rest_url=rest.format(host=host), stream_url=stream.format(host=host), **keys
+            )
             feed = make_feed(
                 VenueName(venue),
                 settings,
