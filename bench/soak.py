@@ -50,12 +50,12 @@ _REMEMBERED = 2_000
 """Newest trades by which a doubled one is known; more would be growth of our own."""
 VENUES = {
     "binance": ("binance", "http://{host}", "ws://{host}"),
-    "binance_usdm": ("binancefut", "http://{host}/binancefut", "ws://{host}/binancefut"),
     "okx": ("okx", "http://{host}/okx", "ws://{host}/okx"),
     "kucoin": ("kucoin", "http://{host}/kucoin", ""),
     "coinbase": ("coinbase", "http://{host}/coinbase", "ws://{host}/coinbase/advanced"),
 }
-"""Our feeds, and the emulator's name and addresses of each."""
+"""Our feeds, and the emulator's name and addresses of each; Binance's futures tell of joined
+trades by numbers of their own, which cannot be held against those that happened."""
 KEYS = ("api_key", "api_secret")
 CHAOS = (
     "gap", "duplicate", "reorder", "unknown_field", "unknown_message", "number_exponent",
