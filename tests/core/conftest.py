@@ -1,4 +1,4 @@
-"""Recorded captures and fixtures of venues, replayed through a decoder and the market."""
+"""What tests of feeds share: captures and fixtures replayed, live desks, venues on loopback."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import pytest
 
 from core.model import market
-from core.model.ids import instrument_id
+from core.model.ids import InstrumentId, instrument_id
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus, FeedStatusChanged, FrameRejected, MarketEvent
+from core.model.ports import FrameKind
 from core.wire.tape_reader import TapeReader
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from core.feeds.decoder import FeedDecoder
+    from core.feeds.dialect import Dialect
+    from core.feeds.stream import StreamFeed
 
     Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+Event = TypeVar("Event")
 
 
 @pytest.fixture(scope="session")
@@ -185,25 +191,38 @@ def mangle() -> Callable[[bytes], Iterator[tuple[str, bytes]]]:
 
 
 @pytest.fixture
-async def serve() -> AsyncIterator[Callable[[dict[str, Handler]], Awaitable[str]]]:
-    """Serves GET handlers by path on loopback and returns the base URL."""
+async def hosted() -> AsyncIterator[Callable[[web.Application], Awaitable[str]]]:
+    """Runs a venue's app on loopback and returns ``host:port``."""
     from aiohttp import web
 
     runners: list[web.AppRunner] = []
+
+    async def start(app: web.Application) -> str:
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"127.0.0.1:{runner.addresses[0][1]}"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def serve(
+    hosted: Callable[[web.Application], Awaitable[str]],
+) -> Callable[[dict[str, Handler]], Awaitable[str]]:
+    """Serves GET handlers by path on loopback and returns the base URL."""
+    from aiohttp import web
 
     async def start(handlers: dict[str, Handler]) -> str:
         app = web.Application()
         for path, handler in handlers.items():
             app.router.add_get(path, handler)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return f"http://{await hosted(app)}"
 
-    yield start
-    for runner in runners:
-        await runner.cleanup()
+    return start
 
 
 class Stated:
@@ -379,3 +398,85 @@ async def emulated() -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
     yield start
     for made in started:
         await made.stop()
+
+
+class Kept:
+    """A sink that decodes, keeps everything, and can be waited at."""
+
+    def __init__(self, feed: StreamFeed) -> None:
+        self.feed = feed
+        self.frames: list[tuple[FrameKind, int, str, bytes]] = []
+        self.events: asyncio.Queue[MarketEvent] = asyncio.Queue()
+        self._came = asyncio.Event()
+
+    def __call__(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
+    ) -> None:
+        self.frames.append((kind, conn, url, data))
+        self._came.set()
+        for event in self.feed.decoder.decode(kind, conn, ts_recv_ns, url, data):
+            self.events.put_nowait(event)
+
+    async def next(self, kind: type[Event]) -> Event:
+        """Return the next event of a kind; those before it are gone."""
+        async with asyncio.timeout(20):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+            return event
+
+    async def frame(self, part: bytes) -> bytes:
+        """Return the first received frame that holds some text."""
+        async with asyncio.timeout(20):
+            while True:
+                for kind, _, _, data in self.frames:
+                    if kind == "recv" and part in data:
+                        return data
+                self._came.clear()
+                await self._came.wait()
+
+
+@pytest.fixture
+def follow() -> Callable[..., AbstractAsyncContextManager[Kept]]:
+    """Runs the feed of a dialect over some instruments within a block."""
+
+    @asynccontextmanager
+    async def run(dialect: Dialect, *names: str) -> AsyncIterator[Kept]:
+        from core.engine.clock import SystemClock
+        from core.feeds.stream import StreamFeed
+
+        feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1))
+        feed.subscribe([InstrumentId(name) for name in names])
+        kept = Kept(feed)
+        task = asyncio.create_task(feed.run(kept))
+        try:
+            yield kept
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return run
+
+
+@pytest.fixture
+def same_in_the_end() -> Callable[..., Awaitable[None]]:
+    """Stops an emulated venue's crowd, and waits until every book of a desk is the venue's own."""
+
+    async def wait(venue: Any, desk: Any, symbols: dict[str, str], levels: int = 100_000) -> None:
+        exchange = venue.venues[desk.feed.venue]
+        exchange.market.flow = False
+
+        def truth(symbol: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
+            told = exchange.oracle(exchange.market.shards[symbol], levels)
+            return tuple(
+                [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
+                for side in ("bids", "asks")
+            )
+
+        await desk.until(
+            lambda: (
+                desk.live(*symbols)
+                and all(desk.book(name) == truth(symbol) for name, symbol in symbols.items())
+            )
+        )
+
+    return wait

@@ -1,4 +1,4 @@
-"""What tests of feeds share: a venue of our own on loopback, sinks, and independent parsers' words.
+"""What tests of feeds share: a venue of our own on loopback, and independent parsers' words.
 
 The venue has a protocol of its own, spoken through the shared plumbing of feeds.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +18,10 @@ import msgspec
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
-from aiohttp.test_utils import TestServer
 
 from core.engine.clock import SystemClock
 from core.feeds.decoder import FeedDecoder
 from core.feeds.dialect import Answer, Dialect, Heartbeat, LineLimits, Poll
-from core.feeds.stream import StreamFeed
 from core.model.errors import DataError, TemporaryError
 from core.model.ids import InstrumentId, VenueName, instrument_id
 from core.model.instruments import Instrument
@@ -580,98 +577,3 @@ def survives(
                         assert not isinstance(value, Decimal) or value.is_finite(), words
 
     return check
-
-
-class Kept:
-    """A sink that decodes, keeps everything, and can be waited at."""
-
-    def __init__(self, feed: StreamFeed) -> None:
-        self.feed = feed
-        self.frames: list[tuple[FrameKind, int, str, bytes]] = []
-        self.events: asyncio.Queue[MarketEvent] = asyncio.Queue()
-        self._came = asyncio.Event()
-
-    def __call__(
-        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes, /
-    ) -> None:
-        self.frames.append((kind, conn, url, data))
-        self._came.set()
-        for event in self.feed.decoder.decode(kind, conn, ts_recv_ns, url, data):
-            self.events.put_nowait(event)
-
-    async def next(self, kind: type[Event]) -> Event:
-        """Return the next event of a kind; those before it are gone."""
-        async with asyncio.timeout(20):
-            while not isinstance(event := await self.events.get(), kind):
-                pass
-            return event
-
-    async def frame(self, part: bytes) -> bytes:
-        """Return the first received frame that holds some text."""
-        async with asyncio.timeout(20):
-            while True:
-                for kind, _, _, data in self.frames:
-                    if kind == "recv" and part in data:
-                        return data
-                self._came.clear()
-                await self._came.wait()
-
-
-@pytest.fixture
-def follow() -> Callable[..., AbstractAsyncContextManager[Kept]]:
-    """Runs the feed of a dialect over some instruments within a block."""
-
-    @asynccontextmanager
-    async def run(dialect: Dialect, *names: str) -> AsyncIterator[Kept]:
-        feed = StreamFeed(dialect, clock=SystemClock(), rng=random.Random(1))
-        feed.subscribe([InstrumentId(name) for name in names])
-        kept = Kept(feed)
-        task = asyncio.create_task(feed.run(kept))
-        try:
-            yield kept
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    return run
-
-
-@pytest.fixture
-async def hosted() -> AsyncIterator[Callable[[web.Application], Awaitable[str]]]:
-    """Runs a venue's app on loopback and returns ``host:port``."""
-    servers: list[TestServer] = []
-
-    async def start(app: web.Application) -> str:
-        server = TestServer(app)
-        servers.append(server)
-        await server.start_server()
-        return f"127.0.0.1:{server.port}"
-
-    yield start
-    for server in servers:
-        await server.close()
-
-
-@pytest.fixture
-def same_in_the_end() -> Callable[..., Awaitable[None]]:
-    """Stops an emulated venue's crowd, and waits until every book of a desk is the venue's own."""
-
-    async def wait(venue: Any, desk: Any, symbols: dict[str, str], levels: int = 100_000) -> None:
-        exchange = venue.venues[desk.feed.venue]
-        exchange.market.flow = False
-
-        def truth(symbol: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
-            told = exchange.oracle(exchange.market.shards[symbol], levels)
-            return tuple(
-                [(Decimal(str(row[0])), Decimal(str(row[1]))) for row in told[side]]
-                for side in ("bids", "asks")
-            )
-
-        await desk.until(
-            lambda: (
-                desk.live(*symbols)
-                and all(desk.book(name) == truth(symbol) for name, symbol in symbols.items())
-            )
-        )
-
-    return wait
