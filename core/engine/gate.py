@@ -75,6 +75,7 @@ class Gate:
         "_depth",
         "_eager",
         "_follow",
+        "_image_id",
         "_since_ns",
         "_splice",
         "_spliced",
@@ -131,6 +132,7 @@ class Gate:
         self.last_top: tuple[int, int] | None = None
         """Best bid and ask of the book before it was last dropped."""
         self._spliced = False
+        self._image_id = 0
         self._buffer: deque[BookDelta] = deque(maxlen=BUFFER)
         self._asked_ns = 0
         self._since_ns = 0
@@ -182,7 +184,7 @@ class Gate:
                 book.cut(self._depth)
             if crossed:
                 return self._lose(delta, CROSSED)
-        elif verdict is _GAP:
+        elif verdict is _GAP or self._went_back(delta):
             return self._lose(delta, GAP)
         if self.status is not _LIVE:
             return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
@@ -283,12 +285,22 @@ class Gate:
             late = now_ns - self._since_ns > _ASK_AFTER_NS and status is FeedStatus.SYNCING
         return self._ask(now_ns, status, self.reason) if late else ()
 
+    def _went_back(self, delta: BookDelta) -> bool:
+        """Return whether an old delta shows that the venue numbers anew.
+
+        Once the book follows the stream, nothing older than the image it began with can come any
+        more. Were it taken for old, so would be all that follows, and the book would look alive.
+        """
+        return self._spliced and delta.last_id < self._image_id <= self.book.last_id
+
     def _load(self, image: BookSnapshot) -> bool:
         """Load an image; False: its checksum is not the book's."""
         self.book.load(image.bids, image.asks)
         if self._depth:
             self.book.cut(self._depth)
         self.book.last_id = image.last_id
+        # After an image of the stream, another connection may still tell what came before it.
+        self._image_id = 0 if image.reset else image.last_id
         # An image of the stream itself is a message like any other: the next must follow it.
         self._spliced = image.reset
         self.synced = True

@@ -27,13 +27,18 @@ class DeribitRule:
 
     def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
         """Judge the first change after an image."""
-        return self.follow(snapshot_id, delta)
+        if delta.prev_id == snapshot_id:
+            return _APPLY
+        return _OLD if delta.last_id <= snapshot_id else _GAP
 
     def follow(self, last_id: int, delta: BookDelta) -> Verdict:
-        """Judge a change after one that ended with `last_id`."""
+        """Judge a change after one that ended with `last_id`.
+
+        Only the book's own connection gets here, so a lower id means that numbers began anew.
+        """
         if delta.prev_id == last_id:
             return _APPLY
-        return _OLD if delta.last_id <= last_id else _GAP
+        return _OLD if delta.last_id == last_id else _GAP
 
     def traits(self, instrument: Instrument) -> BookTraits:
         """Return what the instrument's data is like: an index has a value and nothing else."""

@@ -153,6 +153,23 @@ def test_duplicate_delta_changes_nothing(live: Gate) -> None:
     assert live.status is FeedStatus.LIVE
 
 
+def test_numbers_that_began_anew_are_a_gap_and_not_old_news(live: Gate) -> None:
+    live.on_delta(delta(11, 12))
+    assert not live.on_delta(delta(10, 11)), "told twice, as while connections overlap"
+    out = live.on_delta(delta(3, 4, at=5 * S))
+    assert statuses(out) == [(FeedStatus.STALE, "gap")]
+    assert asks(out) == 1
+    live.on_delta(delta(5, 5))
+    assert statuses(live.on_snapshot(image(4))) == [(FeedStatus.LIVE, "in sequence")]
+    assert live.book.last_id == 5
+
+
+def test_what_another_connection_tells_after_an_image_of_the_stream_is_old(gate: Gate) -> None:
+    gate.subscribe(1 * S)
+    gate.on_snapshot(msgspec.structs.replace(image(10), reset=True))
+    assert not gate.on_delta(delta(8, 9))
+
+
 def test_crossed_book_is_dropped_at_once(live: Gate) -> None:
     out = live.on_delta(delta(11, 12, (105, 1), (104, 1)))
     assert statuses(out) == [(FeedStatus.STALE, "crossed book")]
