@@ -240,26 +240,29 @@ class Stage:
         self.control = control
         self.desk = desk
         self.target, self.other = subject.target, subject.other
+        self.tracks: Any = None
+        """Opens further desks."""
         self._told = 0
         self._trades: dict[str, int] = {}
         self._base: dict[str, int] = {}
-        self._holes: dict[str, int] = {}
+        self._lost: dict[str, dict[Decimal, Decimal]] = {}
+        """What was lost and told; the venue may yet be asked for it."""
 
     # -- what happened in this case ----------------------------------------------------------
 
     async def begin(self) -> None:
         """Start a case: all is live and equal."""
-        await self._mark()
         await self.flow(on=True)
         await self.desk.until(lambda: self.desk.live(self.target, self.other), "live at first")
         self._told = len(self.desk.told)
 
-    async def _mark(self) -> None:
+    async def mark(self) -> None:
+        """Count trades from here, where all is quiet."""
         ids = (await self.control.ask("oracle", venue=self.subject.venue))["trade_ids"]
         for name in (self.target, self.other):
             self._base[name] = ids[self.symbol(name)]
             self._trades[name] = len(self.desk.trades.get(InstrumentId(name), ()))
-            self._holes[name] = self._quality(name).trade_holes
+            self._lost[name] = {}
 
     def told(self, kind: type[Any], name: str = "") -> list[Any]:
         """What was told in this case, of one instrument or of any."""
@@ -296,17 +299,28 @@ class Stage:
 
     async def arm(self, kind: str, *, symbol: str | None = None, **more: Any) -> None:
         symbol = self.symbol(self.target) if symbol is None else symbol
+        if self.name == "coinbase" and more.get("channel") == "quote":
+            # Its best prices are a part of its ticker.
+            more["channel"] = "ticker"
         body = {"kind": kind, "venue": self.subject.venue, "symbol": symbol, **more}
         await self.control.ask("faults", body)
 
-    async def struck(self, kind: str) -> None:
+    async def struck(self, kind: str, meanwhile: Callable[[], None] | None = None) -> None:
         """Wait until a counted fault is used up."""
 
         async def gone() -> bool:
             found = await self.control.ask("faults", venue=self.subject.venue)
-            return all(armed["kind"] != kind for armed in found["armed"])
+            if all(armed["kind"] != kind for armed in found["armed"]):
+                return True
+            if meanwhile is not None:
+                meanwhile()
+            return False
 
         await self.desk.until_asked(gone, f"{kind} to strike")
+
+    def ask_for_image(self) -> None:
+        """Have a fresh image of the target's book come."""
+        self.desk.feed.request_snapshot(InstrumentId(self.target))
 
     async def disarm(self) -> None:
         await self.control.ask("faults", method="DELETE", venue=self.subject.venue)
@@ -348,7 +362,9 @@ class Stage:
     def _is_newest(self, name: str, rows: list[dict[str, Any]]) -> bool:
         last = self.desk.trades.get(InstrumentId(name), [])[-1:]
         item = self.desk.market.instrument(InstrumentId(name))
-        return bool(last) and item.price(last[0].price_ticks) == Decimal(rows[-1]["price"])
+        if not last or last[0].ts_event_ns // 1_000_000 != rows[-1]["ts_ms"]:
+            return False
+        return item.price(last[0].price_ticks) == Decimal(rows[-1]["price"])
 
     async def settle(self, *, lost: bool = False) -> None:
         """Stop the crowd; every book and trade is then the venue's own.
@@ -357,20 +373,29 @@ class Stage:
         """
         names = (self.target, self.other)
         await self.desk.until(lambda: self.desk.live(*names), "live again")
+        if lost:
+            # A book may be back before its trades are; what is lost meanwhile is lost, too.
+            since = {name: len(self.desk.trades[InstrumentId(name)]) for name in names}
+            await self.desk.until(
+                lambda: all(len(self.desk.trades[InstrumentId(n)]) > since[n] for n in names),
+                "trades again",
+            )
         await self.flow(on=False)
         for name in names:
             await self.take(name)
         for name in names:
-            said = ["nothing compared"]
+            said: dict[str, None] = {}
 
-            async def same(name: str = name, said: list[str] = said) -> bool:
-                said[0] = await self._differs(name, lost=lost)
-                return not said[0]
+            async def same(name: str = name, said: dict[str, None] = said) -> bool:
+                differs = await self._differs(name, lost=lost)
+                said[differs] = None
+                return not differs
 
             try:
-                await self.desk.until_asked(same, "")
+                await self.desk.until_asked(same, "both to be equal")
             except AssertionError as error:
-                raise AssertionError(f"{name}: {said[0]}{error}") from None
+                found = "\n".join(list(said)[-5:])
+                raise AssertionError(f"{name}: {found}\n{error}") from None
 
     async def _differs(self, name: str, *, lost: bool) -> str:
         return await self._book_differs(name) or await self._trades_differ(name, lost=lost)
@@ -410,13 +435,14 @@ class Stage:
         if doubled:
             return f"trades that nobody made: {dict(list(doubled.items())[:3])}"
         missing = {price: size - mine[price] for price, size in true.items() if size > mine[price]}
-        if not missing:
-            return ""
-        holes = self._quality(name).trade_holes - self._holes[name]
+        known = self._lost[name]
+        fresh = {price: size for price, size in missing.items() if size > known.get(price, 0)}
         newest = self._is_newest(name, rows)
-        if lost and newest and (holes or self.stale(name)):
+        said = any(self.told(kind, name) for kind in (DataFault, FrameRejected))
+        if not fresh or (lost and newest and (said or self.stale(name))):
+            self._lost[name] = missing
             return ""
-        return f"{len(missing)} prices lack trades, {holes} holes told, newest there: {newest}"
+        return f"{len(fresh)} prices lack trades, newest there: {newest}, told: {said}"
 
 
 class Tracks:
@@ -452,6 +478,7 @@ class Tracks:
                     if name not in stages:
                         stages[name] = await self.opened(name)
                     stage = stages[name]
+                    stage.tracks = self
                     await stage.begin()
                     await self._cases[case](stage)
                 outcome.set_result(None)
@@ -462,11 +489,12 @@ class Tracks:
             self.took[name, case] = time.monotonic() - began
             await self.control.ask("faults", method="DELETE", venue=SUBJECTS[name].venue)
 
-    async def opened(self, name: str, **limits: Any) -> Stage:
+    async def opened(self, name: str, overlap_s: float = 0.5, **limits: Any) -> Stage:
         """Open a fresh feed of a subject, and wait until it is live."""
         subject = SUBJECTS[name]
         desk = Desk(feed_of(subject, self.control))
         self._desks.append(desk)
+        desk.feed._overlap_s = overlap_s
         if limits:
             dialect = desk.feed._dialect
             dialect.limits = msgspec.structs.replace(dialect.limits, **limits)
@@ -478,6 +506,7 @@ class Tracks:
             # Some venues begin with trades of the past, which are no news.
             await desk.until(lambda each=each: desk.trades.get(each), f"trades of {each}")  # type: ignore[misc]  # bound at once
         await stage.quiet()
+        await stage.mark()
         return stage
 
     async def close(self) -> None:
@@ -548,7 +577,7 @@ async def tracks(request: Any, control: Control) -> AsyncIterator[Tracks]:
     for item in request.session.items:
         if item.module is request.module and hasattr(item, "callspec"):
             params = item.callspec.params
-            if "case" in params:
+            if "case" in params and "subject" in params:
                 track = SUBJECTS[params["subject"]].venue
                 wanted.setdefault(track, []).append((params["subject"], params["case"]))
     made = Tracks(control, wanted, request.module.CASES)
