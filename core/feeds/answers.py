@@ -57,6 +57,17 @@ async def ask(
         observe(reply)
     if judge is not None:
         judge(reply.body, what)
+    judge_status(reply, what, remedies)
+    return reply
+
+
+def judge_status(reply: HttpReply, what: str, remedies: Mapping[int, str] = {}) -> None:
+    """Raise what an answer is, unless it has status 200 and is no web page; see `ask`.
+
+    Raises:
+        TemporaryError: The provider is away, or asks for patience.
+        DataError: A definite no, or no data at all.
+    """
     status = reply.status
     if status in _PATIENCE:
         after = f"after {reply.retry_after_s:g} s" if reply.retry_after_s else "later"
@@ -71,7 +82,6 @@ async def ask(
             f"{what}: answered with a web page instead of data; a proxy or firewall may stand"
             " between, or the URL is wrong"
         )
-    return reply
 
 
 def decoded(body: bytes | msgspec.Raw, kind: type[_T], what: str) -> _T:

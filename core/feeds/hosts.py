@@ -33,6 +33,19 @@ def hosts(
     return rest_url.rstrip("/"), stream_url.rstrip("/")
 
 
+def planless(settings: FeedSettings, venue: VenueName) -> None:
+    """Refuse a plan where the venue has none, so that no setting is silently ignored.
+
+    Raises:
+        ConfigError: One is set.
+    """
+    if settings.plan:
+        raise ConfigError(
+            f"feeds.{venue}.plan must be empty, was {settings.plan!r}: all of the venue's public "
+            "data comes without"
+        )
+
+
 def clock_sample(
     venue: VenueName, url: str, ts_recv_ns: int, server_ns: int
 ) -> Sequence[MarketEvent]:

@@ -14,7 +14,7 @@ from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
@@ -74,7 +74,7 @@ class BybitDialect(RestDialect):
         venue: The name events carry.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
 
     limits = LineLimits(
@@ -94,6 +94,7 @@ class BybitDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = BYBIT) -> None:
         self.venue = venue
         self.decoder: BybitDecoder = BybitDecoder(venue)
+        planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._depth = DEPTHS[min(DEPTHS, key=lambda pace: abs(pace - settings.depth_ms))]
         self._http = HttpSession(
@@ -245,6 +246,6 @@ def make_dialect(settings: FeedSettings, *, clock: Clock, venue: VenueName = BYB
     """Return Bybit as the feed speaks to it.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
     return BybitDialect(settings, clock=clock, venue=venue)

@@ -18,7 +18,7 @@ from core.feeds.coinbase.decoder import COINBASE, CoinbaseDecoder
 from core.feeds.coinbase.history import REMEDIES, CandleHistory
 from core.feeds.coinbase.symbols import parse_products
 from core.feeds.dialect import Answer, LineLimits, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock
@@ -56,7 +56,7 @@ def make_dialect(
     """Make the dialect of a feed.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
     return CoinbaseDialect(settings, clock=clock, venue=venue)
 
@@ -68,6 +68,7 @@ class CoinbaseDialect(RestDialect):
     images_by_rest = False
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._rest_url = rest_url.removesuffix(_ROOT)
         self.venue = venue

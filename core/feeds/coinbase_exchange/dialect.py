@@ -16,7 +16,7 @@ from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDeco
 from core.feeds.coinbase_exchange.history import REMEDIES, TRADES_PAGE, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock
@@ -58,7 +58,7 @@ def make_dialect(
     """Make the dialect of a feed.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
     return ExchangeDialect(settings, clock=clock, venue=venue)
 
@@ -71,6 +71,7 @@ class ExchangeDialect(RestDialect):
     polls = (Poll("missed trades", 5.0),)
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        planless(settings, venue)
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
         self._exchange = ExchangeDecoder(venue)

@@ -18,7 +18,7 @@ from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Trade
@@ -60,7 +60,7 @@ def make_dialect(
     """Make the dialect of a feed.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
     return DeribitDialect(settings, clock=clock, venue=venue)
 
@@ -75,6 +75,7 @@ class DeribitDialect(RestDialect):
     _history: ChartHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        planless(settings, venue)
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
         self._deribit = DeribitDecoder(venue)

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.feeds.kraken.decoder import DEPTH_KEY, KRAKEN, KrakenDecoder
 from core.feeds.kraken.history import KrakenHistory, call
 from core.feeds.kraken.rule import DEPTHS
@@ -54,7 +54,7 @@ def make_dialect(
     """Make the dialect of a feed.
 
     Raises:
-        ConfigError: The venue has no such environment.
+        ConfigError: The venue has no such environment or plan.
     """
     return KrakenDialect(settings, clock=clock, venue=venue)
 
@@ -69,6 +69,7 @@ class KrakenDialect(RestDialect):
     _history: KrakenHistory
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+        planless(settings, venue)
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
         decoder = KrakenDecoder(venue)

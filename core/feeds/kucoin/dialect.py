@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask, decoded
+from core.feeds.answers import ask, decoded, judge_status
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.feeds.kucoin.decoder import IMAGES, KUCOIN, UPDATES, KucoinDecoder
 from core.feeds.kucoin.frames import Answer as Reply
 from core.feeds.kucoin.history import CandleHistory
@@ -78,7 +78,7 @@ class KucoinDialect(RestDialect):
         venue: The name events carry.
 
     Raises:
-        ConfigError: The venue has no such environment, or keys are not complete.
+        ConfigError: The venue has no such environment or plan, or keys are not complete.
     """
 
     limits = LineLimits(
@@ -98,6 +98,7 @@ class KucoinDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = KUCOIN) -> None:
         self.venue = venue
         self.decoder: KucoinDecoder = KucoinDecoder(venue)
+        planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._own_stream = bool(settings.stream_url)
         self._clock = clock
@@ -145,9 +146,8 @@ class KucoinDialect(RestDialect):
         except (OutcomeUnknown, RateLimited) as error:
             # A token that was made and got lost costs nothing.
             raise TemporaryError(f"{what}: {error}") from None
-        if reply.status in (418, 429) or reply.status >= 500:
-            raise TemporaryError(f"{what}: the venue answered {reply.status}")
-        answer = decoded(reply.body, Reply[_Bullet], f"{what}, answered {reply.status}")
+        judge_status(reply, what)
+        answer = decoded(reply.body, Reply[_Bullet], what)
         refuse(answer.code, answer.msg, what)
         bullet = answer.data
         if bullet is None or not bullet.token or not bullet.instanceServers:
@@ -304,6 +304,6 @@ def make_dialect(
     """Return KuCoin as the feed speaks to it.
 
     Raises:
-        ConfigError: The venue has no such environment, or keys are not complete.
+        ConfigError: The venue has no such environment or plan, or keys are not complete.
     """
     return KucoinDialect(settings, clock=clock, venue=venue)

@@ -10,12 +10,12 @@ import msgspec
 
 from core.feeds.answers import ask, decoded
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
-from core.feeds.hosts import hosts
+from core.feeds.hosts import hosts, planless
 from core.feeds.okx.decoder import OKX, OkxDecoder
 from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
 from core.feeds.okx.symbols import INDEX_KEY
-from core.model.errors import ConfigError, DataError
+from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
@@ -95,11 +95,7 @@ class OkxDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = OKX) -> None:
         self.venue = venue
         self.decoder: OkxDecoder = OkxDecoder(venue)
-        if settings.plan:
-            raise ConfigError(
-                f"feeds.{venue}.plan must be empty, was {settings.plan!r}: the public book of 400 "
-                "levels needs no plan"
-            )
+        planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._headers: Mapping[str, str] = (
             {"x-simulated-trading": "1"} if settings.environment == "demo" else {}
