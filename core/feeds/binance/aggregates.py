@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.answers import ask
+from core.feeds.answers import ask, decoded
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Trade
@@ -95,10 +95,7 @@ def map_aggregates(body: bytes, instrument: Instrument) -> Iterator[Trade]:
         DataError: It is not that, or ids or times fall.
     """
     what = f"aggregate trades of {instrument.id}"
-    try:
-        rows = msgspec.json.decode(body, type=list[_Row])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{what}: {error}") from None
+    rows = decoded(body, list[_Row], what)
     last_id, last_ms = -1, 0
     for row in rows:
         try:

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-import msgspec
-
-from core.feeds.answers import ask
+from core.feeds.answers import ask, decoded
 from core.feeds.candles import aligned, join_bars
 from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
@@ -109,10 +107,7 @@ class KlineHistory:
             ),
             weight=self._weight(limit),
         )
-        try:
-            return msgspec.json.decode(reply.body, type=list[list[Any]])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{what}: {error}") from None
+        return decoded(reply.body, list[list[Any]], what)
 
 
 def map_rows(
