@@ -69,13 +69,12 @@ class Steps(dict[str, int]):
         For live books whose oldest orders are finer than the present step.
 
         Raises:
-            DataError: It is no plain number.
+            DataError: It is no plain number, or beyond 64 bits.
         """
         try:
             return self[text]
         except OffStep:
-            exact = Decimal(text) / self._step
-            return max(1, int(exact.to_integral_value()))
+            return self._round(text)
 
     def __missing__(self, text: str) -> int:
         try:
@@ -84,7 +83,7 @@ class Steps(dict[str, int]):
             if not self.rounding:
                 raise
             self.rounded += 1
-            count = max(1, int((Decimal(text) / self._step).to_integral_value()))
+            count = self._round(text)
         if len(self) >= _MEMO:
             self.clear()
         self[text] = count
@@ -115,7 +114,13 @@ class Steps(dict[str, int]):
                 self._kind,
                 decimals_of(Decimal(text)),
             )
-        count = int(whole_steps)
+        return self._fitting(int(whole_steps), text)
+
+    def _round(self, text: str) -> int:
+        count = int((Decimal(text) / self._step).to_integral_value())
+        return self._fitting(max(1, count), text)
+
+    def _fitting(self, count: int, text: str) -> int:
         if count > _LARGEST:
             raise DataError(
                 f"{self._what} is beyond 64 bits in steps of {self._step}, was {text!r}"
