@@ -27,6 +27,7 @@ from core.engine.clock import SystemClock
 from core.engine.followed import DataFault
 from core.engine.market import MarketState, ResyncNeeded
 from core.feeds.registry import make_feed
+from core.model.errors import TemporaryError
 from core.model.ids import InstrumentId
 from core.model.market import (
     BookDelta,
@@ -145,12 +146,15 @@ class Desk:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, names: Sequence[str]) -> None:
-        self.market.add_instruments(await self.feed.instruments())
+        self._tasks = [asyncio.create_task(self._beat())]
+        self.market.add_instruments(await self.until_asked(self._listed, "the listing"))
         self.feed.subscribe([InstrumentId(name) for name in names])
-        self._tasks = [
-            asyncio.create_task(self.feed.run(self.sink)),
-            asyncio.create_task(self._beat()),
-        ]
+        self._tasks.append(asyncio.create_task(self.feed.run(self.sink)))
+
+    async def _listed(self) -> Any:
+        # All feeds of a venue share its limits, of which a fresh one knows nothing.
+        with contextlib.suppress(TemporaryError):
+            return await self.feed.instruments()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -288,9 +292,6 @@ class Stage:
             if isinstance(told, FeedStatusChanged) and told.status is FeedStatus.STALE:
                 return 0 if since is None else deltas - since
         raise AssertionError(f"{name} was never stale")
-
-    def _quality(self, name: str) -> Any:
-        return self.desk.market.quality(InstrumentId(name), CLOCK.now_ns())
 
     def symbol(self, name: str) -> str:
         return self.desk.market.instrument(InstrumentId(name)).venue_symbol
@@ -458,7 +459,8 @@ class Tracks:
         self._cases = cases
         self._outcomes: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._desks: list[Desk] = []
-        self.took: dict[tuple[str, str], float] = {}
+        self._feeds: list[Any] = []
+        self._asking: dict[str, Any] = {}
         loop = asyncio.get_running_loop()
         for pairs in wanted.values():
             for pair in pairs:
@@ -472,7 +474,6 @@ class Tracks:
         stages: dict[str, Stage] = {}
         for name, case in pairs:
             outcome = self._outcomes[name, case]
-            began = time.monotonic()
             try:
                 async with asyncio.timeout(50):
                     if name not in stages:
@@ -486,8 +487,18 @@ class Tracks:
                 outcome.set_exception(error)
                 if name in stages:
                     await stages.pop(name).desk.stop()
-            self.took[name, case] = time.monotonic() - began
             await self.control.ask("faults", method="DELETE", venue=SUBJECTS[name].venue)
+
+    def feed(self, name: str) -> Any:
+        """Return a feed of a subject for questions alone; it keeps the venue's limits."""
+        found = self._asking.get(name)
+        return found or self._asking.setdefault(name, self.fresh_feed(name))
+
+    def fresh_feed(self, name: str) -> Any:
+        """Make a feed of a subject that knows of no limit yet."""
+        made = feed_of(SUBJECTS[name], self.control)
+        self._feeds.append(made)
+        return made
 
     async def opened(self, name: str, overlap_s: float = 0.5, **limits: Any) -> Stage:
         """Open a fresh feed of a subject, and wait until it is live."""
@@ -516,6 +527,8 @@ class Tracks:
         for outcome in self._outcomes.values():
             if outcome.done() and not outcome.cancelled():
                 outcome.exception()
+        for feed in self._feeds:
+            await feed.close()
         for desk in self._desks:
             with contextlib.suppress(asyncio.CancelledError):
                 await desk.stop()
@@ -583,8 +596,3 @@ async def tracks(request: Any, control: Control) -> AsyncIterator[Tracks]:
     made = Tracks(control, wanted, request.module.CASES)
     yield made
     await made.close()
-
-
-@pytest.fixture(scope="session")
-def subjects() -> dict[str, Subject]:
-    return SUBJECTS
