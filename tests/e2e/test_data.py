@@ -173,7 +173,7 @@ def test_live_bars_join_history_without_a_hole_or_a_double_over_reconnects(
 
 def _reaches(home: Any, bars: dict[int, list[int]], newest_ns: int) -> bool:
     """Read the engine's closed bars of a second and say whether they go so far by now."""
-    done = home.run("bars", "BTC-USDT", "-t", "1s", "--bars", "300", "--format", "json")
+    done = home.run("bars", "BTC-USDT", "-t", "1s", "--bars", "3000", "--format", "json")
     if done.returncode:
         return False
     columns = json.loads(done.stdout)["bars"]
