@@ -55,9 +55,6 @@ _ASK_AFTER_NS: Final = 1_000_000_000
 _ASK_AGAIN_NS: Final = 10_000_000_000
 """An image that has not come after this long is asked for again."""
 
-_SILENT_NS: Final = 20_000_000_000
-"""Silence that lasts this long is asked about: perhaps the venue never heard, or has forgotten."""
-
 
 class ResyncNeeded(msgspec.Struct, frozen=True):
     """An instrument needs a fresh book image: have its feed request one."""
@@ -276,15 +273,12 @@ class Gate:
             return ()
         if self.synced:
             if silence and status is FeedStatus.LIVE:
-                self._since_ns = now_ns
                 return self._turn(FeedStatus.STALE, now_ns, silence)
-            if silence and status is FeedStatus.STALE:
-                return self._ask_why(now_ns)
             if not silence and status is FeedStatus.STALE:
                 return self._turn(FeedStatus.LIVE, now_ns, "speaks again")
             return ()
         if not self.traits.has_book:
-            return self._ask_why(now_ns)
+            return ()
         if self._asked_ns:
             late = now_ns - self._asked_ns > _ASK_AGAIN_NS
         else:
@@ -298,13 +292,6 @@ class Gate:
         more. Were it taken for old, so would be all that follows, and the book would look alive.
         """
         return self._spliced and delta.last_id < self._image_id <= self.book.last_id
-
-    def _ask_why(self, now_ns: int) -> Sequence[GateOutput]:
-        """Ask the feed about a lasting silence, now and then."""
-        if now_ns - self._since_ns <= _SILENT_NS:
-            return ()
-        self._since_ns = now_ns
-        return (ResyncNeeded(self.instrument_id),)
 
     def _load(self, image: BookSnapshot) -> bool:
         """Load an image; False: its checksum is not the book's."""

@@ -93,11 +93,6 @@ class Line:
         if name in self.wanted and self._sessions:
             self._sessions[-1].rejoin(name)
 
-    def resubscribe(self, name: InstrumentId) -> None:
-        """Leave and join every channel of an instrument, on each connection that carries it."""
-        for session in self._sessions:
-            session.resubscribe(name)
-
     async def run(self) -> None:
         """Stay connected until cancelled."""
         session, task = self._open()
@@ -187,7 +182,6 @@ class _Session:
         self._sink = sink
         self._carried: dict[InstrumentId, Instrument] = {}
         self._rejoins: dict[InstrumentId, None] = {}
-        self._again: dict[InstrumentId, None] = {}
         self._replies: deque[str] = deque(maxlen=16)
         self._open = asyncio.Event()
         self._up = False
@@ -200,11 +194,6 @@ class _Session:
     def rejoin(self, name: InstrumentId) -> None:
         """Leave and join a book's channel soon."""
         self._rejoins[name] = None
-        self.changed.set()
-
-    def resubscribe(self, name: InstrumentId) -> None:
-        """Leave and join all channels soon, for the venue may never have heard of it."""
-        self._again[name] = None
         self.changed.set()
 
     async def serve(self) -> None:
@@ -262,12 +251,6 @@ class _Session:
             fresh = [name for name in wanted if name not in self._carried][:batch]
             if self._replies:
                 await self._send(connection, self._replies.popleft())
-            elif self._again:
-                name = next(iter(self._again))
-                del self._again[name]
-                item = self._carried.pop(name, None)
-                if item is not None:
-                    await self._send_all(connection, dialect.unsubscribe(route, [item]))
             elif gone:
                 items = [self._carried.pop(name) for name in gone]
                 await self._send_all(connection, dialect.unsubscribe(route, items))

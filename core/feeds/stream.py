@@ -44,11 +44,6 @@ FETCHERS: Final = 2
 IMAGE_EVERY_NS: Final = 500_000_000
 """An instrument's image is fetched at most this often, whatever the gate asks."""
 
-SLOW_NS: Final = 5_000_000_000
-"""Questions this far apart come of silence; a stream that speaks is asked about more quickly."""
-
-FORGET_NS: Final = 60_000_000_000
-
 CLOCK_EVERY_S: Final = 30.0
 
 
@@ -86,8 +81,6 @@ class StreamFeed:
         self._images: asyncio.Queue[InstrumentId] = asyncio.Queue()
         self._queued: set[InstrumentId] = set()
         self._fetched_ns: dict[InstrumentId, int] = {}
-        self._asked: dict[InstrumentId, tuple[int, int]] = {}
-        """When an image was last asked for, and how many such questions came slowly in a row."""
         limits = dialect.limits
         self._attempts = AttemptLimiter(
             clock=clock, attempts=limits.attempts, window_s=limits.attempts_window_s
@@ -160,21 +153,7 @@ class StreamFeed:
         self._changed.set()
 
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
-        """Have a fresh book image come: over REST, or by leaving and joining the channel.
-
-        Asked again after a while, when nothing came of it, every channel is left and joined: the
-        venue may never have heard of the subscription, or have lost it.
-        """
-        now_ns = self._clock.monotonic_ns()
-        asked_ns, slow = self._asked.get(instrument_id, (-FORGET_NS, 0))
-        since_ns = now_ns - asked_ns
-        slow = 1 if since_ns >= FORGET_NS else slow + 1 if since_ns >= SLOW_NS else 0
-        self._asked[instrument_id] = (now_ns, slow)
-        if slow > 1:
-            self._asked[instrument_id] = (now_ns, 0)
-            for line in self._lines:
-                line.resubscribe(instrument_id)
-            return
+        """Have a fresh book image come: over REST, or by leaving and joining the channel."""
         if instrument_id not in self._queued:
             self._queued.add(instrument_id)
             self._images.put_nowait(instrument_id)

@@ -326,7 +326,7 @@ def test_book_is_cut_to_the_depth_the_venue_keeps() -> None:
 def test_instrument_without_a_book_is_live_when_it_speaks() -> None:
     gate = Gate(NAME, Rule(), BookTraits(has_book=False))
     gate.subscribe(S)
-    assert asks(gate.on_timer(15 * S, "")) == 0, "there is no image to ask for"
+    assert asks(gate.on_timer(60 * S, "")) == 0, "there is no image to ask for"
     assert statuses(gate.heard(61 * S)) == [(FeedStatus.LIVE, "speaks")]
     assert statuses(gate.on_timer(80 * S, "quotes silent")) == [(FeedStatus.STALE, "quotes silent")]
     assert statuses(gate.heard(81 * S)) == [(FeedStatus.LIVE, "speaks")]
@@ -342,19 +342,3 @@ def test_messages_missing_from_the_connection_drop_the_book(live: Gate) -> None:
 def test_doubted_price_asks_for_a_fresh_image_once(live: Gate) -> None:
     assert asks(live.doubt(3 * S, "price off band")) == 1
     assert not live.doubt(3 * S, "price off band")
-
-
-def test_lasting_silence_is_asked_about_now_and_then(live: Gate) -> None:
-    live.on_timer(14 * S, "book silent")
-    assert asks(live.on_timer(20 * S, "book silent")) == 0
-    assert asks(live.on_timer(35 * S, "book silent")) == 1
-    assert asks(live.on_timer(40 * S, "book silent")) == 0
-    assert asks(live.on_timer(56 * S, "book silent")) == 1
-    assert live.synced, "the last book stays readable"
-
-
-def test_instrument_without_a_book_that_never_speaks_is_asked_about() -> None:
-    gate = Gate(NAME, Rule(), BookTraits(has_book=False))
-    gate.subscribe(S)
-    assert asks(gate.on_timer(15 * S, "")) == 0
-    assert asks(gate.on_timer(25 * S, "")) == 1

@@ -65,8 +65,6 @@ class ToyVenue:
         self.refusals = 0
         """Handshakes answered 503 from now on."""
         self.most_at_once = 0
-        self.deaf = 0
-        """Subscriptions it does not hear from now on."""
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refusals:
@@ -91,8 +89,6 @@ class ToyVenue:
         names = rest.split(",") if rest else []
         if word == "login":
             await socket.send_str('{"welcome":true}')
-        elif word == "join" and self.deaf:
-            self.deaf -= 1
         elif word == "join":
             self.sockets[socket].update(names)
             for name in names:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.engine.clock import SimClock, SystemClock
+from core.engine.clock import SystemClock
 from core.engine.market import MarketState, ResyncNeeded
 from core.feeds.stream import StreamFeed
 from core.model.errors import ConfigError
@@ -176,32 +176,6 @@ async def test_venue_of_one_connection_is_left_before_it_is_joined_again(
     await desk.until(lambda: desk.live(names[0]))
     assert first not in toy.sockets
     assert toy.most_at_once == 1
-
-
-async def test_subscription_the_venue_never_heard_is_made_again(
-    toy: Any, toy_dialect: Any, toy_limits: Any, names: list[InstrumentId]
-) -> None:
-    clock = SimClock(10**18)
-    feed = StreamFeed(toy_dialect(toy.url, limits=toy_limits), clock=clock, rng=random.Random(1))
-    desk = Desk(feed)
-    desk.market.add_instruments(await feed.instruments())
-    toy.deaf = 1
-    task = asyncio.create_task(feed.run(desk.sink))
-    feed.subscribe(names[:1])
-    await desk.until(lambda: ("send", 0, "", b"join AAA") in desk.frames)
-    for _ in range(2):
-        clock.advance(10 * 10**9)
-        feed.request_snapshot(names[0])
-    await desk.until(lambda: ("send", 0, "", b"leave AAA") in desk.frames)
-    await desk.until(lambda: toy.sequence["AAA"] == 0 and len(_joined(toy)) == 1)
-    await toy.speak("AAA")
-    await desk.until(lambda: desk.trades(names[0]) == [1])
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-def _joined(toy: Any) -> list[str]:
-    return [name for joined in toy.sockets.values() for name in joined]
 
 
 async def test_lost_connection_is_stale_at_once_and_comes_back(
