@@ -58,6 +58,8 @@ class Wants:
         self._load = load
         self._asked: set[Series] = set()
         self._loaded: set[Series] = set()
+        self._owed: dict[Series, tuple[int, int]] = {}
+        """Bars that ended while their history was still on its way, and lack in it."""
 
     def want(
         self, who: str, instruments: Iterable[InstrumentId], series: Iterable[Series] = ()
@@ -87,6 +89,9 @@ class Wants:
         if series not in self._asked or series in self._loaded:
             return False
         self._loaded.add(series)
+        owed = self._owed.pop(series, None)
+        if owed is not None:
+            self._load(series, *owed)
         return True
 
     def loaded(self, series: Series) -> bool:
@@ -101,6 +106,9 @@ class Wants:
         """Fetch bars that trades did not give, unless nobody needs the series."""
         if series in self._loaded:
             self._load(series, start_ns, end_ns)
+        elif series in self._asked:
+            start, end = self._owed.get(series, (start_ns, end_ns))
+            self._owed[series] = (min(start, start_ns), max(end, end_ns))
 
     def resync(self, instrument_id: InstrumentId) -> None:
         """Have the feed fetch a fresh book image."""
@@ -122,6 +130,7 @@ class Wants:
         gone = set(names)
         self._loaded = {series for series in self._loaded if series[0] not in gone}
         self._asked = {series for series in self._asked if series[0] not in gone}
+        self._owed = {key: owed for key, owed in self._owed.items() if key[0] not in gone}
         for name in names:
             event = _said(name, FeedStatus.UNSUBSCRIBED, "nobody looks", now_ns)
             self._follow(self._market.apply(event))
