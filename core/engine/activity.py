@@ -10,7 +10,7 @@ The builders look at the market's newest trades a few times a second, so message
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal, cast
 
@@ -92,11 +92,11 @@ class ActivityBuilder:
         self._full = rule.units(instrument)
         self._held = 0
         self._whole = True
-        self._trades: list[Trade] = []
+        self._bar: ActivityBar | None = None
 
     def add(self, trade: Trade) -> ActivityBar | None:
         """Take a trade and return the bar it fills."""
-        self._trades.append(trade)
+        bar = self._bar = self._with(trade)
         match self._kind:
             case "tick":
                 self._held += 1
@@ -106,8 +106,7 @@ class ActivityBuilder:
                 self._held += trade.price_ticks * trade.size_lots
         if self._held < self._full:
             return None
-        bar = self.forming
-        self._trades.clear()
+        self._bar = None
         self._held = 0
         self._whole = True
         return bar
@@ -115,32 +114,35 @@ class ActivityBuilder:
     def interrupt(self) -> None:
         """Note that trades are missing: the bar that forms is not whole."""
         self._whole = False
+        if self._bar is not None:
+            self._bar = msgspec.structs.replace(self._bar, whole=False)
 
-    @property
-    def forming(self) -> ActivityBar | None:
-        """The bar still being filled, None right after one closed."""
-        if not self._trades:
-            return None
-        prices = [trade.price_ticks for trade in self._trades]
-        return ActivityBar(
-            instrument_id=self._id,
-            rule=self._rule,
-            ts_open_ns=self._trades[0].ts_event_ns,
-            ts_close_ns=self._trades[-1].ts_event_ns,
-            open_ticks=prices[0],
-            high_ticks=max(prices),
-            low_ticks=min(prices),
-            close_ticks=prices[-1],
-            volume_lots=sum(trade.size_lots for trade in self._trades),
-            trades=len(prices),
-            whole=self._whole,
+    def _with(self, trade: Trade) -> ActivityBar:
+        """Return the bar that forms with one more trade in it."""
+        bar, price = self._bar, trade.price_ticks
+        if bar is None:
+            return ActivityBar(
+                instrument_id=self._id,
+                rule=self._rule,
+                ts_open_ns=trade.ts_event_ns,
+                ts_close_ns=trade.ts_event_ns,
+                open_ticks=price,
+                high_ticks=price,
+                low_ticks=price,
+                close_ticks=price,
+                volume_lots=trade.size_lots,
+                trades=1,
+                whole=self._whole,
+            )
+        return msgspec.structs.replace(
+            bar,
+            ts_close_ns=trade.ts_event_ns,
+            high_ticks=max(bar.high_ticks, price),
+            low_ticks=min(bar.low_ticks, price),
+            close_ticks=price,
+            volume_lots=bar.volume_lots + trade.size_lots,
+            trades=bar.trades + 1,
         )
-
-
-def cut(trades: Iterable[Trade], instrument: Instrument, rule: ActivityRule) -> list[ActivityBar]:
-    """Return the closed bars of stored trades; the same as if they came one by one."""
-    builder = ActivityBuilder(instrument, rule)
-    return [bar for trade in trades if (bar := builder.add(trade)) is not None]
 
 
 class _Followed:

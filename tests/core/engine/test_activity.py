@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.engine.activity import MAX_RULES, Activity, ActivityBuilder, cut, parse_rule
+from core.engine.activity import MAX_RULES, Activity, ActivityBuilder, ActivityRule, parse_rule
 from core.engine.followed import MAX_TRADES, Followed
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
-from core.model.market import BookDelta, Trade
+from core.model.market import ActivityBar, BookDelta, Trade
 from core.model.ports import BookTraits, Verdict
 
 BTC = Instrument(
@@ -40,6 +40,11 @@ def trade(number: int, price: int = 1000, lots: int = 1) -> Trade:
 
 def market() -> Followed:
     return Followed(BTC, Rule(), eager=True, history_bars=10)
+
+
+def cut(rows: Sequence[Trade], item: Instrument, rule: ActivityRule) -> list[ActivityBar]:
+    builder = ActivityBuilder(item, rule)
+    return [bar for row in rows if (bar := builder.add(row)) is not None]
 
 
 trades = st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 300)), max_size=120).map(
