@@ -73,6 +73,10 @@ def make_decoder(name: str, venue: VenueName | None = None) -> TapeDecoder:
         ConfigError: The name is unknown.
     """
     kind = kind_named(name)
+    if kind.startswith(TAPE):
+        raise ConfigError(
+            f"a tape is read as the venue it was recorded of: name that, not {name!r}"
+        )
     if kind.startswith(CCXT):
         decoder = _found("core.feeds.ccxt_pro.decoder:CcxtDecoder")
     else:
