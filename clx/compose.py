@@ -43,7 +43,7 @@ from store.predictions import SqlitePredictions
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
 
 KEPT_MARKETS: Final = 5
-"""Journals of simulated markets kept, the present one included."""
+"""Simulated markets whose journal and data are kept, the present one included."""
 
 PAPER_DEPTH: Final = 100
 """Levels a side that a paper taker can reach."""
