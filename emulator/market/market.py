@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.model.market import Side
 from emulator.clock import MS, Clock
 from emulator.market.candles import SECONDS_KEPT, Candles
@@ -44,6 +46,9 @@ class Market:
         """How this venue sees an instrument's asset; none for the leading venue's own."""
         self.chains: dict[str, Chain] = {}
         """Option chains by asset."""
+        self.after_acts: list[Callable[[int], None]] = []
+        """Called with the time in ns each time the crowd may have traded: what waits for a price,
+        or answers for a position, looks at the market then."""
         self.options: dict[str, OptionValue] = {}
         self._rate = self.world.events_per_second * pace
         self._pace = pace
@@ -113,16 +118,20 @@ class Market:
 
     def crowd_trade(self, symbol: str, side: Side, lots: int, limit_ticks: int | None) -> int:
         """Let the crowd take `lots` at once and return what it got."""
-        return self.crowds[symbol].take(side, lots, self.now_ns, limit_ticks)
+        got = self.crowds[symbol].take(side, lots, self.now_ns, limit_ticks)
+        for call in self.after_acts:
+            call(self.now_ns)
+        return got
 
     def quantum(self, start_ns: int) -> None:
         """Let every crowd act for one quantum."""
-        if not self.flow:
-            return
-        for symbol, crowd in self.crowds.items():
-            shard = self.shards[symbol]
-            if not (shard.halted or shard.closed):
-                crowd.step(start_ns, QUANTUM_NS)
+        if self.flow:
+            for symbol, crowd in self.crowds.items():
+                shard = self.shards[symbol]
+                if not (shard.halted or shard.closed):
+                    crowd.step(start_ns, QUANTUM_NS)
+        for call in self.after_acts:
+            call(start_ns)
 
     def second(self, now_ns: int) -> None:
         """Renew what is renewed once a second."""
