@@ -124,14 +124,32 @@ MatchEvent: TypeAlias = Accepted | Rejected | Traded | Canceled | Expired | Leve
 class RestingOrder:
     """An order in the book; read it, never write it."""
 
-    __slots__ = ("id", "level", "lots", "newer", "older", "owner", "price_ticks", "side")
+    __slots__ = (
+        "hidden",
+        "id",
+        "level",
+        "lots",
+        "newer",
+        "older",
+        "owner",
+        "peak",
+        "price_ticks",
+        "side",
+    )
 
-    def __init__(self, order_id: int, owner: int, side: Side, price_ticks: int, lots: int) -> None:
+    def __init__(
+        self, order_id: int, owner: int, side: Side, price_ticks: int, lots: int, peak: int = 0
+    ) -> None:
         self.id = order_id
         self.owner = owner
         self.side = side
         self.price_ticks = price_ticks
-        self.lots = lots
+        self.peak = peak
+        """What an iceberg shows at a time; 0 shows all."""
+        self.lots = min(lots, peak) if peak else lots
+        """What it shows, and trades next."""
+        self.hidden = lots - self.lots
+        """What an iceberg shows later, each part at the end of the queue."""
         self.older: RestingOrder | None = None
         self.newer: RestingOrder | None = None
         self.level: _Level | None = None
@@ -140,11 +158,12 @@ class RestingOrder:
 class _Level:
     """A queue of orders at one price, oldest first, as a linked list."""
 
-    __slots__ = ("lots", "newest", "oldest", "price_ticks")
+    __slots__ = ("hidden", "lots", "newest", "oldest", "price_ticks")
 
     def __init__(self, price_ticks: int) -> None:
         self.price_ticks = price_ticks
         self.lots = 0
+        self.hidden = 0
         self.oldest: RestingOrder | None = None
         self.newest: RestingOrder | None = None
 
@@ -174,8 +193,22 @@ class _Half:
             tail.newer = order
         level.newest = order
         level.lots += order.lots
+        level.hidden += order.hidden
         order.level = level
         return level
+
+    def show_next(self, order: RestingOrder, level: _Level) -> None:
+        """Let the oldest order of a level, an iceberg whose part is gone, show its next one."""
+        shown = min(order.peak, order.hidden)
+        level.lots += shown - order.lots
+        level.hidden -= shown
+        order.hidden -= shown
+        order.lots = shown
+        newer, newest = order.newer, level.newest
+        if newer is not None and newest is not None:
+            level.oldest, newer.older = newer, None
+            newest.newer, order.older = order, newest
+            level.newest, order.newer = order, None
 
     def unlink(self, order: RestingOrder, level: _Level) -> None:
         """Take an order out of its queue, and its level out of the book once that is empty."""
@@ -190,6 +223,7 @@ class _Half:
             newer.older = older
         order.older = order.newer = order.level = None
         level.lots -= order.lots
+        level.hidden -= order.hidden
         if level.oldest is None:
             key = self.sign * level.price_ticks
             del self.levels[key]
@@ -285,6 +319,8 @@ class MatchingEngine:
                 break
             level = half.levels[key]
             size, blocked = (level.lots, False) if owner == CROWD else _not_own(level, owner)
+            if not blocked:
+                size += level.hidden
             size = min(size, left)
             left -= size
             if size:
@@ -303,8 +339,12 @@ class MatchingEngine:
         tif: TimeInForce = _GTC,
         *,
         post_only: bool = False,
+        peak: int = 0,
     ) -> list[MatchEvent]:
         """Take a limit order: match what crosses, rest or expire the remainder.
+
+        What rests of an iceberg shows `peak` lots at a time; the next part goes to the end of the
+        queue, all within the taker's one call.
 
         Raises:
             InvariantError: The id is resting already, or price or size is not positive.
@@ -334,7 +374,7 @@ class MatchingEngine:
             events.append(Expired(self._next(), order_id, owner, left, Reason.TIME_IN_FORCE))
             left = 0
         if left:
-            order = RestingOrder(order_id, owner, side, price_ticks, left)
+            order = RestingOrder(order_id, owner, side, price_ticks, left, peak)
             self._orders[order_id] = order
             level = (self._bids if side is _BUY else self._asks).append(order)
             events.append(LevelChanged(self._next(), side, price_ticks, level.lots))
@@ -403,9 +443,34 @@ class MatchingEngine:
         half = self._bids if order.side is _BUY else self._asks
         half.unlink(order, level)
         return [
-            Canceled(self._next(), order_id, order.owner, order.lots),
+            Canceled(self._next(), order_id, order.owner, order.lots + order.hidden),
             LevelChanged(self._next(), order.side, order.price_ticks, level.lots),
         ]
+
+    def reduce(self, order_id: int, by: int) -> list[MatchEvent]:
+        """Make a resting order smaller where it stands; it keeps its place.
+
+        An iceberg gives up what it hides first.
+
+        Raises:
+            InvariantError: It does not rest, or nothing or less would be left of it.
+        """
+        order = self._orders.get(order_id)
+        level = order.level if order is not None else None
+        if order is None or level is None:
+            raise InvariantError(f"order {order_id} does not rest; only what rests can shrink")
+        if not 0 < by < order.lots + order.hidden:
+            raise InvariantError(
+                f"by must be 1 to {order.lots + order.hidden - 1}, was {by} (order {order_id})"
+            )
+        unseen = min(by, order.hidden)
+        order.hidden -= unseen
+        level.hidden -= unseen
+        if by == unseen:
+            return []
+        order.lots -= by - unseen
+        level.lots -= by - unseen
+        return [LevelChanged(self._next(), order.side, order.price_ticks, level.lots)]
 
     def cancel_all(self, owner: int) -> list[MatchEvent]:
         """Take all of an owner's orders out, oldest first."""
@@ -454,7 +519,7 @@ class MatchingEngine:
                         side,
                         price,
                         lots,
-                        maker_left,
+                        maker_left + maker.hidden,
                         0 if in_quote else left,
                     )
                 )
@@ -463,6 +528,9 @@ class MatchingEngine:
                 if maker_left:
                     maker.lots = maker_left
                     level.lots -= lots
+                elif maker.hidden:
+                    other.show_next(maker, level)
+                    maker = level.oldest
                 else:
                     del orders[maker.id]
                     newer = maker.newer

@@ -295,3 +295,89 @@ def test_reused_resting_id_is_refused_with_the_id_named():
 def test_price_or_size_not_positive_is_refused(price, lots, word):
     with pytest.raises(InvariantError, match=word):
         MatchingEngine().limit(1, CROWD, Side.BUY, price, lots)
+
+
+def test_an_iceberg_shows_a_part_at_a_time_behind_those_who_came_after():
+    book = MatchingEngine()
+    book.limit(1, 1, Side.SELL, 100, 25, peak=10)
+    book.limit(2, 2, Side.SELL, 100, 5)
+    assert book.lots_at(Side.SELL, 100) == 15
+    events = book.market(3, 3, Side.BUY, 32)
+    trades = [(e.maker_id, e.lots, e.maker_left) for e in events if isinstance(e, Traded)]
+    assert trades == [(1, 10, 15), (2, 5, 0), (1, 10, 5), (1, 5, 0)]
+    assert isinstance(events[-2], Expired)
+    assert events[-2].lots == 2
+    assert book.depth(Side.SELL, 5) == []
+
+
+def test_fok_and_sweep_count_what_an_iceberg_hides():
+    book = MatchingEngine()
+    book.limit(1, 1, Side.SELL, 100, 25, peak=10)
+    assert book.sweep(Side.BUY, None, 40) == [(100, 25)]
+    events = book.limit(2, 2, Side.BUY, 100, 25, TimeInForce.FOK)
+    assert sum(e.lots for e in events if isinstance(e, Traded)) == 25
+
+
+def test_cancel_of_an_iceberg_takes_out_what_it_hides_too():
+    book = MatchingEngine()
+    book.limit(1, 1, Side.BUY, 100, 25, peak=10)
+    canceled, level = book.cancel(1)
+    assert (canceled.lots, level.lots) == (25, 0)
+    book.limit(2, 1, Side.BUY, 100, 4)
+    assert book.sweep(Side.SELL, None, 40) == [(100, 4)]
+
+
+def test_a_smaller_order_keeps_its_place():
+    book = MatchingEngine()
+    book.limit(1, 1, Side.SELL, 100, 10)
+    book.limit(2, 2, Side.SELL, 100, 10)
+    (level,) = book.reduce(1, 4)
+    assert level.lots == 16
+    events = book.market(3, 3, Side.BUY, 8)
+    assert [(e.maker_id, e.lots) for e in events if isinstance(e, Traded)] == [(1, 6), (2, 2)]
+
+
+@pytest.mark.parametrize(("by", "shown", "whole"), [(5, 10, 20), (15, 10, 10), (20, 5, 5)], ids=str)
+def test_an_iceberg_gives_up_what_it_hides_first(by, shown, whole):
+    book = MatchingEngine()
+    book.limit(1, 1, Side.SELL, 100, 25, peak=10)
+    book.reduce(1, by)
+    assert book.lots_at(Side.SELL, 100) == shown
+    assert book.sweep(Side.BUY, None, 100) == [(100, whole)]
+
+
+@pytest.mark.parametrize(("order_id", "by"), [(1, 0), (1, 10), (2, 1)])
+def test_nothing_shrinks_by_nothing_to_nothing_or_from_nowhere(order_id, by):
+    book = MatchingEngine()
+    book.limit(1, 1, Side.SELL, 100, 10)
+    with pytest.raises(InvariantError):
+        book.reduce(order_id, by)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(Side), st.integers(95, 105), st.integers(1, 60), st.integers(0, 9)
+        ),
+        max_size=40,
+    )
+)
+def test_levels_with_icebergs_always_add_up(orders):
+    book = MatchingEngine()
+    traded = placed = 0
+    for number, (side, price, lots, peak) in enumerate(orders, start=1):
+        placed += lots
+        events = book.limit(number, number, side, price, lots, peak=peak)
+        traded += 2 * sum(event.lots for event in events if isinstance(event, Traded))
+    resting = book.orders()
+    assert placed == traded + sum(order.lots + order.hidden for order in resting)
+    for side in Side:
+        shown = defaultdict(int)
+        for order in resting:
+            if order.side is side:
+                assert 0 < order.lots <= (order.peak or order.lots)
+                shown[order.price_ticks] += order.lots
+        assert dict(book.depth(side, 100)) == dict(shown)
+        every = sum(order.lots + order.hidden for order in resting if order.side is side)
+        assert sum(lots for _, lots in book.sweep(side.opposite, None, 10**9)) == every
