@@ -10,16 +10,23 @@ import msgspec
 from core.model.accounts import Balance, RiskState
 from core.model.ids import OriginKind, StrategyId, VenueName
 from core.model.orders import (
+    AmendRejected,
+    AmendSubmitted,
     CancelRejected,
     CancelSubmitted,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderRejected,
+    OrderReleased,
     OrderSubmitted,
+    OrderTriggered,
     OrderUnknown,
+    TriggerMoved,
 )
 
 
@@ -76,6 +83,13 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, tag="day"):
 JournalRecord: TypeAlias = (
     OrderSubmitted
     | OrderDenied
+    | OrderHeld
+    | TriggerMoved
+    | OrderReleased
+    | OrderTriggered
+    | AmendSubmitted
+    | OrderAmended
+    | AmendRejected
     | OrderAccepted
     | OrderRejected
     | OrderUnknown
@@ -119,6 +133,9 @@ class VenueDisconnected(msgspec.Struct, frozen=True, kw_only=True):
 
 VenueEvent: TypeAlias = (
     OrderAccepted
+    | OrderTriggered
+    | OrderAmended
+    | AmendRejected
     | OrderRejected
     | OrderUnknown
     | OrderFilled

@@ -7,7 +7,8 @@ and a later change of an instrument's tick must not change what an old record sa
 
     intent ──refused by us──► DENIED
       │ committed to the journal
-      ▼
+      ├──► HELD by the engine: a trigger, a parent's fill or a cancel is waited for
+      ▼      │ released, once
     SUBMITTED ──► ACCEPTED ──► PARTIALLY_FILLED ──► FILLED
       │   │          │ ▲             │
       │   │          ▼ │ refused     ▼
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -37,10 +38,71 @@ from core.model.market import Side
 
 
 class OrderType(StrEnum):
-    """How an order is priced."""
+    """How an order is priced, and what it waits for."""
 
     MARKET = "market"
     LIMIT = "limit"
+    STOP = "stop"
+    """A market order once the market trades at the trigger or worse for its side."""
+    STOP_LIMIT = "stop_limit"
+    TAKE_PROFIT = "take_profit"
+    """A market order once the market trades at the trigger or better for its side."""
+    TAKE_PROFIT_LIMIT = "take_profit_limit"
+    TRAILING_STOP = "trailing_stop"
+    """A stop whose trigger follows the best price seen at a distance."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether it needs a price of its own."""
+        return self in _LIMITED
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it waits for a trigger before it may trade."""
+        return self not in _PLAIN
+
+
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
+_PLAIN = frozenset({OrderType.MARKET, OrderType.LIMIT})
+
+
+class TriggerBy(StrEnum):
+    """Which price a trigger is held against."""
+
+    LAST = "last"
+    MARK = "mark"
+    INDEX = "index"
+
+
+class PositionSide(StrEnum):
+    """Which position an order changes, on accounts that hold long and short apart."""
+
+    NET = "net"
+    LONG = "long"
+    SHORT = "short"
+
+
+class Role(StrEnum):
+    """What an order is to its group."""
+
+    SINGLE = ""
+    ENTRY = "entry"
+    STOP = "stop"
+    TARGET = "target"
+    SLICE = "slice"
+    """One of the orders of an executor."""
+
+
+class Link(StrEnum):
+    """How the orders of a group hang together."""
+
+    NONE = ""
+    OCO = "oco"
+    """When one fills, the others are cancelled; what one fills in part shrinks the others."""
+    OTO = "oto"
+    """The others wait until the first fills."""
+    BRACKET = "bracket"
+    """An entry, and a stop and a target that wait for its fills and cancel each other."""
 
 
 class TimeInForce(StrEnum):
@@ -49,11 +111,14 @@ class TimeInForce(StrEnum):
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
+    GTD = "gtd"
+    """Until a time."""
 
 
 class OrderState(StrEnum):
     """Where an order is in its life; see the module's diagram."""
 
+    HELD = "held"
     SUBMITTED = "submitted"
     ACCEPTED = "accepted"
     PARTIALLY_FILLED = "partially_filled"
@@ -91,10 +156,30 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     type: OrderType
     size: Decimal
     price: Decimal | None = None
-    """None for market orders."""
+    """None for orders that trade at the market."""
     time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ns: int = 0
+    """UTC end of a GTD order, else 0."""
     post_only: bool = False
     reduce_only: bool = False
+    trigger_price: Decimal | None = None
+    """Of a conditional order; of a trailing stop where it starts to trail, None: at once."""
+    trigger_by: TriggerBy = TriggerBy.LAST
+    trail: Decimal | None = None
+    """A trailing stop's distance in price; None: `trail_pct` gives it."""
+    trail_pct: Decimal | None = None
+    """A trailing stop's distance in per cent of the best price seen."""
+    display_size: Decimal | None = None
+    """The part of an iceberg that the book shows; None: all of it."""
+    position_side: PositionSide = PositionSide.NET
+    account: VenueName | None = None
+    """Which of the accounts of the instrument's venue; None: the one set up for it."""
+    group_id: str = ""
+    """Shared by the orders of a bracket, OCO or OTO, and by those of an executor."""
+    link: Link = Link.NONE
+    role: Role = Role.SINGLE
+    parent_id: ClientOrderId | None = None
+    """The order whose fills let this one go, or that this one replaces."""
     origin: OriginKind
     strategy_id: StrategyId | None = None
     reason: str = ""
@@ -108,6 +193,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the journal's events so far make it."""
 
     intent: OrderIntent
+    """As it stands: an amend that the venue took has changed size, price or trigger."""
     venue: VenueName
     state: OrderState
     venue_order_id: VenueOrderId | None = None
@@ -119,6 +205,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ts_updated_ns: int
     note: str = ""
     """The rule that denied it, the venue's words, or why its outcome is unknown."""
+    held_by: Literal["", "engine", "venue"] = ""
+    """Who watches a conditional order's trigger, or holds a child back; empty: nothing waits."""
+    triggered_ns: int = 0
+    """When its trigger was touched, 0: not yet."""
+    amending: bool = False
+    """An amend is on its way; `intent` says what still stands."""
 
     @property
     def id(self) -> ClientOrderId:
@@ -159,6 +251,84 @@ class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag="denied"):
     def client_order_id(self) -> ClientOrderId:
         """The client order id."""
         return self.intent.client_order_id
+
+
+class OrderHeld(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
+    """The intent passed risk and is durably recorded; the engine keeps it until it is released."""
+
+    intent: OrderIntent
+    venue: VenueName
+    waits: Literal["trigger", "parent", "replace"]
+    """For the market, for fills of `intent.parent_id`, or for that order's cancel."""
+    ts_ns: int
+
+    @property
+    def client_order_id(self) -> ClientOrderId:
+        """The client order id."""
+        return self.intent.client_order_id
+
+
+class TriggerMoved(msgspec.Struct, frozen=True, kw_only=True, tag="trigger_moved"):
+    """A trailing stop's trigger followed the market; kept so that a restart goes on from it."""
+
+    client_order_id: ClientOrderId
+    trigger_price: Decimal
+    ts_ns: int
+
+
+class OrderReleased(msgspec.Struct, frozen=True, kw_only=True, tag="released"):
+    """What a held order waited for has happened; sending may begin, once."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    """Such as ``last traded at 61800 <= 61850``."""
+    size: Decimal | None = None
+    """The size that goes out where it is less than was asked for, as the parent filled less."""
+    ts_ns: int
+
+
+class OrderTriggered(msgspec.Struct, frozen=True, kw_only=True, tag="triggered"):
+    """The venue says that a conditional order it holds was triggered."""
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None = None
+    """The id of the order it became, where that is another one."""
+    ts_event_ns: int
+    ts_ns: int
+
+
+class AmendSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag="amend_submitted"):
+    """A change of an order was durably recorded; sending may begin."""
+
+    client_order_id: ClientOrderId
+    origin: OriginKind
+    size: Decimal | None = None
+    """The new whole size, what is filled included; None: as it was."""
+    price: Decimal | None = None
+    trigger_price: Decimal | None = None
+    ts_ns: int
+
+
+class OrderAmended(msgspec.Struct, frozen=True, kw_only=True, tag="amended"):
+    """The order stands changed."""
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None = None
+    """Its id from now on, where the venue gave another one."""
+    size: Decimal
+    price: Decimal | None
+    trigger_price: Decimal | None = None
+    ts_event_ns: int
+    ts_ns: int
+
+
+class AmendRejected(msgspec.Struct, frozen=True, kw_only=True, tag="amend_rejected"):
+    """The venue refused the change; the order stands as it was, or has ended."""
+
+    client_order_id: ClientOrderId
+    code: str
+    reason: str
+    ts_ns: int
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, tag="accepted"):
@@ -245,6 +415,13 @@ class OrderExpired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
 OrderEvent: TypeAlias = (
     OrderSubmitted
     | OrderDenied
+    | OrderHeld
+    | TriggerMoved
+    | OrderReleased
+    | OrderTriggered
+    | AmendSubmitted
+    | OrderAmended
+    | AmendRejected
     | OrderAccepted
     | OrderRejected
     | OrderUnknown
@@ -271,3 +448,7 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
     state: OrderState
     """One of ACCEPTED, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, REJECTED."""
     ts_event_ns: int
+    trigger_price: Decimal | None = None
+    average_price: Decimal | None = None
+    """None: nothing is filled, or the venue does not say."""
+    reduce_only: bool = False

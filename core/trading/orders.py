@@ -10,20 +10,25 @@ import msgspec
 
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, OriginKind, VenueName
 from core.model.orders import (
+    AmendRejected,
     CancelRejected,
     CancelSubmitted,
     Order,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderDenied,
     OrderEvent,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderRejected,
+    OrderReleased,
     OrderState,
     OrderSubmitted,
     OrderUnknown,
 )
+from core.trading import changes
 from core.trading.ledger import EXACT
 from core.trading.states import Verdict, happening_of, step
 
@@ -33,6 +38,17 @@ MAX_IDS: Final = 100_000
 """Client order ids and executions remembered to recognise repeats; the oldest give way."""
 _ZERO: Final = Decimal(0)
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_ENTERS: Final = {
+    OrderSubmitted: OrderState.SUBMITTED,
+    OrderDenied: OrderState.DENIED,
+    OrderHeld: OrderState.HELD,
+}
+
+_WAITS: Final = {
+    "trigger": "held by the engine until its trigger",
+    "parent": "held by the engine until its entry fills",
+    "replace": "held by the engine until the order it replaces is cancelled",
+}
 
 ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
 
@@ -40,7 +56,7 @@ ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
 class Tracked:
     """An order and what is kept beside it."""
 
-    __slots__ = ("ask", "cancel_wanted", "inferred", "order", "value")
+    __slots__ = ("amended_ns", "ask", "cancel_wanted", "inferred", "order", "value", "waits")
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -52,6 +68,10 @@ class Tracked:
         """Who asked for a cancel that cannot take effect before the venue has the order."""
         self.ask = False
         """True when only the venue can tell how it stands."""
+        self.waits = ""
+        """What a held order waits for, see `OrderHeld.waits`."""
+        self.amended_ns = 0
+        """The venue's time of the newest amend."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -108,12 +128,19 @@ class OrderCache:
         """Return whether applying `event` would change anything; repeats need no journal."""
         if isinstance(event, OrderFilled):
             return event.client_order_id in self._ids and not self.has_execution(event)
-        if isinstance(event, OrderSubmitted | OrderDenied):
-            return event.client_order_id not in self._ids
         tracked = self._tracked.get(event.client_order_id)
+        if isinstance(event, OrderSubmitted | OrderDenied | OrderHeld):
+            if tracked is None or tracked.order.state is not OrderState.HELD:
+                return event.client_order_id not in self._ids
+            again = isinstance(event, OrderHeld) and event.waits != tracked.waits
+            return again or isinstance(event, OrderDenied)
         if tracked is None:
             return False
         order = tracked.order
+        if isinstance(event, changes.CHANGES):
+            return changes.is_news(order, event, tracked.amended_ns)
+        if isinstance(event, OrderReleased):
+            return order.state is OrderState.HELD
         if isinstance(event, OrderAccepted) and order.venue_order_id is None:
             return True
         if isinstance(event, CancelSubmitted):
@@ -124,13 +151,17 @@ class OrderCache:
 
     def apply(self, event: OrderEvent) -> Applied | None:
         """Take an event; None when it is a repeat or concerns no order of ours."""
-        if isinstance(event, OrderSubmitted | OrderDenied):
-            return self._enter(event)
         tracked = self._tracked.get(event.client_order_id)
+        if isinstance(event, OrderSubmitted | OrderDenied | OrderHeld):
+            if tracked is None or tracked.order.state is not OrderState.HELD:
+                return self._enter(event)
+            return self._held(tracked, event)
         if isinstance(event, OrderFilled):
             return self._fill(tracked, event)
         if tracked is None:
             return None
+        if isinstance(event, changes.CHANGES):
+            return self._change(tracked, event)
         before = tracked.order
         happening = happening_of(event, fills_up=False)
         state, verdict = step(before.state, happening, has_fills=before.filled > 0)
@@ -141,25 +172,58 @@ class OrderCache:
             problem = f"order {before.id} was {before.state}, then the venue said {_words(event)}"
         return Applied(before, tracked.order, verdict, (), problem)
 
-    def _enter(self, event: OrderSubmitted | OrderDenied) -> Applied | None:
+    def _enter(self, event: OrderSubmitted | OrderDenied | OrderHeld) -> Applied | None:
         order_id = event.client_order_id
         if order_id in self._ids:
             return None
-        denied = isinstance(event, OrderDenied)
         order = Order(
             intent=event.intent,
             venue=event.venue,
-            state=OrderState.DENIED if denied else OrderState.SUBMITTED,
+            state=_ENTERS[type(event)],
             ts_submitted_ns=event.ts_ns,
             ts_updated_ns=event.ts_ns,
-            note=f"{event.rule}: {event.reason}" if isinstance(event, OrderDenied) else "",
+            note=_entry_note(event),
+            held_by="engine" if isinstance(event, OrderHeld) else "",
         )
         self._ids[order_id] = None
         if len(self._ids) > self._max_ids:
             del self._ids[next(iter(self._ids))]
         tracked = self._tracked[order_id] = Tracked(order)
+        tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
         self._file(tracked)
         return Applied(None, order, Verdict.OK)
+
+    def _held(
+        self, tracked: Tracked, event: OrderSubmitted | OrderDenied | OrderHeld
+    ) -> Applied | None:
+        """Hold an order that waits for something else now, or refuse it at its release."""
+        before = tracked.order
+        if isinstance(event, OrderSubmitted) or not self.is_news(event):
+            return None
+        tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
+        tracked.order = msgspec.structs.replace(
+            before,
+            intent=event.intent,
+            state=_ENTERS[type(event)],
+            held_by="engine" if isinstance(event, OrderHeld) else "",
+            ts_updated_ns=event.ts_ns,
+            note=_entry_note(event),
+        )
+        self._file(tracked)
+        return Applied(before, tracked.order, Verdict.OK)
+
+    def _change(self, tracked: Tracked, event: changes.Change) -> Applied | None:
+        before = tracked.order
+        if not changes.is_news(before, event, tracked.amended_ns):
+            return None
+        tracked.order = changes.changed(before, event)
+        if isinstance(event, OrderAmended):
+            tracked.amended_ns = event.ts_event_ns
+        reopened = before.state.terminal and not tracked.order.state.terminal
+        self._file(tracked)
+        if reopened or isinstance(event, AmendRejected):
+            tracked.ask = not tracked.order.state.terminal
+        return Applied(before, tracked.order, Verdict.OK)
 
     def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
         if not self.is_news(fill):
@@ -241,6 +305,9 @@ class OrderCache:
             case CancelRejected() if not state.terminal:
                 note = f"cancel refused: {event.reason} (code {event.code})"
                 tracked.ask = True
+            case OrderReleased() if verdict is Verdict.OK:
+                order = changes.released(order, event.size)
+                tracked.waits, note = "", ""
             case _:
                 pass
         if state is OrderState.UNKNOWN:
@@ -275,7 +342,7 @@ def _key(fill: OrderFilled) -> ExecutionKey:
 
 def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
     size = before.intent.size
-    if filled > size:
+    if filled > size and not before.amending:
         return f"order {before.id} of {size} is overfilled: {filled} in all (booked as reported)"
     if fill.venue != before.venue:
         return f"order {before.id} is at {before.venue}, its fill is reported by {fill.venue}"
@@ -286,6 +353,12 @@ def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
     if before.state in {OrderState.CANCELED, OrderState.EXPIRED}:
         return f"order {before.id} was {before.state}; a late fill of {fill.size} is booked"
     return ""
+
+
+def _entry_note(event: OrderSubmitted | OrderDenied | OrderHeld) -> str:
+    if isinstance(event, OrderDenied):
+        return f"{event.rule}: {event.reason}"
+    return _WAITS[event.waits] if isinstance(event, OrderHeld) else ""
 
 
 def _words(event: OrderEvent) -> str:

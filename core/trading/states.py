@@ -15,6 +15,11 @@
                                    │        ask the venue, believe only its answer
                                    └─► any of the above
 
+    (new) ─hold─► HELD ─release─► SUBMITTED      HELD ─► CANCELED, EXPIRED, DENIED: never sent
+
+An amend and a venue's word that a trigger was touched change the order, not its state; but where an
+amended size meets what is filled, the order is filled, and where it grows beyond, it works again.
+
 Three rules make any order of arrival end the same way: a fill to the end always ends FILLED; a
 cancel or expiry outlives everything but that; accept against reject is a contradiction and asks.
 """
@@ -22,21 +27,28 @@ cancel or expiry outlives everything but that; accept against reject is a contra
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, NamedTuple, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias
 
 from core.model.orders import (
+    AmendRejected,
+    AmendSubmitted,
     CancelRejected,
     CancelSubmitted,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderDenied,
     OrderEvent,
     OrderExpired,
     OrderFilled,
+    OrderHeld,
     OrderRejected,
+    OrderReleased,
     OrderState,
     OrderSubmitted,
+    OrderTriggered,
     OrderUnknown,
+    TriggerMoved,
 )
 
 
@@ -44,6 +56,8 @@ class Happening(Enum):
     """A kind of event, as far as the table tells them apart."""
 
     SUBMIT = "submit"
+    HOLD = "hold"
+    RELEASE = "release"
     DENY = "deny"
     ACCEPT = "accept"
     REJECT = "reject"
@@ -56,6 +70,8 @@ class Happening(Enum):
     CANCEL_REJECT = "cancel_reject"
     CANCEL = "cancel"
     EXPIRE = "expire"
+    CHANGE = "change"
+    """Something of the order changes that is no state: an amend, a trigger."""
 
 
 class Verdict(Enum):
@@ -90,7 +106,7 @@ def _row(state: OrderState, **steps: OrderState | tuple[OrderState, Verdict]) ->
     for happening in Happening:
         step = steps.get(happening.value)
         if step is None:
-            odd = happening in {_H.SUBMIT, _H.DENY}
+            odd = happening in {_H.SUBMIT, _H.HOLD, _H.RELEASE, _H.DENY}
             row[happening] = Step(state, _V.ODD if odd else _V.STALE)
         elif isinstance(step, tuple):
             row[happening] = Step(*step)
@@ -112,6 +128,18 @@ def _working(state: OrderState) -> dict[str, OrderState | tuple[OrderState, Verd
 
 
 TABLE: Final[dict[OrderState, Row]] = {
+    _S.HELD: _row(
+        _S.HELD,
+        hold=_S.HELD,
+        release=_S.SUBMITTED,
+        deny=_S.DENIED,
+        accept=(_S.UNKNOWN, _V.ODD),
+        reject=(_S.UNKNOWN, _V.ODD),
+        fill=(_S.UNKNOWN, _V.ODD),
+        fill_up=(_S.FILLED, _V.ODD),
+        cancel=_S.CANCELED,
+        expire=_S.EXPIRED,
+    ),
     _S.SUBMITTED: _row(
         _S.SUBMITTED,
         accept=_S.ACCEPTED,
@@ -192,28 +220,29 @@ def step(state: OrderState, happening: Happening, *, has_fills: bool) -> Step:
     return found
 
 
+_HAPPENINGS: Final[dict[type[OrderEvent], Happening]] = {
+    OrderSubmitted: _H.SUBMIT,
+    OrderHeld: _H.HOLD,
+    OrderReleased: _H.RELEASE,
+    OrderDenied: _H.DENY,
+    OrderAccepted: _H.ACCEPT,
+    OrderRejected: _H.REJECT,
+    OrderUnknown: _H.UNKNOWN,
+    CancelSubmitted: _H.CANCEL_ASK,
+    CancelRejected: _H.CANCEL_REJECT,
+    OrderCanceled: _H.CANCEL,
+    OrderExpired: _H.EXPIRE,
+    TriggerMoved: _H.CHANGE,
+    OrderTriggered: _H.CHANGE,
+    AmendSubmitted: _H.CHANGE,
+    OrderAmended: _H.CHANGE,
+    AmendRejected: _H.CHANGE,
+}
+"""Every kind of order event but fills, which need their order to be told apart."""
+
+
 def happening_of(event: OrderEvent, *, fills_up: bool) -> Happening:
     """Name the kind of `event`; `fills_up` is whether a fill leaves nothing open."""
-    match event:
-        case OrderFilled():
-            return _H.FILL_UP if fills_up else _H.FILL
-        case OrderSubmitted():
-            return _H.SUBMIT
-        case OrderDenied():
-            return _H.DENY
-        case OrderAccepted():
-            return _H.ACCEPT
-        case OrderRejected():
-            return _H.REJECT
-        case OrderUnknown():
-            return _H.UNKNOWN
-        case CancelSubmitted():
-            return _H.CANCEL_ASK
-        case CancelRejected():
-            return _H.CANCEL_REJECT
-        case OrderCanceled():
-            return _H.CANCEL
-        case OrderExpired():
-            return _H.EXPIRE
-        case _:
-            assert_never(event)
+    if isinstance(event, OrderFilled):
+        return _H.FILL_UP if fills_up else _H.FILL
+    return _HAPPENINGS[type(event)]

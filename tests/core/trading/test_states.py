@@ -1,7 +1,9 @@
+from typing import get_args
+
 import pytest
 
-from core.model.orders import OrderState
-from core.trading.states import TABLE, Happening, Verdict, step
+from core.model.orders import OrderEvent, OrderFilled, OrderState
+from core.trading.states import _HAPPENINGS, TABLE, Happening, Verdict, step
 
 S, H = OrderState, Happening
 ENDED = [state for state in S if state.terminal]
@@ -18,6 +20,10 @@ def test_every_event_in_every_state_leads_somewhere(
     assert isinstance(to, OrderState)
     if verdict is Verdict.STALE and not (has_fills and to is S.PARTIALLY_FILLED):
         assert to is state, "what is stale changes nothing"
+
+
+def test_every_kind_of_event_has_a_name_in_the_table() -> None:
+    assert {*_HAPPENINGS, OrderFilled} == set(get_args(OrderEvent))
 
 
 def test_the_table_has_no_rows_or_columns_but_these() -> None:
