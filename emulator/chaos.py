@@ -7,7 +7,15 @@ from typing import Final
 import msgspec
 
 from emulator.clock import SECOND
-from emulator.faults import BAR_FAULTS, BOOK_FAULTS, REST_FAULTS, STREAM_FAULTS, Fault
+from emulator.faults import (
+    BAR_FAULTS,
+    BOOK_FAULTS,
+    ORDER_FAULTS,
+    PRIVATE_FAULTS,
+    REST_FAULTS,
+    STREAM_FAULTS,
+    Fault,
+)
 from emulator.market.latent import stream
 from emulator.wire.venue import Venue
 
@@ -27,7 +35,24 @@ GENTLE: Final = (
     "latency_ms",
 )
 """What is drawn from unless told otherwise: faults a client gets over without help."""
-_DRAWABLE: Final = {**STREAM_FAULTS, **BOOK_FAULTS, **BAR_FAULTS, **REST_FAULTS}
+_DRAWABLE: Final = {
+    **STREAM_FAULTS,
+    **BOOK_FAULTS,
+    **BAR_FAULTS,
+    **REST_FAULTS,
+    **ORDER_FAULTS,
+    **PRIVATE_FAULTS,
+}
+_VALUES: Final = {
+    "latency_ms": 50.0,
+    "html_5xx": 502.0,
+    "delay_ms": 50.0,
+    "slow_ack_ms": 50.0,
+    "delay_reports_ms": 50.0,
+    "delay_visible_ms": 200.0,
+    "expire_after_ack": 50.0,
+}
+_OF_ONE_ORDER: Final = {**ORDER_FAULTS, **PRIVATE_FAULTS}
 _HORIZON: Final = 1_000
 _MOST_ARMED: Final = 100
 """Faults that wait for something nobody asks for are not piled up."""
@@ -85,10 +110,10 @@ class Dice:
         kinds, symbols = self._plan.kinds, list(self._venue.market.shards)
         kind = kinds[int(self._rng.integers(len(kinds)))]
         symbol = symbols[int(self._rng.integers(len(symbols)))]
-        if kind in REST_FAULTS:
+        if kind in REST_FAULTS or kind in _OF_ONE_ORDER:
             symbol = ""
-        value = {"latency_ms": 50.0, "html_5xx": 502.0}.get(kind, 0.0)
-        fault = Fault(kind=kind, symbol=symbol, value=value)
+        on = "cancel" if kind in ORDER_FAULTS and self._rng.integers(3) == 0 else "place"
+        fault = Fault(kind=kind, symbol=symbol, value=_VALUES.get(kind, 0.0), on=on)
         if len(self._venue.faults.armed) < _MOST_ARMED:
             self._venue.faults.arm(fault)
             self.armed += 1

@@ -136,10 +136,16 @@ class Control:
         return {}
 
     async def _oracle(self, request: web.Request) -> Json:
-        """Tell every order, fill and balance, and the best prices: the truth to compare with."""
-        venue = self._of(request.query.get("venue", ""))[0]
+        """Tell every order, fill, position and balance, and the best prices: the truth.
+
+        Accounts are those of all the venues asked for, books and trade ids of the first.
+        """
+        venues = self._of(request.query.get("venue", ""))
+        venue = venues[0]
+        accounts = [account for each in venues for account in each.truth()]
         told: Json = {
             "ts_ms": venue.now_ms(),
+            "accounts": msgspec.to_builtins(accounts),
             "books": {name: _sides(venue, shard, 1) for name, shard in venue.market.shards.items()},
             "trade_ids": {name: shard.trade_id for name, shard in venue.market.shards.items()},
         }

@@ -21,6 +21,19 @@ ORDER_FAULTS: Final[dict[str, str]] = {
 }
 """Faults of placing an order (or cancelling it, with ``on`` set to ``cancel``)."""
 
+PRIVATE_FAULTS: Final[dict[str, str]] = {
+    "transient_2013": "the next order queries say that there is no such order (-2013)",
+    "delay_visible_ms": "the next orders are not seen by any query for `value` ms",
+    "stale_account": "the next answers about balances and positions are of before the last change",
+    "cancel_race": "the next orders are filled just before their cancel comes",
+    "expire_after_ack": "the next resting orders are ended by the venue `value` ms after their ack",
+    "duplicate_report": "the next execution reports are sent twice",
+    "reorder_reports": "the next private messages change places with the ones after them",
+    "suppress_reports": "the next private messages are never sent",
+    "delay_reports_ms": "the next private messages are sent `value` ms late",
+}
+"""Faults of what an account is told."""
+
 STREAM_FAULTS: Final[dict[str, str]] = {
     "gap": "the next messages of `channel` and `symbol` are dropped",
     "duplicate": "the next messages are sent twice",
@@ -76,10 +89,7 @@ COUNTED_FAULTS: Final[dict[str, str]] = {
     **SUBSCRIBE_FAULTS,
     **BAR_FAULTS,
     **REST_FAULTS,
-    "transient_2013": "the next order queries answer -2013 (no such order)",
-    "duplicate_report": "the next execution reports are sent twice",
-    "suppress_reports": "the next private messages are never sent",
-    "delay_reports_ms": "the next private messages are sent `value` ms late",
+    **PRIVATE_FAULTS,
     "duplicate_depth": "the next depth events of `symbol` are sent twice",
 }
 
@@ -111,6 +121,12 @@ INSTANT_FAULTS: Final[dict[str, str]] = {
     "correct_trade": "the last trade of `symbol` is corrected (Alpaca)",
     "cancel_trade": "the last trade of `symbol` is cancelled (Alpaca)",
     "liquidate": "positions in `symbol` are liquidated (futures)",
+    "liquidate_accounts": "the accounts' own positions are liquidated (futures)",
+    "adl": "own positions in `symbol` are closed against somebody's gain (futures)",
+    "pin_mark": "`symbol`'s mark price is `value` from now on (0: as it comes) (futures)",
+    "settle_funding": "funding of `symbol` is paid now, at the rate `value` (futures)",
+    "expire_sessions": "listen keys, logins and tokens are no longer valid",
+    "fire_dead_man": "armed dead-man switches fire now",
 }
 
 

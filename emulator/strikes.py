@@ -16,6 +16,7 @@ from emulator.wire.venue import Venue
 
 _OVERSIZED: Final = 8 << 20
 _MALFORMED: Final = b'{"e":"depthUpdate","E":17950000,"s":"BTCUSDT","U":1,"u":'
+_OF_ACCOUNTS: Final = ("liquidate_accounts", "expire_sessions", "fire_dead_man")
 OF_INSTRUMENTS: Final = (
     "halt",
     "tick_size",
@@ -24,6 +25,9 @@ OF_INSTRUMENTS: Final = (
     "correct_trade",
     "cancel_trade",
     "liquidate",
+    "adl",
+    "pin_mark",
+    "settle_funding",
 )
 """Kinds of faults that need a symbol."""
 
@@ -96,6 +100,9 @@ class Striker:
                 venue.skew_ms = int(fault.value)
             case "weight_limit":
                 venue.set_weight_limit(int(fault.value))
+            case kind if kind in _OF_ACCOUNTS:
+                if not venue.trading_fault(kind, None, fault.value):
+                    raise ValueError(f"{venue.name} has no {kind}")
             case "stale_depth_ms":
                 for changes in venue.changes.values():
                     changes.extra_lag_ns = int(fault.value * MS)
@@ -140,8 +147,9 @@ class Striker:
                 if not fault.text or fault.text in venue.market.shards:
                     raise ValueError(f"text must be a new symbol, was {fault.text!r}")
                 venue.rename(fault.symbol, fault.text)
-            case _:
-                if not venue.special(fault.kind, shard):
+            case kind:
+                done = venue.special(kind, shard) or venue.trading_fault(kind, shard, fault.value)
+                if not done:
                     raise ValueError(f"{venue.name} has no {fault.kind}")
 
     async def _deaf(self, connections: tuple[Connection, ...], kind: str, seconds: float) -> None:

@@ -13,6 +13,7 @@ from emulator.faults import Faults
 from emulator.market.changes import Changes, Image
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.numbers import Scale
 from emulator.wire.rest import Call, Refusal
@@ -165,6 +166,14 @@ class Venue(ABC):
     def special(self, kind: str, shard: Shard) -> bool:
         """Do what only this venue can do to an instrument; False when it cannot."""
         return False
+
+    def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """Do something to the accounts or to what they hold; False where the venue cannot."""
+        return False
+
+    def truth(self) -> list[AccountTruth]:
+        """Return what the oracle tells of the venue's accounts, none where nobody trades."""
+        return []
 
     def size_text(self, shard: Shard, lots: int) -> str:
         """Write a size."""
