@@ -18,6 +18,7 @@ ORDER_FAULTS: Final[dict[str, str]] = {
     "code_1007_before": "the same words, but the order is not accepted",
     "delay_ms": "the order is accepted `value` ms late, and so is its answer",
     "slow_ack_ms": "the order is accepted at once, its answer comes `value` ms late",
+    "ack_after_fill": "the order is accepted, its answer comes after its first fill (or 5 s)",
 }
 """Faults of placing an order (or cancelling it, with ``on`` set to ``cancel``)."""
 
