@@ -69,12 +69,33 @@ class FeedSettings(_Table):
 class VenueSettings(_Table):
     """[venues.<name>]: where orders go."""
 
+    account: str = ""
+    """A name that `clx keys add` was given; the better place for the keys below."""
+
     rest_url: str = "https://api.binance.com"
     ws_api_url: str = "wss://ws-api.binance.com:443/ws-api/v3"
     api_key: SecretStr = SecretStr("")
     api_secret: SecretStr = SecretStr("")
     recv_window_ms: int = Field(5000, ge=100, le=60_000)
     timeout_s: float = Field(5.0, gt=0)
+
+
+class KeysSettings(_Table):
+    """[keys]: where the secrets of accounts are kept."""
+
+    store: Literal["auto", "keyring", "file"] = "auto"
+    """auto: the system's keyring where there is one, else the encrypted file."""
+    keyring_timeout_s: float = Field(30.0, gt=0)
+    """A locked keyring asks on the desktop; this long it is waited for."""
+
+
+class AuditSettings(_Table):
+    """[audit]: the log of who did what."""
+
+    file_mb: int = Field(8, ge=1, le=1024)
+    """A file of more than this is closed and the next one begun."""
+    files: int = Field(16, ge=2, le=1000)
+    """Closed files that are kept."""
 
 
 class PaperSettings(_Table):
@@ -206,3 +227,5 @@ class Settings(_Table):
     tui: TuiSettings = TuiSettings()
     emulator: EmulatorSettings = EmulatorSettings()
     udp: UdpSettings = UdpSettings()
+    keys: KeysSettings = KeysSettings()
+    audit: AuditSettings = AuditSettings()
