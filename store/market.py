@@ -13,6 +13,7 @@ from store.marketfile import MarketFile
 from store.quality import SqliteQuality
 from store.retention import Retention
 from store.trades import SqliteTrades
+from store.tradespans import SqliteTradeSpans
 from store.upkeep import Upkeep
 
 
@@ -33,6 +34,7 @@ class MarketStore:
         self.listings = Listings(self._file)
         self.bars = SqliteBars(self._file, self.listings)
         self.trades = SqliteTrades(self._file, self.listings)
+        self.past = SqliteTradeSpans(self._file, self.listings, self.trades)
         self.quality = SqliteQuality(self._file, self.listings)
         self.upkeep = Upkeep(self._file, self.listings, self.bars, self.trades)
         self.retention = Retention(self._file, self.listings, self.bars, self.trades, self.upkeep)

@@ -43,6 +43,10 @@ MIGRATIONS: Final = (
     CREATE TABLE quality (listing INTEGER NOT NULL, day_ns INTEGER NOT NULL,
         record BLOB NOT NULL, PRIMARY KEY (listing, day_ns)) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE trade_spans (listing INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+        end_ns INTEGER NOT NULL, PRIMARY KEY (listing, start_ns)) WITHOUT ROWID
+    """,
 )
 _BUSY_MS: Final = 30_000
 """How long a writer waits for another process's transaction; one import page takes far less."""

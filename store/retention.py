@@ -25,6 +25,7 @@ from store.listings import Listing, Listings
 from store.marketfile import MarketFile
 from store.stretches import joined
 from store.trades import SqliteTrades
+from store.tradespans import uncover
 from store.upkeep import Upkeep
 
 _FROM_TRADES: Final = Timeframe.M1
@@ -220,6 +221,7 @@ class Retention:
             with self._file.transaction() as connection:
                 rows += connection.execute(_DAY_ROWS, key).fetchone()[0]
                 connection.execute(_DROP_DAY, key)
+                uncover(connection, listing, day_ns, day_ns + DAY_NS)
         return rows, written
 
     def _bars_of_day(self, listing: Listing, day_ns: int) -> Written:

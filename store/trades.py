@@ -104,6 +104,24 @@ class SqliteTrades:
                 written += self._put_day(connection, listing, day_ns, part, tick, lot)
         return written
 
+    def drop(
+        self, connection: sqlite3.Connection, listing: Listing, start_ns: int, end_ns: int
+    ) -> None:
+        """Remove the trades of [start_ns, end_ns) within a transaction.
+
+        Raises:
+            StoreError: A block of them is damaged, or they could not be removed.
+        """
+        blocks = self._reader.fetch(_OVERLAP, (listing.id, start_ns, end_ns))
+        found = self._reader.check_all(listing, "", blocks)
+        if blocks.bad:
+            raise damage_error(self._file, findings_of(listing, None, blocks.bad)[0])
+        for block, table in found:
+            connection.execute("DELETE FROM trade_blocks WHERE id = ?", (block.id,))
+            kept = table[:, (table[TS] < start_ns) | (table[TS] >= end_ns)]
+            if kept.shape[1]:
+                write_block(connection, listing, block.start_ns, kept, block.tick, block.lot)
+
     def trades(
         self,
         instrument_id: InstrumentId,

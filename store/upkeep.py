@@ -23,6 +23,7 @@ from store.quality import readable
 from store.reading import Block, BlockReader, Damage, findings_of
 from store.trades import SqliteTrades
 from store.trades import write_block as write_trades
+from store.tradespans import uncover
 
 _BATCH: Final = 64
 """Blocks checked at a time: bounds memory, and lets writers in between."""
@@ -112,12 +113,16 @@ class Upkeep:
             with self._file.transaction() as connection:
                 for damage in bad:
                     _drop(connection, series.timeframe, damage.id)
+                    if series.timeframe is None:
+                        uncover(connection, listing, damage.start_ns, damage.end_ns)
                 for block, table in blocks:
                     problem = _problem(table, series.timeframe, block)
                     if problem:
                         damage = Damage(block.id, block.start_ns, block.last_ns + 1, problem)
                         findings += findings_of(listing, series.timeframe, [damage])
                         _rewrite(connection, listing, series.timeframe, block, table)
+                        if series.timeframe is None:
+                            uncover(connection, listing, block.first_ns, block.last_ns + 1)
         if timeframe is None:
             self._drop_records(instrument_id)
         if wrong_file:
@@ -162,6 +167,7 @@ class Upkeep:
             connection.execute(
                 "UPDATE empties SET listing = ? WHERE listing = ?", (into.id, gone.id)
             )
+            connection.execute("DELETE FROM trade_spans WHERE listing = ?", (gone.id,))
             connection.execute(
                 "UPDATE OR IGNORE quality SET listing = ? WHERE listing = ?", (into.id, gone.id)
             )

@@ -323,6 +323,70 @@ class TradeStore(Protocol):
         ...
 
 
+class TradeHole(msgspec.Struct, frozen=True):
+    """Trades that are missing between two that are there: their ids, and between which times."""
+
+    first_id: int
+    last_id: int
+    start_ns: int
+    end_ns: int
+
+    @property
+    def trades(self) -> int:
+        """How many are missing."""
+        return self.last_id - self.first_id + 1
+
+
+class PastTradeStore(Protocol):
+    """Keeps trades by the span, so that what is missing is asked of it and not remembered."""
+
+    def keep(
+        self,
+        instrument: Instrument,
+        trades: Sequence[Trade],
+        start_ns: int,
+        end_ns: int,
+        *,
+        consecutive: bool = False,
+        replace: bool = False,
+    ) -> Written:
+        """Store all trades of [start_ns, end_ns), oldest first, and remember that they are all.
+
+        Args:
+            instrument: Whose they are.
+            trades: With start_ns <= event time < end_ns.
+            start_ns: Where their time begins.
+            end_ns: Where it ends.
+            consecutive: Ids leave none out, so one that is stored is the same trade.
+            replace: They are numbered otherwise than the stream's, in whose stead they are kept.
+
+        Raises:
+            DataError: One is no trade.
+            StoreError: They could not be written; nothing of it is on disk.
+        """
+        ...
+
+    def missing(
+        self, instrument_id: InstrumentId, start_ns: int, end_ns: int, *, consecutive: bool = False
+    ) -> list[tuple[int, int]]:
+        """Return the spans [from, to) in which trades may be missing, oldest first.
+
+        With `consecutive`, ids that follow one another prove a span whole.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        ...
+
+    def holes(self, instrument_id: InstrumentId, start_ns: int, end_ns: int) -> list[TradeHole]:
+        """Return where consecutive ids leave some out that the venue was not asked for yet.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        ...
+
+
 class QualityCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to one instrument's data since the last time it was counted."""
 
