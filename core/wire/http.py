@@ -106,6 +106,7 @@ class HttpSession:
         *,
         params: Params = (),
         headers: Mapping[str, str] = {},
+        body: bytes = b"",
         weight: int = 1,
         urgent: bool = False,
     ) -> HttpReply:
@@ -113,7 +114,8 @@ class HttpSession:
 
         Parameters are percent-encoded once, exactly as `core.wire.signing` signs them; text is
         sent as it is, for a query that was encoded to be signed. An urgent request may use the
-        limiter's reserve and never waits for budget.
+        limiter's reserve and never waits for budget. One with a body goes through aiohttp always;
+        its type is for `headers` to say.
 
         Raises:
             TemporaryError: Nothing was sent.
@@ -123,9 +125,9 @@ class HttpSession:
         """
         await self._wait_for_budget(weight, urgent)
         query = params if isinstance(params, str) else encode_query(params)
-        lines = self._direct() if urgent else None
+        lines = self._direct() if urgent and not body else None
         if lines is None:
-            reply = await self._exchange(method, path, query, headers)
+            reply = await self._exchange(method, path, query, headers, body)
         else:
             raw = await lines.exchange(method, path, query, headers)
             reply = HttpReply(
@@ -166,7 +168,7 @@ class HttpSession:
             await client.close()
 
     async def _exchange(
-        self, method: str, path: str, query: str, headers: Mapping[str, str]
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> HttpReply:
         import aiohttp
         from yarl import URL
@@ -177,7 +179,11 @@ class HttpSession:
         # which hold the signature and the key.
         try:
             async with self._opened().request(
-                method, URL(url, encoded=True), headers=headers, allow_redirects=False
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=body or None,
+                allow_redirects=False,
             ) as response:
                 return HttpReply(
                     status=response.status,
