@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from core.model.ids import InstrumentId, VenueName
+from core.model.orders import PositionSide
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,19 +27,46 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """A netted position in one instrument, in quote currency terms."""
+    """A netted position in one instrument; money is in the asset its profit is paid in."""
 
     instrument_id: InstrumentId
     size: Decimal
-    """Signed base quantity: positive long, negative short, 0 flat."""
+    """Signed base quantity, or contracts: positive long, negative short, 0 flat."""
     average_price: Decimal | None
     """Average entry price of the open part, None when flat."""
     realised_pnl: Decimal
-    """Closed profit in the quote asset, fees not included."""
+    """Closed profit at average cost, fees not included."""
     fees: Decimal
-    """Fees paid, in the quote asset (other assets valued at the fill's price)."""
+    """Fees paid (other assets valued at the fill's price)."""
     mark_price: Decimal | None = None
     unrealised_pnl: Decimal = Decimal(0)
+    side: PositionSide = PositionSide.NET
+    """LONG or SHORT on accounts that hold the two apart."""
+    realised_fifo: Decimal = Decimal(0)
+    """Closed profit when what was opened first is closed first."""
+    oldest_price: Decimal | None = None
+    """Entry price of the oldest open lot."""
+    funding: Decimal = Decimal(0)
+    """Funding received less paid."""
+    liquidation_price: Decimal | None = None
+    """As the venue last stated it."""
+    leverage: Decimal | None = None
+
+
+class VenuePosition(msgspec.Struct, frozen=True, kw_only=True):
+    """A position of a derivatives account as the venue states it."""
+
+    venue: VenueName
+    instrument_id: InstrumentId
+    side: PositionSide = PositionSide.NET
+    size: Decimal
+    """Signed, in the instrument's size units: positive long, negative short."""
+    average_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    leverage: Decimal | None = None
+    margin: Decimal | None = None
+    """What it ties up, in the settle asset."""
+    ts_event_ns: int = 0
 
 
 class EntryKind(StrEnum):
@@ -49,6 +77,18 @@ class EntryKind(StrEnum):
     FEE = "fee"
     ADJUSTMENT = "adjustment"
     """A difference the venue reported in reconciliation, with its reason."""
+    PNL = "pnl"
+    """Profit of a derivative, paid in its settle asset when it is closed."""
+    FUNDING = "funding"
+    BORROW = "borrow"
+    """Interest on what was borrowed."""
+    SETTLEMENT = "settlement"
+    """Daily or final settlement of futures and options."""
+    TRANSFER = "transfer"
+    """Deposits, withdrawals, moves between accounts."""
+    REBATE = "rebate"
+    LIQUIDATION = "liquidation"
+    """What the venue charges for closing a position by force."""
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from core.model.accounts import Balance, RiskState
-from core.model.ids import OriginKind, StrategyId, VenueName
+from core.model.accounts import Balance, EntryKind, RiskState
+from core.model.ids import InstrumentId, OriginKind, StrategyId, VenueName
 from core.model.orders import (
     AmendRejected,
     AmendSubmitted,
@@ -26,6 +26,7 @@ from core.model.orders import (
     OrderSubmitted,
     OrderTriggered,
     OrderUnknown,
+    PositionSide,
     TriggerMoved,
 )
 
@@ -47,6 +48,35 @@ class BalanceSet(msgspec.Struct, frozen=True, kw_only=True, tag="balance"):
     venue: VenueName
     asset: str
     total: Decimal
+    reason: str
+    ts_ns: int
+
+
+class CashMoved(msgspec.Struct, frozen=True, kw_only=True, tag="cash"):
+    """Money moved at a venue without a fill: funding, interest, a settlement, a transfer."""
+
+    venue: VenueName
+    asset: str
+    amount: Decimal
+    """Positive: the account receives."""
+    kind: EntryKind
+    flow_id: str
+    """The venue's own name of it; what is told twice is booked once by (venue, kind, this)."""
+    instrument_id: InstrumentId | None = None
+    ts_event_ns: int
+    ts_ns: int
+
+
+class PositionSet(msgspec.Struct, frozen=True, kw_only=True, tag="position"):
+    """A position was adopted as the venue states it: the opening one, or a difference found."""
+
+    venue: VenueName
+    instrument_id: InstrumentId
+    side: PositionSide = PositionSide.NET
+    size: Decimal
+    """Signed."""
+    average_price: Decimal | None
+    """None: flat, or the venue does not say."""
     reason: str
     ts_ns: int
 
@@ -100,6 +130,8 @@ JournalRecord: TypeAlias = (
     | OrderExpired
     | SessionStarted
     | BalanceSet
+    | CashMoved
+    | PositionSet
     | RiskStateChanged
     | StrategyToggled
     | DayOpened
@@ -142,6 +174,7 @@ VenueEvent: TypeAlias = (
     | CancelRejected
     | OrderCanceled
     | OrderExpired
+    | CashMoved
     | BalancesReported
     | VenueConnected
     | VenueDisconnected

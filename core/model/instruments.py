@@ -25,6 +25,9 @@ class InstrumentKind(StrEnum):
     """Computed by the venue, such as a price or volatility index; nobody can trade it."""
 
 
+_DERIVATIVES = frozenset({InstrumentKind.PERPETUAL, InstrumentKind.FUTURE, InstrumentKind.OPTION})
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable thing on one venue, with the venue's own steps and limits."""
 
@@ -67,6 +70,18 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def symbol(self) -> str:
         """Our symbol, without the venue."""
         return self.id.rpartition(".")[0]
+
+    @property
+    def derivative(self) -> bool:
+        """Whether a position in it is a contract, not a holding of the base."""
+        return self.kind in _DERIVATIVES
+
+    @property
+    def pays_in(self) -> str:
+        """The asset its profit is paid in."""
+        if not self.derivative:
+            return self.quote
+        return self.settle or (self.base if self.inverse else self.quote)
 
     @property
     def price_decimals(self) -> int:

@@ -363,6 +363,17 @@ class FrameRejected(msgspec.Struct, frozen=True, kw_only=True):
     instrument_id: InstrumentId | None = None
 
 
+class FeedNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed has to say of itself: what is wrong, what it does about it, what you can do."""
+
+    venue: VenueName
+    ts_recv_ns: int
+    kind: str
+    """``connection``, ``subscription``, ``unheard``, ``listing``, ``image`` or ``clock``."""
+    text: str
+    instrument_id: InstrumentId | None = None
+
+
 MarketEvent: TypeAlias = (
     Trade
     | Quote
@@ -374,6 +385,7 @@ MarketEvent: TypeAlias = (
     | FeedConnected
     | FeedDisconnected
     | FrameRejected
+    | FeedNotice
     | MarkPrice
     | OpenInterest
     | Liquidation

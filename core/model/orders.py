@@ -375,6 +375,10 @@ class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag="filled"):
     ts_ns: int
     inferred: bool = False
     """True when worked out from a cumulative quantity, not reported by the venue."""
+    position_side: PositionSide = PositionSide.NET
+    """Which position it changed, where long and short are held apart."""
+    realised: Decimal | None = None
+    """What the venue says a derivative's closing brought, fees not included; None: not said."""
 
 
 class CancelSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_submitted"):

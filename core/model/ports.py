@@ -7,7 +7,7 @@ engine's own loop; sinks never block.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -47,8 +47,20 @@ class Clock(Protocol):
         ...
 
 
-FrameKind: TypeAlias = Literal["recv", "send", "http", "connect", "disconnect"]
-"""What a raw frame is; `http` is the body of a REST answer, its URL beside it."""
+FrameKind: TypeAlias = Literal["recv", "send", "http", "connect", "disconnect", "notice"]
+"""What a raw frame is; `http` is the body of a REST answer, its URL beside it, `notice` what the
+feed itself has to say (`core.feeds.notices`)."""
+
+
+class ResyncReason(StrEnum):
+    """Why an instrument's data is asked for anew."""
+
+    IMAGE = "image"
+    """A book image is wanted: to begin with, or after a gap, a crossed book, a wrong checksum."""
+    UNHEARD = "never heard"
+    """Nothing came since it was subscribed to."""
+    SILENT = "silent"
+    """It spoke once, and no longer does while its connection is up."""
 
 
 class FrameSink(Protocol):
@@ -213,6 +225,13 @@ class Feed(Protocol):
 
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
         """Fetch a fresh book image; it arrives at the sink as an `http` frame."""
+        ...
+
+    def resubscribe(self, instrument_id: InstrumentId, reason: ResyncReason, heard: int) -> None:
+        """Leave and join what does not speak, in its own time.
+
+        Asked again and again as long as it does not; `heard` counts the messages that ever came.
+        """
         ...
 
     async def history(

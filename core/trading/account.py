@@ -1,64 +1,30 @@
-"""Positions and what the account is worth: netted by instrument, at average cost, marked to mid."""
+"""Positions and what the account is worth: netted by instrument, at average cost, marked to market.
+
+Accounts that hold long and short apart have two nets an instrument.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
-from core.model.accounts import Position
+from core.model.accounts import EntryKind, Position, VenuePosition
+from core.model.errors import InvariantError
+from core.model.facts import CashMoved, PositionSet
 from core.model.ids import InstrumentId
-from core.model.instruments import Instrument
-from core.model.orders import OrderFilled
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.orders import OrderFilled, PositionSide
 from core.model.ports import Marks
 from core.trading.ledger import EXACT, Ledger
 from core.trading.listing import listed
+from core.trading.net import Net
 
 DAY_NS: Final = 86_400_000_000_000
 _ZERO: Final = Decimal(0)
 _TWO: Final = Decimal(2)
-_COST_STEP: Final = Decimal("1e-18")
-"""A part of a cost basis is rounded to this; the rest keeps what rounding left."""
-
-
-class _Net:
-    """The running net of one instrument's fills."""
-
-    __slots__ = ("cost", "fees", "last_price", "other_fees", "realised", "size")
-
-    def __init__(self) -> None:
-        self.size = _ZERO
-        self.cost = _ZERO
-        """What the open part cost (long) or brought (short); never negative."""
-        self.realised = _ZERO
-        self.fees = _ZERO
-        """Fees in the quote asset, and those in the base asset at their fill's price."""
-        self.other_fees: dict[str, Decimal] = {}
-        self.last_price = _ZERO
-
-    def trade(self, size: Decimal, price: Decimal) -> None:
-        """Take a signed size at a price: close what it closes, open the rest."""
-        self.last_price = price
-        if self.size and (size > 0) is not (self.size > 0):
-            part = min(abs(size), abs(self.size))
-            cost = self.cost
-            if part != abs(self.size):
-                cost = (self.cost * part / abs(self.size)).quantize(_COST_STEP, context=EXACT)
-            worth = EXACT.multiply(part, price)
-            gain = EXACT.subtract(worth, cost)
-            self.realised = EXACT.add(self.realised, gain if self.size > 0 else -gain)
-            self.cost = EXACT.subtract(self.cost, cost)
-            step = part if size > 0 else -part
-            self.size = EXACT.add(self.size, step)
-            size = EXACT.subtract(size, step)
-        if size:
-            self.size = EXACT.add(self.size, size)
-            self.cost = EXACT.add(self.cost, EXACT.multiply(abs(size), price))
-
-    def unrealised(self, mark: Decimal) -> Decimal:
-        """Return the open profit at a mark price."""
-        worth = EXACT.multiply(self.size, mark)
-        return EXACT.subtract(worth, self.cost) if self.size > 0 else EXACT.add(worth, self.cost)
+_SHORT: Final = PositionSide.SHORT
+_Key: TypeAlias = tuple[InstrumentId, PositionSide]
 
 
 class Account:
@@ -75,31 +41,66 @@ class Account:
         self._ledger = ledger
         self._instruments = instruments
         self._marks = marks
-        self._nets: dict[InstrumentId, _Net] = {}
+        self._nets: dict[_Key, Net] = {}
+        self._funding: dict[InstrumentId, Decimal] = {}
+        self._stated: dict[_Key, VenuePosition] = {}
         self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._pairs_from = -1
         self.day_start_ns = 0
         """00:00 UTC of the day whose profit is counted, 0 before the first."""
         self._day_base = _ZERO
 
-    def book_fill(self, fill: OrderFilled, instrument: Instrument) -> None:
-        """Net a fill; a fee paid in the base asset is base sold at the fill's price to pay it."""
-        net = self._nets.setdefault(fill.instrument_id, _Net())
-        net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
-        if fill.fee_asset == instrument.base:
+    def book_fill(self, fill: OrderFilled, instrument: Instrument) -> Decimal:
+        """Net a fill and return what it gained in the asset the instrument pays in.
+
+        A fee paid in the base asset of a holding is base sold at the fill's price to pay it.
+        """
+        net = self._net(instrument, fill.position_side)
+        gain = net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
+        if fill.fee_asset == instrument.pays_in:
+            net.fees = EXACT.add(net.fees, fill.fee)
+        elif fill.fee_asset == instrument.base and not instrument.derivative:
             if fill.fee:
                 net.trade(-fill.fee, fill.price)
                 net.fees = EXACT.add(net.fees, EXACT.multiply(fill.fee, fill.price))
-        elif fill.fee_asset == instrument.quote:
-            net.fees = EXACT.add(net.fees, fill.fee)
         elif fill.fee:
             known = net.other_fees.get(fill.fee_asset, _ZERO)
             net.other_fees[fill.fee_asset] = EXACT.add(known, fill.fee)
+        return gain
 
-    def size(self, instrument_id: InstrumentId) -> Decimal:
-        """Return the signed position size."""
-        net = self._nets.get(instrument_id)
-        return net.size if net is not None else _ZERO
+    def book_cash(self, flow: CashMoved) -> None:
+        """Note funding beside its position."""
+        if flow.kind is EntryKind.FUNDING and flow.instrument_id is not None:
+            known = self._funding.get(flow.instrument_id, _ZERO)
+            self._funding[flow.instrument_id] = EXACT.add(known, flow.amount)
+
+    def adopt(self, record: PositionSet) -> None:
+        """Take a position as the venue states it; without a price it is valued at the market."""
+        instrument = listed(self._instruments, record.instrument_id)
+        net = self._net(instrument, record.side)
+        price = record.average_price or self.mark(instrument) or net.last_price
+        if record.size and not price:
+            raise InvariantError(f"position of {record.instrument_id} was adopted without a price")
+        net.adopt(record.size, price or _ZERO)
+        net.last_price = price or net.last_price
+
+    def state(self, positions: Iterable[VenuePosition]) -> None:
+        """Note what a venue says of positions beside their sizes: leverage, liquidation price."""
+        self._stated |= {(item.instrument_id, item.side): item for item in positions}
+
+    def size(self, instrument_id: InstrumentId, side: PositionSide | None = None) -> Decimal:
+        """Return the signed position size, of one side where long and short are held apart."""
+        if side is not None:
+            net = self._nets.get((instrument_id, side))
+            return net.size if net is not None else _ZERO
+        nets = (self._nets.get((instrument_id, item)) for item in PositionSide)
+        return sum((net.size for net in nets if net is not None), _ZERO)
+
+    def _net(self, instrument: Instrument, side: PositionSide) -> Net:
+        net = self._nets.get((instrument.id, side))
+        if net is None:
+            net = self._nets[(instrument.id, side)] = Net(instrument)
+        return net
 
     def mid(self, instrument: Instrument) -> Decimal | None:
         """Return the middle of best bid and ask, the last known while stale."""
@@ -111,8 +112,8 @@ class Account:
         mid = self.mid(instrument)
         if mid is not None:
             return mid
-        net = self._nets.get(instrument.id)
-        return net.last_price if net is not None and net.last_price else None
+        nets = (self._nets.get((instrument.id, side)) for side in PositionSide)
+        return next((net.last_price for net in nets if net is not None and net.last_price), None)
 
     def rate(self, asset: str) -> Decimal | None:
         """Return what one unit of an asset is worth in the equity asset, None if unknown."""
@@ -129,9 +130,11 @@ class Account:
             return None
         return 1 / mark if inverse else mark
 
-    def position(self, instrument_id: InstrumentId) -> Position:
+    def position(
+        self, instrument_id: InstrumentId, side: PositionSide = PositionSide.NET
+    ) -> Position:
         """Return one position, flat when there never was one."""
-        net = self._nets.get(instrument_id)
+        net = self._nets.get((instrument_id, side))
         if net is None:
             return Position(
                 instrument_id=instrument_id,
@@ -139,26 +142,34 @@ class Account:
                 average_price=None,
                 realised_pnl=_ZERO,
                 fees=_ZERO,
+                side=side,
             )
         instrument = listed(self._instruments, instrument_id)
         mark = self.mark(instrument)
+        stated = self._stated.get((instrument_id, side))
         return Position(
             instrument_id=instrument_id,
             size=net.size,
-            average_price=net.cost / abs(net.size) if net.size else None,
+            average_price=net.average(),
             realised_pnl=net.realised,
             fees=self._fees(net, instrument),
             mark_price=mark,
             unrealised_pnl=net.unrealised(mark) if net.size and mark is not None else _ZERO,
+            side=side,
+            realised_fifo=net.realised_fifo,
+            oldest_price=net.oldest(),
+            funding=self._funding.get(instrument_id, _ZERO) if side is not _SHORT else _ZERO,
+            liquidation_price=stated.liquidation_price if stated and net.size else None,
+            leverage=stated.leverage if stated else None,
         )
 
     def positions(self) -> tuple[Position, ...]:
-        """Return every instrument ever traded, by id."""
-        return tuple(self.position(instrument_id) for instrument_id in sorted(self._nets))
+        """Return every position ever held, by instrument and side."""
+        return tuple(self.position(*key) for key in sorted(self._nets))
 
     def nets(self) -> Iterator[tuple[InstrumentId, Decimal, Decimal, Decimal, Decimal]]:
-        """Yield (instrument, size, cost, realised, fees) without any mark, by id."""
-        for instrument_id, net in sorted(self._nets.items()):
+        """Yield (instrument, size, cost, realised, fees) without any mark, by id and side."""
+        for (instrument_id, _), net in sorted(self._nets.items(), key=_by_key):
             yield instrument_id, net.size, net.cost, net.realised, net.fees
 
     def equity(self) -> Decimal:
@@ -168,18 +179,35 @@ class Account:
             rate = self.rate(asset)
             if rate is not None and total:
                 worth = EXACT.add(worth, EXACT.multiply(total, rate))
+        for (instrument_id, _), net in self._nets.items():
+            instrument = listed(self._instruments, instrument_id)
+            if instrument.derivative and net.size:
+                worth = EXACT.add(worth, self._open_worth(instrument, net))
         return worth
+
+    def _open_worth(self, instrument: Instrument, net: Net) -> Decimal:
+        """Return what an open contract adds to the money in the account."""
+        mark, rate = self.mark(instrument), self.rate(instrument.pays_in)
+        if mark is None or rate is None:
+            return _ZERO
+        if instrument.kind is InstrumentKind.OPTION:
+            # The premium was paid when it was bought, so it is worth its price.
+            worth = net.worth(abs(net.size), mark)
+            return EXACT.multiply(worth if net.size > 0 else -worth, rate)
+        return EXACT.multiply(net.unrealised(mark), rate)
 
     def total_pnl(self) -> Decimal:
         """Return realised + unrealised - fees of all positions since the journal began."""
         pnl = _ZERO
-        for instrument_id, net in self._nets.items():
+        for (instrument_id, side), net in self._nets.items():
             instrument = listed(self._instruments, instrument_id)
-            rate = self.rate(instrument.quote)
+            rate = self.rate(instrument.pays_in)
             if rate is None:
                 continue
             mark = self.mark(instrument)
             own = net.realised - self._fees(net, instrument)
+            if side is not _SHORT:
+                own += self._funding.get(instrument_id, _ZERO)
             if net.size and mark is not None:
                 own += net.unrealised(mark)
             pnl += own * rate
@@ -193,7 +221,7 @@ class Account:
         """Return whether every open position has a market to be valued at."""
         return all(
             not net.size or self._marks.top(instrument_id) is not None
-            for instrument_id, net in self._nets.items()
+            for (instrument_id, _), net in self._nets.items()
         )
 
     def open_day(self, ts_ns: int, base: Decimal) -> None:
@@ -201,9 +229,9 @@ class Account:
         self.day_start_ns = ts_ns // DAY_NS * DAY_NS
         self._day_base = base
 
-    def _fees(self, net: _Net, instrument: Instrument) -> Decimal:
+    def _fees(self, net: Net, instrument: Instrument) -> Decimal:
         fees = net.fees
-        quote_rate = self.rate(instrument.quote)
+        quote_rate = self.rate(instrument.pays_in)
         for asset, amount in net.other_fees.items():
             rate = self.rate(asset)
             if rate is not None and quote_rate:
@@ -222,3 +250,7 @@ class Account:
             instrument = self._instruments[instrument_id]
             if instrument.base == self.equity_asset:
                 self._pairs.setdefault(instrument.quote, (instrument, True))
+
+
+def _by_key(item: tuple[_Key, Net]) -> _Key:
+    return item[0]

@@ -10,16 +10,18 @@ from typing import Final
 
 import msgspec
 
-from core.model.accounts import Balance
+from core.model.accounts import Balance, EntryKind
 from core.model.facts import (
     BalanceSet,
+    CashMoved,
     DayOpened,
     JournalRecord,
+    PositionSet,
     RiskStateChanged,
     SessionStarted,
     StrategyToggled,
 )
-from core.model.ids import InstrumentId, StrategyId
+from core.model.ids import InstrumentId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.orders import OrderEvent, OrderFilled
 from core.model.ports import Marks
@@ -32,6 +34,8 @@ from core.trading.switches import Switches
 
 MAX_FILLS: Final = 10_000
 """Fills kept for reading; the journal keeps them all."""
+MAX_FLOWS: Final = 100_000
+"""Moves of money remembered to recognise repeats; the oldest give way."""
 
 
 class Books:
@@ -51,6 +55,7 @@ class Books:
         self.account = Account(self.ledger, instruments, marks, equity_asset)
         self.switches = Switches()
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
+        self._flows: dict[tuple[VenueName, EntryKind, str], None] = {}
         self.strategies: dict[StrategyId, bool] = {}
         """Strategies ever switched, and whether on."""
         self.last_ts_ns = 0
@@ -66,6 +71,10 @@ class Books:
                 self.last_mode = record.mode
             case BalanceSet():
                 self.ledger.book_balance(record)
+            case CashMoved():
+                self._book_cash(record)
+            case PositionSet():
+                self.account.adopt(record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
                 self.switches.kill = record.kill
@@ -77,14 +86,27 @@ class Books:
                 return self._apply(record)
         return None
 
+    def is_news(self, flow: CashMoved) -> bool:
+        """Return whether a move of money is not booked yet."""
+        return (flow.venue, flow.kind, flow.flow_id) not in self._flows
+
+    def _book_cash(self, flow: CashMoved) -> None:
+        if not self.is_news(flow):
+            return
+        self._flows[(flow.venue, flow.kind, flow.flow_id)] = None
+        if len(self._flows) > MAX_FLOWS:
+            del self._flows[next(iter(self._flows))]
+        self.ledger.book_cash(flow)
+        self.account.book_cash(flow)
+
     def _apply(self, event: OrderEvent) -> Applied | None:
         applied = self.orders.apply(event)
         if applied is None:
             return None
         for fill in applied.fills:
             instrument = listed(self._instruments, fill.instrument_id)
-            self.ledger.book_fill(fill, instrument)
-            self.account.book_fill(fill, instrument)
+            gain = self.account.book_fill(fill, instrument)
+            self.ledger.book_fill(fill, instrument, gain)
             self.fills.append(fill)
         if applied.order is not None:
             self.holds.update(applied.order)

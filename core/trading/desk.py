@@ -24,6 +24,7 @@ from core.model.errors import ConfigError, InvariantError, did_you_mean
 from core.model.facts import (
     BalanceSet,
     BalancesReported,
+    CashMoved,
     DayOpened,
     RiskStateChanged,
     SessionStarted,
@@ -309,6 +310,10 @@ class TradingDesk:
                 self.links.disconnected(event)
             case BalancesReported():
                 self._adopt_opening(event)
+            case CashMoved():
+                if self.books.is_news(event):
+                    self._flow.record(event)
+                    self._board.account_dirty = True
             case _:
                 try:
                     self._flow.take(event)

@@ -19,9 +19,9 @@ from typing import Final
 
 from core.model.accounts import EntryKind, LedgerEntry
 from core.model.errors import InvariantError
-from core.model.facts import BalanceSet
+from core.model.facts import BalanceSet, CashMoved
 from core.model.ids import VenueName
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import OrderFilled
 
 EXACT: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
@@ -50,22 +50,49 @@ class Ledger:
         """Number of transactions so far; it changes whenever any balance does."""
         return self._transaction
 
-    def book_fill(self, fill: OrderFilled, instrument: Instrument) -> None:
-        """Book an execution and its fee, in whatever asset it was paid."""
+    def book_fill(
+        self, fill: OrderFilled, instrument: Instrument, gain: Decimal = _ZERO
+    ) -> None:
+        """Book an execution and its fee, in whatever asset it was paid.
+
+        A holding moves base against quote, an option its premium, and any other contract what its
+        closing gained: what the venue says, else `gain`.
+        """
         base = EXACT.multiply(fill.size, Decimal(fill.side.sign))
         quote = EXACT.multiply(base, fill.price)
         venue, trading = f"venue:{fill.venue}", f"trading:{fill.instrument_id}"
         trade, fee = EntryKind.TRADE, EntryKind.FEE
-        legs: list[_Leg] = [
-            (venue, instrument.base, base, trade),
-            (trading, instrument.base, base.copy_negate(), trade),
-            (venue, instrument.quote, quote.copy_negate(), trade),
-            (trading, instrument.quote, quote, trade),
-        ]
+        asset = instrument.pays_in
+        legs: list[_Leg] = []
+        if not instrument.derivative:
+            legs += [
+                (venue, instrument.base, base, trade),
+                (trading, instrument.base, base.copy_negate(), trade),
+                (venue, instrument.quote, quote.copy_negate(), trade),
+                (trading, instrument.quote, quote, trade),
+            ]
+        elif instrument.kind is InstrumentKind.OPTION:
+            premium = EXACT.multiply(quote, instrument.contract_size)
+            legs.append((venue, asset, premium.copy_negate(), trade))
+            legs.append((trading, asset, premium, trade))
+        else:
+            brought = gain if fill.realised is None else fill.realised
+            if brought:
+                legs.append((venue, asset, brought, EntryKind.PNL))
+                legs.append((trading, asset, brought.copy_negate(), EntryKind.PNL))
         if fill.fee:
             legs.append((venue, fill.fee_asset, fill.fee.copy_negate(), fee))
             legs.append((f"fees:{fill.venue}", fill.fee_asset, fill.fee, fee))
         self._post(legs, fill.ts_ns, f"{fill.client_order_id} {fill.execution_id}")
+
+    def book_cash(self, flow: CashMoved) -> None:
+        """Book money that moved without a fill: funding, interest, a settlement, a transfer."""
+        other = f"{flow.kind.value}:{flow.instrument_id or flow.venue}"
+        legs: list[_Leg] = [
+            (f"venue:{flow.venue}", flow.asset, flow.amount, flow.kind),
+            (other, flow.asset, flow.amount.copy_negate(), flow.kind),
+        ]
+        self._post(legs, flow.ts_ns, flow.flow_id)
 
     def book_balance(self, record: BalanceSet) -> Decimal:
         """Adopt a balance the venue stated; return the difference it made."""
