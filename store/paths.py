@@ -29,6 +29,16 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.config / "config.toml"
 
     @property
+    def key_file(self) -> Path:
+        """Secrets of accounts, encrypted (0600); it need not exist."""
+        return self.config / "keys.sealed"
+
+    @property
+    def audit(self) -> Path:
+        """Folder of the log of who did what."""
+        return self.data / "audit"
+
+    @property
     def socket(self) -> Path:
         """The engine's doorway."""
         return self.runtime / "engine.sock"
