@@ -84,14 +84,16 @@ def judge_status(reply: HttpReply, what: str, remedies: Mapping[int, str] = {}) 
         )
 
 
-def decoded(body: bytes | msgspec.Raw, kind: type[_T], what: str) -> _T:
+def decoded(body: bytes | msgspec.Raw, kind: type[_T], what: str, *, strict: bool = True) -> _T:
     """Return what a body of JSON says; `what` opens the error.
+
+    Not `strict`, numbers may be written as texts.
 
     Raises:
         DataError: It is no JSON, or not of this kind.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        return msgspec.json.decode(body, type=kind, strict=strict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{what}: {error}") from None
 

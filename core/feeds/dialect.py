@@ -13,9 +13,11 @@ from typing import Protocol
 import msgspec
 
 from core.feeds.decoder import FeedDecoder
+from core.model.errors import ConfigError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe
+from core.model.market import Bar, Timeframe, Trade
+from core.model.stores import TradeHole
 from core.wire.http import HttpSession
 
 
@@ -54,6 +56,15 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class PastTrades(msgspec.Struct, frozen=True):
+    """Trades of the past, and from when on none of them is left out."""
+
+    trades: list[Trade]
+    """Oldest first, all within the time asked for."""
+    since_ns: int
+    """Where the venue's memory began, within the time asked for; its end: it has nothing of it."""
+
+
 class Poll(msgspec.Struct, frozen=True):
     """Something the venue has no stream for, asked again and again of each wanted instrument."""
 
@@ -73,6 +84,10 @@ class Dialect(ABC):
     """False: the venue has no websocket; `polls` are all there is."""
     images_by_rest: bool = True
     """False: a fresh book image comes by leaving and joining its channel."""
+    missed_page: int = 1000
+    """Trades that `missed` asks for at once."""
+    joins_trades: bool = False
+    """The stream joins fills that `trades` tells one by one, so the two cannot be mixed."""
 
     # -- connections -------------------------------------------------------------------------
 
@@ -197,6 +212,29 @@ class Dialect(ABC):
             ConfigError: The venue has no bars of this length, and none they could be joined from.
         """
 
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
+        """Fetch the trades with start_ns <= event time < end_ns, all pages, as far as they go back.
+
+        They carry the ids of the stream's, unless `joins_trades`.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue tells no trades of the past.
+        """
+        raise ConfigError(f"{self.venue} tells no trades of the past; take its bars")
+
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer | None:
+        """Ask for trades that never came, at most `missed_page`, in words the decoder reads.
+
+        None: the venue cannot be asked for them, or they come by themselves.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        return None
+
     @abstractmethod
     async def close(self) -> None:
         """Release the HTTP session."""
@@ -212,11 +250,20 @@ class PastBars(Protocol):
         ...
 
 
+class TellsTrades(Protocol):
+    """Pages through the trades of the past."""
+
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
+        """Return the trades with start_ns <= event time < end_ns; see `Dialect`."""
+        ...
+
+
 class RestDialect(Dialect):
     """A dialect with one HTTP session, over which its history pages; each sets what is below."""
 
     _http: HttpSession
     _history: PastBars
+    _past: TellsTrades | None = None
 
     async def history(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
@@ -229,6 +276,18 @@ class RestDialect(Dialect):
             ConfigError: The venue has no bars of this length, and none they could be joined from.
         """
         return await self._history.bars(instrument, timeframe, start_ns, end_ns)
+
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
+        """Fetch the trades with start_ns <= event time < end_ns, all pages, as far as they go back.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue tells no trades of the past.
+        """
+        if self._past is None:
+            return await super().trades(instrument, start_ns, end_ns)
+        return await self._past.trades(instrument, start_ns, end_ns)
 
     async def close(self) -> None:
         """Release the HTTP session."""

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from core.feeds.binance import frames
+from core.feeds.binance.aggregates import map_aggregates, map_singles
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
@@ -117,7 +118,7 @@ class BinanceStreams(FeedDecoder):
         ):
             # Some recorders did not keep the address of an image.
             endpoint, symbol = "depth", next(iter(self.instruments))
-        if endpoint not in ("depth", "exchangeInfo", "time", *self.answers):
+        if endpoint not in ("depth", "exchangeInfo", "time", *_PAST, *self.answers):
             return ()
         if len(data) > self.most_bytes:
             raise DataError(f"answer must be at most {self.most_bytes} bytes, was {len(data)}")
@@ -129,6 +130,9 @@ class BinanceStreams(FeedDecoder):
             return clock_sample(self.venue, url, ts_recv_ns, server_ms * MS)
         if endpoint == "depth":
             return self._image(ts_recv_ns, symbol, data)
+        if endpoint in _PAST:
+            found = _PAST[endpoint](data, self.of(symbol).instrument)
+            return [msgspec.structs.replace(trade, ts_recv_ns=ts_recv_ns) for trade in found]
         return self.answers[endpoint](ts_recv_ns, data)
 
     most_bytes: int = 8 << 20
@@ -219,6 +223,9 @@ class BinanceStreams(FeedDecoder):
             " of streams is not to its liking"
         )
 
+
+_PAST: Final = {"historicalTrades": map_singles, "aggTrades": map_aggregates}
+"""Answers that fill holes in the trades."""
 
 _NAMES: Final[dict[type, str]] = {
     Quote: "bookTicker",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from core.feeds.binance.aggregates import AggregateHistory
+from core.feeds.binance.aggregates import AggregateHistory, SingleHistory
 from core.feeds.binance.history import KlineHistory
 from core.feeds.binance.parse import BINANCE, BinanceDecoder
 from core.feeds.binance.rest import BinanceRest
@@ -35,6 +35,7 @@ STREAMS_EACH: Final = 5
 _SPEEDS: Final = {100: "@100ms", 1000: ""}
 _LISTING_WEIGHT: Final = 20
 _AGGREGATES_WEIGHT: Final = 4
+_SINGLES_WEIGHT: Final = 25
 
 
 class SpotDialect(BinanceDialect):
@@ -78,9 +79,12 @@ class SpotDialect(BinanceDialect):
             rest_url, "/api/v3", venue=venue, clock=clock, capacity=WEIGHT_LIMIT
         )
         self._klines = KlineHistory(self._rest.http, clock)
-        self._aggregates = AggregateHistory(
-            self._rest.http, path="/api/v3/aggTrades", weight=_AGGREGATES_WEIGHT
+        http = self._rest.http
+        aggregates = AggregateHistory(http, path="/api/v3/aggTrades", weight=_AGGREGATES_WEIGHT)
+        self._past = SingleHistory(
+            http, path="/api/v3/historicalTrades", weight=_SINGLES_WEIGHT, aggregates=aggregates
         )
+        self._missed_by = ("historicalTrades", _SINGLES_WEIGHT)
 
     async def address(self, route: str) -> str:
         """Return the websocket URL of a route."""

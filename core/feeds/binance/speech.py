@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.feeds.binance.aggregates import AggregateHistory
+from core.feeds.binance.aggregates import AggregateHistory, SingleHistory
 from core.feeds.binance.history import KlineHistory
 from core.feeds.binance.rest import BinanceRest, nearest_depth
-from core.feeds.dialect import Answer, Dialect
+from core.feeds.dialect import Answer, Dialect, PastTrades
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe, Trade
+from core.model.market import Bar, Timeframe
+from core.model.stores import TradeHole
 
 
 class BinanceDialect(Dialect):
@@ -28,7 +29,10 @@ class BinanceDialect(Dialect):
 
     _rest: BinanceRest
     _klines: KlineHistory
-    _aggregates: AggregateHistory
+    _past: AggregateHistory | SingleHistory
+    """Trades of the kind the stream gives."""
+    _missed_by: tuple[str, int]
+    """Endpoint of the same by id, and its request weight."""
     _image_levels: int
 
     def __init__(self) -> None:
@@ -105,14 +109,28 @@ class BinanceDialect(Dialect):
         """
         return await self._klines.bars(instrument, timeframe, start_ns, end_ns)
 
-    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
-        """Fetch aggregate trades with start_ns <= event time < end_ns, oldest first, all pages.
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
+        """Fetch the trades with start_ns <= event time < end_ns, as the stream numbers them.
 
         Raises:
             TemporaryError: The venue is away.
             DataError: Its answer is not what it documents.
         """
-        return await self._aggregates.trades(instrument, start_ns, end_ns)
+        return PastTrades(await self._past.trades(instrument, start_ns, end_ns), start_ns)
+
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer | None:
+        """Ask for trades that never came, by their ids; at most a page at a time.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        params = (
+            ("symbol", instrument.venue_symbol), ("fromId", str(hole.first_id)),
+            ("limit", str(hole.trades)),
+        )  # fmt: skip
+        path, weight = self._missed_by
+        return await self._rest.ask(path, params=params, weight=weight)
 
     async def close(self) -> None:
         """Release the HTTP session."""

@@ -97,9 +97,10 @@ class UsdmDialect(BinanceDialect):
             self._rest.http, clock, path="/fapi/v1/klines", page=PAGE, weight=kline_weight,
             shortest=Timeframe.M1,
         )  # fmt: skip
-        self._aggregates = AggregateHistory(
+        self._past = AggregateHistory(
             self._rest.http, path="/fapi/v1/aggTrades", weight=_AGGREGATES_WEIGHT
         )
+        self._missed_by = ("aggTrades", _AGGREGATES_WEIGHT)
 
     # -- connections -------------------------------------------------------------------------
 

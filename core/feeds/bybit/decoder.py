@@ -295,7 +295,7 @@ class BybitDecoder(FeedDecoder):
             out.append(
                 Trade(
                     known.id, row.T * _MS, ts_recv_ns, price, size, _side(row.S) is Side.SELL,
-                    _number(row.i),
+                    trade_number(row.i),
                 )
             )  # fmt: skip
         return out
@@ -461,7 +461,7 @@ def _side(text: str) -> Side:
     raise DataError(f"side must be Buy or Sell, was {text[:40]!r}")
 
 
-def _number(text: str) -> int:
+def trade_number(text: str) -> int:
     """Return a trade's id if it is a number, else 63 bits that are always the same for it."""
     if text.isdigit() and text.isascii() and len(text) < 20:
         number = int(text)

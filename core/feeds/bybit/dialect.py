@@ -9,10 +9,11 @@ from urllib.parse import unquote
 import msgspec
 
 from core.feeds.answers import ask
-from core.feeds.bybit.decoder import BYBIT, BybitDecoder
+from core.feeds.bybit.decoder import BYBIT, BybitDecoder, trade_number
 from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
+from core.feeds.bybit.trades import TradeHistory
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
@@ -106,6 +107,7 @@ class BybitDialect(RestDialect):
             ),
         )
         self._history = KlineHistory(self._http, clock)
+        self._past = TradeHistory(self._http, trade_number)
         self._entries: dict[str, msgspec.Raw] = {}
 
     # -- connections -------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import numpy as np
 from core.feeds.coinbase import frames
 from core.feeds.coinbase.rule import CoinbaseRule
 from core.feeds.coinbase.symbols import parse_products
+from core.feeds.coinbase.trades import map_trades
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
@@ -166,6 +167,9 @@ class CoinbaseDecoder(OwningDecoder):
         if parts[-1] == "product_book":
             book = msgspec.json.decode(data, type=frames.ProductBook).pricebook
             return self._top(book, ts_recv_ns)
+        if parts[-1] == "ticker":
+            told = map_trades(data, self.of(parts[-2]).instrument, self._stamps)
+            return [msgspec.structs.replace(row, ts_recv_ns=ts_recv_ns) for row in reversed(told)]
         if "products" in parts[-2:]:
             self.add_instruments(parse_products(data, self.venue).instruments)
         return ()

@@ -17,11 +17,13 @@ from core.feeds.answers import ask
 from core.feeds.coinbase.decoder import COINBASE, CoinbaseDecoder
 from core.feeds.coinbase.history import REMEDIES, CandleHistory
 from core.feeds.coinbase.symbols import parse_products
+from core.feeds.coinbase.trades import TradeHistory, question
 from core.feeds.dialect import Answer, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock
+from core.model.stores import TradeHole
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
@@ -66,6 +68,7 @@ class CoinbaseDialect(RestDialect):
 
     limits = LIMITS
     images_by_rest = False
+    missed_page = 1 << 62
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
         planless(settings, venue)
@@ -81,6 +84,7 @@ class CoinbaseDialect(RestDialect):
             limiter=WeightLimiter(clock=clock, capacity=_PER_S, window_s=1.0, reserve=2),
         )
         self._history = CandleHistory(self._http, clock)
+        self._past = TradeHistory(self._http)
 
     async def address(self, route: str) -> str:
         """Return the websocket URL."""
@@ -146,6 +150,20 @@ class CoinbaseDialect(RestDialect):
         return Answer(
             f"{self._rest_url}{_ROOT}/market/products", msgspec.json.encode({"products": entries})
         )
+
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer | None:
+        """Ask for trades that never came, which the venue finds by time alone.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        path, params = question(
+            instrument, hole.start_ns // 1_000_000_000, -(-hole.end_ns // 1_000_000_000)
+        )
+        what = f"missed trades of {instrument.id}"
+        reply = await ask(self._http, path, what=what, params=params, remedies=REMEDIES)
+        return Answer(reply.url, reply.body)
 
     async def server_time(self) -> Answer | None:
         """Ask for the venue's time.

@@ -15,6 +15,7 @@ from core.feeds.answers import ask
 from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
 from core.feeds.coinbase_exchange.history import REMEDIES, TRADES_PAGE, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
+from core.feeds.coinbase_exchange.trades import TradeHistory
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
@@ -84,6 +85,7 @@ class ExchangeDialect(RestDialect):
             limiter=WeightLimiter(clock=clock, capacity=_PER_S, window_s=1.0, reserve=2),
         )
         self._history = ExchangeHistory(self._http, clock)
+        self._past = TradeHistory(self._http)
 
     async def address(self, route: str) -> str:
         """Return the websocket URL."""

@@ -17,11 +17,10 @@ from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
-from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
+from core.feeds.dialect import Answer, LineLimits, PastTrades, Poll, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
@@ -191,14 +190,14 @@ class DeribitDialect(RestDialect):
         reply = await call(self._http, "get_time", (), f"time of {self.venue}")
         return Answer(reply.url, reply.body)
 
-    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
         """Fetch the trades with start_ns <= time < end_ns, oldest first, all pages.
 
         Raises:
             TemporaryError: The venue is away.
             DataError: Its answer is not what it documents.
         """
-        return await self._history.trades(instrument, start_ns, end_ns)
+        return PastTrades(await self._history.trades(instrument, start_ns, end_ns), start_ns)
 
     def _request(self, method: str, params: Mapping[str, object]) -> str:
         return msgspec.json.encode(

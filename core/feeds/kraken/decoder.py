@@ -14,6 +14,7 @@ from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.kraken import frames
+from core.feeds.kraken.history import map_trades
 from core.feeds.kraken.rule import DEPTHS, KrakenRule
 from core.feeds.kraken.symbols import of_channel, parse_pairs
 from core.feeds.levels import LevelReader, Shape, SidePlan
@@ -135,6 +136,12 @@ class KrakenDecoder(OwningDecoder):
                 if depth.isdigit():
                     self._deepen(int(depth))
                 self.add_instruments(parse_pairs(data, self.venue).instruments)
+            case "Trades":
+                known = self.of(parse_qs(parts.query).get("pair", [""])[0])
+                return [
+                    msgspec.structs.replace(trade, ts_recv_ns=ts_recv_ns)
+                    for trade in map_trades(data, known)
+                ]
             case "Time":
                 # Whole seconds, cut: half of one is the best guess.
                 seconds = msgspec.json.decode(data, type=_Time).result.unixtime

@@ -13,16 +13,16 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, PastTrades, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.feeds.kraken.decoder import DEPTH_KEY, KRAKEN, KrakenDecoder
-from core.feeds.kraken.history import KrakenHistory, call
+from core.feeds.kraken.history import TRADES_PAGE, KrakenHistory, call, rest_name
 from core.feeds.kraken.rule import DEPTHS
 from core.feeds.kraken.symbols import parse_pairs
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Trade
 from core.model.ports import Clock
+from core.model.stores import TradeHole
 from core.model.settings import FeedSettings
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
@@ -64,6 +64,7 @@ class KrakenDialect(RestDialect):
 
     limits = LIMITS
     images_by_rest = False
+    missed_page = 1 << 62
     heartbeat = Heartbeat(30.0, '{"method":"ping"}')
 
     _history: KrakenHistory
@@ -147,14 +148,32 @@ class KrakenDialect(RestDialect):
         url, body, _ = await call(self._http, "Time", (), f"time of {self.venue}")
         return Answer(url, body)
 
-    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Trade]:
+    async def trades(self, instrument: Instrument, start_ns: int, end_ns: int) -> PastTrades:
         """Fetch the trades with start_ns <= time < end_ns, oldest first.
 
         Raises:
             TemporaryError: The venue is away.
             DataError: Its answer is not what it documents.
         """
-        return await self._history.trades(instrument, start_ns, end_ns)
+        return PastTrades(await self._history.trades(instrument, start_ns, end_ns), start_ns)
+
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer | None:
+        """Ask for trades that never came, which the venue finds by time alone.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: A definite no.
+        """
+        if hole.trades >= TRADES_PAGE:
+            return None
+        params = (
+            ("pair", rest_name(instrument)),
+            ("since", str(max(0, hole.start_ns - 1_000_000))),
+            ("count", str(TRADES_PAGE)),
+        )
+        what = f"missed trades of {instrument.id}"
+        url, body, _ = await call(self._http, "Trades", params, what)
+        return Answer(url, body)
 
     def _channels(self) -> Sequence[dict[str, object]]:
         """Return the parameters of each channel, the book's first."""

@@ -210,6 +210,17 @@ def map_trade(row: _TradeRow, known: Known) -> Trade:
     return Trade(known.id, ts_ns, 0, ticks, lots, side == "s", number)
 
 
+def map_trades(body: bytes, known: Known) -> list[Trade]:
+    """Return the trades of an answer of Trades, oldest first.
+
+    Raises:
+        DataError: It is not that.
+    """
+    what = f"trades of {known.id}"
+    rows = _rows(decoded(body, _Answer, what).result, list[_TradeRow], what)
+    return [map_trade(row, known) for row in rows]
+
+
 def bars_of(trades: Sequence[Trade], instrument: Instrument, timeframe: Timeframe) -> list[Bar]:
     """Return the bars of trades in order."""
     bars: dict[int, Bar] = {}

@@ -18,6 +18,7 @@ from core.feeds.kucoin.frames import Answer as Reply
 from core.feeds.kucoin.history import CandleHistory
 from core.feeds.kucoin.refusals import refuse
 from core.feeds.kucoin.symbols import parse_symbols
+from core.feeds.kucoin.trades import TradeHistory
 from core.model.errors import ConfigError, DataError, OutcomeUnknown, RateLimited, TemporaryError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
@@ -121,6 +122,7 @@ class KucoinDialect(RestDialect):
             )
         self.images_by_rest = all(given)
         self._history = CandleHistory(self._http, clock)
+        self._past = TradeHistory(self._http)
         self._entries: dict[str, msgspec.Raw] = {}
         self._asked = 0
         self._opened = 0

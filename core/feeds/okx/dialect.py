@@ -15,6 +15,7 @@ from core.feeds.okx.decoder import OKX, OkxDecoder
 from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
 from core.feeds.okx.symbols import INDEX_KEY
+from core.feeds.okx.trades import TradeHistory
 from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
@@ -91,6 +92,7 @@ class OkxDialect(RestDialect):
     )
     heartbeat = Heartbeat(_PING_S, "ping")
     images_by_rest = False
+    joins_trades = True
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = OKX) -> None:
         self.venue = venue
@@ -107,6 +109,7 @@ class OkxDialect(RestDialect):
             limiter=WeightLimiter(clock=clock, capacity=_BUDGET, window_s=_BUDGET_S),
         )
         self._history = CandleHistory(self._http, clock, self._headers)
+        self._past = TradeHistory(self._http, self._headers)
         self._entries: dict[str, msgspec.Raw] = {}
 
     # -- connections -------------------------------------------------------------------------

@@ -268,7 +268,7 @@ async def test_aggregates_of_the_past_leave_no_trade_out(emulator: Emulator) -> 
         heard = list(desk.market.trades(BTC))
         spoken = desk.feed._dialect
         assert isinstance(spoken, UsdmDialect)
-        trades = await spoken.trades(item, heard[0].ts_event_ns, clock.now_ns())
+        trades = (await spoken.trades(item, heard[0].ts_event_ns, clock.now_ns())).trades
     ids = [trade.trade_id for trade in trades]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
     assert {trade.trade_id for trade in heard} <= set(ids)

@@ -287,7 +287,7 @@ async def test_pages_of_trades_join_to_every_trade_once(
     dialect: DeribitDialect, venue: Venue, perpetual: Instrument
 ) -> None:
     start_ns, end_ns = START_MS * 1_000_000, (START_MS + 900_500) * 1_000_000
-    trades = await dialect.trades(perpetual, start_ns, end_ns)
+    trades = (await dialect.trades(perpetual, start_ns, end_ns)).trades
     first = START_MS // 1000 * 3
     assert [trade.trade_id for trade in trades] == list(range(first, first + 900 * 3 + 1))
     assert len(venue.asked) == 3
