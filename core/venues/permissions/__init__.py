@@ -1,0 +1,1 @@
+"""What a venue says one of its keys may do."""
