@@ -81,6 +81,8 @@ class Future:
         self.open_lots = int(self._typical * _HELD_ORDERS)
         self.on_liquidation: Callable[[Future, Liquidation], None] | None = None
         self.liquidations: deque[Liquidation] = deque(maxlen=_KEPT)
+        self.pinned = 0.0
+        """Above 0: the mark price stays here, by a fault."""
 
     @property
     def index(self) -> float:
@@ -90,7 +92,7 @@ class Future:
     @property
     def mark(self) -> float:
         """The price positions are valued at."""
-        return self.index * math.exp(self._view.carry) * (1.0 + self._premium)
+        return self.pinned or self.index * math.exp(self._view.carry) * (1.0 + self._premium)
 
     @property
     def funding_rate(self) -> float:
@@ -128,9 +130,15 @@ class Future:
         mark = ticks * self.shard.listing.tick
         return Funding(slot_ms, round(INTEREST + 0.00008 * draw, 8), mark)
 
-    def second(self, now_ns: int) -> None:
-        """Renew everything, and close somebody's position when the price runs away."""
+    def second(self, now_ns: int, *, alive: bool = True) -> None:
+        """Renew everything, and close somebody's position when the price runs away.
+
+        A market that is not alive pays funding and does nothing else.
+        """
         now_ms = now_ns // MS
+        if not alive:
+            self._settle(now_ms)
+            return
         top = self.shard.top()
         if top is not None and self.perpetual:
             middle = 0.5 * (top[0] + top[2]) * self.shard.listing.tick
@@ -138,11 +146,7 @@ class Future:
             self._premium = _SMOOTH * self._premium + (1.0 - _SMOOTH) * premium
             self._premiums += premium
             self._seen += 1
-        if now_ms // FUNDING_MS > self._now_ms // FUNDING_MS:
-            slot = now_ms // FUNDING_MS * FUNDING_MS
-            self._settled[slot] = Funding(slot, self.funding_rate, self.mark)
-            self._premiums, self._seen = 0.0, 0
-        self._now_ms = now_ms
+        self._settle(now_ms)
         drift = 1.0 + 0.0002 * self._normal()
         self.open_lots = max(1, int(self.open_lots * drift))
         self._prices.append(math.log(self.index))
@@ -150,6 +154,24 @@ class Future:
         usual = self._view.second_vol * math.sqrt(_LOOK_BACK_S)
         if abs(run) > _ALARM * usual and self._uniform() < 0.5:
             self.liquidate(Side.SELL if run < 0 else Side.BUY, now_ns)
+
+    def _settle(self, now_ms: int) -> None:
+        if now_ms // FUNDING_MS > self._now_ms // FUNDING_MS:
+            slot = now_ms // FUNDING_MS * FUNDING_MS
+            self._settled[slot] = Funding(slot, self.funding_rate, self.mark)
+            self._premiums, self._seen = 0.0, 0
+        self._now_ms = now_ms
+
+    def forced_out(
+        self, taker_id: int, side: Side, bankrupt_ticks: int, average_ticks: float, lots: int
+    ) -> None:
+        """Tell of an account's position that was closed by force."""
+        self._forced.append(taker_id)
+        average = round(average_ticks)
+        told = Liquidation(self.shard.last_ns // MS, side, bankrupt_ticks or average, average, lots)
+        self.liquidations.append(told)
+        if self.on_liquidation is not None:
+            self.on_liquidation(self, told)
 
     def liquidate_long(self, now_ns: int) -> None:
         """Close a long position by force."""
@@ -192,10 +214,8 @@ def futures_of(market: Market) -> dict[str, Future]:
     }
 
     def second(now_ns: int) -> None:
-        if market.flow:
-            for future in found.values():
-                if not future.shard.halted:
-                    future.second(now_ns)
+        for future in found.values():
+            future.second(now_ns, alive=market.flow and not future.shard.halted)
 
     market.world.every_second.append(second)
     return found

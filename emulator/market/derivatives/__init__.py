@@ -1,0 +1,1 @@
+"""Trading on margin: positions, margin, funding, liquidation and conditional orders."""
