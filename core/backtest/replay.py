@@ -43,7 +43,7 @@ MAX_READINGS: Final = 6
 _TIMER_NS: Final = 250_000_000
 _TOP: Final = 5
 _STEP: Final = Decimal("0.00000001")
-_KINDS: Final = frozenset({"recv", "send", "http", "connect", "disconnect"})
+_KINDS: Final = frozenset({"recv", "send", "http", "connect", "disconnect", "notice"})
 _QUOTES: Final = (
     "USDT", "FDUSD", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY", "BRL", "AUD",
     "USD", "JPY",

@@ -19,6 +19,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import (
     Bar,
+    FeedNotice,
     FeedStatus,
     FeedStatusChanged,
     Quote,
@@ -76,7 +77,9 @@ class DataFault(msgspec.Struct, frozen=True):
     text: str
 
 
-MarketOutput: TypeAlias = Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | DataFault
+MarketOutput: TypeAlias = (
+    Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | DataFault | FeedNotice
+)
 
 
 class Followed:
@@ -126,7 +129,7 @@ class Followed:
         """Quotes so far."""
         self.last_trade_id = 0
         self.tally = Tally()
-        self.vigil = Vigil()
+        self.vigil = Vigil(booked=traits.has_book)
         self.series: dict[Timeframe, BarSeries] = {}
         self._history_bars = history_bars
         self._booked = traits.has_book
@@ -243,12 +246,16 @@ class Followed:
         self._low, self._high = self._believable(now_ns)
         silence = self.vigil.silence(now_ns, gate.last_recv_ns, stale_after_ns)
         out.extend(gate.on_timer(now_ns, silence))
+        if gate.status is not FeedStatus.LIVE:
+            plea = self.vigil.plea(now_ns, stale_after_ns)
+            if plea is not None:
+                out.extend(gate.plead(*plea))
         return out
 
     def lost(self, now_ns: int, reason: str) -> Sequence[MarketOutput]:
         """Note that the connection went: trades may be missing, and the book is old."""
         self.builder.interrupt()
-        self.vigil.restart(now_ns)
+        self.vigil.lost(now_ns)
         if self.gate.status is not FeedStatus.UNSUBSCRIBED:
             self.tally.outages += 1
         return self.gate.distrust(now_ns, reason)
@@ -256,7 +263,7 @@ class Followed:
     def joined(self, now_ns: int, reason: str) -> Sequence[MarketOutput]:
         """Start anew because it was subscribed; trades before are nobody's loss."""
         self.builder.interrupt()
-        self.vigil.restart(now_ns)
+        self.vigil.joined(now_ns, (self.gate.deltas, self.quotes, self.tally.trades))
         self.last_trade_id = 0
         return self.gate.subscribe(now_ns, reason)
 
@@ -314,6 +321,7 @@ class Followed:
             resyncs=gate.resyncs,
             crossed=gate.crossings,
             outages=tally.outages,
+            resubscribed=tally.resubscribed,
             rejected=tally.rejected,
             checksum_ok=gate.checks_ok,
             checksum_bad=gate.checks_bad,

@@ -30,7 +30,7 @@ from core.model.market import (
     FeedStatus,
     FeedStatusChanged,
 )
-from core.model.ports import DEFAULT_TRAITS, BookTraits, SequenceRule, Verdict
+from core.model.ports import DEFAULT_TRAITS, BookTraits, ResyncReason, SequenceRule, Verdict
 
 BUFFER: Final = 4096
 """Deltas kept while an image is awaited; the oldest give way, and the splice will notice."""
@@ -57,9 +57,12 @@ _ASK_AGAIN_NS: Final = 10_000_000_000
 
 
 class ResyncNeeded(msgspec.Struct, frozen=True):
-    """An instrument needs a fresh book image: have its feed request one."""
+    """An instrument needs a fresh book image, or does not speak: have its feed see to it."""
 
     instrument_id: InstrumentId
+    reason: ResyncReason = ResyncReason.IMAGE
+    heard: int = 0
+    """Messages that ever came, where it does not speak."""
 
 
 GateOutput: TypeAlias = FeedStatusChanged | ResyncNeeded
@@ -126,7 +129,7 @@ class Gate:
         self.checks_bad = 0
         """Checksums of the venue that the book met, and did not."""
         self.deltas = 0
-        """Book messages taken."""
+        """Book messages of the stream taken."""
         self.last_recv_ns = 0
         """When anything last arrived for the instrument, our time."""
         self.last_top: tuple[int, int] | None = None
@@ -211,6 +214,7 @@ class Gate:
         if image.reset:
             # It stands in the stream itself: what came before it is contained or void.
             self._buffer.clear()
+            self.deltas += 1
         elif self.synced and image.last_id < self.book.last_id:
             return ()
         if not self._load(image):
@@ -284,6 +288,12 @@ class Gate:
         else:
             late = now_ns - self._since_ns > _ASK_AFTER_NS and status is FeedStatus.SYNCING
         return self._ask(now_ns, status, self.reason) if late else ()
+
+    def plead(self, reason: ResyncReason, heard: int) -> Sequence[GateOutput]:
+        """Have the feed see to an instrument that does not speak."""
+        if self.status is FeedStatus.LIVE or self.status is FeedStatus.UNSUBSCRIBED:
+            return ()
+        return (ResyncNeeded(self.instrument_id, reason, heard),)
 
     def _went_back(self, delta: BookDelta) -> bool:
         """Return whether an old delta shows that the venue numbers anew.

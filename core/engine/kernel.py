@@ -41,6 +41,7 @@ from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, Ven
 from core.model.instruments import Instrument
 from core.model.market import (
     Bar,
+    FeedNotice,
     FeedStatusChanged,
     FrameRejected,
     MarketEvent,
@@ -494,10 +495,14 @@ class Kernel:
                     view = self.market.feed_view(output.instrument_id)
                     self.log.emit(FeedChanged(feed=view))
                 case ResyncNeeded():
-                    self.wants.resync(output.instrument_id)
+                    self.wants.resync(output)
                 case HistoryNeeded():
                     series = (output.instrument_id, output.timeframe)
                     self.wants.refetch(series, output.start_ns, output.end_ns)
+                case FeedNotice():
+                    topic = f"{output.kind} {output.instrument_id or ''}"
+                    source = f"feed {output.venue}"
+                    self.log.alert("warning", source, output.text, output.ts_recv_ns, topic=topic)
                 case DataFault():
                     source = f"data {output.instrument_id}"
                     self.log.alert(

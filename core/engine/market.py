@@ -41,6 +41,7 @@ from core.model.market import (
     DayTicker,
     FeedConnected,
     FeedDisconnected,
+    FeedNotice,
     FeedStatus,
     FeedStatusChanged,
     FormingBar,
@@ -122,6 +123,7 @@ class MarketState:
             TradeCanceled: self._on_canceled,
             ClockSample: self._on_clock,
             FrameRejected: self._on_rejected,
+            FeedNotice: self._on_notice,
             **dict.fromkeys(REFERENCE_EVENTS, self._on_reference),
             FeedConnected: self._on_connected,
             FeedDisconnected: self._on_disconnected,
@@ -136,7 +138,8 @@ class MarketState:
 
         - `Bar`: a bar closed (revision 0), or a closed one was corrected by a late trade.
         - `FeedStatusChanged`: an instrument's data became trusted or not.
-        - `ResyncNeeded`: have the feed request a book image.
+        - `ResyncNeeded`: have the feed request a book image, or see to what does not speak.
+        - `FeedNotice`: something a person should read.
         - `HistoryNeeded`: closed bars could not be built from trades; fetch and seed them.
 
         Bars of the venue's own candle stream and rejected frames change nothing here. An event of
@@ -423,8 +426,19 @@ class MarketState:
         return market.on_canceled(event) if market is not None else ()
 
     def _on_clock(self, sample: ClockSample) -> Sequence[MarketOutput]:
-        self.clocks.add(sample)
-        return ()
+        news = self.clocks.add(sample)
+        if not news:
+            return ()
+        notice = FeedNotice(
+            venue=sample.venue, ts_recv_ns=sample.ts_recv_ns, kind="clock", text=news
+        )
+        return (notice,)
+
+    def _on_notice(self, notice: FeedNotice) -> Sequence[MarketOutput]:
+        market = self._markets.get(notice.instrument_id) if notice.instrument_id else None
+        if market is not None and notice.kind == "unheard":
+            market.tally.resubscribed += 1
+        return (notice,)
 
     def _on_rejected(self, event: FrameRejected) -> Sequence[MarketOutput]:
         market = self._markets.get(event.instrument_id) if event.instrument_id else None

@@ -19,9 +19,13 @@ CLOCK_SAMPLES: Final = 512
 
 COUNTS: Final = (
     "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
-    "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band", "live_s", "stale_s",
+    "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band", "resubscribed",
+    "live_s", "stale_s",
 )  # fmt: skip
 """The fields of a `QualityView` that grow, and start at zero each day."""
+
+OFF_NS: Final = 2_000_000_000
+"""A clock off by more than this, or by so much more than last told, is told."""
 
 
 class Tally:
@@ -34,6 +38,7 @@ class Tally:
         "off_band",
         "outages",
         "rejected",
+        "resubscribed",
         "stale_ns",
         "trade_holes",
         "trades",
@@ -47,6 +52,7 @@ class Tally:
         self.off_band = 0
         self.outages = 0
         self.rejected = 0
+        self.resubscribed = 0
         self.live_ns = 0
         self.stale_ns = 0
 
@@ -56,11 +62,27 @@ class Clocks:
 
     def __init__(self) -> None:
         self._offsets: dict[VenueName, deque[int]] = {}
+        self._told: dict[VenueName, int] = {}
+        """How far off a venue's clock was when it was last told."""
 
-    def add(self, sample: ClockSample) -> None:
-        """Take a sample."""
+    def add(self, sample: ClockSample) -> str:
+        """Take a sample; return what is new of it in words, as a rule nothing."""
         kept = self._offsets.setdefault(sample.venue, deque(maxlen=CLOCK_SAMPLES))
         kept.append(sample.offset_ns)
+        offset_ns, told_ns = self.offset_ns(sample.venue), self._told.get(sample.venue, 0)
+        if abs(offset_ns) < OFF_NS:
+            offset_ns = 0
+        if abs(offset_ns - told_ns) < OFF_NS:
+            return ""
+        self._told[sample.venue] = offset_ns
+        if not offset_ns:
+            return f"the clocks of {sample.venue} and this machine agree again"
+        way = "ahead of" if offset_ns > 0 else "behind"
+        return (
+            f"the clock of {sample.venue} is {abs(offset_ns) / 1e9:.1f} s {way} this machine's: "
+            "signed requests will be refused and bars end late or early; if other venues say the "
+            "same, set this machine's clock (NTP)"
+        )
 
     def offset_ns(self, venue: VenueName) -> int:
         """Return the venue's time minus ours, the median of the newest samples, 0 unknown."""

@@ -5,11 +5,16 @@ at most of late. Both are learned from the engine's timer, which looks a few tim
 anything came, so messages cost nothing. A channel is silent for too long when it exceeds several
 times both; until enough is known, and for channels that never spoke, the fixed limit of the
 settings holds for the instrument as a whole.
+
+An instrument that is silent for longer yet, or never spoke since it was subscribed to, is pleaded
+for: the venue may not know of the subscription. So is a book that stands still while quotes move.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from core.model.ports import ResyncReason
 
 CHANNELS: Final = ("book", "quotes", "trades")
 
@@ -23,6 +28,21 @@ _TIMES_MEAN: Final = 12.0
 _TIMES_LONGEST: Final = 3.0
 _LEAST_NS: Final = 3_000_000_000
 _MOST_NS: Final = 900_000_000_000
+
+
+UNHEARD_NS: Final = 8_000_000_000
+"""What never spoke this long after it was subscribed to is pleaded for."""
+
+PLEA_NS: Final = 5_000_000_000
+"""Time between two pleas; the feed knows when to follow one."""
+
+_SILENT_NS: Final = 15_000_000_000
+_TIMES_LIMIT: Final = 3
+"""What once spoke is pleaded for after so many times the silence that counts."""
+
+_STILL: Final = 60
+_STILL_NS: Final = 20_000_000_000
+"""Quotes, and time, in which any book must change."""
 
 
 class Habit:
@@ -63,12 +83,36 @@ class Habit:
 class Vigil:
     """The habits of one instrument's channels."""
 
-    __slots__ = ("_at_ns", "_before", "_habits", "rate_per_s")
+    __slots__ = (
+        "_at_ns",
+        "_before",
+        "_booked",
+        "_down",
+        "_habits",
+        "_joined",
+        "_joined_ns",
+        "_mute_ns",
+        "_never",
+        "_plea_ns",
+        "_still",
+        "rate_per_s",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, booked: bool = False) -> None:
+        """Know nothing; `booked`: there is a book, which moves whenever quotes do."""
         self._habits = tuple(Habit() for _ in CHANNELS)
+        self._booked = booked
         self._before = 0
         self._at_ns = 0
+        self._joined = (0, 0, 0)
+        """Messages of each channel when it was subscribed to."""
+        self._joined_ns = 0
+        self._mute_ns = 0
+        """Since when nothing came; 0: it was never subscribed to."""
+        self._never = True
+        self._down = False
+        self._plea_ns = 0
+        self._still = False
         self.rate_per_s = 0.0
         """Messages a second of late."""
 
@@ -77,6 +121,13 @@ class Vigil:
         for habit, count in zip(self._habits, counts, strict=True):
             habit.look(count, now_ns)
         total = sum(counts)
+        if total != self._before:
+            self._mute_ns = now_ns
+            self._never = self._down = False
+        if self._booked:
+            books, quotes = counts[0] - self._joined[0], counts[1] - self._joined[1]
+            waited = now_ns - self._joined_ns > _STILL_NS
+            self._still = waited and quotes > _STILL and books <= 1
         if self._at_ns and now_ns > self._at_ns:
             passed_s = (now_ns - self._at_ns) / 1e9
             share = min(1.0, passed_s / 30.0)
@@ -84,13 +135,46 @@ class Vigil:
         self._before, self._at_ns = total, now_ns
 
     def restart(self, now_ns: int) -> None:
-        """Begin to wait anew: after a connection was lost, silence up to now says nothing."""
+        """Begin to wait anew: after a pause of ours, silence up to now says nothing."""
         for habit in self._habits:
             if habit.since_ns:
                 habit.since_ns = now_ns
+        if self._mute_ns:
+            self._mute_ns = now_ns
+
+    def joined(self, now_ns: int, counts: tuple[int, int, int]) -> None:
+        """Begin to wait anew: it was subscribed to; `counts` are the messages so far."""
+        self.restart(now_ns)
+        self._joined, self._joined_ns, self._mute_ns = counts, now_ns, now_ns
+        self._before = sum(counts)
+        self._never = True
+        self._down = self._still = False
+
+    def lost(self, now_ns: int) -> None:
+        """Wait for nothing: its connection was lost, and whoever opens the next one subscribes."""
+        self.restart(now_ns)
+        self._down = True
+        self._still = False
+
+    def plea(self, now_ns: int, default_ns: int) -> tuple[ResyncReason, int] | None:
+        """Return why to plead for an instrument that is not live now, and what was heard so far."""
+        if self._down or not self._mute_ns or now_ns - self._plea_ns < PLEA_NS:
+            return None
+        mute_ns = now_ns - self._mute_ns
+        limit_ns = int(self.limit_s(default_ns / 1e9) * 1e9)
+        if self._never and mute_ns > UNHEARD_NS:
+            reason = ResyncReason.UNHEARD
+        elif self._still or mute_ns > max(_SILENT_NS, _TIMES_LIMIT * limit_ns):
+            reason = ResyncReason.SILENT
+        else:
+            return None
+        self._plea_ns = now_ns
+        return reason, self._before
 
     def silence(self, now_ns: int, last_recv_ns: int, default_ns: int) -> str:
         """Return which channel is silent for too long, in words, or nothing."""
+        if self._still:
+            return f"book stands still while quotes move, for over {_STILL_NS / 1e9:g} s"
         known = False
         for name, habit in zip(CHANNELS, self._habits, strict=True):
             limit = habit.limit_ns

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from core.engine.demand import Demand, Series
 from core.engine.listing import Listing
-from core.engine.market import MarketOutput, MarketState
+from core.engine.market import MarketOutput, MarketState, ResyncNeeded
 from core.model.ids import InstrumentId, VenueName
 from core.model.market import FeedStatus, FeedStatusChanged
+from core.model.ports import ResyncReason
 
 DAY_BARS = 97
 """Bars of 15 minutes that the 24-hour figures need."""
@@ -28,6 +29,10 @@ class FeedControl(Protocol):
 
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
         """Fetch a fresh book image."""
+        ...
+
+    def resubscribe(self, instrument_id: InstrumentId, reason: ResyncReason, heard: int) -> None:
+        """Leave and join what does not speak, in its own time."""
         ...
 
 
@@ -110,11 +115,16 @@ class Wants:
             start, end = self._owed.get(series, (start_ns, end_ns))
             self._owed[series] = (min(start, start_ns), max(end, end_ns))
 
-    def resync(self, instrument_id: InstrumentId) -> None:
-        """Have the feed fetch a fresh book image."""
-        feed = self._feeds.get(self._listing.instrument(instrument_id).venue)
-        if feed is not None:
-            feed.request_snapshot(instrument_id)
+    def resync(self, needed: ResyncNeeded) -> None:
+        """Have the feed fetch a fresh book image, or see to what does not speak."""
+        name = needed.instrument_id
+        feed = self._feeds.get(self._listing.instrument(name).venue)
+        if feed is None:
+            return
+        if needed.reason is ResyncReason.IMAGE:
+            feed.request_snapshot(name)
+        else:
+            feed.resubscribe(name, needed.reason, needed.heard)
 
     def _subscribe(self, names: Sequence[InstrumentId], now_ns: int) -> None:
         for name in names:

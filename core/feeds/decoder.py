@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from core.feeds.named import channel_of, known_in
+from core.feeds.notices import read as read_notice
 from core.feeds.steps import OffStep, Steps
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -121,6 +122,8 @@ class FeedDecoder(ABC):
                     return self.connected(conn, ts_recv_ns, url)
                 case "disconnect":
                     return self.disconnected(conn, ts_recv_ns, data)
+                case "notice":
+                    return read_notice(self.venue, ts_recv_ns, data)
         except OffStep as error:
             error.note(self.off_step)
             return self.reject(ts_recv_ns, str(error), data)

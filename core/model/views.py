@@ -305,6 +305,8 @@ class QualityView(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int = 0
     off_band: int = 0
     """Trades and quotes at prices no market moves to at once."""
+    resubscribed: int = 0
+    """Times it did not speak, so that its channels were left and joined."""
     rate_per_s: float = 0.0
     """Learned rate of messages."""
     silence_s: float = 0.0

@@ -17,6 +17,7 @@ from tui.draw.tables import Column, Table, draw_table
 _COUNTS: Final = (
     "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
     "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band",
+    "resubscribed",
 )  # fmt: skip
 _VENUE_WORDS: Final = "enter lists this venue's instruments; each has a record of its days"
 _LATE: Final = 1.0
@@ -232,6 +233,7 @@ QUALITY: Final[Table[QualityRow]] = Table(
         _counted("late", "late_trades", 10),
         _counted("crossed", "crossed", 11),
         _counted("off band", "off_band", 12),
+        _counted("rejoined", "resubscribed", 13),
         Column(
             "clock",
             lambda r: signed_ms(r.view.clock_offset_ms),
@@ -283,6 +285,7 @@ DAYS: Final[Table[QualityView]] = Table(
         _day("late", "late_trades", 6),
         _day("crossed", "crossed", 7),
         _day("off band", "off_band", 8),
+        _day("rejoined", "resubscribed", 9),
         Column("clock", lambda v: signed_ms(v.clock_offset_ms), right=True, weight=4),
     ),
     "no record of earlier days yet; one is kept for every instrument and day",

@@ -28,7 +28,7 @@ from core.model.errors import ConfigError, DataError, TemporaryError, did_you_me
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.ports import Clock, FrameSink
+from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.settings import FeedSettings
 from core.wire.backoff import Backoff
 
@@ -156,6 +156,9 @@ class CcxtFeed:
         book = (self._client.orderbooks or {}).get(item.venue_symbol)
         if book is not None and instrument_id in self._wanted:
             self._put(frames.book_frame(item.venue_symbol, book, self._depth()))
+
+    def resubscribe(self, instrument_id: InstrumentId, reason: ResyncReason, heard: int) -> None:
+        """Change nothing: ccxt subscribes by itself whenever it is asked for the next message."""
 
     async def run(self, sink: FrameSink) -> None:
         """Watch what is wanted until cancelled."""

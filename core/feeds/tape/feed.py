@@ -11,7 +11,7 @@ from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.ports import Clock, FrameKind, FrameSink, TapeDecoder
+from core.model.ports import Clock, FrameKind, FrameSink, ResyncReason, TapeDecoder
 from core.wire.tape_reader import TapeReader
 
 
@@ -77,6 +77,9 @@ class TapeFeed:
 
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
         """Change nothing: the next image on the tape is the next there is."""
+
+    def resubscribe(self, instrument_id: InstrumentId, reason: ResyncReason, heard: int) -> None:
+        """Change nothing: the tape holds what it holds."""
 
     async def history(
         self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int

@@ -440,6 +440,9 @@ class FeedLog:
     def request_snapshot(self, name: str) -> None:
         self.calls.append(("snapshot", (name,)))
 
+    def resubscribe(self, name: str, reason: Any, heard: int) -> None:
+        self.calls.append(("resubscribe", (name, str(reason))))
+
 
 class Desk:
     """A kernel with everything around it, driven by a tape and a simulated clock."""

@@ -83,6 +83,9 @@ class LiveFeed:
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
         self._images.append(instrument_id.split("-")[0] + "USDT")
 
+    def resubscribe(self, instrument_id: InstrumentId, reason: Any, heard: int) -> None:
+        """Speak in its own time."""
+
     async def history(
         self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
     ) -> list[Bar]:
