@@ -16,8 +16,8 @@ from core.feeds.decoder import FeedDecoder
 from core.model.errors import ConfigError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.market import Bar, Timeframe, Trade
-from core.model.stores import TradeHole
+from core.model.market import Bar, Timeframe
+from core.model.stores import PastTrades, TradeHole
 from core.wire.http import HttpSession
 
 
@@ -54,15 +54,6 @@ class Answer(msgspec.Struct, frozen=True):
     url: str
     """With what was asked; never with a key or signature."""
     body: bytes
-
-
-class PastTrades(msgspec.Struct, frozen=True):
-    """Trades of the past, and from when on none of them is left out."""
-
-    trades: list[Trade]
-    """Oldest first, all within the time asked for."""
-    since_ns: int
-    """Where the venue's memory began, within the time asked for; its end: it has nothing of it."""
 
 
 class Poll(msgspec.Struct, frozen=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from core.feeds.dialect import PastTrades
 from core.model.market import Trade
+from core.model.stores import PastTrades
 
 
 def as_far_as(

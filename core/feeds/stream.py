@@ -23,6 +23,7 @@ import msgspec
 from core.feeds.decoder import FeedDecoder
 from core.feeds.dialect import Answer, Dialect, Poll
 from core.feeds.lines import OVERLAP_S, Line
+from core.feeds.refills import Refills
 from core.model.errors import (
     ClxError,
     ConfigError,
@@ -37,6 +38,7 @@ from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, FrameSink
+from core.model.stores import PastTrades, TradeHole
 from core.wire.backoff import Backoff
 from core.wire.limits import AttemptLimiter
 
@@ -81,6 +83,7 @@ class StreamFeed:
         self._images: asyncio.Queue[InstrumentId] = asyncio.Queue()
         self._queued: set[InstrumentId] = set()
         self._fetched_ns: dict[InstrumentId, int] = {}
+        self._refills = Refills(dialect, clock=clock, rng=rng)
         limits = dialect.limits
         self._attempts = AttemptLimiter(
             clock=clock, attempts=limits.attempts, window_s=limits.attempts_window_s
@@ -127,6 +130,28 @@ class StreamFeed:
         """
         return await self._dialect.history(self._of(instrument_id), timeframe, start_ns, end_ns)
 
+    @property
+    def joins_trades(self) -> bool:
+        """Whether the stream joins trades that `trades` tells one by one."""
+        return self._dialect.joins_trades
+
+    async def trades(self, instrument_id: InstrumentId, start_ns: int, end_ns: int) -> PastTrades:
+        """Fetch the trades with start_ns <= event time < end_ns, as far as the venue remembers.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The instrument is not listed, or the venue tells no trades of the past.
+        """
+        return await self._dialect.trades(self._of(instrument_id), start_ns, end_ns)
+
+    def request_trades(self, instrument_id: InstrumentId, hole: TradeHole) -> None:
+        """Have trades that never came arrive as the venue's answer, where it can be asked.
+
+        A page at a time; more holes at once than there is room for are left as they are.
+        """
+        self._refills.request(instrument_id, hole)
+
     def subscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
         """Want these instruments' channels; effective at once or on connect.
 
@@ -170,6 +195,7 @@ class StreamFeed:
                 for poll in self._dialect.polls:
                     tasks.create_task(self._poll(poll, sink))
                 tasks.create_task(self._read_clock(sink))
+                tasks.create_task(self._refills.run(self._following, sink))
                 while True:
                     await self._changed.wait()
                     self._changed.clear()
@@ -329,6 +355,10 @@ class StreamFeed:
             return False
         sink("http", 0, self._clock.now_ns(), answer.url, answer.body)
         return True
+
+    def _following(self, name: InstrumentId) -> Instrument | None:
+        """Return an instrument that is wanted still."""
+        return self._listed.get(name) if name in self._wanted else None
 
     def _of(self, instrument_id: InstrumentId) -> Instrument:
         item = self._listed.get(instrument_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import IntEnum, StrEnum
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -33,6 +33,7 @@ from core.model.signals import (
     StrategyInput,
     StrategyOutput,
 )
+from core.model.stores import PastTrades, TradeHole
 
 
 class Clock(Protocol):
@@ -246,6 +247,29 @@ class Feed(Protocol):
 
     async def close(self) -> None:
         """Release its connections; it is of no use afterwards."""
+        ...
+
+
+@runtime_checkable
+class TellsTrades(Protocol):
+    """A feed that tells single trades of the past, and fetches those that never came."""
+
+    @property
+    def joins_trades(self) -> bool:
+        """Whether its stream joins trades that `trades` tells one by one."""
+        ...
+
+    async def trades(self, instrument_id: InstrumentId, start_ns: int, end_ns: int) -> PastTrades:
+        """Fetch trades with start_ns <= event time < end_ns, as far back as the venue remembers.
+
+        Raises:
+            TemporaryError: The venue is away.
+            ConfigError: It tells no trades of the past.
+        """
+        ...
+
+    def request_trades(self, instrument_id: InstrumentId, hole: TradeHole) -> None:
+        """Have trades that never came arrive at the sink as `http` frames, if the venue can."""
         ...
 
 

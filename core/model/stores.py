@@ -337,6 +337,15 @@ class TradeHole(msgspec.Struct, frozen=True):
         return self.last_id - self.first_id + 1
 
 
+class PastTrades(msgspec.Struct, frozen=True):
+    """Trades of the past, and from when on none of them is left out."""
+
+    trades: list[Trade]
+    """Oldest first, all within the time asked for."""
+    since_ns: int
+    """Where the venue's memory began, within the time asked for; its end: it has nothing of it."""
+
+
 class PastTradeStore(Protocol):
     """Keeps trades by the span, so that what is missing is asked of it and not remembered."""
 

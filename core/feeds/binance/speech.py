@@ -11,10 +11,10 @@ import msgspec
 from core.feeds.binance.aggregates import AggregateHistory, SingleHistory
 from core.feeds.binance.history import KlineHistory
 from core.feeds.binance.rest import BinanceRest, nearest_depth
-from core.feeds.dialect import Answer, Dialect, PastTrades
+from core.feeds.dialect import Answer, Dialect
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.stores import TradeHole
+from core.model.stores import PastTrades, TradeHole
 
 
 class BinanceDialect(Dialect):

@@ -12,11 +12,11 @@ from core.feeds.bybit.frames import Answer
 from core.feeds.bybit.history import category
 from core.feeds.bybit.refusals import check
 from core.feeds.decoder import Known
-from core.feeds.dialect import PastTrades
 from core.feeds.newest import as_far_as
 from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Trade
+from core.model.stores import PastTrades
 from core.wire.http import HttpSession
 
 PAGE: Final = 1000

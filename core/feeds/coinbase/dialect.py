@@ -23,8 +23,8 @@ from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock
-from core.model.stores import TradeHole
 from core.model.settings import FeedSettings
+from core.model.stores import TradeHole
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 

@@ -12,11 +12,11 @@ import msgspec
 from core.feeds.answers import ask, decoded
 from core.feeds.coinbase_exchange.history import REMEDIES, TRADES_PAGE
 from core.feeds.decoder import Known
-from core.feeds.dialect import PastTrades
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Trade
+from core.model.stores import PastTrades
 from core.wire.http import HttpSession
 
 _PATIENCE_S: Final = 5.0

@@ -17,12 +17,13 @@ from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
-from core.feeds.dialect import Answer, LineLimits, PastTrades, Poll, RestDialect
+from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
+from core.model.stores import PastTrades
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from core.feeds.dialect import Answer, Heartbeat, LineLimits, PastTrades, RestDialect
+from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.feeds.kraken.decoder import DEPTH_KEY, KRAKEN, KrakenDecoder
 from core.feeds.kraken.history import TRADES_PAGE, KrakenHistory, call, rest_name
@@ -22,8 +22,8 @@ from core.feeds.kraken.symbols import parse_pairs
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock
-from core.model.stores import TradeHole
 from core.model.settings import FeedSettings
+from core.model.stores import PastTrades, TradeHole
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 

@@ -8,13 +8,13 @@ import msgspec
 
 from core.feeds.answers import ask, decoded
 from core.feeds.decoder import Known
-from core.feeds.dialect import PastTrades
 from core.feeds.kucoin.frames import Answer
 from core.feeds.kucoin.refusals import refuse
 from core.feeds.newest import as_far_as
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Trade
+from core.model.stores import PastTrades
 from core.wire.http import HttpSession
 
 PAGE: Final = 100

@@ -7,13 +7,13 @@ from typing import Final
 
 from core.feeds.answers import ask, decoded
 from core.feeds.decoder import Known
-from core.feeds.dialect import PastTrades
 from core.feeds.okx.frames import Answer
 from core.feeds.okx.frames import Trade as Row
 from core.feeds.okx.refusals import refuse
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Trade
+from core.model.stores import PastTrades
 from core.wire.http import HttpSession
 
 PAGE: Final = 100
