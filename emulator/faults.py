@@ -113,6 +113,7 @@ INSTANT_FAULTS: Final[dict[str, str]] = {
     "clock_skew_ms": "the venue's clock is `value` ms off from now on",
     "stale_depth_ms": "depth snapshots lag `value` ms more from now on",
     "weight_limit": "the request weight limit per minute is `value` from now on",
+    "withdrawing_keys": "keys say that they may withdraw (`value` 1) or may not (0)",
     "stock_hours": "stocks trade in NYSE's hours alone (`value` 1) or always (0) (Alpaca)",
     "legacy_checksum": "books carry a CRC32 again (`value` 1) or 0 (OKX)",
     "halt": "`symbol` is halted: nobody trades or quotes (`value` 1: it goes on)",

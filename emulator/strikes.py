@@ -70,7 +70,7 @@ class Striker:
         """Undo what lasts at a venue."""
         venue.faults.clear()
         venue.skew_ms = 0
-        venue.compress = False
+        venue.compress = venue.withdrawing_keys = False
         for changes in venue.changes.values():
             changes.extra_lag_ns = 0
         for connection in venue.connections:
@@ -94,7 +94,7 @@ class Striker:
         match fault.kind:
             case "deflate":
                 venue.compress = fault.value != 0
-            case "legacy_checksum" | "stock_hours":
+            case "legacy_checksum" | "stock_hours" | "withdrawing_keys":
                 venue.switch(fault.kind, on=fault.value != 0)
             case "clock_skew_ms":
                 venue.skew_ms = int(fault.value)

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from emulator.alpaca.account import account, whitelists
 from emulator.alpaca.hours import NEW_YORK, is_open, session, turns
 from emulator.alpaca.instruments import TEST_SYMBOL, describe
 from emulator.clock import MS
@@ -311,6 +312,8 @@ _TABLE: Final[tuple[tuple[str, _Handler], ...]] = (
     (f"{_COINS}/latest/orderbooks", _latest("orderbooks", "orderbook", _last_book)),
     (f"{_COINS}/snapshots", _snapshots),
     ("/v2/clock", _clock),
+    ("/v2/account", account),
+    ("/v2/wallets/whitelists", whitelists),
     ("/v2/calendar", _calendar),
     ("/v2/assets", _assets),
     ("/v2/assets/{name:.+}", _asset),

@@ -62,6 +62,7 @@ class Alpaca(Venue):
 
     def switch(self, what: str, *, on: bool) -> None:
         """Keep New York's hours, or trade always."""
+        super().switch(what, on=on)
         if what == "stock_hours":
             self.keeps_hours = on
             self._each_second(self.market.acted_ns)

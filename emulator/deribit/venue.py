@@ -135,7 +135,8 @@ class Deribit(Venue):
             "access_token": access,
             "expires_in": _TOKEN_S,
             "refresh_token": refresh,
-            "scope": "connection mainaccount",
+            "scope": "account:read connection mainaccount trade:read_write "
+            + ("wallet:read_write" if self.withdrawing_keys else "wallet:read"),
             "token_type": "bearer",
         }
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from emulator.clock import Clock
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.okx.config import config_route
 from emulator.okx.instruments import inst_type
 from emulator.okx.rest import table
 from emulator.okx.streams import LOGIN_ONLY, Pump, send_lists, topic_of
@@ -44,7 +45,7 @@ class OkxExchange(Okx):
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
-        made = routes(self, self.prefix, table(self))
+        made = routes(self, self.prefix, [*table(self), config_route(self, self.keys)])
         return [*made, web.get(f"{self.prefix}/ws/v5/{{path}}", self._serve)]
 
     def urls(self, host: str) -> dict[str, str]:

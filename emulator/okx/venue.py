@@ -41,6 +41,7 @@ class Okx(Venue):
 
     def switch(self, what: str, *, on: bool) -> None:
         """Turn the old checksums on or off."""
+        super().switch(what, on=on)
         if what == "legacy_checksum":
             self.legacy_checksum = on
 

@@ -44,6 +44,8 @@ class Venue(ABC):
         """How far the venue's clock is off, by a fault."""
         self.compress = False
         """New connections offer permessage-deflate."""
+        self.withdrawing_keys = False
+        """Its keys say that they may withdraw, by a fault."""
         self.faults = Faults(seed, self.name)
         self.topics = Topics(self.faults, self.now_ms, self.unknown)
         self.changes = {name: self.changes_of(shard) for name, shard in market.shards.items()}
@@ -155,8 +157,10 @@ class Venue(ABC):
     ) -> None:
         """Allow so much request weight a minute, where the venue counts weight."""
 
-    def switch(self, what: str, *, on: bool) -> None:  # noqa: B027  (most have no switches)
-        """Turn something only this venue has on or off."""
+    def switch(self, what: str, *, on: bool) -> None:
+        """Turn something on or off, also what only this venue has."""
+        if what == "withdrawing_keys":
+            self.withdrawing_keys = on
 
     def status_changed(  # noqa: B027  (most have nothing to do)
         self, shard: Shard
