@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from core.feeds.acks import Acks
 from core.feeds.decoder import FeedDecoder
 from core.model.errors import ConfigError
 from core.model.ids import VenueName
@@ -37,6 +38,8 @@ class LineLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Connections held at once, at most; instruments beyond that room are refused."""
     max_age_s: float = 23 * 3600.0
     """Age at which a connection is replaced, before the venue cuts it."""
+    renew_s: float = 10.0
+    """Time between two occasions of leaving and joining what does not speak."""
     silence_s: float = 60.0
     """A connection that sends nothing for this long is dropped; heartbeats count."""
 
@@ -73,6 +76,8 @@ class Dialect(ABC):
     polls: Sequence[Poll] = ()
     streams: bool = True
     """False: the venue has no websocket; `polls` are all there is."""
+    acks: Acks | None = None
+    """How the venue confirms subscriptions; None: it does not."""
     images_by_rest: bool = True
     """False: a fresh book image comes by leaving and joining its channel."""
     missed_page: int = 1000

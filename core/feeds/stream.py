@@ -6,23 +6,27 @@
                         └──► line 1 ...
     request_snapshot ──► queue ──► REST image ── http frame ──► sink
                     └──► rejoin on the line, where images come in the stream
+    resubscribe ──► its turn? ──► leave and join on the line, and say so
     polls, server time ──► REST ── http frame ──► sink
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import msgspec
 
+from core.feeds import notices
 from core.feeds.decoder import FeedDecoder
 from core.feeds.dialect import Answer, Dialect, Poll
 from core.feeds.lines import OVERLAP_S, Line
+from core.feeds.pleas import Pleas
 from core.feeds.refills import Refills
 from core.model.errors import (
     ClxError,
@@ -37,7 +41,7 @@ from core.model.errors import (
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.ports import Clock, FrameSink
+from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.stores import PastTrades, TradeHole
 from core.wire.backoff import Backoff
 from core.wire.limits import AttemptLimiter
@@ -47,6 +51,9 @@ IMAGE_EVERY_NS: Final = 500_000_000
 """An instrument's image is fetched at most this often, whatever the gate asks."""
 
 CLOCK_EVERY_S: Final = 30.0
+
+LISTED_EVERY_NS: Final = 60_000_000_000
+"""Whether what does not speak is still listed is asked at most this often."""
 
 
 class StreamFeed:
@@ -84,6 +91,11 @@ class StreamFeed:
         self._queued: set[InstrumentId] = set()
         self._fetched_ns: dict[InstrumentId, int] = {}
         self._refills = Refills(dialect, clock=clock, rng=rng)
+        self._pleas = Pleas()
+        self._gone: set[InstrumentId] = set()
+        """Wanted, and no longer listed, as was told."""
+        self._doubts: asyncio.Queue[InstrumentId] = asyncio.Queue()
+        self._sink: FrameSink | None = None
         limits = dialect.limits
         self._attempts = AttemptLimiter(
             clock=clock, attempts=limits.attempts, window_s=limits.attempts_window_s
@@ -113,8 +125,9 @@ class StreamFeed:
         """
         async with self._listing:
             listed = list(await self._dialect.listing())
-        self._listed = {item.id: item for item in listed}
+        before, self._listed = self._listed, {item.id: item for item in listed}
         self.decoder.add_instruments(listed)
+        self._tell_gone(before)
         self._changed.set()
         return listed
 
@@ -175,6 +188,8 @@ class StreamFeed:
         """Want them no longer."""
         for name in instrument_ids:
             self._wanted.pop(name, None)
+            self._pleas.drop(name)
+            self._gone.discard(name)
         self._changed.set()
 
     def request_snapshot(self, instrument_id: InstrumentId) -> None:
@@ -183,9 +198,35 @@ class StreamFeed:
             self._queued.add(instrument_id)
             self._images.put_nowait(instrument_id)
 
+    def resubscribe(self, instrument_id: InstrumentId, reason: ResyncReason, heard: int) -> None:
+        """Leave and join every channel of what does not speak, ever more rarely, and say so.
+
+        The venue may never have heard of the subscription, or have lost it. Nothing happens while
+        its connection is not up: that subscribes in any case.
+        """
+        now_ns = self._clock.monotonic_ns()
+        tries = self._pleas.due(instrument_id, heard, now_ns)
+        if not tries or instrument_id not in self._wanted:
+            return
+        if not [line for line in self._lines if line.renew(instrument_id)]:
+            return
+        self._pleas.made(instrument_id, tries, heard, now_ns)
+        since = "was subscribed" if reason is ResyncReason.UNHEARD else "fell silent"
+        pause_s = self._pleas.pause_ns(tries) / 1e9
+        self._tell(
+            "unheard",
+            f"nothing came of {instrument_id} since it {since}, though {self.venue} is connected:"
+            f" every channel is left and joined again (attempt {tries}; the next in {pause_s:g} s);"
+            " if it lasts, see whether it still trades there",
+            instrument_id,
+        )
+        if tries > 1:
+            self._doubts.put_nowait(instrument_id)
+
     async def run(self, sink: FrameSink) -> None:
         """Connect, resubscribe and reconnect with jittered back-off until cancelled."""
         self._lines.clear()
+        self._sink = sink
         self._changed.set()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -196,6 +237,7 @@ class StreamFeed:
                     tasks.create_task(self._poll(poll, sink))
                 tasks.create_task(self._read_clock(sink))
                 tasks.create_task(self._refills.run(self._following, sink))
+                tasks.create_task(self._look_for_doubted())
                 while True:
                     await self._changed.wait()
                     self._changed.clear()
@@ -214,6 +256,43 @@ class StreamFeed:
             except ClxError:
                 # The caller of `instruments` is told; here it is only waited for.
                 await asyncio.sleep(backoff.next_s())
+
+    async def _look_for_doubted(self) -> None:
+        """Read the listing anew where instruments do not speak: they may be gone or halted."""
+        while True:
+            name = await self._doubts.get()
+            with contextlib.suppress(ClxError):
+                await self.instruments()
+                item = self._listed.get(name)
+                if item is not None and not item.trading:
+                    self._tell(
+                        "listing",
+                        f"{self.venue} says that {name} is not traded now: it may be halted, or"
+                        " delisted; nothing comes until it trades again",
+                        name,
+                    )
+            while not self._doubts.empty():
+                self._doubts.get_nowait()
+            await asyncio.sleep(LISTED_EVERY_NS / 1e9)
+
+    def _tell_gone(self, before: Mapping[InstrumentId, Instrument]) -> None:
+        """Say once of what is wanted that the venue no longer lists it."""
+        self._gone &= self._wanted.keys() - self._listed.keys()
+        for name in self._wanted:
+            if name in before and name not in self._listed and name not in self._gone:
+                self._gone.add(name)
+                fresh = [item.id for item in self._listed.values() if item.id not in before]
+                near = f"; new there: {', '.join(fresh[:3])}" if 0 < len(fresh) <= 3 else ""
+                self._tell(
+                    "listing",
+                    f"{self.venue} no longer lists {name}: it was delisted or renamed{near}; take"
+                    " it off the watchlist, and watch its new name if it has one",
+                    name,
+                )
+
+    def _tell(self, kind: str, text: str, name: InstrumentId | None = None) -> None:
+        if self._sink is not None:
+            self._sink("notice", 0, self._clock.now_ns(), "", notices.written(kind, text, name))
 
     def _assign(self, sink: FrameSink, tasks: asyncio.TaskGroup) -> None:
         """Give each wanted instrument a line on each of its routes, opening lines as they fill."""
@@ -299,8 +378,9 @@ class StreamFeed:
                 asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
                 await asyncio.sleep(max(asked_s, backoff.next_s()))
                 continue
-            except (DataError, VenueError):
-                # A definite no; the gate asks again in its own time and says so meanwhile.
+            except (DataError, VenueError) as error:
+                # A definite no; the gate asks again in its own time.
+                self._tell("image", f"{error}; its book stays stale until there is one", name)
                 continue
             backoff.reset()
             self._fetched_ns[name] = self._clock.monotonic_ns()

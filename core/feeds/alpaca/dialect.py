@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.alpaca.acks import AlpacaAcks
 from core.feeds.alpaca.decoder import ALPACA, AlpacaDecoder
 from core.feeds.alpaca.history import BarHistory
 from core.feeds.alpaca.symbols import parse_assets
@@ -89,6 +90,7 @@ class AlpacaDialect(RestDialect):
         """
         self.venue = venue
         self.decoder = AlpacaDecoder(venue)
+        self.acks = AlpacaAcks()
         plan = settings.plan or "iex"
         if plan not in PLANS:
             raise ConfigError(

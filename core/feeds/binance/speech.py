@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from core.feeds.binance.acks import BinanceAcks
 from core.feeds.binance.aggregates import AggregateHistory, SingleHistory
 from core.feeds.binance.history import KlineHistory
 from core.feeds.binance.rest import BinanceRest, nearest_depth
@@ -37,6 +38,7 @@ class BinanceDialect(Dialect):
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
+        self.acks = BinanceAcks(self._say)
 
     @abstractmethod
     def channels(self, route: str, instrument: Instrument) -> Sequence[str]:
@@ -63,10 +65,12 @@ class BinanceDialect(Dialect):
 
     def _request(self, method: str, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
         names = [name for item in instruments for name in self.channels(route, item)]
-        if not names:
-            return ()
-        request = {"method": method, "params": names, "id": next(self._numbers)}
-        return (msgspec.json.encode(request).decode(),)
+        return (self._say(method, names),) if names else ()
+
+    def _say(self, method: str, names: Sequence[str]) -> str:
+        params = {"params": list(names)} if names else {}
+        request = {"method": method, **params, "id": next(self._numbers)}
+        return msgspec.json.encode(request).decode()
 
     # -- REST --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import unquote
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 import msgspec
 
 from core.feeds.answers import ask
+from core.feeds.bybit.acks import BybitAcks
 from core.feeds.bybit.decoder import BYBIT, BybitDecoder, trade_number
 from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
@@ -95,6 +97,9 @@ class BybitDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = BYBIT) -> None:
         self.venue = venue
         self.decoder: BybitDecoder = BybitDecoder(venue)
+        self._numbers = itertools.count(1)
+        # Ten topics a request are allowed on any of its sockets.
+        self.acks = BybitAcks(lambda topics: self._requests("subscribe", "spot", topics))
         planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._depth = DEPTHS[min(DEPTHS, key=lambda pace: abs(pace - settings.depth_ms))]
@@ -126,19 +131,19 @@ class BybitDialect(RestDialect):
         # Trades of options come by coin.
         coins = dict.fromkeys(item.base for item in instruments if _is_option(item))
         topics += [f"publicTrade.{coin}" for coin in coins]
-        return _requests("subscribe", route, topics)
+        return self._requests("subscribe", route, topics)
 
     def unsubscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
         """Return the messages that leave those topics; trades of a coin's options are kept."""
         topics = [topic for item in instruments for topic in self._topics(item)]
-        return _requests("unsubscribe", route, topics)
+        return self._requests("unsubscribe", route, topics)
 
     def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
         """Return the messages that leave and join the book's topic, for a fresh image."""
         topics = [self._book(instrument)]
         return (
-            *_requests("unsubscribe", route, topics),
-            *_requests("subscribe", route, topics),
+            *self._requests("unsubscribe", route, topics),
+            *self._requests("subscribe", route, topics),
         )
 
     def _book(self, item: Instrument) -> str:
@@ -154,6 +159,19 @@ class BybitDialect(RestDialect):
         if item.kind is not InstrumentKind.SPOT:
             out.append(f"allLiquidation.{symbol}")
         return out
+
+    def _requests(self, op: str, route: str, topics: Sequence[str]) -> Sequence[str]:
+        most = _ARGS_SPOT if route == "spot" else _ARGS
+        return [
+            msgspec.json.encode(
+                {
+                    "req_id": str(next(self._numbers)),
+                    "op": op,
+                    "args": list(topics[at : at + most]),
+                }
+            ).decode()
+            for at in range(0, len(topics), most)
+        ]
 
     # -- REST --------------------------------------------------------------------------------
 
@@ -234,14 +252,6 @@ class BybitDialect(RestDialect):
 
 def _is_option(item: Instrument) -> bool:
     return item.kind is InstrumentKind.OPTION
-
-
-def _requests(op: str, route: str, topics: Sequence[str]) -> Sequence[str]:
-    most = _ARGS_SPOT if route == "spot" else _ARGS
-    return [
-        msgspec.json.encode({"op": op, "args": list(topics[at : at + most])}).decode()
-        for at in range(0, len(topics), most)
-    ]
 
 
 def make_dialect(settings: FeedSettings, *, clock: Clock, venue: VenueName = BYBIT) -> BybitDialect:

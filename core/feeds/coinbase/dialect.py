@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from core.feeds.answers import ask
+from core.feeds.coinbase.acks import CoinbaseAcks
 from core.feeds.coinbase.decoder import COINBASE, CoinbaseDecoder
 from core.feeds.coinbase.history import REMEDIES, CandleHistory
 from core.feeds.coinbase.symbols import parse_products
@@ -76,6 +77,7 @@ class CoinbaseDialect(RestDialect):
         self._rest_url = rest_url.removesuffix(_ROOT)
         self.venue = venue
         self.decoder = CoinbaseDecoder(venue)
+        self.acks = CoinbaseAcks()
         self._entries: dict[str, msgspec.Raw] = {}
         self._http = HttpSession(
             self._rest_url,

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from core.feeds.answers import ask
+from core.feeds.coinbase_exchange.acks import ExchangeAcks
 from core.feeds.coinbase_exchange.decoder import COINBASE_EXCHANGE, ExchangeDecoder
 from core.feeds.coinbase_exchange.history import REMEDIES, TRADES_PAGE, ExchangeHistory
 from core.feeds.coinbase_exchange.symbols import parse_products
@@ -77,6 +78,7 @@ class ExchangeDialect(RestDialect):
         self.venue = venue
         self._exchange = ExchangeDecoder(venue)
         self.decoder = self._exchange
+        self.acks = ExchangeAcks()
         self._entries: dict[str, msgspec.Raw] = {}
         self._http = HttpSession(
             self._rest_url,

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from core.feeds.deribit.acks import DeribitAcks
 from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.history import ChartHistory
@@ -80,6 +81,7 @@ class DeribitDialect(RestDialect):
         self.venue = venue
         self._deribit = DeribitDecoder(venue)
         self.decoder = self._deribit
+        self.acks = DeribitAcks(self._request)
         rest_url = rest_url.removesuffix(_REST_PATH)
         self._rest_url = rest_url
         self._stream_url = stream_url.removesuffix(_PATH) + _PATH

@@ -15,6 +15,7 @@ import msgspec
 
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
+from core.feeds.kraken.acks import KrakenAcks
 from core.feeds.kraken.decoder import DEPTH_KEY, KRAKEN, KrakenDecoder
 from core.feeds.kraken.history import TRADES_PAGE, KrakenHistory, call, rest_name
 from core.feeds.kraken.rule import DEPTHS
@@ -75,6 +76,7 @@ class KrakenDialect(RestDialect):
         self.venue = venue
         decoder = KrakenDecoder(venue)
         self.decoder = decoder
+        self.acks = KrakenAcks(self._join)
         rest_url = rest_url.removesuffix("/0")
         self._rest_url = rest_url
         self._stream_url = stream_url.removesuffix(_PATH) + _PATH
@@ -99,16 +101,22 @@ class KrakenDialect(RestDialect):
 
     def subscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
         """Return the messages that join every channel of some instruments."""
-        return [_request("subscribe", channel, instruments) for channel in self._channels()]
+        return [
+            _request("subscribe", channel, _symbols(instruments)) for channel in self._channels()
+        ]
 
     def unsubscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
         """Return the messages that leave all those channels."""
-        return [_request("unsubscribe", channel, instruments) for channel in self._channels()]
+        return [
+            _request("unsubscribe", channel, _symbols(instruments)) for channel in self._channels()
+        ]
 
     def rejoin(self, route: str, instrument: Instrument) -> Sequence[str]:
         """Return the messages that leave and join the book: its first message is an image."""
         book = self._channels()[0]
-        return [_request(word, book, [instrument]) for word in ("unsubscribe", "subscribe")]
+        return [
+            _request(word, book, [instrument.venue_symbol]) for word in ("unsubscribe", "subscribe")
+        ]
 
     async def listing(self) -> Sequence[Instrument]:
         """Fetch all pairs.
@@ -175,6 +183,10 @@ class KrakenDialect(RestDialect):
         url, body, _ = await call(self._http, "Trades", params, what)
         return Answer(url, body)
 
+    def _join(self, name: str, symbols: Sequence[str]) -> str:
+        channel = next(each for each in self._channels() if each["channel"] == name)
+        return _request("subscribe", channel, symbols)
+
     def _channels(self) -> Sequence[dict[str, object]]:
         """Return the parameters of each channel, the book's first."""
         return (
@@ -185,8 +197,8 @@ class KrakenDialect(RestDialect):
         )
 
 
-def _request(word: str, channel: dict[str, object], instruments: Sequence[Instrument]) -> str:
-    params = channel | {"symbol": [item.venue_symbol for item in instruments]}
+def _request(word: str, channel: dict[str, object], symbols: Sequence[str]) -> str:
+    params = channel | {"symbol": list(symbols)}
     if word == "subscribe" and channel["channel"] == "ohlc":
         # The hundreds of candles before a subscription come over REST, if they are wanted.
         params["snapshot"] = False
@@ -194,3 +206,7 @@ def _request(word: str, channel: dict[str, object], instruments: Sequence[Instru
         # The last fifty, unasked for otherwise: they fill what a lost connection cost.
         params["snapshot"] = True
     return msgspec.json.encode({"method": word, "params": params}).decode()
+
+
+def _symbols(instruments: Sequence[Instrument]) -> list[str]:
+    return [item.venue_symbol for item in instruments]

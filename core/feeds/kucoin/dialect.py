@@ -13,6 +13,7 @@ import msgspec
 from core.feeds.answers import ask, decoded, judge_status
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
+from core.feeds.kucoin.acks import KucoinAcks
 from core.feeds.kucoin.decoder import IMAGES, KUCOIN, UPDATES, KucoinDecoder
 from core.feeds.kucoin.frames import Answer as Reply
 from core.feeds.kucoin.history import CandleHistory
@@ -99,6 +100,7 @@ class KucoinDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = KUCOIN) -> None:
         self.venue = venue
         self.decoder: KucoinDecoder = KucoinDecoder(venue)
+        self.acks = KucoinAcks(lambda topics: self._requests("subscribe", topics))
         planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._own_stream = bool(settings.stream_url)

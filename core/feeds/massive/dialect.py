@@ -11,6 +11,7 @@ import msgspec
 from core.feeds.answers import ask
 from core.feeds.dialect import Answer, LineLimits, RestDialect
 from core.feeds.hosts import hosts
+from core.feeds.massive.acks import MassiveAcks
 from core.feeds.massive.decoder import MASSIVE, MassiveDecoder
 from core.feeds.massive.history import AggregateHistory, link
 from core.feeds.massive.symbols import parse_tickers, read_page, split_results
@@ -74,6 +75,7 @@ class MassiveDialect(RestDialect):
         self.streams = plan != "basic"
         self._books = plan == "level2"
         self.decoder = MassiveDecoder(venue, books=self._books)
+        self.acks = MassiveAcks()
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         if plan == "delayed" and not settings.stream_url:
             self._stream_url = DELAYED

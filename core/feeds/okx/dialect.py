@@ -11,6 +11,7 @@ import msgspec
 from core.feeds.answers import ask, decoded
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
+from core.feeds.okx.acks import OkxAcks
 from core.feeds.okx.decoder import OKX, OkxDecoder
 from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
@@ -88,6 +89,8 @@ class OkxDialect(RestDialect):
         # 3 a second by the venue's clock, to which ours is not tied.
         attempts=3,
         attempts_window_s=1.5,
+        # Two requests each time, of the 480.
+        renew_s=30.0,
         silence_s=30.0,
     )
     heartbeat = Heartbeat(_PING_S, "ping")
@@ -97,6 +100,7 @@ class OkxDialect(RestDialect):
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = OKX) -> None:
         self.venue = venue
         self.decoder: OkxDecoder = OkxDecoder(venue)
+        self.acks = OkxAcks()
         planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._headers: Mapping[str, str] = (

@@ -12,6 +12,7 @@ import msgspec
 from core.feeds.answers import ask
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts
+from core.feeds.twelvedata.acks import TwelveDataAcks
 from core.feeds.twelvedata.decoder import LISTED, TWELVEDATA, TwelveDataDecoder
 from core.feeds.twelvedata.history import SeriesHistory
 from core.feeds.twelvedata.refusals import CreditsSpent, refuse
@@ -59,6 +60,7 @@ class TwelveDataDialect(RestDialect):
             )
         self.venue = venue
         self.decoder = TwelveDataDecoder(venue)
+        self.acks = TwelveDataAcks()
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._settings = settings
         self._clock = clock
