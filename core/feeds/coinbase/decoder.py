@@ -6,24 +6,19 @@ anything, so all books the connection brings are distrusted at once, and joined 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
-import numpy as np
 
 from core.feeds.coinbase import frames
-from core.feeds.coinbase.rule import CoinbaseRule
+from core.feeds.coinbase.scanned import CANDLE_NS, NO_LEVELS, CoinbaseKnown, ScannedMessages
 from core.feeds.coinbase.symbols import parse_products
 from core.feeds.coinbase.trades import map_trades
-from core.feeds.decimals import Decimals
-from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
-from core.feeds.levels import LevelReader, Shape, SidePlan
-from core.feeds.owners import OwningDecoder
+from core.feeds.levels import LevelReader
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -31,11 +26,9 @@ from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
     BookSnapshot,
-    DayTicker,
     Levels,
     MarketEvent,
     Quote,
-    SequenceBroken,
     Trade,
     VenueBar,
 )
@@ -43,52 +36,28 @@ from core.model.ports import FrameKind
 
 COINBASE: Final = VenueName("coinbase")
 
-CANDLE_S: Final = 300
-"""The candles channel knows this length only."""
-
 _KIND: Final = slice(12, 16)
 _PREFIX: Final = b'{"channel":"'
-_BOOK: Final = b'{"channel":"l2_data"'
-_SYMBOL: Final = re.compile(rb'"product_id":"([^"]+)"')
 _BID: Final = b'"side":"bid"'
 _OFFER: Final = b'"side":"offer"'
-_NONE: Final = np.empty((0, 2), np.int64)
 _B: Final = ord("b")
 _O: Final = ord("o")
 _LONG: Final = 8_192
 """Bytes of updates above which looking for sides in the text costs more than noting each."""
-_LEVEL: Final = Shape(price="price_level", size="new_quantity")
-_SIDED: Final = Shape(price="price_level", size="new_quantity", flag="side")
 
 _Events: TypeAlias = Sequence[MarketEvent]
 _Reader: TypeAlias = Callable[[int, int, bytes], _Events]
 
 
-class CoinbaseKnown(Known):
-    """What decoding needs of one product."""
-
-    __slots__ = ("day", "levels", "seen", "sided")
-
-    def __init__(self, instrument: Instrument) -> None:
-        super().__init__(instrument)
-        self.levels = SidePlan(self, _LEVEL)
-        self.sided = SidePlan(self, _SIDED)
-        self.seen = TradeHoles()
-        self.day = ("", "", "", "")
-
-
-class CoinbaseDecoder(OwningDecoder):
+class CoinbaseDecoder(ScannedMessages):
     """Decodes messages of the stream, REST answers and requests of ours."""
 
     def __init__(
         self, venue: VenueName = COINBASE, instruments: Collection[Instrument] = ()
     ) -> None:
-        super().__init__(venue, CoinbaseRule(), instruments, _SYMBOL)
+        super().__init__(venue, instruments)
         self._levels = LevelReader()
         self._stamps = Stamps()
-        self._decimals = Decimals(f"statistics of {venue}")
-        self._next: dict[int, int] = {}
-        """Number of each connection's next message."""
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self._books = msgspec.json.Decoder(frames.Frame[frames.Book]).decode
         self._trades = msgspec.json.Decoder(frames.Frame[frames.Trades]).decode
@@ -101,20 +70,16 @@ class CoinbaseDecoder(OwningDecoder):
             b"cand": self._candle,
         }
 
-    def make_known(self, instrument: Instrument) -> Known:
-        """Return what decoding needs of an instrument."""
-        return CoinbaseKnown(instrument)
-
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
-        # Most messages are changes of books: spare them every detour.
-        if kind == "recv" and data.startswith(_BOOK):
+        if kind == "recv":
             try:
-                return self._book(conn, ts_recv_ns, data)
-            except (ValueError, DataError, RecursionError):
-                # Read again, to say what is wrong; a book's message changes nothing until it is
-                # read as a whole.
-                pass
+                events = self.scanned(conn, ts_recv_ns, data)
+            except DataError:
+                # Read again, to say what is wrong.
+                events = None
+            if events is not None:
+                return events
         return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -209,32 +174,6 @@ class CoinbaseDecoder(OwningDecoder):
             return ("error",)
         return [f"{outer.channel}:{event.type}" for event in outer.events]
 
-    # -- the number of a connection's messages -------------------------------------------------
-
-    def _follow(self, conn: int, ts_recv_ns: int, number: int) -> _Events:
-        """Note a message's number and return what a hole before it concerns."""
-        wanted = self._next.get(conn, number)
-        if number == wanted - 1:
-            # The very same message once more: nothing of it is missing.
-            return ()
-        self._next[conn] = number + 1
-        return () if number == wanted else self._broken(conn, ts_recv_ns, wanted, number)
-
-    def _broken(self, conn: int, ts_recv_ns: int, wanted: int, number: int) -> _Events:
-        what = "messages are missing" if number > wanted else "its numbers went back"
-        return (
-            SequenceBroken(
-                venue=self.venue,
-                ts_recv_ns=ts_recv_ns,
-                instrument_ids=tuple(
-                    name for name in self.carried_by(conn) if self._owners.owns(name, conn)
-                ),
-                reason=f"connection {conn}: {what}",
-                expected_id=wanted,
-                received_id=number,
-            ),
-        )
-
     # -- channels --------------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -272,10 +211,10 @@ class CoinbaseDecoder(OwningDecoder):
         count = len(levels)
         bids = raw.count(_BID)
         if bids == count:
-            return levels, _NONE
+            return levels, NO_LEVELS
         offers = raw.count(_OFFER)
         if offers == count:
-            return _NONE, levels
+            return NO_LEVELS, levels
         # The venue lists bids before offers; anything else is sorted level by level.
         if bids + offers == count and raw.rfind(_BID) < raw.find(_OFFER):
             return levels[:bids], levels[bids:]
@@ -341,18 +280,9 @@ class CoinbaseDecoder(OwningDecoder):
                     )  # fmt: skip
                 day = (ticker.price, ticker.low_24_h, ticker.high_24_h, ticker.volume_24_h)
                 if day != known.day:
-                    out.append(self._day(known, ts_ns, ts_recv_ns, day))
-                    known.day = day
+                    out.append(self.day_of(known, ts_ns, ts_recv_ns, day))
+                    self._desk.forget_day(known.row)
         return out
-
-    def _day(
-        self, known: CoinbaseKnown, ts_ns: int, ts_recv_ns: int, day: tuple[str, str, str, str]
-    ) -> DayTicker:
-        last, low, high, volume = (self._decimals[text] for text in day)
-        return DayTicker(
-            instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, last=last, low=low,
-            high=high, volume=volume,
-        )  # fmt: skip
 
     def _candle(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         frame = self._candles(data)
@@ -373,7 +303,7 @@ class CoinbaseDecoder(OwningDecoder):
                         known.id, "5m", start_ns, ts_recv_ns, prices[candle.open],
                         prices[candle.high], prices[candle.low], prices[candle.close],
                         known.sizes[candle.volume],
-                        closed=ts_ns >= start_ns + CANDLE_S * 1_000_000_000,
+                        closed=ts_ns >= start_ns + CANDLE_NS,
                     )
                 )  # fmt: skip
         return out
