@@ -29,8 +29,19 @@ def _mixed(value: np.uint64, word: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(32))
 
 
+@numba.njit(cache=True, forceinline=True)
+def _is_name(
+    row: Grid, length: int, one: np.uint64, two: np.uint64, three: np.uint64, four: np.uint64
+) -> bool:
+    wrong = (np.uint64(row[1]) ^ one) | (np.uint64(row[2]) ^ two)
+    wrong |= (np.uint64(row[3]) ^ three) | (np.uint64(row[4]) ^ four)
+    return bool(row[0] == length and not wrong)
+
+
 @numba.njit(cache=True)
-def find(data: bytes, size: int, at: int, table: Grid) -> tuple[int, int]:
+def find(  # noqa: C901  one pass over the name
+    data: bytes, size: int, at: int, table: Grid
+) -> tuple[int, int]:
     """Return (slot, place of the quote after it) of a symbol; slot -1: it is none of ours."""
     start = at
     one = two = three = four = np.uint64(0)
@@ -64,9 +75,7 @@ def find(data: bytes, size: int, at: int, table: Grid) -> tuple[int, int]:
     mask = table.shape[0] - 1
     slot = np.int64(value >> np.uint64(40)) & mask
     while table[slot, 0]:
-        wrong = (np.uint64(table[slot, 1]) ^ one) | (np.uint64(table[slot, 2]) ^ two)
-        wrong |= (np.uint64(table[slot, 3]) ^ three) | (np.uint64(table[slot, 4]) ^ four)
-        if table[slot, 0] == length and not wrong:
+        if _is_name(table[slot], length, one, two, three, four):
             return slot, at
         slot = (slot + 1) & mask
     return -1, size + 1

@@ -14,26 +14,28 @@ NAMES = ["BTC-USD", "BTC-USDC", "BTC-24SEP21-8000-P", "B", "12345678", "x" * 31,
 _HEAD = literal('"product_id":"')
 
 
-@numba.njit
 def _look(frame: bytes, at: int, table_at: int, slots: int) -> tuple[int, int]:
     table = view(table_at, slots, COLUMNS)
     slot, end = find(text_of(frame), len(frame), at, table)
     return (table[slot, 6] if slot >= 0 else -1), end
 
 
-@numba.njit
 def _passed(frame: bytes, at: int) -> tuple[int, int]:
     data, size = text_of(frame), len(frame)
     return past(data, size, at, _HEAD), text_end(data, size, at)
 
 
+_LOOK = numba.njit(_look)
+_PASS = numba.njit(_passed)
+
+
 def looked(table: Grid, data: bytes, at: int = 0) -> tuple[int, int]:
-    found: tuple[int, int] = entry(_look, b"", 0, 0, 0)(data, at, address(table), len(table))
+    found: tuple[int, int] = entry(_LOOK, b"", 0, 0, 0)(data, at, address(table), len(table))
     return found
 
 
 def passed(data: bytes, at: int) -> tuple[int, int]:
-    found: tuple[int, int] = entry(_passed, b"", 0)(data, at)
+    found: tuple[int, int] = entry(_PASS, b"", 0)(data, at)
     return found
 
 
