@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from emulator.binance.gate.params import Params
+from emulator.binance.rest import Endpoint
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
 from emulator.clock import MS
@@ -27,3 +30,13 @@ async def api_restrictions(venue: Venue, account: Account, params: Params) -> Js
         "enableSpotAndMarginTrading": True,
         "enablePortfolioMarginTrading": False,
     }
+
+
+WALLET: Final = (
+    Endpoint(
+        method="GET",
+        path="account/apiRestrictions",
+        root="sapi/v1",
+        private=api_restrictions,
+    ),
+)
