@@ -7,12 +7,15 @@ from typing import Final
 from aiohttp import web
 
 from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
+from emulator.binance.restrictions import WALLET
 from emulator.binance.streams.endpoint import StreamEndpoint
 from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.ws_api import WsApiEndpoint
 from emulator.clock import Clock
+from emulator.market.accounts import Account
 from emulator.market.market import Market
+from emulator.market.shard import Shard
 
 _PREFIXES: Final = ("", "/binance")
 
@@ -24,12 +27,29 @@ class Binance(Venue):
         self, market: Market, clock: Clock, seed: int, *, api_key: str, api_secret: str
     ) -> None:
         super().__init__(market, clock, seed, api_key=api_key, api_secret=api_secret)
-        self.user_stream = UserStream(self)
-        self.ws_api = WsApiEndpoint(self, self.user_stream)
+        self.user_stream = UserStream(self, self.account)
+        """The first account's."""
+        self.user_streams = {self.account.owner: self.user_stream}
+        self.ws_api = WsApiEndpoint(self, self.user_streams)
+
+    def open_account(
+        self, api_key: str, secret: str, funds: dict[str, int] | None = None
+    ) -> Account:
+        """Open another account with a key of its own; a secret in PEM is an Ed25519 public key."""
+        account = super().open_account(api_key, secret, funds)
+        self.user_streams[account.owner] = UserStream(self, account)
+        return account
+
+    def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """End every user stream and login."""
+        if kind != "expire_sessions":
+            return False
+        self.ws_api.expire_sessions()
+        return True
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
-        rest = RestFront(self, PUBLIC + PRIVATE)
+        rest = RestFront(self, PUBLIC + PRIVATE + WALLET)
         streams = StreamEndpoint(self, self.limiter)
         table: list[web.RouteDef] = []
         for prefix in _PREFIXES:

@@ -1,4 +1,4 @@
-"""How the venue writes orders, executions and balances."""
+"""How the venue writes orders, lists, executions and balances."""
 
 from __future__ import annotations
 
@@ -7,19 +7,29 @@ from typing import Final
 from core.model.market import Side
 from core.model.orders import TimeInForce
 from emulator.binance.wire import Json, Writer, amount
-from emulator.market.accounts import BalancesMoved, DeskOrder, Fill, Kind, Report, What
+from emulator.market.accounts import (
+    Amendment,
+    BalancesMoved,
+    DeskOrder,
+    Fill,
+    Kind,
+    ListChanged,
+    OrderList,
+    Report,
+    What,
+)
 
-KINDS: Final = {"LIMIT": Kind.LIMIT, "LIMIT_MAKER": Kind.LIMIT_MAKER, "MARKET": Kind.MARKET}
+KINDS: Final = {kind.name: kind for kind in Kind}
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 TIFS: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 _STP: Final = "EXPIRE_TAKER"
-_EXECUTIONS: Final = {
-    What.NEW: "NEW",
-    What.TRADE: "TRADE",
-    What.CANCELED: "CANCELED",
-    What.EXPIRED: "EXPIRED",
-}
 _ZERO: Final = amount(0)
+_ALONE: Final = -1
+
+
+def list_id(order: DeskOrder) -> int:
+    """Return the id of the list an order is of, -1 for none."""
+    return order.group.id if order.group is not None else _ALONE
 
 
 def _core(order: DeskOrder, writer: Writer) -> Json:
@@ -37,19 +47,37 @@ def _core(order: DeskOrder, writer: Writer) -> Json:
     }
 
 
+def _conditional(order: DeskOrder, writer: Writer) -> Json:
+    """Write the fields only some orders have."""
+    ticket = order.ticket
+    told: Json = {}
+    if ticket.stop_ticks:
+        told["stopPrice"] = writer.price(ticket.stop_ticks)
+    if ticket.peak:
+        told["icebergQty"] = writer.size(ticket.peak)
+    if ticket.trail_bips:
+        told["trailingDelta"] = ticket.trail_bips
+        told["trailingTime"] = order.trailing_ms
+    if ticket.strategy_id is not None:
+        told["strategyId"] = ticket.strategy_id
+    if ticket.strategy_type is not None:
+        told["strategyType"] = ticket.strategy_type
+    return told
+
+
 def placed(order: DeskOrder, writer: Writer, detail: str) -> Json:
     """Write the answer to a new order: ``ACK``, ``RESULT`` or ``FULL``."""
     answer: Json = {
         "symbol": order.symbol,
         "orderId": order.id,
-        "orderListId": -1,
+        "orderListId": list_id(order),
         "clientOrderId": order.ticket.client_id,
         "transactTime": order.created_ms,
     }
     if detail == "ACK":
         return answer
     answer |= _core(order, writer)
-    answer["workingTime"] = order.created_ms
+    answer["workingTime"] = order.working_ms
     if detail == "FULL":
         answer["fills"] = [
             {
@@ -62,8 +90,7 @@ def placed(order: DeskOrder, writer: Writer, detail: str) -> Json:
             for fill in order.fills
             if not fill.maker
         ]
-    answer["selfTradePreventionMode"] = _STP
-    return answer
+    return answer | _conditional(order, writer) | {"selfTradePreventionMode": _STP}
 
 
 def queried(order: DeskOrder, writer: Writer) -> Json:
@@ -71,15 +98,16 @@ def queried(order: DeskOrder, writer: Writer) -> Json:
     return {
         "symbol": order.symbol,
         "orderId": order.id,
-        "orderListId": -1,
+        "orderListId": list_id(order),
         "clientOrderId": order.ticket.client_id,
         **_core(order, writer),
         "stopPrice": _ZERO,
         "icebergQty": _ZERO,
         "time": order.created_ms,
         "updateTime": order.updated_ms,
-        "isWorking": True,
-        "workingTime": order.created_ms,
+        "isWorking": order.working_ms >= 0,
+        "workingTime": order.working_ms,
+        **_conditional(order, writer),
         "selfTradePreventionMode": _STP,
     }
 
@@ -90,21 +118,112 @@ def canceled(order: DeskOrder, writer: Writer) -> Json:
         "symbol": order.symbol,
         "origClientOrderId": order.ticket.client_id,
         "orderId": order.id,
-        "orderListId": -1,
-        "clientOrderId": order.cancel_id,
+        "orderListId": list_id(order),
+        "clientOrderId": order.cancel_id or order.ticket.client_id,
         "transactTime": order.updated_ms,
         **_core(order, writer),
+        **_conditional(order, writer),
         "selfTradePreventionMode": _STP,
     }
 
 
-def own_trade(fill: Fill, writer: Writer) -> Json:
+def listed(group: OrderList) -> Json:
+    """Write an order list without its orders' states."""
+    return {
+        "orderListId": group.id,
+        "contingencyType": group.contingency,
+        "listStatusType": "ALL_DONE" if group.done else "EXEC_STARTED",
+        "listOrderStatus": "ALL_DONE" if group.done else "EXECUTING",
+        "listClientOrderId": group.client_id,
+        "transactionTime": group.created_ms,
+        "symbol": group.shard.listing.symbol,
+        "orders": _named(group),
+    }
+
+
+def _named(group: OrderList) -> list[Json]:
+    return [
+        {"symbol": order.symbol, "orderId": order.id, "clientOrderId": order.ticket.client_id}
+        for order in group.orders
+    ]
+
+
+def list_placed(group: OrderList, writer: Writer, detail: str) -> Json:
+    """Write the answer to a new list."""
+    told = listed(group)
+    if detail == "ACK":
+        return told
+    reports = [placed(order, writer, "RESULT") for order in group.orders]
+    return {**told, "orderReports": reports}
+
+
+def list_canceled(group: OrderList, writer: Writer) -> Json:
+    """Write the answer to a cancel that ended a list."""
+    reports = [canceled(order, writer) for order in group.orders]
+    return {**listed(group), "orderReports": reports}
+
+
+def amended(order: DeskOrder, change: Amendment, writer: Writer) -> Json:
+    """Write the answer to a change that kept an order's place."""
+    core = _core(order, writer)
+    told: Json = {
+        "transactTime": change.ts_ms,
+        "executionId": change.execution_id,
+        "amendedOrder": {
+            "symbol": order.symbol,
+            "orderId": order.id,
+            "orderListId": list_id(order),
+            "origClientOrderId": change.old_id,
+            "clientOrderId": change.new_id,
+            "price": core["price"],
+            "qty": core["origQty"],
+            "executedQty": core["executedQty"],
+            "preventedQty": _ZERO,
+            "quoteOrderQty": core["origQuoteOrderQty"],
+            "cumulativeQuoteQty": core["cummulativeQuoteQty"],
+            "status": core["status"],
+            "timeInForce": core["timeInForce"],
+            "type": core["type"],
+            "side": core["side"],
+            **({"workingTime": order.working_ms} if order.working_ms >= 0 else {}),
+            **_conditional(order, writer),
+            "selfTradePreventionMode": _STP,
+        },
+    }
+    group = order.group
+    if group is not None:
+        told["listStatus"] = {
+            "orderListId": group.id,
+            "contingencyType": group.contingency,
+            "listOrderStatus": "ALL_DONE" if group.done else "EXECUTING",
+            "listClientOrderId": group.client_id,
+            "symbol": order.symbol,
+            "orders": _named(group),
+        }
+    return told
+
+
+def amendment(order: DeskOrder, change: Amendment, writer: Writer) -> Json:
+    """Write one change as the history of an order lists it."""
+    return {
+        "symbol": order.symbol,
+        "orderId": order.id,
+        "executionId": change.execution_id,
+        "origClientOrderId": change.old_id,
+        "newClientOrderId": change.new_id,
+        "origQty": writer.size(change.old_lots),
+        "newQty": writer.size(change.new_lots),
+        "time": change.ts_ms,
+    }
+
+
+def own_trade(fill: Fill, writer: Writer, group: int = _ALONE) -> Json:
     """Write an execution as myTrades lists it."""
     return {
         "symbol": fill.symbol,
         "id": fill.trade_id,
         "orderId": fill.order_id,
-        "orderListId": -1,
+        "orderListId": group,
         "price": writer.price(fill.price_ticks),
         "qty": writer.size(fill.lots),
         "quoteQty": writer.quote(fill.price_ticks * fill.lots),
@@ -118,26 +237,29 @@ def own_trade(fill: Fill, writer: Writer) -> Json:
 
 
 def execution_report(report: Report, writer: Writer, now_ms: int) -> Json:
-    """Write an ``executionReport``; on a cancel `c` is the cancel's id and `C` the order's."""
+    """Write an ``executionReport``; where an id changed, `c` is the new one and `C` the old."""
     order, fill, ticket = report.order, report.fill, report.order.ticket
-    ended_by_cancel = report.what is What.CANCELED
+    client_id, old_id = ticket.client_id, report.old_id
+    if report.what is What.CANCELED:
+        client_id, old_id = order.cancel_id or client_id, client_id
+    working = order.working_ms >= 0
     message: Json = {
         "e": "executionReport",
         "E": now_ms,
         "s": order.symbol,
-        "c": order.cancel_id if ended_by_cancel else ticket.client_id,
+        "c": client_id,
         "S": ticket.side.name,
         "o": ticket.kind.name,
         "f": ticket.tif.name,
         "q": writer.size(order.lots),
         "p": writer.price(ticket.price_ticks),
-        "P": _ZERO,
-        "F": _ZERO,
-        "g": -1,
-        "C": ticket.client_id if ended_by_cancel else "",
-        "x": _EXECUTIONS[report.what],
+        "P": writer.price(ticket.stop_ticks),
+        "F": writer.size(ticket.peak),
+        "g": list_id(order),
+        "C": old_id,
+        "x": report.what.name,
         "X": order.status.name,
-        "r": "NONE",
+        "r": order.reason,
         "i": order.id,
         "l": writer.size(fill.lots) if fill else _ZERO,
         "z": writer.size(order.filled),
@@ -147,17 +269,45 @@ def execution_report(report: Report, writer: Writer, now_ms: int) -> Json:
         "T": report.ts_ms,
         "t": fill.trade_id if fill else -1,
         "I": report.execution_id,
-        "w": order.status.open and ticket.kind is not Kind.MARKET,
+        "w": working and order.status.open and ticket.kind.priced,
         "m": fill.maker if fill else False,
         "M": False,
         "O": order.created_ms,
         "Z": writer.quote(order.notional),
         "Y": writer.quote(fill.price_ticks * fill.lots) if fill else _ZERO,
         "Q": writer.quote(ticket.budget),
-        "W": order.created_ms,
         "V": _STP,
     }
+    if working:
+        message["W"] = order.working_ms
+    if ticket.trail_bips:
+        message["d"] = ticket.trail_bips
+        if order.trailing_ms >= 0:
+            message["D"] = order.trailing_ms
+    if ticket.strategy_id is not None:
+        message["j"] = ticket.strategy_id
+    if ticket.strategy_type is not None:
+        message["J"] = ticket.strategy_type
     return message
+
+
+def list_status(changed: ListChanged, now_ms: int) -> Json:
+    """Write a ``listStatus``."""
+    group = changed.orders
+    symbol = group.shard.listing.symbol
+    return {
+        "e": "listStatus",
+        "E": now_ms,
+        "s": symbol,
+        "g": group.id,
+        "c": group.contingency,
+        "l": changed.what,
+        "L": "ALL_DONE" if group.done else "EXECUTING",
+        "r": "NONE",
+        "C": group.client_id,
+        "T": changed.ts_ms,
+        "O": [{"s": symbol, "i": order.id, "c": order.ticket.client_id} for order in group.orders],
+    }
 
 
 def account_position(moved: BalancesMoved, now_ms: int) -> Json:

@@ -15,32 +15,31 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from emulator.binance import public, trading
+from emulator.binance import order_lists, public, trading
 from emulator.binance.gate.auth import without_signature
 from emulator.binance.gate.errors import ApiError, missing
 from emulator.binance.gate.params import Params
-from emulator.binance.striking import Dropped, ProxyFailed, strike
+from emulator.binance.striking import PrivateHandler, carry_out
 from emulator.binance.venue import Venue
 from emulator.market.accounts import Account
 from emulator.wire.rest import spoiled
 from emulator.wire.rest import strike as before
+from emulator.wire.striking import PAGE, Dropped, ProxyFailed
 
 PublicHandler = Callable[[Venue, Params], Awaitable[Any]]
-PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]
-
-_HTML: Final = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
+    root: str = "api/v3"
     weight: int | Callable[[Params], int] = 1
     public: PublicHandler | None = None
     private: PrivateHandler | None = None
     order: Literal["", "place", "cancel", "query"] = ""
-    """What it does to orders, for faults and limits."""
+    """What it does to orders, for faults and limits; an amendment counts as a cancel."""
 
 
 PUBLIC: Final = (
@@ -63,9 +62,28 @@ PUBLIC: Final = (
 
 PRIVATE: Final = (
     Endpoint(method="POST", path="order", private=trading.place, order="place"),
-    Endpoint(method="POST", path="order/test", private=trading.place_test),
+    Endpoint(
+        method="POST",
+        path="order/test",
+        weight=lambda params: 20 if params.peek("computeCommissionRates") == "true" else 1,
+        private=trading.place_test,
+    ),
     Endpoint(method="GET", path="order", weight=4, private=trading.query, order="query"),
     Endpoint(method="DELETE", path="order", private=trading.cancel, order="cancel"),
+    Endpoint(
+        method="POST",
+        path="order/cancelReplace",
+        private=order_lists.cancel_replace,
+        order="place",
+    ),
+    Endpoint(
+        method="PUT",
+        path="order/amend/keepPriority",
+        weight=4,
+        private=trading.amend,
+        order="cancel",
+    ),
+    Endpoint(method="GET", path="order/amendments", weight=4, private=trading.amendments),
     Endpoint(
         method="GET",
         path="openOrders",
@@ -74,10 +92,19 @@ PRIVATE: Final = (
     ),
     Endpoint(method="DELETE", path="openOrders", private=trading.cancel_all, order="cancel"),
     Endpoint(method="GET", path="allOrders", weight=20, private=trading.all_orders),
+    Endpoint(method="POST", path="orderList/oco", private=order_lists.place_oco, order="place"),
+    Endpoint(method="POST", path="orderList/oto", private=order_lists.place_oto, order="place"),
+    Endpoint(method="POST", path="orderList/otoco", private=order_lists.place_otoco, order="place"),
+    Endpoint(method="POST", path="order/oco", private=order_lists.place_old_oco, order="place"),
+    Endpoint(method="DELETE", path="orderList", private=order_lists.cancel, order="cancel"),
+    Endpoint(method="GET", path="orderList", weight=4, private=order_lists.query, order="query"),
+    Endpoint(method="GET", path="allOrderList", weight=20, private=order_lists.query_all),
+    Endpoint(method="GET", path="openOrderList", weight=6, private=order_lists.query_open),
     Endpoint(
         method="GET", path="myTrades", weight=trading.my_trades_weight, private=trading.my_trades
     ),
     Endpoint(method="GET", path="account", weight=20, private=trading.account_info),
+    Endpoint(method="GET", path="account/commission", weight=20, private=trading.commission),
     Endpoint(method="GET", path="rateLimit/order", weight=40, private=trading.order_counts),
 )
 
@@ -90,9 +117,11 @@ class RestFront:
         self._endpoints = endpoints
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
-        """Return the routes under ``<prefix>/api/v3``."""
+        """Return the routes under ``<prefix>/api/v3`` and ``<prefix>/sapi/v1``."""
         return [
-            web.route(endpoint.method, f"{prefix}/api/v3/{endpoint.path}", self._serve(endpoint))
+            web.route(
+                endpoint.method, f"{prefix}/{endpoint.root}/{endpoint.path}", self._serve(endpoint)
+            )
             for endpoint in self._endpoints
         ]
 
@@ -164,16 +193,10 @@ class RestFront:
             return answer
         if endpoint.private is None or account is None:
             raise ApiError(-1000, "An unknown error occurred while processing the request.", 500)
-        if not endpoint.order:
-            return await endpoint.private(venue, account, params)
-        handler, owner = endpoint.private, account
-        symbol = params.text("symbol") or ""
         try:
-            return await strike(
-                venue, endpoint.order, symbol, lambda: handler(venue, owner, params)
-            )
+            return await carry_out(venue, account, params, endpoint.order, endpoint.private)
         except ProxyFailed:
-            return web.Response(text=_HTML, status=503, content_type="text/html")
+            return web.Response(text=PAGE, status=503, content_type="text/html")
         except Dropped:
             if isinstance(request.transport, asyncio.Transport):
                 request.transport.abort()

@@ -1,52 +1,68 @@
-"""Order requests with an armed fault around them, the same for REST and the WebSocket API."""
+"""Order requests as faults see them, the same for REST and the WebSocket API."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Literal
 
 from emulator.binance.gate.errors import NOT_SENT, TIMEOUT_UNKNOWN, ApiError
+from emulator.binance.gate.params import Params
 from emulator.binance.venue import Venue
-from emulator.faults import ORDER_FAULTS
+from emulator.market.accounts import Account, DeskOrder
+from emulator.market.races import fill_first
+from emulator.wire.striking import Deed, Placed, strike
 
-_NEVER_ACCEPTED: Final = ("drop_before", "http_5xx_before", "code_1007_before")
-
-
-class Dropped(Exception):
-    """A fault says: the connection drops and no answer is sent."""
-
-
-class ProxyFailed(Exception):
-    """A fault says: a proxy in front of the venue answers with its own 503 page."""
+What = Literal["place", "cancel", "query", ""]
+PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]
 
 
-async def strike(venue: Venue, order: str, symbol: str, run: Callable[[], Awaitable[Any]]) -> Any:
-    """Run an order request (``place``, ``cancel`` or ``query``) and let an armed fault spoil it.
+async def carry_out(
+    venue: Venue, account: Account, params: Params, what: What, handler: PrivateHandler
+) -> Any:
+    """Run a signed request and let an armed fault spoil it.
 
     Raises:
         Dropped: Drop the connection.
         ProxyFailed: Answer with a 503 page.
         ApiError: -1007, -2013, or whatever the request itself raises.
     """
-    if order == "query":
-        if venue.faults.take(("transient_2013",), venue.now_ms(), symbol=symbol):
-            raise ApiError(-2013, NOT_SENT)
-        return await run()
-    fault = venue.faults.take(tuple(ORDER_FAULTS), venue.now_ms(), symbol=symbol, on=order)
-    if fault is None:
-        return await run()
-    if fault.kind == "delay_ms":
-        await asyncio.sleep(fault.value / 1_000)
-        venue.market.follow(venue.clock)
-        return await run()
-    if fault.kind not in _NEVER_ACCEPTED:
-        answer = await run()
-        if fault.kind == "slow_ack_ms":
-            await asyncio.sleep(fault.value / 1_000)
-            return answer
-    if fault.kind.startswith("http_5xx"):
-        raise ProxyFailed
-    if fault.kind.startswith("code_1007"):
-        raise ApiError(-1007, TIMEOUT_UNKNOWN, 408)
-    raise Dropped
+
+    def expire(order: Placed) -> None:
+        venue.catch_up()
+        if isinstance(order, DeskOrder):
+            venue.desk.expire(account, order, venue.market.now_ns)
+
+    def race() -> None:
+        for order in _meant(account, params):
+            if order.status.open and fill_first(venue.market, order.shard, order.id):
+                return
+
+    return await strike(
+        venue,
+        Deed(
+            what=what,
+            run=lambda: handler(venue, account, params),
+            symbol=params.peek("symbol"),
+            missing=ApiError(-2013, NOT_SENT),
+            unknown=ApiError(-1007, TIMEOUT_UNKNOWN, 408),
+            newest=lambda: account.newest,
+            expire=expire,
+            race=race,
+        ),
+    )
+
+
+def _meant(account: Account, params: Params) -> list[DeskOrder]:
+    """Return the orders a cancel may be meant for."""
+    symbol = params.peek("symbol")
+    for prefix in ("", "cancel"):
+        number = params.peek(f"{prefix}OrderId" if prefix else "orderId")
+        name = params.peek(f"{prefix}OrigClientOrderId" if prefix else "origClientOrderId")
+        if number.isdigit() or name:
+            found = account.find(symbol, int(number) if number.isdigit() else None, name or None)
+            return [found] if found is not None else []
+    number, name = params.peek("orderListId"), params.peek("listClientOrderId")
+    groups = account.lists.values()
+    if number or name:
+        return [o for g in groups if name == g.client_id or number == str(g.id) for o in g.orders]
+    return account.open_orders(symbol)

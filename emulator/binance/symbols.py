@@ -8,10 +8,16 @@ from core.model.market import Side
 from emulator.binance.gate.errors import ApiError, filter_failure
 from emulator.binance.gate.limits import ORDERS_PER_10S, ORDERS_PER_DAY, WEIGHT_PER_MINUTE
 from emulator.binance.wire import Json, amount
-from emulator.market.accounts import Account, Kind
+from emulator.market.accounts import Account, Kind, Ticket
 from emulator.market.listings import E8, Listing
 
 _MAX_ORDERS: Final = 200
+_MAX_LISTS: Final = 20
+_MAX_ALGO_ORDERS: Final = 5
+MAX_AMENDS: Final = 10
+_MAX_PARTS: Final = 10
+_LEAST_TRAIL: Final = 10
+_MOST_TRAIL: Final = 2_000
 _BAND_UP: Final = 5
 _BAND_DOWN_FIFTHS: Final = 1
 """The lower band is a fifth of the average price."""
@@ -51,7 +57,7 @@ def filters(listing: Listing) -> list[Json]:
             "maxQty": amount(listing.max_lots * lot),
             "stepSize": amount(lot),
         },
-        {"filterType": "ICEBERG_PARTS", "limit": 10},
+        {"filterType": "ICEBERG_PARTS", "limit": _MAX_PARTS},
         {
             "filterType": "MARKET_LOT_SIZE",
             "minQty": amount(0),
@@ -60,10 +66,10 @@ def filters(listing: Listing) -> list[Json]:
         },
         {
             "filterType": "TRAILING_DELTA",
-            "minTrailingAboveDelta": 10,
-            "maxTrailingAboveDelta": 2000,
-            "minTrailingBelowDelta": 10,
-            "maxTrailingBelowDelta": 2000,
+            "minTrailingAboveDelta": _LEAST_TRAIL,
+            "maxTrailingAboveDelta": _MOST_TRAIL,
+            "minTrailingBelowDelta": _LEAST_TRAIL,
+            "maxTrailingBelowDelta": _MOST_TRAIL,
         },
         {
             "filterType": "PERCENT_PRICE_BY_SIDE",
@@ -82,9 +88,9 @@ def filters(listing: Listing) -> list[Json]:
             "avgPriceMins": 5,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": _MAX_ORDERS},
-        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
-        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": _MAX_LISTS},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": _MAX_ALGO_ORDERS},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": MAX_AMENDS},
     ]
 
 
@@ -100,15 +106,15 @@ def describe(listing: Listing) -> Json:
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
-        "icebergAllowed": False,
-        "ocoAllowed": False,
-        "otoAllowed": False,
+        "orderTypes": [kind.name for kind in Kind],
+        "icebergAllowed": True,
+        "ocoAllowed": True,
+        "otoAllowed": True,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -166,11 +172,55 @@ def check_value(listing: Listing, notional: int, kind: Kind) -> None:
         raise filter_failure("NOTIONAL")
 
 
-def check_open_orders(account: Account, symbol: str) -> None:
-    """Refuse an order beyond the symbol's number of open ones.
+def stop_ticks(listing: Listing, price_e8: int) -> int:
+    """Return the price a conditional order waits for, in ticks.
 
     Raises:
-        ApiError: -1013 MAX_NUM_ORDERS.
+        ApiError: -1013 PRICE_FILTER.
     """
-    if len(account.open_orders(symbol)) >= _MAX_ORDERS:
+    if price_e8 <= 0:
+        raise ApiError(-1013, "Invalid price.")
+    ticks, rest = divmod(price_e8, listing.tick_e8)
+    if rest or ticks > listing.max_price_ticks:
+        raise filter_failure("PRICE_FILTER")
+    return ticks
+
+
+def check_trail(bips: int) -> None:
+    """Refuse a trail that is too short or too long.
+
+    Raises:
+        ApiError: -1013 TRAILING_DELTA.
+    """
+    if not _LEAST_TRAIL <= bips <= _MOST_TRAIL:
+        raise filter_failure("TRAILING_DELTA")
+
+
+def check_parts(lots: int, peak: int) -> None:
+    """Refuse an iceberg that shows more than there is, or hides too many parts.
+
+    Raises:
+        ApiError: -2010, or -1013 ICEBERG_PARTS.
+    """
+    if peak > lots:
+        raise ApiError(-2010, "IcebergQty exceeds QTY.")
+    if peak and -(-lots // peak) > _MAX_PARTS:
+        raise filter_failure("ICEBERG_PARTS")
+
+
+def check_numbers(account: Account, symbol: str, tickets: list[Ticket], *, lists: int = 0) -> None:
+    """Refuse orders beyond the symbol's number of open ones, conditional ones or lists.
+
+    Raises:
+        ApiError: -1013 MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS or MAX_NUM_ORDER_LISTS.
+    """
+    there = account.open_orders(symbol)
+    if len(there) + len(tickets) > _MAX_ORDERS:
         raise filter_failure("MAX_NUM_ORDERS")
+    waiting = sum(order.ticket.kind.conditional and order.working_ms < 0 for order in there)
+    asked = sum(ticket.kind.conditional for ticket in tickets)
+    if asked and waiting + asked > _MAX_ALGO_ORDERS:
+        raise filter_failure("MAX_NUM_ALGO_ORDERS")
+    live = {order.group.id for order in there if order.group is not None}
+    if lists and len(live) + lists > _MAX_LISTS:
+        raise filter_failure("MAX_NUM_ORDER_LISTS")

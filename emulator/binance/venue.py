@@ -8,14 +8,17 @@ from core.model.market import Side
 from emulator.binance.gate.auth import Keys
 from emulator.binance.gate.errors import ApiError, bad_symbol
 from emulator.binance.gate.limits import Limiter
+from emulator.binance.oracle import tell_account
 from emulator.binance.streams.depth import SPEEDS_MS, DepthFeed
 from emulator.binance.streams.hub import Hub
 from emulator.binance.wire import Json, Writer
 from emulator.clock import MS, Clock
-from emulator.market.desk import Desk
+from emulator.market.accounts import Account
 from emulator.market.history import LOTS, MINUTE_MS, NOTIONAL
+from emulator.market.lists import ListDesk
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.venue import Venue as House
 
@@ -39,7 +42,7 @@ class Venue(House):
         self.limiter = Limiter(self.now_ms)
         self.depths: dict[str, DepthFeed] = self.changes  # type: ignore[assignment]  # made below
         self.hub = Hub(market, self.depths, self.faults, self.topics)
-        self.desk = Desk(market)
+        self.desk = ListDesk(market)
         self.account = self.desk.open_account()
         self.keys = Keys()
         self.keys.add(api_key, api_secret, self.account)
@@ -73,6 +76,18 @@ class Venue(House):
             "bids": writer.levels(shard.bids(levels)),
             "asks": writer.levels(shard.asks(levels)),
         }
+
+    def open_account(
+        self, api_key: str, secret: str, funds: dict[str, int] | None = None
+    ) -> Account:
+        """Open another account with a key of its own; a secret in PEM is an Ed25519 public key."""
+        account = self.desk.open_account(funds)
+        self.keys.add(api_key, secret, account)
+        return account
+
+    def truth(self) -> list[AccountTruth]:
+        """Return what the oracle tells of the accounts."""
+        return [tell_account(account, self.writers) for account in self.desk.accounts.values()]
 
     def set_weight_limit(self, limit: int) -> None:
         """Allow so much request weight a minute."""

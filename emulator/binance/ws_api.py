@@ -16,18 +16,19 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from emulator.binance import public, trading
+from emulator.binance import order_lists, public, trading
 from emulator.binance.gate.auth import check_time
 from emulator.binance.gate.errors import ApiError, missing
 from emulator.binance.gate.limits import WEIGHT_PER_MINUTE
 from emulator.binance.gate.params import Params
-from emulator.binance.striking import Dropped, ProxyFailed, strike
+from emulator.binance.striking import PrivateHandler, What, carry_out
 from emulator.binance.user_stream import UserStream
 from emulator.binance.venue import Venue
 from emulator.binance.wire import Json
 from emulator.clock import MS
 from emulator.market.accounts import Account
 from emulator.wire.connection import Connection, Habits
+from emulator.wire.striking import Dropped, ProxyFailed
 
 _PUBLIC: Final[dict[str, tuple[int, Callable[[Venue, Params], Awaitable[Any]]]]] = {
     "ping": (1, public.ping),
@@ -42,16 +43,28 @@ _PUBLIC: Final[dict[str, tuple[int, Callable[[Venue, Params], Awaitable[Any]]]]]
     "ticker.price": (2, public.ticker_price),
     "ticker.book": (2, public.book_ticker),
 }
-_SIGNED: Final[dict[str, tuple[int, str, Callable[[Venue, Account, Params], Awaitable[Any]]]]] = {
+_SIGNED: Final[dict[str, tuple[int, What, PrivateHandler]]] = {
     "order.place": (1, "place", trading.place),
     "order.test": (1, "", trading.place_test),
     "order.cancel": (1, "cancel", trading.cancel),
+    "order.cancelReplace": (1, "place", order_lists.cancel_replace),
+    "order.amend.keepPriority": (4, "cancel", trading.amend),
+    "order.amendments": (4, "", trading.amendments),
     "order.status": (4, "query", trading.query),
     "openOrders.status": (6, "", trading.open_orders),
     "openOrders.cancelAll": (1, "cancel", trading.cancel_all),
     "allOrders": (20, "", trading.all_orders),
+    "orderList.place": (1, "place", order_lists.place_old_oco),
+    "orderList.place.oco": (1, "place", order_lists.place_oco),
+    "orderList.place.oto": (1, "place", order_lists.place_oto),
+    "orderList.place.otoco": (1, "place", order_lists.place_otoco),
+    "orderList.cancel": (1, "cancel", order_lists.cancel),
+    "orderList.status": (4, "query", order_lists.query),
+    "openOrderLists.status": (6, "", order_lists.query_open),
+    "allOrderLists": (20, "", order_lists.query_all),
     "myTrades": (20, "", trading.my_trades),
     "account.status": (20, "", trading.account_info),
+    "account.commission": (20, "", trading.commission),
     "account.rateLimits.orders": (40, "", trading.order_counts),
 }
 _HABITS: Final = Habits(ping_every_s=20.0)
@@ -62,17 +75,24 @@ _REMOVED: Final = ("userDataStream.start", "userDataStream.ping", "userDataStrea
 class WsApiEndpoint:
     """Serves ``/ws-api/v3``."""
 
-    def __init__(self, venue: Venue, user_stream: UserStream) -> None:
+    def __init__(self, venue: Venue, user_streams: dict[int, UserStream]) -> None:
         self._venue = venue
-        self._user_stream = user_stream
+        self._user_streams = user_streams
+        self._sessions: set[_Session] = set()
         self.connections: set[Connection] = set()
+
+    def expire_sessions(self) -> None:
+        """End every login and every user stream; the connections stay."""
+        for session in tuple(self._sessions):
+            session.expire()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
         connection = Connection(self._venue.clock, _HABITS)
         ws = await connection.open(request)
-        session = _Session(self._venue, self._user_stream, connection, request.remote or "?")
+        session = _Session(self._venue, self._user_streams, connection, request.remote or "?")
         self.connections.add(connection)
+        self._sessions.add(session)
         try:
             while (text := await connection.receive()) is not None:
                 answer = await session.answer(text)
@@ -81,6 +101,7 @@ class WsApiEndpoint:
                 connection.send(orjson.dumps(answer))
         finally:
             self.connections.discard(connection)
+            self._sessions.discard(session)
             session.end()
             await connection.shut()
         return ws
@@ -90,21 +111,32 @@ class _Session:
     """What one connection asked for and subscribed to."""
 
     def __init__(
-        self, venue: Venue, user_stream: UserStream, connection: Connection, address: str
+        self,
+        venue: Venue,
+        user_streams: dict[int, UserStream],
+        connection: Connection,
+        address: str,
     ) -> None:
         self._venue = venue
-        self._user_stream = user_stream
+        self._user_streams = user_streams
         self._connection = connection
         self._address = address
         self._connected_ms = venue.now_ms()
-        self._subscriptions: dict[int, tuple[_Session, int]] = {}
+        self._subscriptions: dict[int, UserStream] = {}
         self._next_subscription = 0
+        self._login: tuple[str, Account, int] | None = None
+        """Key, account and time of a logon."""
 
     def end(self) -> None:
         """Forget the subscriptions."""
-        for key in self._subscriptions.values():
-            self._user_stream.sinks.pop(key, None)
+        for number, stream in self._subscriptions.items():
+            stream.sinks.pop((self, number), None)
         self._subscriptions.clear()
+
+    def expire(self) -> None:
+        """End login and subscriptions as the venue does, with a word about each."""
+        self._login = None
+        self._unsubscribe(None)
 
     async def answer(self, text: str) -> Json | None:
         """Carry out a request; None means: drop the connection."""
@@ -159,40 +191,54 @@ class _Session:
             weight, order, handler = _SIGNED[method]
             venue.limiter.charge(self._address, weight)
             account = self._authenticate(params)
-            symbol = params.text("symbol") or ""
-            return await strike(venue, order, symbol, lambda: handler(venue, account, params))
+            return await carry_out(venue, account, params, order, handler)
         venue.limiter.charge(self._address, 2)
         return self._session_method(method, params)
 
     def _session_method(self, method: str, params: Params) -> Any:
         if method == "session.logon":
-            self._authenticate(params)
-            raise ApiError(-4056, _HMAC_LOGON)
+            account = self._authenticate(params)
+            key = params.text("apiKey") or ""
+            if not self._venue.keys.may_log_on(key):
+                raise ApiError(-4056, _HMAC_LOGON)
+            self._login = (key, account, self._venue.now_ms())
+            return self._status()
+        if method == "session.logout":
+            self._login = None
         if method in ("session.status", "session.logout"):
-            return {
-                "apiKey": None,
-                "authorizedSince": None,
-                "connectedSince": self._connected_ms,
-                "returnRateLimits": True,
-                "serverTime": self._venue.now_ms(),
-                "userDataStream": bool(self._subscriptions),
-            }
+            return self._status()
         if method == "session.subscriptions":
             return [{"subscriptionId": number} for number in self._subscriptions]
         if method == "userDataStream.subscribe.signature":
-            self._authenticate(params)
+            account = self._authenticate(params)
             params.finish()
-            return {"subscriptionId": self._subscribe()}
+            return {"subscriptionId": self._subscribe(account)}
         if method == "userDataStream.subscribe":
-            raise ApiError(-1002, "You are not authorized to execute this request.", 401)
+            if self._login is None:
+                raise ApiError(-1002, "You are not authorized to execute this request.", 401)
+            return {"subscriptionId": self._subscribe(self._login[1])}
         if method == "userDataStream.unsubscribe":
             return self._unsubscribe(params.integer("subscriptionId"))
         if method in _REMOVED:
             raise ApiError(-1020, "This operation is not supported.", 410)
         raise ApiError(-1020, "This operation is not supported.")
 
+    def _status(self) -> Json:
+        key, _, since = self._login or (None, None, None)
+        return {
+            "apiKey": key,
+            "authorizedSince": since,
+            "connectedSince": self._connected_ms,
+            "returnRateLimits": True,
+            "serverTime": self._venue.now_ms(),
+            "userDataStream": bool(self._subscriptions),
+        }
+
     def _authenticate(self, params: Params) -> Account:
         params.skip("signature", "recvWindow", "timestamp", "apiKey")
+        if self._login is not None and not (params.peek("apiKey") or params.peek("signature")):
+            check_time(params, self._venue.now_ms())
+            return self._login[1]
         api_key, signature = params.text("apiKey"), params.text("signature")
         for name, value in (
             ("apiKey", api_key),
@@ -206,24 +252,23 @@ class _Session:
         payload = params.signed_payload()
         return venue.keys.check(api_key, payload, signature or "", params, venue.now_ms())
 
-    def _subscribe(self) -> int:
+    def _subscribe(self, account: Account) -> int:
         number = self._next_subscription
         self._next_subscription += 1
-        key = (self, number)
-        self._subscriptions[number] = key
         connection = self._connection
 
         def send(event: Json) -> None:
             connection.send(orjson.dumps({"subscriptionId": number, "event": event}))
 
-        self._user_stream.sinks[key] = send
+        stream = self._subscriptions[number] = self._user_streams[account.owner]
+        stream.sinks[(self, number)] = send
         return number
 
     def _unsubscribe(self, number: int | None) -> Json:
         numbers = list(self._subscriptions) if number is None else [number]
         for one in numbers:
-            key = self._subscriptions.pop(one, None)
-            sink = self._user_stream.sinks.pop(key, None) if key else None
+            stream = self._subscriptions.pop(one, None)
+            sink = stream.sinks.pop((self, one), None) if stream else None
             if sink is None:
                 raise ApiError(-1130, "Data sent for parameter 'subscriptionId' is not valid.")
             sink({"e": "eventStreamTerminated", "E": self._venue.clock.now_ns() // MS})

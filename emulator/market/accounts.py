@@ -34,11 +34,32 @@ class Kind(StrEnum):
     LIMIT = "limit"
     LIMIT_MAKER = "limit_maker"
     MARKET = "market"
+    STOP_LOSS = "stop_loss"
+    STOP_LOSS_LIMIT = "stop_loss_limit"
+    TAKE_PROFIT = "take_profit"
+    TAKE_PROFIT_LIMIT = "take_profit_limit"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it waits for a price before it goes to the book."""
+        return self.stops or self in (Kind.TAKE_PROFIT, Kind.TAKE_PROFIT_LIMIT)
+
+    @property
+    def stops(self) -> bool:
+        """Whether the price it waits for is worse than the market's."""
+        return self in (Kind.STOP_LOSS, Kind.STOP_LOSS_LIMIT)
+
+    @property
+    def priced(self) -> bool:
+        """Whether it has a limit price, and so may rest in the book."""
+        return self not in (Kind.MARKET, Kind.STOP_LOSS, Kind.TAKE_PROFIT)
 
 
 class Status(StrEnum):
     """Order states."""
 
+    PENDING_NEW = "pending_new"
+    """Of a list, and waiting for another of its orders to be filled."""
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
@@ -48,8 +69,8 @@ class Status(StrEnum):
 
     @property
     def open(self) -> bool:
-        """True while it rests."""
-        return self in (Status.NEW, Status.PARTIALLY_FILLED)
+        """True while it rests or waits."""
+        return self in (Status.PENDING_NEW, Status.NEW, Status.PARTIALLY_FILLED)
 
 
 class Refusal(StrEnum):
@@ -60,6 +81,11 @@ class Refusal(StrEnum):
     WOULD_TAKE = "would_take"
     UNKNOWN_ORDER = "unknown_order"
     NO_LIQUIDITY = "no_liquidity"
+    WOULD_TRIGGER = "would_trigger"
+    BAD_PRICES = "bad_prices"
+    """The prices of a list's orders are not in order."""
+    NOT_SMALLER = "not_smaller"
+    NO_CHANGE = "no_change"
 
 
 class Refused(Exception):
@@ -81,6 +107,14 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     lots: int = 0
     budget: int = 0
     """For a market order sized in quote: ticks times lots."""
+    stop_ticks: int = 0
+    """What a conditional order waits for; a trailing one becomes active there."""
+    trail_bips: int = 0
+    """How far a trailing order's price must come back, in hundredths of a percent."""
+    peak: int = 0
+    """What an iceberg shows at a time, in lots; 0 shows all."""
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
 
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +132,18 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     ts_ms: int
 
 
-class DeskOrder(msgspec.Struct, kw_only=True):
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an order that rests."""
+
+    execution_id: int
+    old_id: str
+    new_id: str
+    old_lots: int
+    new_lots: int
+    ts_ms: int
+
+
+class DeskOrder(msgspec.Struct, kw_only=True, eq=False):
     """An order as it stands."""
 
     id: int
@@ -115,11 +160,63 @@ class DeskOrder(msgspec.Struct, kw_only=True):
     fills: list[Fill] = []
     cancel_id: str = ""
     """The client id of the cancel that ended it."""
+    group: OrderList | None = None
+    """The list it is of."""
+    hold_ticks: int = 0
+    """The price a buyer's money is held at."""
+    working_ms: int = -1
+    """Since when it is in the book; -1: it never was."""
+    trailing_ms: int = -1
+    """Since when it follows the price."""
+    ending: Status = Status.CANCELED
+    """How it ends if it is taken out of the book."""
+    reason: str = "NONE"
+    """Why the venue ended it."""
+    amendments: list[Amendment] = []
+    hidden_until_ms: int = 0
+    """A fault: queries do not find it before this time."""
 
     @property
     def symbol(self) -> str:
         """The venue's symbol."""
         return self.shard.listing.symbol
+
+    @property
+    def left(self) -> int:
+        """Lots not filled yet."""
+        return self.lots - self.filled
+
+    @property
+    def need_e8(self) -> int:
+        """What it must hold for what is not filled yet, of the asset it pays with."""
+        listing = self.shard.listing
+        if self.ticket.side is Side.SELL:
+            return self.left * listing.lot_e8
+        return self.hold_ticks * self.left * listing.notional_e8
+
+
+class OrderList(msgspec.Struct, kw_only=True, eq=False):
+    """Orders that hang together."""
+
+    id: int
+    client_id: str
+    shard: Shard
+    created_ms: int
+    working: DeskOrder | None = None
+    """The one whose fill lets the others go."""
+    others: list[DeskOrder] = []
+    """Two of which one alone trades, or one that waits for the working order."""
+    done: bool = False
+
+    @property
+    def orders(self) -> list[DeskOrder]:
+        """All of them, the working one first."""
+        return [*([self.working] if self.working else []), *self.others]
+
+    @property
+    def contingency(self) -> str:
+        """``OCO`` or ``OTO``."""
+        return "OTO" if self.working else "OCO"
 
 
 class What(StrEnum):
@@ -129,6 +226,8 @@ class What(StrEnum):
     TRADE = "trade"
     CANCELED = "canceled"
     EXPIRED = "expired"
+    REPLACED = "replaced"
+    """It was made smaller where it stands."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +238,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     execution_id: int
     ts_ms: int
     fill: Fill | None = None
+    old_id: str = ""
+    """The client id it had before a change."""
+
+
+class ListChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A list was taken (``EXEC_STARTED``), its ids changed (``UPDATED``), or it is ``ALL_DONE``."""
+
+    orders: OrderList
+    what: str
+    ts_ms: int
 
 
 class BalancesMoved(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +257,8 @@ class BalancesMoved(msgspec.Struct, frozen=True, kw_only=True):
     assets: dict[str, tuple[int, int]]
 
 
-PrivateSink = Callable[[Report | BalancesMoved], None]
+Told = Report | BalancesMoved | ListChanged
+PrivateSink = Callable[[Told], None]
 
 
 class Account:
@@ -164,9 +274,18 @@ class Account:
         """Every order ever, by (symbol, id), oldest first."""
         self.open: dict[tuple[str, int], DeskOrder] = {}
         """The resting ones."""
+        self.lists: dict[int, OrderList] = {}
+        """Every list ever, by id, oldest first."""
         self._newest: dict[tuple[str, str], DeskOrder] = {}
         self.fills: list[Fill] = []
         self.sinks: list[PrivateSink] = []
+        self._now = self.before = self._snapshot()
+        """Balances as they are, and as they were before the last change."""
+
+    @property
+    def newest(self) -> DeskOrder | None:
+        """The order placed last."""
+        return next(reversed(self.orders.values()), None)
 
     def open_orders(self, symbol: str | None = None) -> list[DeskOrder]:
         """Return resting orders, oldest first."""
@@ -177,6 +296,14 @@ class Account:
         self.orders[(order.symbol, order.id)] = order
         self.open[(order.symbol, order.id)] = order
         self._newest[(order.symbol, order.ticket.client_id)] = order
+
+    def rename(self, order: DeskOrder, client_id: str) -> None:
+        """Call an order by another client id from now on."""
+        key = (order.symbol, order.ticket.client_id)
+        if self._newest.get(key) is order:
+            del self._newest[key]
+        order.ticket = msgspec.structs.replace(order.ticket, client_id=client_id)
+        self._newest[(order.symbol, client_id)] = order
 
     def find(self, symbol: str, order_id: int | None, client_id: str | None) -> DeskOrder | None:
         """Return an order by id, or the newest one with a client id."""
@@ -190,7 +317,16 @@ class Account:
         """Return (free, locked) of assets."""
         return {asset: (self.free[asset], self.locked[asset]) for asset in assets}
 
-    def tell(self, message: Report | BalancesMoved) -> None:
+    def moved(self) -> None:
+        """Remember what the balances were before they changed."""
+        now = self._snapshot()
+        if now != self._now:
+            self.before, self._now = self._now, now
+
+    def _snapshot(self) -> dict[str, tuple[int, int]]:
+        return self.balances(tuple(self.free))
+
+    def tell(self, message: Told) -> None:
         """Hand a message to everyone who listens to this account."""
         for sink in tuple(self.sinks):
             sink(message)

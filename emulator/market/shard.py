@@ -98,6 +98,11 @@ class Shard:
         self._aggregate_id = first_id
         self._order_id = first_id
 
+    @property
+    def last_ticks(self) -> int:
+        """The last trade's price, or the last bar's where nobody traded yet."""
+        return self.trades[-1].price_ticks if self.trades else self.candles.last_close
+
     def tick_at(self, price_ticks: int) -> int:
         """Return the tick size at a price, against the listing's."""
         above = self.listing.tick_above

@@ -27,6 +27,8 @@ UNKNOWN_ORDER: Final = "Unknown order sent."
 DUPLICATE: Final = "Duplicate order sent."
 NO_FUNDS: Final = "Account has insufficient balance for requested action."
 WOULD_TAKE: Final = "Order would immediately match and take."
+WOULD_TRIGGER: Final = "Order would trigger immediately."
+BAD_PRICES: Final = "The relationship of the prices for the orders is not correct."
 
 
 def missing(name: str) -> ApiError:

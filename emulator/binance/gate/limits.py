@@ -76,8 +76,8 @@ class Limiter:
         """Return the weight an address used in this minute."""
         return self._state(address, self._now_ms()).used
 
-    def count_order(self, owner: int) -> None:
-        """Count a new order.
+    def count_order(self, owner: int, number: int = 1) -> None:
+        """Count new orders; a list counts as many as it has.
 
         Raises:
             ApiError: -1015 with 429 above a limit.
@@ -88,14 +88,37 @@ class Limiter:
             (in_10s, ORDERS_PER_10S, "10 SECONDS", _TEN_SECONDS_MS - now % _TEN_SECONDS_MS),
             (in_day, ORDERS_PER_DAY, "1 DAY", _DAY_MS - now % _DAY_MS),
         ):
-            if count >= limit:
+            if count + number > limit:
                 raise ApiError(
                     -1015,
                     f"Too many new orders; current limit is {limit} orders per {name}.",
                     429,
                     {"Retry-After": str(left_ms // 1_000 + 1)},
                 )
-        self._orders.setdefault(owner, deque()).append(now)
+        self._orders.setdefault(owner, deque()).extend([now] * number)
+
+    def forgive_order(self, owner: int) -> None:
+        """Give an order back: the limits count those that never traded."""
+        counted = self._orders.get(owner)
+        if counted:
+            counted.pop()
+
+    def order_limits(self, owner: int) -> list[dict[str, object]]:
+        """Return what an account has used of its limits, as the venue tells it."""
+        in_10s, in_day = self.orders(owner)
+        return [
+            {
+                "rateLimitType": "ORDERS",
+                "interval": interval,
+                "intervalNum": number,
+                "limit": limit,
+                "count": count,
+            }
+            for interval, number, limit, count in (
+                ("SECOND", 10, ORDERS_PER_10S, in_10s),
+                ("DAY", 1, ORDERS_PER_DAY, in_day),
+            )
+        ]
 
     def orders(self, owner: int) -> tuple[int, int]:
         """Return how many orders were placed in this 10 s and this day."""

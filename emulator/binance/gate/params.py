@@ -77,6 +77,10 @@ class Params:
             raise ApiError(-1105, f"Parameter '{name}' was empty.")
         return value
 
+    def peek(self, name: str) -> str:
+        """Return a parameter, empty when it was not sent; it does not count as read."""
+        return self._values.get(name, "")
+
     def need(self, name: str) -> str:
         """Return a mandatory parameter.
 
