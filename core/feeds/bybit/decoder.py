@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, hash_of, place
 from core.feeds.bybit import frames
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.rule import BybitRule
@@ -21,6 +20,25 @@ from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
 from core.feeds.bybit.tickers import BybitKnown, TickerReader
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
+from core.feeds.jsonbytes import hash_of
+from core.feeds.levels import SidePlan
+from core.feeds.scanner import (
+    FULL,
+    NO_LEVELS,
+    PRICE,
+    SIDE,
+    SIZE,
+    SYMBOL,
+    TEXT,
+    THERE,
+    TIME,
+    TRUTH,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+    Scanner,
+)
 from core.feeds.sides import Level, SideReader
 from core.feeds.steps import OffStep
 from core.model.errors import DataError, TemporaryError
@@ -47,15 +65,49 @@ BARS: Final = {
 }  # fmt: skip
 """The venue's names of candle lengths, and ours."""
 
-_PARTS: Final = (
-    Part("s", TEXT), Part("b", SIDE), Part("a", SIDE), Part("u", WHOLE), Part("seq", WHOLE, 0),
-    Part("ts", WHOLE), Part("cts", WHOLE, 0), Part("type", TEXT), Part("topic", TEXT),
+_BEST_BOOK, _BOOK, _TICKER, _CANDLE = range(4)
+_FORMS: Final = (
+    Form(
+        (b'{"topic":"orderbook.1.',),
+        (
+            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
+            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
+            Part("cts", TIME, 0), Part("seq", WHOLE, 0),
+        ),
+    ),
+    Form(
+        (b'{"topic":"orderbook.',),
+        (
+            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
+            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
+            Part("cts", TIME, 0), Part("u", WHOLE), Part("seq", WHOLE, 0), Part("topic", TEXT),
+        ),
+    ),
+    Form(
+        (b'{"topic":"tickers.',),
+        (
+            Part("symbol", SYMBOL), Part("type", WORD, words=("delta",)), Part("ts", TIME),
+            *(
+                Part(name, THERE, 0)
+                for name in (
+                    "lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "volume24h",
+                    "turnover24h", "markPrice", "indexPrice", "fundingRate", "nextFundingTime",
+                    "openInterest", "openInterestValue",
+                )
+            ),
+        ),
+    ),
+    Form(
+        (b'{"topic":"kline.',),
+        (
+            Part("topic", SYMBOL), Part("interval", TEXT), Part("start", TIME),
+            Part("open", PRICE), Part("high", PRICE), Part("low", PRICE), Part("close", PRICE),
+            Part("volume", SIZE), Part("confirm", TRUTH),
+        ),
+        behind=".",
+    ),
 )  # fmt: skip
-_U, _SEQ, _TS, _CTS, _TYPE, _NAME = map(place, range(3, 9))
-_DELTA: Final = hash_of("delta")
-_SNAPSHOT: Final = hash_of("snapshot")
-_KINDS: Final = frozenset({_DELTA, _SNAPSHOT})
-_MAX_MS: Final = 4_102_444_800_000
+_BARS: Final = {hash_of(name): bar for name, bar in BARS.items()}
 _TOPIC: Final = b'"topic":"'
 _NEAR: Final = 100
 """Bytes within which a frame has its topic; of options an id comes first."""
@@ -78,8 +130,10 @@ class BybitDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
-        self._scanners = {prefix: BookScanner(_PARTS) for prefix in ("", SPOT_KEY)}
-        self._learned = 0
+        self._scanner = Scanner(_FORMS, lambda: self._plans(spot=False))
+        self._spot_scanner = Scanner(_FORMS, lambda: self._plans(spot=True))
+        self._scanner_of: dict[int, Scanner] = {}
+        """Of connections of the spot market."""
         super().__init__(venue, BybitRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._tickers = TickerReader(venue, self._sides.resting)
@@ -121,6 +175,43 @@ class BybitDecoder(FeedDecoder):
                 kind = _kind(symbol)
                 self.add_instruments([msgspec.structs.replace(made, kind=kind)])
         return super().of(symbol)
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._scanner.heed(self.changes)
+        self._spot_scanner.heed(self.changes)
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        if kind == "recv":
+            scanner = self._scanner_of.get(conn, self._scanner)
+            form, row, a, b, c, d, e, f, g, h, i, _ = scanner.read(data, scanner.place)
+            if form == _BOOK:
+                known: Any = scanner.plans[row].known
+                room = scanner.room
+                bids = room[a:b] if b > a else NO_LEVELS
+                asks = room[b:c] if c > b else NO_LEVELS
+                return self._changed(
+                    known, (conn, i), d == 1, f or e, ts_recv_ns, g, h, bids, asks
+                )  # fmt: skip
+            if form == _BEST_BOOK:
+                known = scanner.plans[row].known
+                levels = scanner.room[a:c].tolist()
+                return self._quoted(
+                    known, d == 1, f or e, ts_recv_ns, g, levels[: b - a], levels[b - a :]
+                )
+            if form == _TICKER and not c:
+                # It told of what other topics tell sooner.
+                return ()
+            if form == _CANDLE and a in _BARS:
+                name = scanner.plans[row].known.id
+                return (VenueBar(name, _BARS[a], b, ts_recv_ns, c, d, e, f, g, h == 1),)
+            if form == FULL and scanner.renew():
+                return self.decode(kind, conn, ts_recv_ns, url, data)
+        return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a message of the stream.
@@ -177,23 +268,6 @@ class BybitDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if self._learned != self.changes:
-            self._teach()
-        scanner = self._scanners[self._prefixes.get(conn, "")]
-        found = scanner.scan(data)
-        if found is not None:
-            plan, bids, asks = found
-            figures, known = scanner.figures, plan.known
-            kind, u, ts = figures[_TYPE], figures[_U], figures[_TS]
-            made = figures[_CTS] or ts
-            if u >= 0 <= ts and made <= _MAX_MS and kind in _KINDS and type(known) is BybitKnown:
-                return self._changed(
-                    known, (conn, figures[_NAME]), kind == _SNAPSHOT, made * _MS,
-                    ts_recv_ns, u, figures[_SEQ], bids, asks,
-                )  # fmt: skip
-        return self._slow_book(conn, ts_recv_ns, data)
-
-    def _slow_book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a book message in any spelling."""
         frame = self._book_frame(data)
         book = frame.data
@@ -231,54 +305,59 @@ class BybitDecoder(FeedDecoder):
         known.book_seq, known.book_id = seq, u
         return (BookDelta(known.id, ts_ns, ts_recv_ns, u, u, -1, bids, asks),)
 
-    def _teach(self) -> None:
-        self._learned = self.changes
+    def _plans(self, *, spot: bool) -> list[SidePlan]:
         every = [self._known_as("", key) for key in self.instruments]
-        for prefix, scanner in self._scanners.items():
-            spot = prefix == SPOT_KEY
-            scanner.learn(
-                known.plan
-                for known in every
-                if (known.instrument.kind is InstrumentKind.SPOT) == spot
-            )
+        return [
+            known.plan for known in every if (known.instrument.kind is InstrumentKind.SPOT) == spot
+        ]
 
     def _best(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        """Read a book of one level; a side that is empty in a change stays as it was."""
+        """Read a book of one level in any spelling."""
         frame = self._best_frame(data)
         best = frame.data
         known = self._find(conn, best.s)
         ts_ns = (frame.cts or frame.ts) * _MS
+        bids, asks = self._steps(best.b, known), self._steps(best.a, known)
+        whole = frame.type == "snapshot"
+        return self._quoted(known, whole, ts_ns, ts_recv_ns, best.seq, bids, asks)
+
+    def _steps(self, rows: list[Level], known: BybitKnown) -> list[list[int]]:
+        levels = []
+        for row in rows:
+            price = known.prices[row.price]
+            lots, _ = self._sides.resting(known, row.size, row.size)
+            if not price:
+                raise DataError(f"level of {known.id} must have a price above 0")
+            levels.append([price, lots])
+        return levels
+
+    @staticmethod
+    def _quoted(
+        known: BybitKnown,
+        whole: bool,
+        ts_ns: int,
+        ts_recv_ns: int,
+        seq: int,
+        bids: list[list[int]],
+        asks: list[list[int]],
+    ) -> Sequence[MarketEvent]:
+        """Take a book of one level; a side that is empty in a change stays as it was."""
         if ts_ns < known.quoted_ns:
             # An older connection lags behind the one that takes over.
             return ()
         known.quoted_ns = ts_ns
-        whole = frame.type == "snapshot"
-        known.bid = self._level(best.b, None if whole else known.bid, known)
-        known.ask = self._level(best.a, None if whole else known.ask, known)
+        known.bid = _level(bids, None if whole else known.bid)
+        known.ask = _level(asks, None if whole else known.ask)
         if known.bid is None or known.ask is None:
             return ()
         # Numbers of this depth are not the book's: in those, it is either newer or not.
-        newer = best.seq > known.book_seq
+        newer = seq > known.book_seq
         return (
             Quote(
                 known.id, ts_ns, ts_recv_ns, *known.bid, *known.ask,
                 known.book_id + 1 if newer else known.book_id,
             ),
         )  # fmt: skip
-
-    def _level(
-        self, rows: list[Level], level: tuple[int, int] | None, known: BybitKnown
-    ) -> tuple[int, int] | None:
-        for row in rows:
-            price = known.prices[row.price]
-            lots, _ = self._sides.resting(known, row.size, row.size)
-            if not price:
-                raise DataError(f"level of {known.id} must have a price above 0")
-            if lots:
-                level = price, lots
-            elif level is not None and level[0] == price:
-                level = None
-        return level
 
     # -- other topics ------------------------------------------------------------------------
 
@@ -372,11 +451,14 @@ class BybitDecoder(FeedDecoder):
         """Note a connection, and by its URL of which market it is."""
         spot = urlsplit(url).path.rstrip("/").endswith("/spot")
         self._prefixes[conn] = SPOT_KEY if spot else ""
+        if spot:
+            self._scanner_of[conn] = self._spot_scanner
         return super().connected(conn, ts_recv_ns, url)
 
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Distrust what the connection carried and no other does."""
         self._prefixes.pop(conn, None)
+        self._scanner_of.pop(conn, None)
         for known in self._known.values():
             if isinstance(known, BybitKnown) and known.owner and known.owner[0] == conn:
                 known.owner = None
@@ -446,6 +528,16 @@ def _kind(key: str) -> InstrumentKind:
         return InstrumentKind.SPOT
     # ``BTC-28JUN24-60000-P``
     return InstrumentKind.OPTION if key.count("-") > 2 else InstrumentKind.PERPETUAL
+
+
+def _level(rows: list[list[int]], level: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return a level after its changes."""
+    for price, lots in rows:
+        if lots:
+            level = price, lots
+        elif level is not None and level[0] == price:
+            level = None
+    return level
 
 
 def _is_coin(topic: str, known: dict[str, Known]) -> bool:

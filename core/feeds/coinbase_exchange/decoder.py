@@ -8,7 +8,6 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
-import numpy as np
 
 from core.feeds.coinbase_exchange import frames
 from core.feeds.coinbase_exchange.rule import ExchangeRule
@@ -19,6 +18,20 @@ from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
+from core.feeds.scanner import (
+    CHANGES,
+    FULL,
+    NO_LEVELS,
+    PRICE,
+    SIZE,
+    STAMP,
+    SYMBOL,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+    Scanner,
+)
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -38,9 +51,21 @@ from core.model.ports import FrameKind
 COINBASE_EXCHANGE: Final = VenueName("coinbase_exchange")
 
 _PREFIX: Final = b'{"type":"'
-_UPDATE: Final = b'{"type":"l2update",'
 _KIND: Final = slice(9, 13)
-_NONE: Final = np.empty((0, 2), np.int64)
+_UPDATE, _MATCH = range(2)
+_FORMS: Final = (
+    Form(
+        (b'{"type":"l2update",',),
+        (Part("product_id", SYMBOL), Part("changes", CHANGES), Part("time", STAMP)),
+    ),
+    Form(
+        (b'{"type":"match",',),
+        (
+            Part("product_id", SYMBOL), Part("time", STAMP), Part("trade_id", WHOLE),
+            Part("price", PRICE), Part("size", SIZE), Part("side", WORD, words=("buy", "sell")),
+        ),
+    ),
+)  # fmt: skip
 _LEVEL: Final = Shape(price=0, size=1)
 _CHANGE: Final = Shape(price=1, size=2)
 _SIDED: Final = Shape(price=1, size=2, flag=0)
@@ -82,6 +107,9 @@ class ExchangeDecoder(OwningDecoder):
     def __init__(
         self, venue: VenueName = COINBASE_EXCHANGE, instruments: Collection[Instrument] = ()
     ) -> None:
+        self._scanner = Scanner(
+            _FORMS, lambda: [self._exchange(symbol).levels for symbol in self.instruments]
+        )
         super().__init__(venue, ExchangeRule(), instruments, _SYMBOL)
         self._levels = LevelReader()
         self._stamps = Stamps()
@@ -106,27 +134,31 @@ class ExchangeDecoder(OwningDecoder):
         """Return what decoding needs of an instrument."""
         return ExchangeKnown(instrument)
 
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._scanner.heed(self.changes)
+
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
-        # Nearly all messages are changes of books: spare them every detour.
-        if kind == "recv" and data.startswith(_UPDATE):
-            try:
-                update = self._updates(data)
-                known: Any = self._known[update.product_id]
-                name = known.id
-                raw = bytes(update.changes)
-                levels = self._levels.side(raw, known.changes)
-                side = raw[3:4]
-                if len(levels) == 1 and self._owners.get(name, conn) == conn:
-                    time = update.time
-                    ts_ns = self._stamps.ns(time) if time[:1] == "2" else self._ns(time)
-                    if side == b"b":
-                        return (BookDelta(name, ts_ns, ts_recv_ns, 0, 0, -1, levels, _NONE),)
-                    if side == b"s":
-                        return (BookDelta(name, ts_ns, ts_recv_ns, 0, 0, -1, _NONE, levels),)
-            except (KeyError, ValueError, DataError, RecursionError):
-                # Read again, to say what is wrong.
-                pass
+        if kind == "recv":
+            scanner = self._scanner
+            form, row, a, b, c, d, e, _, _, _, _, _ = scanner.read(data, scanner.place)
+            if form == _UPDATE:
+                name = scanner.plans[row].known.id
+                if self._owners.get(name, conn) != conn:
+                    return ()
+                room = scanner.room
+                bids = room[a:b] if b > a else NO_LEVELS
+                asks = room[b:c] if c > b else NO_LEVELS
+                return (BookDelta(name, d, ts_recv_ns, 0, 0, -1, bids, asks),)
+            if form == _MATCH and c and d:
+                known: Any = scanner.plans[row].known
+                known.seen.see(b)
+                # The side is the resting order's.
+                return (Trade(known.id, a, ts_recv_ns, c, d, e == 0, b),)
+            if form == FULL and scanner.renew():
+                return self.decode(kind, conn, ts_recv_ns, url, data)
         return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:

@@ -14,13 +14,25 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 import numpy as np
 
-from core.feeds.bookscan import SIDE, TEXT, WHOLE, BookScanner, Part, place
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.kucoin import frames
 from core.feeds.kucoin.refusals import GOOD, remedy
 from core.feeds.kucoin.rule import KucoinRule
 from core.feeds.kucoin.symbols import parse_symbols
+from core.feeds.scanner import (
+    FULL,
+    PRICE,
+    SIDE,
+    SIZE,
+    SYMBOL,
+    TIME,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+    Scanner,
+)
 from core.feeds.sides import NO_LEVELS, NOTHING, SideReader, has_zero, plan_of
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -49,12 +61,32 @@ BARS: Final = {
 UPDATES: Final = "/market/level2"
 IMAGES: Final = "/spotMarket/level2Depth50"
 
-_PARTS: Final = (
-    Part("symbol", TEXT), Part("bids", SIDE), Part("asks", SIDE), Part("sequenceStart", WHOLE),
-    Part("sequenceEnd", WHOLE), Part("time", WHOLE, 0),
+_BOOK, _TICKER = range(2)
+_FORMS: Final = (
+    Form(
+        (
+            b'{"topic":"/market/level2:', b'{"type":"message","topic":"/market/level2:',
+            b'{"data":{"sequenceStart":',
+        ),
+        (
+            Part("symbol", SYMBOL), Part("bids", SIDE), Part("asks", SIDE),
+            Part("sequenceStart", WHOLE), Part("sequenceEnd", WHOLE), Part("time", TIME, 0),
+        ),
+        drop_zero=True,
+    ),
+    Form(
+        (
+            b'{"topic":"/market/ticker:', b'{"type":"message","topic":"/market/ticker:',
+            b'{"data":{"sequence":',
+        ),
+        (
+            Part("topic", SYMBOL), Part("time", TIME), Part("bestBid", PRICE),
+            Part("bestBidSize", SIZE), Part("bestAsk", PRICE), Part("bestAskSize", SIZE),
+            Part("sequence", WHOLE), Part("subject", WORD, words=("trade.ticker",)),
+        ),
+        behind=":",
+    ),
 )  # fmt: skip
-_FIRST, _LAST, _TIME = place(3), place(4), place(5)
-_MAX_MS: Final = 4_102_444_800_000
 _TOPIC: Final = b'"topic":"'
 _MS: Final = 1_000_000
 
@@ -86,8 +118,7 @@ class KucoinDecoder(FeedDecoder):
     """
 
     def __init__(self, venue: VenueName = KUCOIN, instruments: Collection[Instrument] = ()) -> None:
-        self._scanner = BookScanner(_PARTS, drop_zero=True)
-        self._learned = 0
+        self._scanner = Scanner(_FORMS, lambda: [self._of(name).plan for name in self.instruments])
         super().__init__(venue, KucoinRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._rows = msgspec.json.Decoder(list[frames.Row], strict=False).decode
@@ -113,6 +144,36 @@ class KucoinDecoder(FeedDecoder):
     def make_known(self, instrument: Instrument) -> KucoinKnown:
         """Return what decoding needs of an instrument."""
         return KucoinKnown(instrument)
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._scanner.heed(self.changes)
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        if kind == "recv":
+            scanner = self._scanner
+            form, row, a, b, c, d, e, f, _, _, _, _ = scanner.read(data, scanner.place)
+            # Of several changes the order is that of their numbers, which is not read here.
+            if form == _BOOK and (d == e or (d < e and b - a < 2 and c - b < 2)):
+                known: Any = scanner.plans[row].known
+                known.updated = True
+                room = scanner.room
+                bids = room[a:b] if b > a else NO_LEVELS
+                asks = room[b:c] if c > b else NO_LEVELS
+                return (BookDelta(known.id, f, ts_recv_ns, d, e, -1, bids, asks),)
+            if form == _TICKER:
+                known = scanner.plans[row].known
+                if a < known.quoted_ns:
+                    return ()
+                known.quoted_ns = a
+                return (Quote(known.id, a, ts_recv_ns, b, c, d, e, f),)
+            if form == FULL and scanner.renew():
+                return self.decode(kind, conn, ts_recv_ns, url, data)
+        return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a message of the stream.
@@ -154,27 +215,6 @@ class KucoinDecoder(FeedDecoder):
     # -- books -----------------------------------------------------------------------------
 
     def _update(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if self._learned != self.changes:
-            self._learned = self.changes
-            self._scanner.learn(self._of(name).plan for name in self.instruments)
-        scanner = self._scanner
-        found = scanner.scan(data)
-        if found is not None:
-            plan, bids, asks = found
-            figures = scanner.figures
-            first, last, time = figures[_FIRST], figures[_LAST], figures[_TIME]
-            one = first == last or (first < last and len(bids) < 2 and len(asks) < 2)
-            known = plan.known
-            if one and first >= 0 and time <= _MAX_MS and type(known) is KucoinKnown:
-                known.updated = True
-                return (
-                    BookDelta(
-                        known.id, time * _MS, ts_recv_ns, first, last, -1, bids, asks
-                    ),
-                )  # fmt: skip
-        return self._slow_update(ts_recv_ns, data)
-
-    def _slow_update(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read an update of several changes, or in any spelling."""
         update = self._update_frame(data).data
         known = self._of(update.symbol)

@@ -13,25 +13,28 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from core.feeds.bookscan import (
-    PLAIN,
-    SIDE,
-    SIGNED,
-    TEXT,
-    WHOLE,
-    BookScanner,
-    Part,
-    hash_of,
-    place,
-)
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
-from core.feeds.levels import SidePlan
 from core.feeds.okx import frames
 from core.feeds.okx.refusals import remedy
 from core.feeds.okx.rows import BARS, MS, OkxKnown, Rows
 from core.feeds.okx.rule import OkxRule
 from core.feeds.okx.symbols import INDEX_KEY, index_instrument, parse_listing
+from core.feeds.scanner import (
+    FULL,
+    NO_LEVELS,
+    PRICE,
+    SIDE,
+    SIGNED,
+    SIZE,
+    SYMBOL,
+    TIME,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+    Scanner,
+)
 from core.feeds.sides import SideReader
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -43,6 +46,7 @@ from core.model.market import (
     CheckedDelta,
     Levels,
     MarketEvent,
+    Trade,
 )
 from core.model.ports import FrameKind
 
@@ -54,17 +58,27 @@ BOOKS: Final = ("books", "books-l2-tbt", "books50-l2-tbt", "books5")
 TRUSTED: Final = frozenset({*BOOKS, "bbo-tbt", "trades", "tickers"})
 """Channels whose connection decides whether an instrument is trusted."""
 
-_PARTS: Final = (
-    Part("instId", TEXT), Part("bids", SIDE), Part("asks", SIDE), Part("ts", WHOLE),
-    Part("seqId", WHOLE, 0), Part("prevSeqId", SIGNED), Part("checksum", SIGNED, 0),
-    Part("action", TEXT), Part("channel", TEXT),
+_BOOK, _TRADE = range(2)
+_FORMS: Final = (
+    Form(
+        (b'{"arg":{"channel":"books',),
+        (
+            Part("instId", SYMBOL), Part("asks", SIDE), Part("bids", SIDE), Part("ts", TIME),
+            Part("seqId", WHOLE, 0), Part("prevSeqId", SIGNED, -1), Part("checksum", SIGNED, 0),
+            Part("action", WORD, words=("update", "snapshot")),
+            Part("channel", WORD, words=BOOKS[:3]),
+        ),
+        plain=True,
+    ),
+    Form(
+        (b'{"arg":{"channel":"trades',),
+        (
+            Part("instId", SYMBOL), Part("ts", TIME), Part("tradeId", WHOLE), Part("px", PRICE),
+            Part("sz", SIZE), Part("side", WORD, words=("buy", "sell")),
+            Part("channel", WORD, words=("trades", "trades-all")),
+        ),
+    ),
 )  # fmt: skip
-_TS, _SEQ, _PREV, _CHECKSUM, _ACTION, _CHANNEL = map(place, range(3, 9))
-_SNAPSHOT: Final = hash_of("snapshot")
-_UPDATE: Final = hash_of("update")
-_CHANNELS: Final = {hash_of(name): name for name in BOOKS[:3]}
-_MAX_MS: Final = 4_102_444_800_000
-
 _HEAD: Final = b'{"arg":{"channel":"'
 _AT: Final = len(_HEAD)
 _CANDLE: Final = re.compile(r"candle([0-9]{1,2}[smHDWM](?:utc)?)\Z", re.ASCII)
@@ -86,8 +100,7 @@ class OkxDecoder(FeedDecoder):
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
-        self._scanner = BookScanner(_PARTS)
-        self._learned = 0
+        self._scanner = Scanner(_FORMS, lambda: [self._of(key).plan for key in self.instruments])
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
@@ -138,6 +151,36 @@ class OkxDecoder(FeedDecoder):
             self._hanging.setdefault(index, {})[symbol] = None
         self.add_instruments(found.instruments)
         return found.instruments
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
+        super().add_instruments(instruments)
+        self._scanner.heed(self.changes)
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        if kind == "recv":
+            scanner = self._scanner
+            form, row, a, b, c, d, e, f, g, h, i, j = scanner.read(data, scanner.place)
+            # A checksum is over the texts of the levels: they are kept unless they are plain.
+            if form == _BOOK and (d or not h) and g >= -1:
+                known: Any = scanner.plans[row].known
+                room = scanner.room
+                asks = room[a:b] if b > a else NO_LEVELS
+                bids = room[b:c] if c > b else NO_LEVELS
+                return self._scanned(known, conn, ts_recv_ns, asks, bids, (e, f, g, h, i, j))
+            if form == _TRADE and c and d:
+                known = scanner.plans[row].known
+                if f:
+                    known.single = True
+                elif known.single:
+                    return ()
+                return (Trade(known.id, a, ts_recv_ns, c, d, e == 1, b),)
+            if form == FULL and scanner.renew():
+                return self.decode(kind, conn, ts_recv_ns, url, data)
+        return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a message of the stream.
@@ -193,52 +236,28 @@ class OkxDecoder(FeedDecoder):
 
     # -- books -----------------------------------------------------------------------------
 
-    def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
-        if self._learned != self.changes:
-            self._learned = self.changes
-            self._scanner.learn(self._of(key).plan for key in self.instruments)
-        found = self._scanner.scan(data)
-        if found is not None:
-            out = self._scanned(found, conn, ts_recv_ns)
-            if out is not None:
-                return out
-        return self._slow_book(conn, ts_recv_ns, data)
-
     def _scanned(
-        self, found: tuple[SidePlan, Levels, Levels], conn: int, ts_recv_ns: int
-    ) -> Sequence[MarketEvent] | None:
-        """Take a message as it was scanned, None where it is more than that."""
-        plan, bids, asks = found
-        figures, known = self._scanner.figures, plan.known
-        ts, last, prev = figures[_TS], figures[_SEQ], figures[_PREV]
-        channel, action = _CHANNELS.get(figures[_CHANNEL]), figures[_ACTION]
-        checksum = figures[_CHECKSUM]
-        if (
-            channel is None
-            or not 0 <= ts <= _MAX_MS
-            or prev < -1
-            or (checksum and not figures[PLAIN])
-            or type(known) is not OkxKnown
-        ):
-            return None
+        self, known: OkxKnown, conn: int, ts_recv_ns: int, asks: Levels, bids: Levels,
+        told: Sequence[int],
+    ) -> Sequence[MarketEvent]:  # fmt: skip
+        """Take a book message as it was scanned."""
+        ts_ns, last, prev, checksum, image, channel = told
         # Texts that are plain decimals need not be kept: the levels tell them.
         check = BookCheck(checksum) if checksum else None
-        source = conn, channel
-        if action == _SNAPSHOT:
+        source = conn, BOOKS[channel]
+        if image:
             known.owner = source
-            return (
-                BookSnapshot(known.id, ts * MS, ts_recv_ns, last, bids, asks, True, check),
-            )  # fmt: skip
-        if action != _UPDATE:
-            return None
+            return (BookSnapshot(known.id, ts_ns, ts_recv_ns, last, bids, asks, True, check),)
         if known.owner != source:
             if known.owner is not None:
                 return ()
             known.owner = source
-        fields = (known.id, ts * MS, ts_recv_ns, max(prev, 0), last, prev, bids, asks)
-        return (BookDelta(*fields) if check is None else CheckedDelta(*fields, check),)
+        first = prev if prev > 0 else 0
+        if check is None:
+            return (BookDelta(known.id, ts_ns, ts_recv_ns, first, last, prev, bids, asks),)
+        return (CheckedDelta(known.id, ts_ns, ts_recv_ns, first, last, prev, bids, asks, check),)
 
-    def _slow_book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+    def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a book message in any spelling."""
         frame = self._book_frame(data)
         known = self._of(frame.arg.instId)
