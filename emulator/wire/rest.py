@@ -52,7 +52,7 @@ Handler = Callable[[Call], Awaitable[Any]]
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a venue's table."""
 
-    method: Literal["GET", "POST", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
     path: str
     handler: Handler
     cost: float | Callable[[Call], float] = 1.0
@@ -117,11 +117,12 @@ def _serve(venue: RestVenue, row: Route) -> Callable[[web.Request], Awaitable[we
         try:
             cost = row.cost if isinstance(row.cost, (int, float)) else row.cost(call)
             venue.charge(call, cost)
-            body, status, extra = venue.answer(await row.handler(call)), 200, {}
+            result = await row.handler(call)
+            if isinstance(result, web.StreamResponse):
+                return result
+            body, status, extra = venue.answer(result), 200, {}
         except Refusal as refusal:
             body, status, extra = refusal.body, refusal.status, refusal.headers
-        if isinstance(body, web.StreamResponse):
-            return body
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         response = spoiled(venue, request, raw, status)
         response.headers.update(venue.headers(call))

@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
+from aiohttp import web
 
 from emulator.faults import ORDER_FAULTS, Faults
-from emulator.wire.rest import Refusal
+from emulator.wire.rest import Call, Refusal
 
 PAGE: Final = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 """What a proxy answers in the venue's place."""
@@ -107,6 +108,18 @@ async def strike(shop: Shop, deed: Deed) -> Any:
     if fault.kind.startswith("code_1007"):
         raise deed.unknown
     raise Dropped
+
+
+async def over_http(call: Call, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Run a request that came over HTTP, and answer as its faults say: not at all, or a page."""
+    try:
+        return await work()
+    except ProxyFailed:
+        return web.Response(text=PAGE, status=503, content_type="text/html")
+    except Dropped:
+        if isinstance(call.request.transport, asyncio.Transport):
+            call.request.transport.abort()
+        return web.Response(status=503)
 
 
 async def _carry_out(shop: Shop, deed: Deed) -> Any:

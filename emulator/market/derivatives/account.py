@@ -49,6 +49,8 @@ class MarginAccount:
         self.sinks: list[PrivateSink] = []
         self.warned: set[str] = set()
         self.updated_ms = 0
+        self.newest: Order | Conditional | None = None
+        """What was taken last."""
         self._newest: dict[str, Order] = {}
         self._newest_conditional: dict[str, Conditional] = {}
         self._before: tuple[dict[str, int], dict[tuple[str, Leg], Position]] | None = None
@@ -73,11 +75,14 @@ class MarginAccount:
     def add(self, order: Order) -> None:
         """Take a new order into the books."""
         self.orders[order.id] = self.open[order.id] = order
+        if order.parent is None:
+            self.newest = order
         if order.ticket.client_id:
             self._newest[order.ticket.client_id] = order
 
     def wait(self, conditional: Conditional) -> None:
         """Take a new conditional order into the books."""
+        self.newest = conditional
         self.conditionals[conditional.id] = self.armed[conditional.id] = conditional
         if conditional.client_id:
             self._newest_conditional[conditional.client_id] = conditional
@@ -104,7 +109,7 @@ class MarginAccount:
         return [
             order
             for order in self.open.values()
-            if symbol in (None, order.product.symbol) and order.visible_ms <= now_ms
+            if symbol in (None, order.product.symbol) and order.hidden_until_ms <= now_ms
         ]
 
     def position(self, product: Product, leg: Leg) -> Position:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from core.model.market import Side
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.desk import Desk
 from emulator.market.derivatives.guard import Guard
-from emulator.market.derivatives.orders import Ending, Order, Status
+from emulator.market.derivatives.orders import Conditional, Ending, Order, Status, Wait
 from emulator.market.derivatives.product import Product
 from emulator.market.derivatives.waiting import Waiting
 from emulator.market.market import Market
 from emulator.market.perps import Future
+from emulator.market.races import fill_first
+from emulator.wire.striking import Placed
 
 _ROUNDS: Final = 1_000
 """Orders that fire orders that fire orders end some time; this is when it is called a bug."""
@@ -68,19 +69,19 @@ class House:
         finally:
             self._looking = False
 
-    def fill_before_cancel(self, order: Order) -> None:
-        """Let the crowd take an order just before its cancel comes."""
-        shard = order.product.shard
-        if not order.status.open or shard.engine.order(order.engine_id) is None:
-            return
-        side = order.ticket.side
-        ahead = sum(
-            size
-            for price, size in shard.engine.sweep(side.opposite, order.price_ticks, 1 << 60)
-            if price != order.price_ticks
-        )
-        lots = ahead + shard.engine.queue_ahead(order.engine_id) + order.left
-        self.market.crowd_trade(order.product.symbol, Side(side.opposite), lots, order.price_ticks)
+    def race(self, orders: list[Order]) -> None:
+        """Let the crowd fill the first of some orders that it can, just before its cancel comes."""
+        for order in orders:
+            shard = order.product.shard
+            if order.status.open and fill_first(self.market, shard, order.engine_id):
+                return
+
+    def expire(self, account: MarginAccount, placed: Placed) -> None:
+        """End a resting or waiting order as the venue itself does."""
+        if isinstance(placed, Order) and placed.status.open:
+            self.desk.cancel(account, placed, Ending.VENUE, status=Status.EXPIRED)
+        elif isinstance(placed, Conditional) and placed.state is Wait.ARMED:
+            self.waiting.disarm(account, placed, Ending.VENUE, Wait.EXPIRED)
 
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
@@ -117,8 +118,6 @@ class House:
                 expires_ms = order.ticket.expires_ms
                 if order.status.open and expires_ms and now_ms >= expires_ms:
                     self.desk.cancel(account, order, Ending.OVER, status=Status.EXPIRED)
-                elif order.status.open and order.ends_ms and now_ms >= order.ends_ms:
-                    self.desk.cancel(account, order, Ending.VENUE, status=Status.EXPIRED)
 
     def _covered(self, scope: str) -> Callable[[Order], bool]:
         return lambda order: self.dead_man_covers(order, scope)

@@ -163,10 +163,8 @@ class Order(msgspec.Struct, kw_only=True):
     """Ordered size now; an amend changes it."""
     created_ms: int
     updated_ms: int
-    visible_ms: int = 0
+    hidden_until_ms: int = 0
     """Queries do not see it before."""
-    ends_ms: int = 0
-    """When the venue ends it by itself, by a fault."""
     engine_id: int = 0
     moving: bool = False
     """It is being taken out of the book and put back by an amend."""
@@ -227,7 +225,7 @@ class Conditional(msgspec.Struct, kw_only=True):
     branches: list[Branch]
     created_ms: int
     updated_ms: int
-    visible_ms: int = 0
+    hidden_until_ms: int = 0
     state: Wait = Wait.ARMED
     dies_with_position: bool = False
     expires_ms: int = 0
@@ -237,6 +235,11 @@ class Conditional(msgspec.Struct, kw_only=True):
     failure: Refusal | None = None
     ending: Ending | None = None
     words: dict[str, Any] = {}
+
+    @property
+    def filled(self) -> int:
+        """What the order it placed has filled."""
+        return self.child.filled if self.child is not None else 0
 
     @property
     def ticket(self) -> Ticket:

@@ -371,7 +371,7 @@ def test_dead_man_cancels_when_its_time_has_come(floor):
 def test_cancel_race_fills_the_order_first(floor):
     bid, _ = floor.best()
     order = floor.place(BUY, 30, bid - 4)
-    floor.house.fill_before_cancel(order)
+    floor.house.race([order])
     assert order.status is Status.FILLED
     with pytest.raises(Refused):
         floor.desk.cancel(floor.account, order)
