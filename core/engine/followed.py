@@ -12,6 +12,7 @@ import msgspec
 from core.engine import bars as _bars
 from core.engine.bars import TIMEFRAMES, BarBuilder, Rows, make_bar
 from core.engine.gate import Gate, ResyncNeeded
+from core.engine.missing import MissingIds
 from core.engine.quality import Tally
 from core.engine.series import BarSeries
 from core.engine.vigil import Vigil
@@ -28,6 +29,7 @@ from core.model.market import (
     TradeCanceled,
 )
 from core.model.ports import SequenceRule
+from core.model.stores import TradeHole
 from core.model.views import QualityView
 
 if TYPE_CHECKING:
@@ -67,6 +69,13 @@ class HistoryNeeded(msgspec.Struct, frozen=True):
     """Bars with start_ns <= open time < end_ns are missing."""
 
 
+class TradesNeeded(msgspec.Struct, frozen=True):
+    """Trades never came: have the feed fetch them; they are taken as trades, late and once."""
+
+    instrument_id: InstrumentId
+    hole: TradeHole
+
+
 class DataFault(msgspec.Struct, frozen=True):
     """Something was found wrong with an instrument's data, and counted."""
 
@@ -78,7 +87,7 @@ class DataFault(msgspec.Struct, frozen=True):
 
 
 MarketOutput: TypeAlias = (
-    Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | DataFault | FeedNotice
+    Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | TradesNeeded | DataFault | FeedNotice
 )
 
 
@@ -106,6 +115,7 @@ class Followed:
         "gate",
         "instrument",
         "last_trade_id",
+        "missing",
         "quote",
         "quotes",
         "series",
@@ -128,6 +138,8 @@ class Followed:
         self.quotes = 0
         """Quotes so far."""
         self.last_trade_id = 0
+        self.missing = MissingIds()
+        """Ids the stream left out, which the venue may still tell."""
         self.tally = Tally()
         self.vigil = Vigil(booked=traits.has_book)
         self.series: dict[Timeframe, BarSeries] = {}
@@ -192,8 +204,10 @@ class Followed:
         elif trade.trade_id > last_id:
             self.last_trade_id = trade.trade_id
             if self._consecutive and 0 < last_id < trade.trade_id - 1:
-                found.append(self._hole(trade, last_id))
-        elif _known(self.trades, trade):
+                found += self._hole(trade, last_id)
+        elif self.missing and self.missing.take(trade.trade_id):
+            self.tally.refilled += 1
+        elif _known(self.trades, trade) or self._aged(trade):
             self.tally.duplicates += 1
             return None
         if not self._low <= trade.price_ticks <= self._high:
@@ -265,6 +279,7 @@ class Followed:
         self.builder.interrupt()
         self.vigil.joined(now_ns, (self.gate.deltas, self.quotes, self.tally.trades))
         self.last_trade_id = 0
+        self.missing.clear()
         return self.gate.subscribe(now_ns, reason)
 
     # -- what is known ---------------------------------------------------------------------
@@ -327,6 +342,7 @@ class Followed:
             checksum_bad=gate.checks_bad,
             late_trades=tally.late_trades,
             trade_holes=tally.trade_holes,
+            trades_refilled=tally.refilled,
             duplicates=tally.duplicates,
             off_band=tally.off_band,
             rate_per_s=vigil.rate_per_s,
@@ -367,13 +383,29 @@ class Followed:
             del seen[next(iter(seen))]
         return True
 
-    def _hole(self, trade: Trade, last_id: int) -> DataFault:
-        """Count trades that never came; bars of that time are fetched from the venue's history."""
-        lost = trade.trade_id - last_id - 1
-        self.tally.trade_holes += lost
+    def _hole(self, trade: Trade, last_id: int) -> Sequence[MarketOutput]:
+        """Count trades that never came, and ask for them.
+
+        Bars that were still forming are fetched from the venue's history; closed ones are revised
+        when the trades come.
+        """
+        first, last = last_id + 1, trade.trade_id - 1
+        before_ns = self.trades[-1].ts_event_ns if self.trades else trade.ts_event_ns
+        hole = TradeHole(first, last, min(before_ns, trade.ts_event_ns), trade.ts_event_ns + 1)
+        self.missing.add(first, last)
+        self.tally.trade_holes += hole.trades
         self.builder.interrupt()
-        text = f"{lost} trades between {last_id} and {trade.trade_id} never came"
-        return DataFault(trade.instrument_id, trade.ts_recv_ns, "trade hole", text)
+        text = f"{hole.trades} trades between {last_id} and {trade.trade_id} never came"
+        name = trade.instrument_id
+        return (
+            DataFault(name, trade.ts_recv_ns, "trade hole", text),
+            TradesNeeded(name, hole),
+        )
+
+    def _aged(self, trade: Trade) -> bool:
+        """Return whether a trade is older than all we hold of ids that leave none out: known."""
+        held = self.trades
+        return self._consecutive and len(held) == MAX_TRADES and trade.trade_id < held[0].trade_id
 
     def _off_band(self, trade: Trade) -> Sequence[MarketOutput]:
         self.tally.off_band += 1

@@ -30,6 +30,7 @@ from core.engine.market import (
     MarketOutput,
     MarketState,
     ResyncNeeded,
+    TradesNeeded,
 )
 from core.engine.proposals import Proposals, Strategy
 from core.engine.quotes import QuoteBoard
@@ -503,6 +504,8 @@ class Kernel:
                     topic = f"{output.kind} {output.instrument_id or ''}"
                     source = f"feed {output.venue}"
                     self.log.alert("warning", source, output.text, output.ts_recv_ns, topic=topic)
+                case TradesNeeded():
+                    self.wants.refill(output.instrument_id, output.hole)
                 case DataFault():
                     source = f"data {output.instrument_id}"
                     self.log.alert(

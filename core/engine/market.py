@@ -22,6 +22,7 @@ from core.engine.followed import (
     Followed,
     HistoryNeeded,
     MarketOutput,
+    TradesNeeded,
     new_hash,
 )
 from core.engine.gate import ResyncNeeded
@@ -63,6 +64,7 @@ __all__ = [
     "MarketOutput",
     "MarketState",
     "ResyncNeeded",
+    "TradesNeeded",
     "warm",
 ]
 
@@ -140,6 +142,7 @@ class MarketState:
         - `FeedStatusChanged`: an instrument's data became trusted or not.
         - `ResyncNeeded`: have the feed request a book image, or see to what does not speak.
         - `FeedNotice`: something a person should read.
+        - `TradesNeeded`: have the feed fetch trades that never came; they come as late ones.
         - `HistoryNeeded`: closed bars could not be built from trades; fetch and seed them.
 
         Bars of the venue's own candle stream and rejected frames change nothing here. An event of

@@ -20,7 +20,7 @@ CLOCK_SAMPLES: Final = 512
 COUNTS: Final = (
     "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
     "checksum_bad", "late_trades", "trade_holes", "duplicates", "off_band", "resubscribed",
-    "live_s", "stale_s",
+    "trades_refilled", "live_s", "stale_s",
 )  # fmt: skip
 """The fields of a `QualityView` that grow, and start at zero each day."""
 
@@ -37,6 +37,7 @@ class Tally:
         "live_ns",
         "off_band",
         "outages",
+        "refilled",
         "rejected",
         "resubscribed",
         "stale_ns",
@@ -49,6 +50,8 @@ class Tally:
         self.duplicates = 0
         self.late_trades = 0
         self.trade_holes = 0
+        self.refilled = 0
+        """Trades of holes that came from the venue's history after all."""
         self.off_band = 0
         self.outages = 0
         self.rejected = 0

@@ -10,7 +10,8 @@ from core.engine.listing import Listing
 from core.engine.market import MarketOutput, MarketState, ResyncNeeded
 from core.model.ids import InstrumentId, VenueName
 from core.model.market import FeedStatus, FeedStatusChanged
-from core.model.ports import ResyncReason
+from core.model.ports import ResyncReason, TellsTrades
+from core.model.stores import TradeHole
 
 DAY_BARS = 97
 """Bars of 15 minutes that the 24-hour figures need."""
@@ -125,6 +126,12 @@ class Wants:
             feed.request_snapshot(name)
         else:
             feed.resubscribe(name, needed.reason, needed.heard)
+
+    def refill(self, instrument_id: InstrumentId, hole: TradeHole) -> None:
+        """Have the feed fetch trades that never came, if it can."""
+        feed = self._feeds.get(self._listing.instrument(instrument_id).venue)
+        if isinstance(feed, TellsTrades):
+            feed.request_trades(instrument_id, hole)
 
     def _subscribe(self, names: Sequence[InstrumentId], now_ns: int) -> None:
         for name in names:

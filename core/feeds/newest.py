@@ -25,4 +25,4 @@ def as_far_as(
         return PastTrades(found, start_ns)
     # Beside the oldest there may have been others of its time.
     since_ns = told[0].ts_event_ns + 1 if told else end_ns
-    return PastTrades(found, max(start_ns, min(since_ns, end_ns)))
+    return PastTrades(found, max(start_ns, since_ns))

@@ -50,13 +50,14 @@ class Progress(msgspec.Struct, frozen=True):
     """How far one series has come."""
 
     instrument: Instrument
-    timeframe: Timeframe
+    timeframe: Timeframe | None
+    """None: single trades."""
     done: int
-    """Periods settled: bars kept and stretches known to be empty."""
+    """Periods settled: bars kept and stretches known to be empty; of trades the time, in ns."""
     total: int
     at_ns: int
     note: str = ""
-    """What is waited for, when something is."""
+    """What is waited for; with a total, what has come."""
 
 
 class Filled(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ _COUNTS: Final = {
     "checksums_bad": "checksum_bad",
     "late_trades": "late_trades",
     "trade_id_holes": "trade_holes",
+    "trades_refilled": "trades_refilled",
     "duplicate_trades": "duplicates",
     "crossed": "crossed",
     "outages": "outages",

@@ -135,6 +135,7 @@ def kept_view(day: QualityDay) -> QualityView:
         checksum_bad=counts.checksums_bad,
         late_trades=counts.late_trades,
         trade_holes=counts.trade_id_holes,
+        trades_refilled=counts.trades_refilled,
         duplicates=counts.duplicate_trades,
         rate_per_s=counts.frames / (counts.live_s + counts.stale_s or 1.0),
         clock_offset_ms=(day.clock_median_ns or 0) / 1e6,

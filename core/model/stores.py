@@ -343,7 +343,7 @@ class PastTrades(msgspec.Struct, frozen=True):
     trades: list[Trade]
     """Oldest first, all within the time asked for."""
     since_ns: int
-    """Where the venue's memory began, within the time asked for; its end: it has nothing of it."""
+    """Where the venue's memory begins, if that is later than what was asked for."""
 
 
 class PastTradeStore(Protocol):
@@ -410,6 +410,7 @@ class QualityCounts(msgspec.Struct, frozen=True, kw_only=True):
     checksums_bad: int = 0
     late_trades: int = 0
     trade_id_holes: int = 0
+    trades_refilled: int = 0
     duplicate_trades: int = 0
     crossed: int = 0
     outages: int = 0

@@ -302,6 +302,8 @@ class QualityView(msgspec.Struct, frozen=True, kw_only=True):
     late_trades: int = 0
     trade_holes: int = 0
     """Trades the venue numbered that never came."""
+    trades_refilled: int = 0
+    """Those of them that its history gave after all."""
     duplicates: int = 0
     off_band: int = 0
     """Trades and quotes at prices no market moves to at once."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from clx.cli.data.progress import progress_bars
 from clx.cli.data.session import Session, listed, market_store, open_feed, session
 from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time
+from clx.cli.data.trades import fill_trades, mend_trades, report_trades, trade_holes
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
 from core.model.errors import ConfigError
@@ -21,32 +22,36 @@ from core.model.market import Timeframe
 
 if TYPE_CHECKING:
     from core.history.backfill import Filled
-    from core.history.backfill import Progress as Come
     from store.market import MarketStore
-
-Told = Callable[["Come"], None]
 
 
 @click.command()
 @click.argument("instruments", nargs=-1, required=True)
 @click.option("--timeframe", "-t", "frames", multiple=True, default=("1m",), show_default=True,
               help="length of bars; may be given again")  # fmt: skip
-@click.option("--days", "--lookback-days", default=30.0, show_default=True, help="days back")
+@click.option("--trades", is_flag=True, help="single trades instead of bars, as far as kept there")
+@click.option(
+    "--days", "--lookback-days", type=float, help="days back; 30 of bars, 1 of trades if unsaid"
+)
 @click.option("--since", default="", help="UTC day or time to begin at, instead of --days")
 @click.option("--until", default="", help="UTC day or time to end at, instead of now")
 @format_option
 def download(
-    instruments: Sequence[str], frames: Sequence[str], days: float, since: str, until: str,
-    style: str,
+    instruments: Sequence[str], frames: Sequence[str], trades: bool, days: float | None,
+    since: str, until: str, style: str,
 ) -> None:  # fmt: skip
-    """Fetch the closed bars of INSTRUMENTS that are not kept yet.
+    """Fetch the closed bars, or the single trades, of INSTRUMENTS that are not kept yet.
 
     It can be stopped at any time: run it again and it goes on where it was.
     """
     names = [full_instrument(name) for name in instruments]
     here = session(start=True)
     with market_store(here, create=True) as store:
-        start_ns, end_ns = _range(days, since, until)
+        back = days if days is not None else 1.0 if trades else 30.0
+        start_ns, end_ns = _range(back, since, until)
+        if trades:
+            told = asyncio.run(fill_trades(here, store, names, start_ns, end_ns))
+            return report_trades(told, style)
         series = [(name, _timeframe(text), start_ns, end_ns) for name in names for text in frames]
         filled = asyncio.run(_fill(here, store, series))
     _report(filled, style)
@@ -55,11 +60,13 @@ def download(
 @click.command()
 @click.argument("instruments", nargs=-1)
 @click.option("--timeframe", "-t", "frames", multiple=True, help="only this length of bars")
+@click.option("--trades", is_flag=True, help="only single trades")
 @format_option
-def repair(instruments: Sequence[str], frames: Sequence[str], style: str) -> None:
+def repair(instruments: Sequence[str], frames: Sequence[str], trades: bool, style: str) -> None:
     """Drop what is damaged in the store and fetch every hole of INSTRUMENTS, or of all.
 
     Good bars are never replaced by worse ones; what the venue itself does not have is remembered.
+    Of trades a hole is known where the venue's ids leave none out.
     """
     wanted = {full_instrument(name) for name in instruments}
     lengths = {_timeframe(text) for text in frames}
@@ -68,6 +75,8 @@ def repair(instruments: Sequence[str], frames: Sequence[str], style: str) -> Non
         dropped = []
         names: list[InstrumentId | None] = [*sorted(wanted)] or [None]
         each: list[Timeframe | None] = [*sorted(lengths)] or [None]
+        if trades and lengths:
+            raise ConfigError("--trades and --timeframe exclude each other: bars have a timeframe")
         for name, length in itertools.product(names, each):
             dropped += store.upkeep.repair(name, length)
         for finding in dropped:
@@ -78,10 +87,16 @@ def repair(instruments: Sequence[str], frames: Sequence[str], style: str) -> Non
             if info.timeframe is not None
             and (not wanted or info.instrument_id in wanted)
             and (not lengths or info.timeframe in lengths)
+            and not trades
         ]
         holes = [item for item in series if store.bars.gaps(item[0], item[1], item[2], item[3])]
         filled = asyncio.run(_fill(here, store, holes))
-    _report(filled, style, "nothing is missing")
+        torn = {} if lengths else trade_holes(here, store, wanted)
+        mended = asyncio.run(mend_trades(here, store, torn)) if torn else []
+    if filled or not mended:
+        _report(filled, style, "nothing is missing")
+    if mended:
+        report_trades(mended, style)
 
 
 async def _fill(
@@ -95,7 +110,7 @@ async def _fill(
 
     done: list[Filled] = []
     venues = list(dict.fromkeys(split_instrument_id(name)[1] for name, *_ in series))
-    with _progress() as told:
+    with progress_bars() as told:
         for venue in venues:
             async with open_feed(here, venue) as feed:
                 work = Backfill(
@@ -109,34 +124,6 @@ async def _fill(
                         item = await listed(feed, name)
                         done.append(await work.fill(item, timeframe, start_ns, end_ns, told=told))
     return done
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Told]:
-    """Show a bar per series on a terminal's stderr; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    tasks: dict[str, int] = {}
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} bars"),
-        TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
-
-        def told(progress: Come) -> None:
-            name = f"{progress.instrument.id} {progress.timeframe.value}"
-            task = tasks.get(name)
-            if task is None:
-                task = tasks[name] = shown.add_task(name, total=progress.total or 1, note="")
-            if progress.note:
-                shown.update(task, note=progress.note)  # type: ignore[arg-type]  # rich's own id
-            else:
-                note = show_time(progress.at_ns)
-                shown.update(task, completed=progress.done, note=note)  # type: ignore[arg-type]  # as above
-
-        yield told
 
 
 def _report(filled: Sequence[Filled], style: str, empty: str = "nothing to fetch") -> None:

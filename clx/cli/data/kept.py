@@ -10,10 +10,13 @@ import click
 
 from clx.cli.data.session import market_store, session
 from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
+from clx.cli.data.trades import trade_holes
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
+from core.model.ids import InstrumentId
 from core.model.market import Timeframe
+from core.model.stores import TradeHole
 
 
 @click.command("list")
@@ -74,10 +77,15 @@ def verify(instrument: str, style: str) -> None:
 @click.option("--since", default="", help="UTC day or time to begin at, instead of the first bar")
 @format_option
 def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: str) -> None:
-    """Find the holes of INSTRUMENTS, or of all that is kept, less what venues do not have."""
+    """Find the holes of INSTRUMENTS, or of all that is kept, less what venues do not have.
+
+    Of trades a hole is known where the venue's ids leave none out.
+    """
+    here = session()
     wanted = {full_instrument(name) for name in instruments}
     rows = []
-    with market_store(session()) as store:
+    torn: dict[InstrumentId, list[TradeHole]] = {}
+    with market_store(here) as store:
         for info in store.upkeep.series():
             frame = info.timeframe
             skip = wanted and info.instrument_id not in wanted
@@ -87,6 +95,8 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
             end_ns = info.last_ns + frame.ns
             found = store.bars.gaps(info.instrument_id, frame, start_ns, end_ns)
             rows += [(info.instrument_id, frame, gap) for gap in found]
+        if not frames:
+            torn = trade_holes(here, store, wanted, parse_time(since, "--since") if since else 0)
         empties = {
             (info.instrument_id, stretch.kind.value): stretch
             for info in store.upkeep.series()
@@ -94,20 +104,35 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
         }
     if style == "json":
         print_json([
-            {"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows
+            *({"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows),
+            *({"instrument": name, "timeframe": None, "gap": hole}
+              for name, holes in torn.items() for hole in holes),
         ])  # fmt: skip
         return
     print_table(
-        ("instrument", "bars", "from", "length", "missing"),
+        ("instrument", "what", "from", "length", "missing"),
         [
-            (
-                name,
-                frame.value,
-                show_time(gap.start_ns),
-                show_length(gap.end_ns - gap.start_ns),
-                gap.bars,
-            )
-            for name, frame, gap in rows
+            *(
+                (
+                    name,
+                    frame.value,
+                    show_time(gap.start_ns),
+                    show_length(gap.end_ns - gap.start_ns),
+                    gap.bars,
+                )
+                for name, frame, gap in rows
+            ),
+            *(
+                (
+                    name,
+                    "trades",
+                    show_time(hole.start_ns),
+                    show_length(hole.end_ns - hole.start_ns),
+                    hole.trades,
+                )
+                for name, holes in torn.items()
+                for hole in holes
+            ),
         ],
         "no hole of ours",
     )

@@ -37,7 +37,9 @@ def quality(instruments: tuple[str, ...], days: int, style: str) -> None:
                 f"{item.rate_per_s:.1f}",
                 item.gaps,
                 item.resyncs,
-                item.trade_holes,
+                f"{item.trade_holes} ({item.trades_refilled} filled)"
+                if item.trades_refilled
+                else item.trade_holes,
                 item.late_trades,
                 f"{item.checksum_ok} ok {item.checksum_bad} bad"
                 if item.checksum_ok or item.checksum_bad
