@@ -20,6 +20,7 @@ _OF_ACCOUNTS: Final = ("liquidate_accounts", "expire_sessions", "fire_dead_man")
 OF_INSTRUMENTS: Final = (
     "halt",
     "tick_size",
+    "forget",
     "delist",
     "rename",
     "correct_trade",
@@ -71,11 +72,13 @@ class Striker:
         venue.faults.clear()
         venue.skew_ms = 0
         venue.compress = venue.withdrawing_keys = False
+        venue.topics.hollow = False
         for changes in venue.changes.values():
             changes.extra_lag_ns = 0
         for connection in venue.connections:
             connection.fragment = connection.binary_next = 0
             connection.bytes_per_s = 0.0
+            connection.bound(0)
 
     async def strike(self, venue: Venue, fault: Fault) -> None:
         """Let a fault happen at a venue.
@@ -120,6 +123,8 @@ class Striker:
             case "close_user_streams":
                 for connection in tuple(self._doors.user_connections):
                     _close(connection, fault.value)
+            case "hollow_acks":
+                venue.topics.hollow = fault.value != 0
             case "stall_streams":
                 self._later(self._stall(connections, fault.value))
             case "slow_reader" | "no_pong":
@@ -140,6 +145,8 @@ class Striker:
             case "delist":
                 shard.listed = bool(fault.value)
                 venue.status_changed(shard)
+            case "forget":
+                venue.topics.forget(shard.listing.symbol)
             case "tick_size":
                 shard.coarse = max(1, int(fault.value))
                 venue.status_changed(shard)
@@ -206,6 +213,10 @@ def _set_fragment(connection: Connection, value: float) -> None:
     connection.fragment = int(value)
 
 
+def _set_bound(connection: Connection, value: float) -> None:
+    connection.bound(int(value))
+
+
 def _set_slow(connection: Connection, value: float) -> None:
     connection.bytes_per_s = value
 
@@ -219,5 +230,6 @@ _BREAKAGES: Final[dict[str, Callable[[Connection, float], None]]] = {
     "binary_next": _set_binary,
     "fragment_frames": _set_fragment,
     "slow_writer": _set_slow,
+    "small_buffers": _set_bound,
 }
 """Faults of one stream connection: (connection, value)."""

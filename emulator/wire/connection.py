@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,8 @@ from emulator.clock import Clock, monotonic_ns
 
 _OUTBOX_MESSAGES: Final = 20_000
 """A client that lets more than this pile up is disconnected."""
+_SMALL: Final = 4096
+"""Bytes of a socket's buffer where a fault makes buffers small."""
 _POLICY: Final = 1008
 _LOOK_EVERY_S: Final = 5.0
 _SECOND: Final = 1_000_000_000
@@ -65,6 +68,7 @@ class Connection:
         """Makes text of a client's binary frame."""
         self.binary_next = 0
         """So many frames to come are marked binary by a fault."""
+        self._most = _OUTBOX_MESSAGES
         self._clock = clock
         self._habits = habits
         self._ws = web.WebSocketResponse(
@@ -105,7 +109,7 @@ class Connection:
         """Queue a text frame; a client too slow for the bound is disconnected."""
         if self._closing is not None:
             return
-        if len(self._outbox) >= _OUTBOX_MESSAGES:
+        if len(self._outbox) >= self._most:
             self.abort()
             return
         self._sent_ns = monotonic_ns()
@@ -144,6 +148,19 @@ class Connection:
                 self._transport.pause_reading()
             else:
                 self._transport.resume_reading()
+
+    def bound(self, messages: int) -> None:
+        """Cut the client off when more messages than this wait for it; 0: as many as usual.
+
+        Little is kept below this either: the socket's own buffer would hide a slow client.
+        """
+        self._most = messages or _OUTBOX_MESSAGES
+        transport = self._transport
+        if transport is not None and messages:
+            transport.set_write_buffer_limits(high=_SMALL)
+            socket = transport.get_extra_info("socket")
+            if socket is not None:
+                socket.setsockopt(SOL_SOCKET, SO_SNDBUF, _SMALL)
 
     def break_frame(self) -> None:
         """Send a frame's head and half its payload, then drop the connection."""

@@ -23,6 +23,8 @@ class Topics:
 
     def __init__(self, faults: Faults, now_ms: Callable[[], int], unknown: bytes) -> None:
         self.connections: set[Connection] = set()
+        self.hollow = False
+        """Whoever subscribes is believed to listen, and hears nothing, by a fault."""
         self._faults = faults
         self._now_ms = now_ms
         self._unknown = unknown
@@ -32,6 +34,9 @@ class Topics:
 
     def subscribe(self, connection: Connection, name: str) -> bool:
         """Add a listener; False when it listens already. A name that no topic has stays silent."""
+        if self.hollow:
+            connection.streams[name] = None
+            return True
         listeners = self._listeners.setdefault(name, {})
         if not listeners:
             self._starting.clear()
@@ -53,6 +58,13 @@ class Topics:
             del self._listeners[name]
             self._starting.clear()
         return True
+
+    def forget(self, symbol: str) -> None:
+        """Send nothing of a symbol to those who listen now, by a fault; they count as listeners."""
+        word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(symbol)}(?![A-Za-z0-9])", re.IGNORECASE)
+        for name in [name for name in self._listeners if word.search(name)]:
+            del self._listeners[name]
+        self._starting.clear()
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
@@ -144,9 +156,16 @@ def mangled(raw: bytes, kind: str) -> bytes:
     put = {
         "number_zero": quote + b"0" + quote,
         "number_huge": quote + _HUGE + quote,
+        "number_off": quote + _three_percent_more(plain) + quote,
         "number_exponent": quote + f"{Decimal(plain.decode()):e}".encode() + quote,
         "number_nan": b'"NaN"',
         "null_field": b"null",
         "empty_field": b'""',
     }[kind]
     return raw[: found.start()] + put + raw[found.end() :]
+
+
+def _three_percent_more(plain: bytes) -> bytes:
+    value = Decimal(plain.decode())
+    more = value * Decimal("1.03")
+    return f"{more.quantize(Decimal(1).scaleb(int(value.as_tuple().exponent))):f}".encode()

@@ -148,6 +148,7 @@ RAW = b'{"arg":{"channel":"x"},"data":[{"px":"61650.5","sz":"2","ts":"17"}]}'
         ("number_zero", b'"px":"0"'),
         ("number_huge", b'"px":"1797693134862315'),
         ("number_exponent", b'"px":"6.16505e+4"'),
+        ("number_off", b'"px":"63500.0"'),
         ("number_nan", b'"px":"NaN"'),
         ("null_field", b'"px":null'),
         ("empty_field", b'"px":""'),
