@@ -32,12 +32,14 @@ from core.model.ids import InstrumentId
 from core.model.market import (
     BookDelta,
     CheckedDelta,
+    FeedNotice,
     FeedStatus,
     FeedStatusChanged,
     FrameRejected,
     Quote,
     Trade,
 )
+from core.model.ports import ResyncReason
 from core.model.settings import FeedSettings
 
 ROOT = Path(__file__).parents[3]
@@ -178,9 +180,11 @@ class Desk:
 
     def _take(self, outputs: Sequence[Any]) -> None:
         for output in outputs:
-            if isinstance(output, ResyncNeeded):
+            if isinstance(output, ResyncNeeded) and output.reason is ResyncReason.IMAGE:
                 self.feed.request_snapshot(output.instrument_id)
-            elif isinstance(output, FeedStatusChanged | DataFault):
+            elif isinstance(output, ResyncNeeded):
+                self.feed.resubscribe(output.instrument_id, output.reason, output.heard)
+            elif isinstance(output, FeedStatusChanged | DataFault | FeedNotice):
                 self._note(output)
 
     def _note(self, told: Any) -> None:

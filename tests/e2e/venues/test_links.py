@@ -213,15 +213,8 @@ def unheard(kind: str) -> Run:
     return run
 
 
-NOT_ASKED_AGAIN = "not mended yet: what the venue did not take is not asked for again"
-case(
-    "no_ack",
-    dict.fromkeys(set(ALL) - {"coinbase", "deribit"}, NOT_ASKED_AGAIN),
-)(unheard("no_ack"))
-case(
-    "partial_ack",
-    dict.fromkeys(set(ALL) - {"coinbase", "deribit"}, NOT_ASKED_AGAIN),
-)(unheard("partial_ack"))
+case("no_ack")(unheard("no_ack"))
+case("partial_ack")(unheard("partial_ack"))
 
 
 @case(
@@ -241,7 +234,8 @@ async def no_welcome(stage: Any) -> None:
 def _hasty() -> Any:
     """A greeting is awaited for a second, and a link that held for 0.1 s was good."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.feeds.lines._OPENING_S", 1.0)
+        patch.setattr("core.feeds.session._OPENING_S", 1.0)
+        patch.setattr("core.feeds.session.ACK_S", 1.0)
         # Each case breaks the link anew, and is no trouble that lasts.
         patch.setattr("core.feeds.lines._STABLE_NS", 100_000_000)
         yield
