@@ -44,7 +44,7 @@ class Venue(House):
         self.hub = Hub(market, self.depths, self.faults, self.topics)
         self.desk = ListDesk(market)
         self.account = self.desk.open_account()
-        self.keys = Keys()
+        self.keys: Keys[Account] = Keys()
         self.keys.add(api_key, api_secret, self.account)
 
     def changes_of(self, shard: Shard) -> DepthFeed:

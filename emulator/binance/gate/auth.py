@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import unquote
 
 from emulator.binance.gate.errors import ApiError, missing
@@ -67,7 +67,7 @@ class Keys(Generic[A]):
     """API keys with their secrets and accounts."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[_Secret, Account]] = {}
+        self._known: dict[str, tuple[_Secret, A]] = {}
 
     def add(self, api_key: str, api_secret: str, account: A) -> None:
         """Let a key trade an account; a secret in PEM is an Ed25519 public key.
@@ -105,7 +105,7 @@ class Keys(Generic[A]):
             raise ApiError(-1022, "Signature for this request is not valid.")
         return account
 
-    def _find(self, api_key: str | None) -> tuple[_Secret, Account]:
+    def _find(self, api_key: str | None) -> tuple[_Secret, A]:
         if not well_formed(api_key):
             raise ApiError(-2014, "API-key format invalid.", 401)
         known = self._known.get(api_key or "")
