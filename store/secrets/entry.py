@@ -125,7 +125,7 @@ def decode(text: bytes) -> list[Entry]:
                 f"kept by a newer clx (version {version}, this one knows {VERSION}); update clx"
             )
         return list(msgspec.json.decode(text, type=_Kept).accounts)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         # The library's words name the place and the type, not the value.
         raise DataError(f"not a list of accounts: {error}") from None
 

@@ -84,7 +84,7 @@ def read(reply: HttpReply, into: type[T]) -> T:
     """
     try:
         msgspec.json.decode(reply.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise TemporaryError(f"{reply.url}: status {reply.status}, no JSON in the answer") from None
     try:
         return msgspec.json.decode(reply.body, type=into)
