@@ -46,6 +46,7 @@ from core.model.market import (
     FeedStatusChanged,
     FrameRejected,
     MarketEvent,
+    MarkPrice,
     Quote,
     Timeframe,
     Trade,
@@ -293,6 +294,7 @@ class Kernel:
         """Take market events."""
         self.seq += 1
         apply = self.market.apply
+        watched = self.desk.guard.watched
         for event in events:
             self.line.events += 1
             for local in self._local:
@@ -305,6 +307,8 @@ class Kernel:
                 self._follow(outputs)
             elif type(event) is FrameRejected:
                 self._rejected(event)
+            if watched and isinstance(event, Trade | Quote | MarkPrice):
+                self.desk.guard.on_market(event.instrument_id, self.clock.now_ns())
         if self._outputs:
             self._settle()
 

@@ -55,7 +55,7 @@ from core.model.market import (
     TradeCanceled,
 )
 from core.model.ports import SequenceRule
-from core.model.views import FeedView, QualityView
+from core.model.views import FeedView, QualityView, ReferenceView
 
 __all__ = [
     "DataFault",
@@ -301,6 +301,15 @@ class MarketState:
         """Return the newest trade."""
         trades = self._market(instrument_id).trades
         return trades[-1] if trades else None
+
+    def last(self, instrument_id: InstrumentId) -> int | None:
+        """Return the ticks of the newest trade, None if none is known."""
+        market = self._markets.get(instrument_id)
+        return market.trades[-1].price_ticks if market is not None and market.trades else None
+
+    def reference(self, instrument_id: InstrumentId) -> ReferenceView | None:
+        """Return mark and index price, funding and the like, None where nothing was said."""
+        return self.references.view(instrument_id)
 
     def trades(self, instrument_id: InstrumentId) -> deque[Trade]:
         """Return the newest trades, oldest first, at most `MAX_TRADES`; do not change it."""

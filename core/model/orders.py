@@ -163,7 +163,7 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     post_only: bool = False
     reduce_only: bool = False
     trigger_price: Decimal | None = None
-    """Of a conditional order; of a trailing stop where it starts to trail, None: at once."""
+    """Of a conditional order; of a trailing stop its trigger so far, None: not known yet."""
     trigger_by: TriggerBy = TriggerBy.LAST
     trail: Decimal | None = None
     """A trailing stop's distance in price; None: `trail_pct` gives it."""
@@ -179,7 +179,9 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     link: Link = Link.NONE
     role: Role = Role.SINGLE
     parent_id: ClientOrderId | None = None
-    """The order whose fills let this one go, or that this one replaces."""
+    """The order whose fills let this one go."""
+    replaces: ClientOrderId | None = None
+    """The order this one is sent in place of once that has ended, less what that filled."""
     origin: OriginKind
     strategy_id: StrategyId | None = None
     reason: str = ""
@@ -258,8 +260,9 @@ class OrderHeld(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
 
     intent: OrderIntent
     venue: VenueName
-    waits: Literal["trigger", "parent", "replace"]
-    """For the market, for fills of `intent.parent_id`, or for that order's cancel."""
+    waits: Literal["trigger", "parent", "replace", "siblings"]
+    """For the market, for fills of `intent.parent_id`, for that order's end, or for the end of the
+    others of its group, whose cancels free what it needs."""
     ts_ns: int
 
     @property
@@ -284,6 +287,8 @@ class OrderReleased(msgspec.Struct, frozen=True, kw_only=True, tag="released"):
     """Such as ``last traded at 61800 <= 61850``."""
     size: Decimal | None = None
     """The size that goes out where it is less than was asked for, as the parent filled less."""
+    triggered: bool = False
+    """Its trigger was touched: what goes out is the plain order behind it."""
     ts_ns: int
 
 

@@ -12,8 +12,9 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from core.model.accounts import Balance
-from core.model.facts import JournalRecord, VenueEvent
+from core.model.abilities import VenueAbilities
+from core.model.accounts import Balance, VenuePosition
+from core.model.facts import CashMoved, JournalRecord, VenueEvent
 from core.model.ids import InstrumentId, ModelId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -25,7 +26,7 @@ from core.model.market import (
     MarketEvent,
     Timeframe,
 )
-from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.signals import (
     ModelInfo,
     Prediction,
@@ -34,6 +35,7 @@ from core.model.signals import (
     StrategyOutput,
 )
 from core.model.stores import PastTrades, TradeHole
+from core.model.views import ReferenceView
 
 
 class Clock(Protocol):
@@ -293,8 +295,26 @@ class Venue(Protocol):
         """
         ...
 
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        """Return what the venue does itself with orders of an instrument."""
+        ...
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        """Start sending a journaled group whole, of a link the venue's abilities name.
+
+        For each order an outcome follows at the sink, as for `submit`.
+        """
+        ...
+
     def cancel(self, order: Order) -> None:
         """Start cancelling; OrderCanceled, CancelRejected or nothing (then ask) follows."""
+        ...
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        """Start a change the venue's abilities allow.
+
+        OrderAmended, AmendRejected or nothing (then ask) follows.
+        """
         ...
 
     async def find_order(self, order: Order) -> VenueOrder | None:
@@ -329,6 +349,22 @@ class Venue(Protocol):
         """
         ...
 
+    async def positions(self) -> list[VenuePosition]:
+        """Return the open positions of contracts; a venue of holdings has none.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        ...
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        """Return what moved without a fill since a time, oldest first, all pages.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        ...
+
 
 class Marks(Protocol):
     """Where the trading core reads the market; pulled, so quotes cost it nothing."""
@@ -339,6 +375,14 @@ class Marks(Protocol):
 
     def trusted(self, instrument_id: InstrumentId) -> bool:
         """Return whether the instrument's data is live and in sequence."""
+        ...
+
+    def last(self, instrument_id: InstrumentId) -> int | None:
+        """Return the ticks of the newest trade, None if none is known."""
+        ...
+
+    def reference(self, instrument_id: InstrumentId) -> ReferenceView | None:
+        """Return mark and index price, funding and the like, None where nothing was said."""
         ...
 
 

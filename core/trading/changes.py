@@ -16,6 +16,7 @@ from core.model.orders import (
     Order,
     OrderAmended,
     OrderEvent,
+    OrderReleased,
     OrderState,
     OrderTriggered,
     TriggerMoved,
@@ -88,12 +89,18 @@ def changed(order: Order, event: Change) -> Order:
     return replace(order, ts_updated_ns=max(order.ts_updated_ns, event.ts_ns))
 
 
-def released(order: Order, size: Decimal | None) -> Order:
+def released(order: Order, event: OrderReleased) -> Order:
     """Return a held order as it goes out."""
     intent = order.intent
-    if size is not None and size != intent.size:
-        intent = msgspec.structs.replace(intent, size=size)
-    return msgspec.structs.replace(order, intent=intent, held_by="", note="")
+    if event.size is not None:
+        intent = msgspec.structs.replace(intent, size=event.size)
+    return msgspec.structs.replace(
+        order,
+        intent=intent,
+        held_by="",
+        note="",
+        triggered_ns=event.ts_ns if event.triggered else order.triggered_ns,
+    )
 
 
 def is_change(event: OrderEvent) -> bool:

@@ -13,7 +13,7 @@ but the clock, the marks and the journal.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Final, Literal
@@ -59,12 +59,16 @@ from core.model.views import (
 from core.trading.account import DAY_NS
 from core.trading.board import AlertLevel, Board
 from core.trading.books import Books
+from core.trading.changing import Changer
 from core.trading.closing import Closer, Flattener
 from core.trading.flow import OrderFlow
+from core.trading.form import Denial
+from core.trading.guard import Guard
 from core.trading.links import VenueLinks
 from core.trading.listing import listed
+from core.trading.orders import Tracked
 from core.trading.recorder import Recorder
-from core.trading.risk import Denial, RiskGate
+from core.trading.risk import RiskGate
 
 KillLevel = Literal["reduce", "cancel", "flatten"]
 _SECOND_NS: Final = 1_000_000_000
@@ -119,6 +123,22 @@ class TradingDesk:
             marks=marks,
             clock=clock,
         )
+        self._changer = Changer(
+            books=self.books,
+            flow=self._flow,
+            gate=self._gate,
+            board=self._board,
+            venues=venues,
+            clock=clock,
+            next_id=self._next_id,
+        )
+        self.guard = Guard(
+            self.books.orders,
+            marks,
+            instruments,
+            lambda order: self._flow.abilities_of(order.intent),
+            self._changer,
+        )
         self._closer = Closer(instruments, self.books.account, self._gate)
         self._flattener = Flattener(
             self._closer, self.books.orders, self.submit, self._next_id, self._not_flattened
@@ -171,12 +191,13 @@ class TradingDesk:
             )
         )
         for tracked in list(self.books.orders.open()):
-            tracked.ask = True
+            tracked.ask = tracked.order.state is not OrderState.HELD
             if tracked.order.state is OrderState.SUBMITTED:
                 reason = "the engine stopped before any answer was recorded"
                 self._flow.take(
                     OrderUnknown(client_order_id=tracked.order.id, reason=reason, ts_ns=now_ns)
                 )
+        self._flow.guard = self.guard
 
     # -- orders ----------------------------------------------------------------------------------
 
@@ -188,18 +209,46 @@ class TradingDesk:
         """
         return self._flow.submit(intent, dry_run)
 
+    def submit_group(
+        self, intents: Sequence[OrderIntent], dry_run: bool = False
+    ) -> tuple[Order, ...]:
+        """Check and journal a bracket, OCO or OTO whole, then send or hold each of its orders.
+
+        Where one is refused, all are. An entry comes first; its children name it as their parent.
+        """
+        return tuple(self._flow.submit_group(intents, dry_run))
+
+    def amend(
+        self,
+        client_order_id: ClientOrderId,
+        origin: OriginKind,
+        *,
+        size: Decimal | None = None,
+        price: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+        dry_run: bool = False,
+    ) -> Order:
+        """Change an order's whole size, price or trigger; return it, or the one that replaces it.
+
+        Raises:
+            ConfigError: No such order is known, it cannot be changed so, or a rule says no.
+        """
+        return self._changer.amend(
+            self._tracked(client_order_id),
+            origin,
+            size=size,
+            price=price,
+            trigger_price=trigger_price,
+            dry_run=dry_run,
+        )
+
     def cancel(self, client_order_id: ClientOrderId, origin: OriginKind) -> Order:
         """Ask the venue to cancel; an order still on its way is cancelled once it is there.
 
         Raises:
             ConfigError: No such order is known.
         """
-        tracked = self.books.orders.get(client_order_id)
-        if tracked is None:
-            ids = [item.order.id for item in self.books.orders.open()]
-            raise ConfigError(
-                f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
-            )
+        tracked = self._tracked(client_order_id)
         self._flow.cancel([tracked], origin)
         return tracked.order
 
@@ -334,6 +383,9 @@ class TradingDesk:
     def reconciled(self, venue: VenueName, differences: tuple[str, ...] = ()) -> None:
         """Open a venue for entries: what we know and what it says are the same."""
         self.links.reconciled(venue, self._clock.now_ns(), differences)
+        if not self.books.switches.closed_venues:
+            # Before, what the venue did while we were away is not known.
+            self.guard.rearm()
         if self._kill_left != "reduce" and not self.books.switches.closed_venues:
             self._carry_on_kill()
         self._board.show_account()
@@ -341,6 +393,7 @@ class TradingDesk:
     def on_timer(self, now_ns: int) -> None:
         """Do what is due: a waiting journal, ends of arming, marks and limits once a second."""
         self._flow.flush_journal()
+        self.guard.on_timer(now_ns)
         armed = self.books.switches.armed
         for instrument in [key for key, until_ns in armed.items() if until_ns <= now_ns]:
             self.disarm(instrument)
@@ -435,6 +488,15 @@ class TradingDesk:
         return self.books.digest()
 
     # -- within ----------------------------------------------------------------------------------
+
+    def _tracked(self, client_order_id: ClientOrderId) -> Tracked:
+        tracked = self.books.orders.get(client_order_id)
+        if tracked is None:
+            ids = [item.order.id for item in self.books.orders.open()]
+            raise ConfigError(
+                f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
+            )
+        return tracked
 
     def _carry_out(self, level: KillLevel, words: str, origin: OriginKind) -> KillReport:
         cancels = 0 if level == "reduce" else self.cancel_all(origin).cancels

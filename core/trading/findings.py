@@ -12,6 +12,7 @@ from core.model.accounts import Balance
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, origin_of
 from core.model.orders import (
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
@@ -93,6 +94,8 @@ class Findings:
         if order.state is OrderState.REJECTED and not rejected:
             # Against a refusal the first acceptance only raises the question; this answers it.
             self._accept(order.id, found)
+        if order.amending and not rejected:
+            self._amended(order.id, found)
         if found.state.terminal or found.filled > tracked.order.filled:
             known = self._unsettled.get(order.id)
             self._unsettled[order.id] = (found, known[1] if known is not None else 0)
@@ -208,6 +211,20 @@ class Findings:
             OrderAccepted(
                 client_order_id=order_id,
                 venue_order_id=found.venue_order_id,
+                ts_event_ns=found.ts_event_ns,
+                ts_ns=self._desk.now_ns(),
+            )
+        )
+
+    def _amended(self, order_id: ClientOrderId, found: VenueOrder) -> None:
+        """Take an order as the venue has it; whether an amend of ours got there shows in it."""
+        self._desk.on_venue_event(
+            OrderAmended(
+                client_order_id=order_id,
+                venue_order_id=found.venue_order_id,
+                size=found.size,
+                price=found.price,
+                trigger_price=found.trigger_price,
                 ts_event_ns=found.ts_event_ns,
                 ts_ns=self._desk.now_ns(),
             )

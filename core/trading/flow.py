@@ -1,9 +1,14 @@
-"""How orders and their events flow: journal first, then effect, then the venue or the clients."""
+"""How orders and their events flow: journal first, then effect, then the venue or the clients.
+
+What an event leads to for other orders, such as the children of an entry that filled, the guard
+says once the event has taken effect.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError, InvariantError
 from core.model.facts import JournalRecord
 from core.model.ids import (
@@ -18,9 +23,12 @@ from core.model.market import Side
 from core.model.orders import (
     CancelSubmitted,
     Order,
+    OrderCanceled,
     OrderDenied,
     OrderEvent,
+    OrderHeld,
     OrderIntent,
+    OrderReleased,
     OrderState,
     OrderSubmitted,
     OrderUnknown,
@@ -28,10 +36,15 @@ from core.model.orders import (
 from core.model.ports import Clock, Marks, Venue
 from core.trading.board import Board
 from core.trading.books import Books
-from core.trading.orders import Tracked
+from core.trading.form import Denial
+from core.trading.guard import Guard
+from core.trading.orders import Applied, Tracked
 from core.trading.recorder import Recorder
-from core.trading.risk import Denial, RiskGate
+from core.trading.risk import RiskGate
+from core.trading.routing import lacks, waits_for, wire_form
 
+_NOT_THERE = frozenset({OrderState.SUBMITTED, OrderState.HELD})
+"""States in which there is nothing at the venue that could be cancelled."""
 _CANCEL_NOW = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.UNKNOWN})
 """States in which a cancel asked for earlier can be sent."""
 
@@ -59,32 +72,164 @@ class OrderFlow:
         self._instruments = instruments
         self._marks = marks
         self._clock = clock
+        self.guard: Guard | None = None
+        """Told of every order something happened to; None while the past is read back."""
 
     def submit(self, intent: OrderIntent, dry_run: bool) -> Order:
-        """Check, journal and send; see `TradingDesk.submit`."""
+        """Check, journal and send or hold; see `TradingDesk.submit`."""
         known = self._books.orders.get(intent.client_order_id)
         if known is not None:
             return known.order
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        denial = self._check_id(intent) or self._gate.check(intent, now_ns, monotonic_ns)
+        denial = self._check(intent, now_ns, monotonic_ns)
         if dry_run:
             return self._would_be(intent, denial)
         if denial is not None:
             return self.deny(intent, denial)
-        record = OrderSubmitted(intent=intent, venue=self._route(intent), ts_ns=now_ns)
-        if not self._recorder.commit((record,)):
+        record = self._entry(intent, now_ns)
+        if not self._written(record):
+            reason = f"it cannot be written: {self._recorder.problem}"
+            return self.deny(intent, Denial("journal", reason))
+        if isinstance(record, OrderHeld):
+            self.project(record)
+        else:
+            self._start(record, monotonic_ns)
+        return self._order(intent.client_order_id)
+
+    def submit_group(self, intents: Sequence[OrderIntent], dry_run: bool) -> list[Order]:
+        """Check all and journal all at once, then send or hold each; one refused refuses all."""
+        known = [self._books.orders.get(intent.client_order_id) for intent in intents]
+        if any(known):
+            return [item.order for item in known if item is not None]
+        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        denials = [self._check(intent, now_ns, monotonic_ns) for intent in intents]
+        first = next((denial for denial in denials if denial is not None), None)
+        if first is not None:
+            why = Denial("group", f"another order of its group was refused: {first.rule}")
+            answer = self._would_be if dry_run else self.deny
+            return [
+                answer(intent, denial or why)
+                for intent, denial in zip(intents, denials, strict=True)
+            ]
+        if dry_run:
+            return [self._would_be(intent, None) for intent in intents]
+        whole = intents[0].link in self.abilities_of(intents[0]).links
+        records = [self._entry(intent, now_ns, whole=whole) for intent in intents]
+        if not self._recorder.commit(tuple(records)):
             self.journal_failed()
-            if not self._gate.is_exit(intent):
-                reason = f"it cannot be written: {self._recorder.problem}"
-                return self.deny(intent, Denial("journal", reason))
-            self._recorder.keep(record)
-            text = f"exit {intent.client_order_id} is sent without being journaled"
-            self._board.alert("error", text)
+            reason = f"it cannot be written: {self._recorder.problem}"
+            return [self.deny(intent, Denial("journal", reason)) for intent in intents]
+        for record in records:
+            if isinstance(record, OrderSubmitted):
+                self._gate.count_sent(monotonic_ns)
+                self._expect_price(record.intent)
+            self.project(record)
+        sent = [record for record in records if isinstance(record, OrderSubmitted)]
+        if whole:
+            self._send_group(sent)
+        else:
+            for record in sent:
+                intent = record.intent
+                self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
+        return [self._order(intent.client_order_id) for intent in intents]
+
+    def release(self, tracked: Tracked, record: OrderReleased, intent: OrderIntent) -> bool:
+        """Journal and send a held order in the form given; False: a refusal was recorded."""
+        order = tracked.order
+        now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        denial = self._gate.check(intent, now_ns, monotonic_ns, held=True)
+        if denial is None and not self._written(record, exits=self._gate.is_exit(intent)):
+            denial = Denial("journal", f"it cannot be written: {self._recorder.problem}")
+        if denial is not None:
+            self.refuse_held(tracked, denial)
+            return False
         self._gate.count_sent(monotonic_ns)
         self._expect_price(intent)
-        self._board.announce(self._books.project(record))
-        self._send(record.venue, intent)
-        return self._order(intent.client_order_id)
+        self.project(record)
+        self._send(order.venue, wire_form(intent, self.abilities_of(intent)))
+        return True
+
+    def refuse_held(self, tracked: Tracked, denial: Denial) -> None:
+        """Record that a held order may not go out, and tell."""
+        order = tracked.order
+        event = OrderDenied(
+            intent=order.intent,
+            venue=order.venue,
+            rule=denial.rule,
+            reason=denial.reason,
+            ts_ns=self._clock.now_ns(),
+        )
+        if not self._recorder.commit((event,)):
+            self._recorder.defer(event)
+            self.journal_failed()
+        self._board.alert("error", f"held order {order.id}: {denial.rule}: {denial.reason}")
+        self.project(event)
+
+    def project(self, record: JournalRecord) -> Applied | None:
+        """Let a journaled record take effect, show it, and do what follows from it."""
+        applied = self._books.project(record)
+        self._board.announce(applied)
+        if applied is not None and applied.order is not None and self.guard is not None:
+            self.guard.on_order(applied.order.id)
+        return applied
+
+    def abilities_of(self, intent: OrderIntent) -> VenueAbilities:
+        """Return what the venue an order goes to does itself."""
+        venue = self._venues.get(self._route(intent))
+        instrument = self._instruments.get(intent.instrument_id)
+        if venue is None or instrument is None:
+            return VenueAbilities()
+        return venue.abilities(instrument)
+
+    def _check(self, intent: OrderIntent, now_ns: int, monotonic_ns: int) -> Denial | None:
+        denial = self._check_id(intent)
+        if denial is not None:
+            return denial
+        waits = intent.parent_id is not None or intent.replaces is not None
+        return self._gate.check(intent, now_ns, monotonic_ns, held=False, later=waits) or lacks(
+            intent, self.abilities_of(intent)
+        )
+
+    def _entry(
+        self, intent: OrderIntent, now_ns: int, *, whole: bool = False
+    ) -> OrderSubmitted | OrderHeld:
+        """Return the record an order enters by; of a group sent whole nothing is held."""
+        venue = self._route(intent)
+        instrument = self._instruments[intent.instrument_id]
+        waits = "" if whole else waits_for(intent, instrument, self.abilities_of(intent))
+        if waits:
+            return OrderHeld(intent=intent, venue=venue, waits=waits, ts_ns=now_ns)
+        return OrderSubmitted(intent=intent, venue=venue, ts_ns=now_ns)
+
+    def _written(
+        self, record: OrderSubmitted | OrderHeld | OrderReleased, *, exits: bool | None = None
+    ) -> bool:
+        """Commit a record; where the disk refuses, exits go unwritten and nothing else goes."""
+        if self._recorder.commit((record,)):
+            return True
+        self.journal_failed()
+        if exits is None:
+            exits = isinstance(record, OrderSubmitted) and self._gate.is_exit(record.intent)
+        if exits:
+            self._recorder.keep(record)
+            name = record.client_order_id
+            self._board.alert("error", f"exit {name} is sent without being journaled")
+        return exits
+
+    def _start(self, record: OrderSubmitted, monotonic_ns: int) -> None:
+        intent = record.intent
+        self._gate.count_sent(monotonic_ns)
+        self._expect_price(intent)
+        self.project(record)
+        self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
+
+    def _send_group(self, records: Sequence[OrderSubmitted]) -> None:
+        venue = self._venues[records[0].venue]
+        try:
+            venue.submit_group([record.intent for record in records])
+        except Exception as error:  # an adapter may die without us
+            for record in records:
+                self._unsent(record.venue, record.intent, error)
 
     def deny(self, intent: OrderIntent, denial: Denial) -> Order:
         """Record a refusal and return it as an order."""
@@ -100,8 +245,7 @@ class OrderFlow:
         elif not self._recorder.commit((event,)):
             self._recorder.defer(event)
             self.journal_failed()
-        applied = self._books.project(event)
-        self._board.announce(applied)
+        applied = self.project(event)
         if applied is None or applied.order is None:
             return self._would_be(intent, denial)
         return applied.order
@@ -109,24 +253,32 @@ class OrderFlow:
     def cancel(self, wanted: Sequence[Tracked], origin: OriginKind) -> None:
         """Record cancels in one commit, then send those whose order the venue may have."""
         now_ns = self._clock.now_ns()
-        records = [
-            CancelSubmitted(client_order_id=item.order.id, origin=origin, ts_ns=now_ns)
-            for item in wanted
-        ]
+        records = [self._cancel_record(item, origin, now_ns) for item in wanted]
         news = [record for record in records if self._books.orders.is_news(record)]
         if news and not self._recorder.keep(*news):
             self.journal_failed()
         for record in news:
-            self._board.announce(self._books.project(record))
+            self.project(record)
         for item in wanted:
             order = item.order
-            if order.state.terminal or order.state is OrderState.SUBMITTED:
+            if order.state.terminal or order.state in _NOT_THERE:
                 continue
             try:
                 self._venues[order.venue].cancel(order)
             except Exception as error:  # an adapter may die without us
                 item.ask = True
                 self._board.alert("error", f"cancel of {order.id}: the adapter failed: {error!r}")
+
+    @staticmethod
+    def _cancel_record(
+        item: Tracked, origin: OriginKind, now_ns: int
+    ) -> CancelSubmitted | OrderCanceled:
+        """Return what ends a held order, or asks the venue to end another one."""
+        name = item.order.id
+        if item.order.state is not OrderState.HELD:
+            return CancelSubmitted(client_order_id=name, origin=origin, ts_ns=now_ns)
+        reason = f"cancelled by {origin} before it was sent"
+        return OrderCanceled(client_order_id=name, ts_event_ns=now_ns, ts_ns=now_ns, reason=reason)
 
     def take(self, event: OrderEvent) -> None:
         """Take an order event: repeats are dropped, news is journaled, then it takes effect.
@@ -138,7 +290,7 @@ class OrderFlow:
             return
         if not self._recorder.keep(event):
             self.journal_failed()
-        self._board.announce(self._books.project(event))
+        self.project(event)
         tracked = self._books.orders.get(event.client_order_id)
         if tracked is None or tracked.cancel_wanted is None:
             return
@@ -149,7 +301,7 @@ class OrderFlow:
         """Journal and apply a record that is no order event."""
         if not self._recorder.keep(record):
             self.journal_failed()
-        self._books.project(record)
+        self.project(record)
 
     def journal_failed(self) -> None:
         """Note that the disk refuses us; say so once."""
@@ -218,9 +370,10 @@ class OrderFlow:
         try:
             self._venues[venue].submit(intent)
         except Exception as error:  # an adapter may die without us
-            reason = f"the {venue} adapter failed while sending: {error!r}"
-            self._board.alert("error", f"order {intent.client_order_id}: {reason}")
-            now_ns = self._clock.now_ns()
-            self.take(
-                OrderUnknown(client_order_id=intent.client_order_id, reason=reason, ts_ns=now_ns)
-            )
+            self._unsent(venue, intent, error)
+
+    def _unsent(self, venue: VenueName, intent: OrderIntent, error: Exception) -> None:
+        reason = f"the {venue} adapter failed while sending: {error!r}"
+        self._board.alert("error", f"order {intent.client_order_id}: {reason}")
+        now_ns = self._clock.now_ns()
+        self.take(OrderUnknown(client_order_id=intent.client_order_id, reason=reason, ts_ns=now_ns))

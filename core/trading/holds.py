@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeVar
 
@@ -56,6 +57,19 @@ class Holds:
             self._add(new, 1)
         else:
             self._prices.pop(order.id, None)
+
+    @contextmanager
+    def without(self, order: Order) -> Iterator[None]:
+        """Count for a while as if an order were not there."""
+        claim = self._claims.pop(order.id, None)
+        if claim is not None:
+            self._add(claim, -1)
+        try:
+            yield
+        finally:
+            if claim is not None:
+                self._claims[order.id] = claim
+                self._add(claim, 1)
 
     def open_size(self, instrument_id: InstrumentId, side: Side) -> Decimal:
         """Return the base size that open orders of one side may still fill."""

@@ -50,9 +50,7 @@ class Ledger:
         """Number of transactions so far; it changes whenever any balance does."""
         return self._transaction
 
-    def book_fill(
-        self, fill: OrderFilled, instrument: Instrument, gain: Decimal = _ZERO
-    ) -> None:
+    def book_fill(self, fill: OrderFilled, instrument: Instrument, gain: Decimal = _ZERO) -> None:
         """Book an execution and its fee, in whatever asset it was paid.
 
         A holding moves base against quote, an option its premium, and any other contract what its

@@ -22,6 +22,7 @@ from core.model.orders import (
     OrderExpired,
     OrderFilled,
     OrderHeld,
+    OrderIntent,
     OrderRejected,
     OrderReleased,
     OrderState,
@@ -48,6 +49,7 @@ _WAITS: Final = {
     "trigger": "held by the engine until its trigger",
     "parent": "held by the engine until its entry fills",
     "replace": "held by the engine until the order it replaces is cancelled",
+    "siblings": "held by the engine until the others of its group are cancelled",
 }
 
 ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
@@ -56,10 +58,14 @@ ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
 class Tracked:
     """An order and what is kept beside it."""
 
-    __slots__ = ("amended_ns", "ask", "cancel_wanted", "inferred", "order", "value", "waits")
+    __slots__ = (
+        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "value", "waits",
+    )  # fmt: skip
 
     def __init__(self, order: Order) -> None:
         self.order = order
+        self.asked = order.intent.size
+        """The size it was entered with, whatever amends made of it."""
         self.value = _ZERO
         """Sum of price times size of its fills."""
         self.inferred: list[OrderFilled] = []
@@ -102,6 +108,17 @@ class OrderCache:
     def get(self, order_id: ClientOrderId) -> Tracked | None:
         """Return the order, None when unknown or no longer in memory."""
         return self._tracked.get(order_id)
+
+    def filled_before(self, intent: OrderIntent) -> Decimal:
+        """Return what the orders filled that this one stands in for, one after the other."""
+        filled = _ZERO
+        while intent.replaces is not None:
+            before = self._tracked.get(intent.replaces)
+            if before is None:
+                break
+            filled = EXACT.add(filled, before.order.filled)
+            intent = before.order.intent
+        return filled
 
     def used(self, order_id: ClientOrderId) -> bool:
         """Return whether this client order id was ever used."""
@@ -306,7 +323,7 @@ class OrderCache:
                 note = f"cancel refused: {event.reason} (code {event.code})"
                 tracked.ask = True
             case OrderReleased() if verdict is Verdict.OK:
-                order = changes.released(order, event.size)
+                order = changes.released(order, event)
                 tracked.waits, note = "", ""
             case _:
                 pass

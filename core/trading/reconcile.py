@@ -180,7 +180,8 @@ class Reconciler:
             order = tracked.order
             age_s = (now_ns - order.ts_updated_ns) / _SECOND_NS
             silent = order.state is OrderState.SUBMITTED and age_s > answer_s
-            stuck = order.state is OrderState.PENDING_CANCEL and age_s > _CANCEL_PATIENCE_S
+            changing = order.amending or order.state is OrderState.PENDING_CANCEL
+            stuck = changing and age_s > _CANCEL_PATIENCE_S
             if order.venue == venue and (tracked.ask or silent or stuck):
                 found.append(tracked)
         found.sort(key=lambda item: self._asked_ns.get(item.order.id, 0))
@@ -191,7 +192,9 @@ class Reconciler:
         return [
             item
             for item in self._desk.books.orders.open()
-            if item.order.venue == venue and item.order.ts_submitted_ns < before_ns
+            if item.order.venue == venue
+            and item.order.ts_submitted_ns < before_ns
+            and item.order.state is not OrderState.HELD
         ]
 
     async def _ask(self, tracked: Tracked) -> None:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 from core.model.accounts import LimitUse, RiskState
-from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderIntent, OrderType
+from core.model.orders import OrderIntent, TimeInForce
 from core.model.ports import Marks
 from core.model.settings import Settings
 from core.model.views import Mode
 from core.trading.books import Books
+from core.trading.form import Denial, check_form, touched
 from core.trading.ledger import EXACT
 
 _SECOND_NS: Final = 1_000_000_000
@@ -29,14 +29,6 @@ _HUNDRED: Final = Decimal(100)
 _ZERO: Final = Decimal(0)
 PAPER: Final = VenueName("paper")
 """A venue of this name takes the orders of every instrument whose own venue is not set up."""
-
-
-class Denial(NamedTuple):
-    """Why an intent is refused."""
-
-    rule: str
-    """A settings key such as ``risk.max_order_notional``, or ``balance``, ``disarmed``..."""
-    reason: str
 
 
 class RiskGate:
@@ -67,15 +59,31 @@ class RiskGate:
         self._fee_rate = fee_rate
         self._sent: deque[int] = deque()
 
-    def check(self, intent: OrderIntent, now_ns: int, monotonic_ns: int) -> Denial | None:
-        """Return why `intent` must not be sent now, None when it may."""
+    def check(
+        self,
+        intent: OrderIntent,
+        now_ns: int,
+        monotonic_ns: int,
+        *,
+        held: bool = False,
+        later: bool = False,
+    ) -> Denial | None:
+        """Return why `intent` must not be sent now, None when it may.
+
+        A `held` one was let in before and goes out, or changes, now: no arming is asked for. One
+        for `later` only waits for another order; what it may do is judged when it goes out.
+        """
         instrument = self._instruments.get(intent.instrument_id)
         if instrument is None:
             return Denial("instrument", f"{intent.instrument_id} is not listed")
         expected = self._price(intent, instrument) if intent.price is None else None
-        denial = check_form(intent, instrument, expected) or self._check_place(instrument)
-        if denial is not None:
-            return denial
+        denial = (
+            check_form(intent, instrument, expected)
+            or self._check_place(instrument)
+            or self._check_trigger(intent, instrument, now_ns, waits=held or later)
+        )
+        if denial is not None or later:
+            return denial or (None if held else self._check_armed(intent, now_ns))
         exits = self.is_exit(intent)
         if intent.reduce_only and not exits:
             return self._not_reducing(intent)
@@ -86,7 +94,7 @@ class RiskGate:
         return (
             self._check_band(intent, instrument, exits)
             or self._check_balance(intent, instrument)
-            or self._check_armed(intent, now_ns)
+            or (None if held else self._check_armed(intent, now_ns))
         )
 
     def count_sent(self, monotonic_ns: int) -> None:
@@ -153,6 +161,24 @@ class RiskGate:
             return Denial("risk.state", f"trading is halted: {switches.reason}")
         return None
 
+    def _check_trigger(
+        self, intent: OrderIntent, instrument: Instrument, now_ns: int, *, waits: bool
+    ) -> Denial | None:
+        """Refuse an end that is past, and a trigger that the market is beyond already."""
+        if intent.time_in_force is TimeInForce.GTD and intent.expire_ns <= now_ns:
+            return Denial("expire_ns", f"must be after now, {now_ns}, was {intent.expire_ns}")
+        trigger = intent.trigger_price
+        if waits or trigger is None or not self._marks.trusted(instrument.id):
+            return None
+        mid = self._account.mid(instrument)
+        if mid is None or not touched(intent, mid, trigger):
+            return None
+        return Denial(
+            "trigger_price",
+            f"a {intent.side} {intent.type} at {trigger} would fire at once, the market is at "
+            f"{mid}; a {'limit' if intent.type.limited else 'market'} order does the same",
+        )
+
     def _check_entry(
         self, intent: OrderIntent, instrument: Instrument, monotonic_ns: int
     ) -> Denial | None:
@@ -217,7 +243,9 @@ class RiskGate:
         """Hold a limit price near the market; an exit is not judged by a stale one."""
         if intent.price is None or (exits and not self._marks.trusted(instrument.id)):
             return None
-        mid = self._account.mid(instrument)
+        mid, what = self._account.mid(instrument), "mid"
+        if intent.type.conditional:
+            mid, what = intent.trigger_price, "trigger"
         if not mid:
             return None
         away = abs(intent.price - mid) / mid * _HUNDRED
@@ -225,7 +253,7 @@ class RiskGate:
             return None
         return Denial(
             "risk.price_band_pct",
-            f"price {intent.price} is {away:.2f} % from the mid {mid}, "
+            f"price {intent.price} is {away:.2f} % from the {what} {mid}, "
             f"allowed {self._limits.price_band_pct} %",
         )
 
@@ -266,6 +294,9 @@ class RiskGate:
         """Return the dearest price the order may trade at, as far as the book tells."""
         if intent.price is not None and intent.side is Side.BUY:
             return intent.price
+        if intent.trigger_price is not None:
+            # It trades where the market is by then, which is about there.
+            return intent.trigger_price if intent.price is None else intent.price
         top = self._marks.top(instrument.id)
         if top is None:
             return intent.price
@@ -306,57 +337,6 @@ class RiskGate:
         while self._sent and self._sent[0] <= monotonic_ns - _SECOND_NS:
             self._sent.popleft()
         return len(self._sent)
-
-
-def check_form(
-    intent: OrderIntent, instrument: Instrument, expected: Decimal | None
-) -> Denial | None:
-    """Check what the order says against what the venue lists: steps, bounds, least value.
-
-    `expected` is the price a market order is valued at, None when there is no market.
-    """
-    size, price = intent.size, intent.price
-    if not size.is_finite() or size <= 0:
-        return Denial("size", f"must be above 0, was {size}")
-    if (price is None) is (intent.type is OrderType.LIMIT):
-        wants = "needs a price" if price is None else f"takes no price, was {price}"
-        return Denial("price", f"a {intent.type} order {wants}")
-    if intent.post_only and price is None:
-        return Denial("post_only", "a market order cannot be post-only")
-    try:
-        instrument.lots(size)
-        if price is not None and (not price.is_finite() or price <= 0):
-            return Denial("price", f"must be above 0, was {price}")
-        if price is not None:
-            instrument.ticks(price)
-    except ConfigError as error:
-        return Denial(
-            "instrument.size_lot" if "size" in str(error) else "instrument.price_tick", str(error)
-        )
-    return _check_bounds(size, price, expected, instrument)
-
-
-def _check_bounds(
-    size: Decimal, price: Decimal | None, expected: Decimal | None, instrument: Instrument
-) -> Denial | None:
-    if size < instrument.min_size:
-        return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
-    if instrument.max_size and size > instrument.max_size:
-        return Denial("instrument.max_size", f"must be at most {instrument.max_size}, was {size}")
-    if price is not None and price < instrument.min_price:
-        return Denial("instrument.min_price", f"must be >= {instrument.min_price}, was {price}")
-    if price is not None and instrument.max_price and price > instrument.max_price:
-        return Denial("instrument.max_price", f"must be <= {instrument.max_price}, was {price}")
-    worth = price if price is not None else expected
-    if worth is None:
-        return None
-    notional = EXACT.multiply(size, worth)
-    if notional < instrument.min_notional:
-        return Denial(
-            "instrument.min_notional",
-            f"must be worth at least {instrument.min_notional} {instrument.quote}, was {notional}",
-        )
-    return None
 
 
 def _use(rule: str, used: Decimal, allowed: Decimal, unit: str) -> LimitUse:

@@ -16,12 +16,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from core.model.errors import ConfigError
 from core.model.facts import VenueEvent
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Quote, Side, Trade
 from core.model.orders import (
+    AmendRejected,
+    AmendSubmitted,
     CancelRejected,
     Order,
     OrderFilled,
@@ -113,6 +117,63 @@ class FillModel:
                 ts_ns=ts_ns,
             )
         ]
+
+    def amend(self, change: AmendSubmitted, ts_ns: int) -> list[VenueEvent]:
+        """Change a resting order; only a smaller size at the same price keeps its place."""
+        order_id = change.client_order_id
+        order = next(
+            (
+                item
+                for orders in self._working.values()
+                for item in orders
+                if item.intent.client_order_id == order_id
+            ),
+            None,
+        )
+        if order is None:
+            return [_not_amended(order_id, ("unknown-order", "no open order of this id"), ts_ns)]
+        intent = msgspec.structs.replace(
+            order.intent,
+            size=change.size or order.intent.size,
+            price=change.price or order.intent.price,
+        )
+        problem = self._steps_problem(intent, order.instrument)
+        lots = 0 if problem is not None else order.instrument.lots(intent.size) - order.filled
+        if problem is None and lots <= 0:
+            problem = ("size", f"{order.instrument.size(order.filled)} is filled already")
+        if problem is not None:
+            return [_not_amended(order_id, problem, ts_ns)]
+        if intent.price == order.intent.price and lots <= order.lots:
+            self.account.hold(order, -1)
+            order.intent, order.lots = intent, lots
+            self.account.hold(order, 1)
+            return [self.account.amend(order, ts_ns)]
+        return self._move(order, intent, lots, ts_ns)
+
+    def _move(self, order: Working, intent: OrderIntent, lots: int, ts_ns: int) -> list[VenueEvent]:
+        """Let a resting order meet the market anew at another price or size, at the back."""
+        assert intent.price is not None  # only limit orders rest
+        self.account.hold(order, -1)
+        moved = Working(intent, order.instrument, order.instrument.ticks(intent.price), lots)
+        hits = self.liquidity.walk(intent.instrument_id, intent.side, lots, moved.ticks) or []
+        problem = self._unfillable(moved, hits)
+        if problem is not None:
+            self.account.hold(order, 1)
+            return [_not_amended(intent.client_order_id, problem, ts_ns)]
+        order.intent, order.lots, order.ticks = intent, lots, moved.ticks
+        events: list[VenueEvent] = [self.account.amend(order, ts_ns)]
+        if hits:
+            self.liquidity.take(intent.instrument_id, intent.side, hits)
+        events += [
+            self.account.fill(order, price, size, maker=False, ts_event_ns=ts_ns, ts_ns=ts_ns)
+            for price, size in hits
+        ]
+        if order.lots:
+            order.ahead = self.liquidity.ahead(intent.instrument_id, intent.side, order.ticks)
+            self.account.hold(order, 1)
+        else:
+            self._working[intent.instrument_id].remove(order)
+        return events
 
     def restore(self, orders: Collection[Order], balances: Mapping[str, Decimal]) -> None:
         """Put back orders and totals as a journal has them, in place of everything here.
@@ -209,6 +270,11 @@ class FillModel:
             intent.type is OrderType.MARKET or intent.time_in_force is not TimeInForce.GTC
         ):
             return "post-only", "a post-only order must be a gtc limit order"
+        return self._steps_problem(intent, instrument)
+
+    @staticmethod
+    def _steps_problem(intent: OrderIntent, instrument: Instrument) -> tuple[str, str] | None:
+        """Say what of an order is off the instrument's steps and bounds, as (code, words)."""
         try:
             instrument.lots(intent.size)
             if intent.price is not None:
@@ -285,6 +351,10 @@ def _rests(intent: OrderIntent) -> bool:
 
 def _size(levels: Iterable[Level]) -> int:
     return sum(lots for _, lots in levels)
+
+
+def _not_amended(order_id: ClientOrderId, problem: tuple[str, str], ts_ns: int) -> AmendRejected:
+    return AmendRejected(client_order_id=order_id, code=problem[0], reason=problem[1], ts_ns=ts_ns)
 
 
 def _rejected(intent: OrderIntent, problem: tuple[str, str], ts_ns: int) -> OrderRejected:

@@ -15,14 +15,16 @@ A fill is told and journaled in one step of the engine's loop, so none is lost b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from core.model.accounts import Balance
+from core.model.abilities import VenueAbilities
+from core.model.accounts import Balance, VenuePosition
+from core.model.facts import CashMoved
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Quote, Trade
-from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import PaperSettings
 from core.venues.liquidity import Depth
@@ -92,6 +94,27 @@ class PaperVenue:
         self._sim.cancel(order)
         self._woken.set()
 
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        """Return what the simulation does itself; triggers and groups are the engine's."""
+        return self._sim.abilities(instrument)
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        """Take no group whole.
+
+        Raises:
+            InvariantError: Always: `abilities` names no link.
+        """
+        self._sim.submit_group(intents)
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        """Send a change on its way.
+
+        Raises:
+            InvariantError: The venue was never run.
+        """
+        self._sim.amend(order, change)
+        self._woken.set()
+
     async def find_order(self, order: Order) -> VenueOrder | None:
         """Return the order as the simulated venue has it."""
         return await self._sim.find_order(order)
@@ -107,6 +130,14 @@ class PaperVenue:
     async def balances(self) -> list[Balance]:
         """Return what the account holds."""
         return await self._sim.balances()
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return the open positions of contracts."""
+        return await self._sim.positions()
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        """Return what moved without a fill."""
+        return await self._sim.cash_flows(since_ns)
 
     def on_trade(self, trade: Trade) -> None:
         """Let a public trade serve resting orders; cheap where there are none."""

@@ -14,21 +14,32 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Final, TypeAlias
 
-from core.model.accounts import Balance
+from core.model.abilities import VenueAbilities
+from core.model.accounts import Balance, VenuePosition
 from core.model.errors import InvariantError
-from core.model.facts import BalancesReported, VenueConnected, VenueDisconnected, VenueEvent
+from core.model.facts import (
+    BalancesReported,
+    CashMoved,
+    VenueConnected,
+    VenueDisconnected,
+    VenueEvent,
+)
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Quote, Trade
-from core.model.orders import Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import PaperSettings
 from core.venues.fills import FillModel
 from core.venues.liquidity import Depth
 
 _MS: int = 1_000_000
+_ABILITIES: Final = VenueAbilities(amend="any", private="engine")
+_Cargo: TypeAlias = OrderIntent | AmendSubmitted | ClientOrderId
+"""An order, a change of one, or the id of one to cancel."""
 
 
 class SimVenue:
@@ -62,8 +73,8 @@ class SimVenue:
         )
         self._model.add_instruments(instruments)
         self._sink: VenueSink | None = None
-        self._travelling: list[tuple[int, int, InstrumentId, OrderIntent | ClientOrderId]] = []
-        """Heap of (arrival ns, sequence, instrument, an order or the id of one to cancel)."""
+        self._travelling: list[tuple[int, int, InstrumentId, _Cargo]] = []
+        """Heap of (arrival ns, sequence, instrument, cargo)."""
         self._sent = 0
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
@@ -117,6 +128,26 @@ class SimVenue:
         """
         self._send(order.intent.instrument_id, order.id)
 
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        """Return what the simulation does itself; triggers and groups are the engine's."""
+        return _ABILITIES
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        """Take no group whole.
+
+        Raises:
+            InvariantError: Always: `abilities` names no link.
+        """
+        raise InvariantError(f"{self.name} takes no groups, was sent {len(intents)} orders")
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        """Send a change on its way.
+
+        Raises:
+            InvariantError: The venue was never connected.
+        """
+        self._send(order.intent.instrument_id, change)
+
     async def find_order(self, order: Order) -> VenueOrder | None:
         """Return the order as the simulated venue has it."""
         return self._model.account.find(order.id)
@@ -132,6 +163,14 @@ class SimVenue:
     async def balances(self) -> list[Balance]:
         """Return what the account holds."""
         return self._model.account.balances()
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return none: what is held is in the balances."""
+        return []
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        """Return none: nothing moves but by fills."""
+        return []
 
     # -- driving ---------------------------------------------------------------------------------
 
@@ -154,6 +193,8 @@ class SimVenue:
                 later.append(item)
             elif isinstance(what, OrderIntent):
                 self._tell(self._model.place(what, due_ns))
+            elif isinstance(what, AmendSubmitted):
+                self._tell(self._model.amend(what, due_ns))
             else:
                 self._tell(self._model.cancel(what, due_ns))
         for item in later:
@@ -200,7 +241,7 @@ class SimVenue:
         totals = {balance.asset: balance.total for balance in balances}
         self._model.restore(arrived, totals or self._opening)
 
-    def _send(self, instrument_id: InstrumentId, what: OrderIntent | ClientOrderId) -> None:
+    def _send(self, instrument_id: InstrumentId, what: _Cargo) -> None:
         if self._sink is None:
             raise InvariantError(f"{self.name}: submit or cancel before it was connected")
         self._sent += 1

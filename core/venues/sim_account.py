@@ -14,6 +14,7 @@ from core.model.market import Side
 from core.model.orders import (
     Order,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
@@ -95,6 +96,17 @@ class SimAccount:
         return OrderAccepted(
             client_order_id=order.intent.client_order_id,
             venue_order_id=VenueOrderId(order.intent.client_order_id),
+            ts_event_ns=ts_ns,
+            ts_ns=ts_ns,
+        )
+
+    def amend(self, order: Working, ts_ns: int) -> OrderAmended:
+        """Say that an order stands changed."""
+        self.note(order, ts_ns)
+        return OrderAmended(
+            client_order_id=order.intent.client_order_id,
+            size=order.intent.size,
+            price=order.intent.price,
             ts_event_ns=ts_ns,
             ts_ns=ts_ns,
         )

@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
-from core.model.accounts import Balance
+from core.model.abilities import PLAIN, VenueAbilities
+from core.model.accounts import Balance, VenuePosition
 from core.model.errors import (
     ConfigError,
     DataError,
@@ -27,14 +28,10 @@ from core.model.errors import (
     RateLimited,
     TemporaryError,
 )
+from core.model.facts import CashMoved
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
-from core.model.orders import (
-    Order,
-    OrderFilled,
-    OrderIntent,
-    VenueOrder,
-)
+from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.account import AccountReader
@@ -143,6 +140,26 @@ class BinanceVenue:
         else:
             self._tasks.create_task(self._cancel(answers, order))
 
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        """Return what the adapter uses of the venue."""
+        return PLAIN
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        """Take no group whole.
+
+        Raises:
+            InvariantError: Always: `abilities` names no link.
+        """
+        raise InvariantError(f"{self.name} takes no groups, was sent {len(intents)} orders")
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        """Amend nothing.
+
+        Raises:
+            InvariantError: Always: `abilities` says that it cannot.
+        """
+        raise InvariantError(f"{self.name} does not amend, was asked to change {order.id}")
+
     async def find_order(self, order: Order) -> VenueOrder | None:
         """Ask by client order id; None when the venue knows none.
 
@@ -181,6 +198,14 @@ class BinanceVenue:
             TemporaryError: The venue did not answer.
         """
         return await self._account.balances()
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return none: a spot account has holdings."""
+        return []
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        """Return none: deposits show in the balances."""
+        return []
 
     async def _place(self, answers: Answers, intent: OrderIntent) -> None:
         order_id = intent.client_order_id

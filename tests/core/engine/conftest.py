@@ -16,12 +16,14 @@ import pytest
 from core.engine.clock import SimClock
 from core.engine.kernel import Kernel
 from core.feeds.binance.parse import BinanceDecoder
-from core.model.accounts import Balance
-from core.model.facts import BalancesReported, JournalRecord, VenueConnected, VenueEvent
+from core.model.abilities import PLAIN, VenueAbilities
+from core.model.accounts import Balance, VenuePosition
+from core.model.facts import BalancesReported, CashMoved, JournalRecord, VenueConnected, VenueEvent
 from core.model.ids import ExecutionId, InstrumentId, StrategyId, VenueName, VenueOrderId
 from core.model.instruments import Instrument
 from core.model.market import Bar, Side, Timeframe
 from core.model.orders import (
+    AmendSubmitted,
     Order,
     OrderAccepted,
     OrderCanceled,
@@ -270,6 +272,15 @@ class TouchVenue:
             )
         )
 
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        return PLAIN
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        raise AssertionError("a venue without links is sent no groups")
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        raise AssertionError("a venue that cannot amend is not asked to")
+
     def cancel(self, order: Order) -> None:
         now = self._clock.now_ns()
         self.answers.append(OrderCanceled(client_order_id=order.id, ts_event_ns=now, ts_ns=now))
@@ -288,6 +299,12 @@ class TouchVenue:
 
     async def balances(self) -> list[Balance]:
         return self.money
+
+    async def positions(self) -> list[VenuePosition]:
+        return []
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        return []
 
 
 class LaggingVenue(SimVenue):

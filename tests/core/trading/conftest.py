@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from core.model.accounts import Balance
+from core.model.abilities import VenueAbilities
+from core.model.accounts import Balance, VenuePosition
 from core.model.errors import TemporaryError
-from core.model.facts import BalancesReported, VenueConnected, VenueEvent
+from core.model.facts import BalancesReported, CashMoved, VenueConnected, VenueEvent
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, VenueOrderId
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import (
+    AmendRejected,
+    AmendSubmitted,
     CancelRejected,
     Order,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderFilled,
     OrderIntent,
@@ -31,7 +35,7 @@ from core.model.orders import (
 )
 from core.model.ports import Journal
 from core.model.settings import Settings
-from core.model.views import Fact, Mode
+from core.model.views import Fact, Mode, ReferenceView
 from core.trading.desk import TradingDesk
 from core.trading.reconcile import Reconciler
 from core.trading.recorder import MemoryJournal
@@ -83,12 +87,25 @@ class SetMarks:
     def __init__(self) -> None:
         self.tops: dict[str, tuple[int, int]] = {BTC.id: (9999, 10001), ETH.id: (999, 1001)}
         self.stale: set[str] = set()
+        self.traded: dict[str, int] = {}
+        self.said: dict[str, ReferenceView] = {}
 
     def top(self, instrument_id: InstrumentId) -> tuple[int, int] | None:
         return self.tops.get(instrument_id)
 
+    def last(self, instrument_id: InstrumentId) -> int | None:
+        return self.traded.get(instrument_id)
+
+    def reference(self, instrument_id: InstrumentId) -> ReferenceView | None:
+        return self.said.get(instrument_id)
+
     def trusted(self, instrument_id: InstrumentId) -> bool:
         return instrument_id in self.tops and instrument_id not in self.stale
+
+    def put_trade(self, price: str) -> None:
+        """The market of BTC stands and trades at a price, which nobody is told of."""
+        self.put(BTC, price)
+        self.traded[BTC.id] = BTC.ticks(Decimal(price))
 
     def put(self, instrument: Instrument, price: str) -> None:
         ticks = instrument.ticks(Decimal(price))
@@ -106,6 +123,9 @@ class SimVenue:
         self.name = BINANCE
         self.clock = clock
         self.marks = marks
+        self.able = VenueAbilities()
+        self.groups: list[tuple[ClientOrderId, ...]] = []
+        self.amends: list[AmendSubmitted] = []
         self.lose_requests = False
         self.lose_answers = False
         self.down = False
@@ -118,6 +138,8 @@ class SimVenue:
         self.total: dict[str, Decimal] = {"USDT": Decimal(100_000), "BTC": Decimal(100)}
         self.orders_by_id: dict[ClientOrderId, VenueOrder] = {}
         self.executions: list[OrderFilled] = []
+        self.contracts: list[VenuePosition] = []
+        self.flows: list[CashMoved] = []
         self._placed_ns: dict[ClientOrderId, int] = {}
 
     async def run(self, sink: Callable[[VenueEvent], None]) -> None:
@@ -132,6 +154,41 @@ class SimVenue:
             )
             return
         self.place(intent)
+
+    def abilities(self, instrument: Instrument) -> VenueAbilities:
+        return self.able
+
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        self.groups.append(tuple(intent.client_order_id for intent in intents))
+        for intent in intents:
+            self.place(intent)
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        self.amends.append(change)
+        if self.lose_requests:
+            return
+        known = self.orders_by_id[order.id]
+        if known.state.terminal:
+            words = {"code": "-2013", "reason": "Order does not exist.", "ts_ns": self._now()}
+            self._tell(AmendRejected(client_order_id=order.id, **words))
+            return
+        size, price = change.size or known.size, change.price or known.price
+        state = OrderState.FILLED if known.filled >= size else known.state
+        self._change(known, size=size, price=price, state=state, ts_event_ns=self._now())
+        self._tell(
+            OrderAmended(
+                client_order_id=order.id, size=size, price=price, ts_event_ns=self._now(),
+                ts_ns=self._now(),
+            )
+        )  # fmt: skip
+
+    async def positions(self) -> list[VenuePosition]:
+        self._ask("positions")
+        return list(self.contracts)
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        self._ask("cash flows")
+        return [flow for flow in self.flows if flow.ts_event_ns >= since_ns]
 
     def place(self, intent: OrderIntent) -> None:
         """The order reaches the exchange."""
@@ -160,6 +217,8 @@ class SimVenue:
             filled=Decimal(0),
             state=OrderState.ACCEPTED,
             ts_event_ns=self._now(),
+            trigger_price=intent.trigger_price,
+            reduce_only=intent.reduce_only,
         )
         self._tell(
             OrderAccepted(
@@ -354,7 +413,7 @@ class Floor:
             client_order_id=ClientOrderId(order_id),
             instrument_id=fields.pop("instrument_id", BTC.id),
             side=Side(side),
-            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            type=fields.pop("type", OrderType.MARKET if price is None else OrderType.LIMIT),
             size=Decimal(size),
             price=None if price is None else Decimal(price),
             origin=fields.pop("origin", "cli"),
@@ -363,6 +422,14 @@ class Floor:
 
     def submit(self, *args: Any, **fields: Any) -> Order:
         return self.desk.submit(self.intent(*args, **fields))
+
+    def move(self, price: str, seconds: float = 0.01) -> None:
+        """The market trades at a price."""
+        self.clock.advance(seconds)
+        self.marks.put_trade(price)
+        if BTC.id in self.desk.guard.watched:
+            self.desk.guard.on_market(BTC.id, self.clock.now_ns())
+        self.venue.deliver(self.desk)
 
     def hold(self, size: str, price: str = "100.00", order_id: str = "entry") -> None:
         """Have a long position."""

@@ -1,0 +1,286 @@
+"""Changing orders that are on their way: amends, and what the guard wants done.
+
+What a venue cannot amend is cancelled and sent anew under an id of its own; the new order is
+written down before the cancel goes out, so that a restart between the two goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, Literal
+
+import msgspec
+
+from core.model.abilities import VenueAbilities
+from core.model.errors import ConfigError
+from core.model.ids import ClientOrderId, OriginKind, VenueName
+from core.model.orders import (
+    AmendSubmitted,
+    Link,
+    Order,
+    OrderAmended,
+    OrderCanceled,
+    OrderHeld,
+    OrderIntent,
+    OrderReleased,
+    OrderState,
+    Role,
+    TriggerMoved,
+)
+from core.model.ports import Clock, Venue
+from core.trading.board import Board
+from core.trading.books import Books
+from core.trading.flow import OrderFlow
+from core.trading.form import Denial
+from core.trading.orders import Tracked
+from core.trading.risk import RiskGate
+from core.trading.routing import wire_form
+
+_WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_CHILDREN: Final = frozenset({Link.OCO, Link.BRACKET})
+
+
+class Changer:
+    """Amends orders, and is the guard's hands."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        flow: OrderFlow,
+        gate: RiskGate,
+        board: Board,
+        venues: Mapping[VenueName, Venue],
+        clock: Clock,
+        next_id: Callable[[], ClientOrderId],
+    ) -> None:
+        self._books = books
+        self._flow = flow
+        self._gate = gate
+        self._board = board
+        self._venues = venues
+        self._clock = clock
+        self._next_id = next_id
+
+    # -- amends ----------------------------------------------------------------------------
+
+    def amend(
+        self,
+        tracked: Tracked,
+        origin: OriginKind,
+        *,
+        size: Decimal | None = None,
+        price: Decimal | None = None,
+        trigger_price: Decimal | None = None,
+        dry_run: bool = False,
+    ) -> Order:
+        """Change an order's whole size, price or trigger.
+
+        Raises:
+            ConfigError: Nothing would change, the order cannot be changed now, or a rule says no.
+        """
+        order = tracked.order
+        intent = _with(order.intent, size, price, trigger_price)
+        self._may_amend(tracked, intent, origin)
+        denial = self._check(tracked, intent)
+        if denial is not None:
+            raise ConfigError(f"order {order.id} is not amended: {denial.rule}: {denial.reason}")
+        if dry_run:
+            return msgspec.structs.replace(order, intent=intent, note="dry run: would be amended")
+        if order.state is OrderState.HELD:
+            self._amended(tracked, intent)
+            return tracked.order
+        if _can(order.intent, intent, self._flow.abilities_of(intent)):
+            self._send_amend(tracked, intent, origin)
+            return tracked.order
+        return self._replace(tracked, intent, origin)
+
+    def _may_amend(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> None:
+        order = tracked.order
+        if intent == order.intent:
+            raise ConfigError(f"order {order.id} already stands so: nothing to amend")
+        if order.amending:
+            raise ConfigError(f"order {order.id} is being amended: wait for the venue's answer")
+        if order.state not in _WORKING | {OrderState.HELD}:
+            raise ConfigError(f"order {order.id} is {order.state}: only working orders are amended")
+        if intent.size <= order.filled:
+            raise ConfigError(
+                f"size of {order.id} must be above the {order.filled} filled, was {intent.size}; "
+                "cancel it instead"
+            )
+        exits = order.intent.link in _CHILDREN and order.intent.role is not Role.ENTRY
+        if exits and intent.size != order.intent.size and origin != "engine":
+            raise ConfigError(f"size of {order.id} follows its group; amend its entry instead")
+
+    def _check(self, tracked: Tracked, intent: OrderIntent) -> Denial | None:
+        """Judge an order as it would stand, as if it were not there yet."""
+        left = msgspec.structs.replace(intent, size=intent.size - tracked.order.filled)
+        with self._books.holds.without(tracked.order):
+            return self._gate.check(
+                left,
+                self._clock.now_ns(),
+                self._clock.monotonic_ns(),
+                held=True,
+                later=tracked.waits in {"parent", "replace", "siblings"},
+            )
+
+    def _send_amend(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> None:
+        order = tracked.order
+        change = AmendSubmitted(
+            client_order_id=order.id,
+            origin=origin,
+            size=intent.size if intent.size != order.intent.size else None,
+            price=intent.price if intent.price != order.intent.price else None,
+            trigger_price=(
+                intent.trigger_price if intent.trigger_price != order.intent.trigger_price else None
+            ),
+            ts_ns=self._clock.now_ns(),
+        )
+        self._flow.record(change)
+        try:
+            self._venues[order.venue].amend(self._on_wire(order), change)
+        except Exception as error:  # an adapter may die without us
+            tracked.ask = True
+            self._board.alert("error", f"amend of {order.id}: the adapter failed: {error!r}")
+
+    def _replace(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> Order:
+        """Cancel an order and send a new one once it has ended."""
+        heir = msgspec.structs.replace(
+            intent,
+            client_order_id=self._next_id(),
+            replaces=tracked.order.id,
+            size=intent.size + self._books.orders.filled_before(intent),
+            reason=intent.reason or f"replaces {tracked.order.id}",
+        )
+        now_ns = self._clock.now_ns()
+        self._flow.record(
+            OrderHeld(intent=heir, venue=tracked.order.venue, waits="replace", ts_ns=now_ns)
+        )
+        self._flow.cancel([tracked], origin)
+        made = self._books.orders.get(heir.client_order_id)
+        return made.order if made is not None else tracked.order
+
+    def _amended(self, tracked: Tracked, intent: OrderIntent) -> None:
+        now_ns = self._clock.now_ns()
+        self._flow.record(
+            OrderAmended(
+                client_order_id=tracked.order.id,
+                size=intent.size,
+                price=intent.price,
+                trigger_price=intent.trigger_price,
+                ts_event_ns=now_ns,
+                ts_ns=now_ns,
+            )
+        )
+
+    def _on_wire(self, order: Order) -> Order:
+        """Return an order as the venue has it."""
+        intent = wire_form(
+            order.intent,
+            self._flow.abilities_of(order.intent),
+            triggered=bool(order.triggered_ns),
+        )
+        return order if intent is order.intent else msgspec.structs.replace(order, intent=intent)
+
+    # -- what the guard has done -----------------------------------------------------------
+
+    def release(self, tracked: Tracked, reason: str, size: Decimal | None = None) -> None:
+        """Check, journal and send a held order."""
+        order = tracked.order
+        intent = order.intent
+        if size is not None and size != intent.size:
+            intent = msgspec.structs.replace(intent, size=size)
+        triggered = tracked.waits in {"trigger", "siblings"}
+        plain = wire_form(intent, self._flow.abilities_of(intent), triggered=triggered)
+        record = OrderReleased(
+            client_order_id=order.id,
+            reason=reason,
+            size=None if intent is order.intent else intent.size,
+            triggered=triggered,
+            ts_ns=self._clock.now_ns(),
+        )
+        self._flow.release(tracked, record, plain)
+
+    def rehold(
+        self, tracked: Tracked, waits: Literal["trigger", "siblings"], size: Decimal
+    ) -> None:
+        """Let a held order wait for something else, and be of another size."""
+        intent = msgspec.structs.replace(tracked.order.intent, size=size)
+        now_ns = self._clock.now_ns()
+        self._flow.record(
+            OrderHeld(intent=intent, venue=tracked.order.venue, waits=waits, ts_ns=now_ns)
+        )
+
+    def drop(self, tracked: Tracked, reason: str) -> None:
+        """End a held order; it was never sent."""
+        now_ns = self._clock.now_ns()
+        self._flow.record(
+            OrderCanceled(
+                client_order_id=tracked.order.id, ts_event_ns=now_ns, ts_ns=now_ns, reason=reason
+            )
+        )
+
+    def end(self, tracked: Tracked) -> None:
+        """Ask for the cancel of an order the venue may have."""
+        self._flow.cancel([tracked], "engine")
+
+    def resize(self, tracked: Tracked, size: Decimal) -> None:
+        """Change an order's whole size; one the venue cannot resize is sent anew."""
+        try:
+            self.amend(tracked, "engine", size=size)
+        except ConfigError as error:
+            if not tracked.order.state.terminal:
+                self._board.alert("warning", str(error))
+
+    def move_trigger(self, tracked: Tracked, price: Decimal) -> None:
+        """Write down where a trailing trigger has got to."""
+        self._flow.record(
+            TriggerMoved(
+                client_order_id=tracked.order.id, trigger_price=price, ts_ns=self._clock.now_ns()
+            )
+        )
+
+    def protect(self, tracked: Tracked) -> None:
+        """Put a stop of the engine's own in place of one the venue refused."""
+        order = tracked.order
+        intent = msgspec.structs.replace(
+            order.intent,
+            client_order_id=self._next_id(),
+            replaces=order.id,
+            reason=f"held here for {order.id}, which the venue refused",
+        )
+        self._board.alert(
+            "error", f"stop {order.id} was refused ({order.note}): the engine holds it itself now"
+        )
+        now_ns = self._clock.now_ns()
+        self._flow.record(
+            OrderHeld(intent=intent, venue=order.venue, waits="trigger", ts_ns=now_ns)
+        )
+
+    def alert(self, text: str) -> None:
+        """Tell people."""
+        self._board.alert("warning", text)
+
+
+def _with(
+    intent: OrderIntent,
+    size: Decimal | None,
+    price: Decimal | None,
+    trigger_price: Decimal | None,
+) -> OrderIntent:
+    changes = {"size": size, "price": price, "trigger_price": trigger_price}
+    if price is not None and not intent.type.limited:
+        raise ConfigError(f"a {intent.type} order has no price to amend, was given {price}")
+    if trigger_price is not None and not intent.type.conditional:
+        raise ConfigError(f"a {intent.type} order has no trigger, was given {trigger_price}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    return msgspec.structs.replace(intent, **given)
+
+
+def _can(before: OrderIntent, after: OrderIntent, abilities: VenueAbilities) -> bool:
+    """Return whether the venue itself can make one of the other."""
+    if abilities.amend == "any":
+        return True
+    same = msgspec.structs.replace(after, size=before.size) == before
+    return abilities.amend == "smaller" and same and after.size < before.size

@@ -1,0 +1,123 @@
+"""What an order must look like, whatever the market and the limits: fields, steps and bounds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from core.model.errors import ConfigError
+from core.model.instruments import Instrument
+from core.model.market import Side
+from core.model.orders import OrderIntent, OrderType, TimeInForce
+from core.trading.ledger import EXACT
+
+_HUNDRED: Final = Decimal(100)
+_STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
+
+
+class Denial(NamedTuple):
+    """Why an intent is refused."""
+
+    rule: str
+    """A settings key such as ``risk.max_order_notional``, or ``balance``, ``disarmed``..."""
+    reason: str
+
+
+def check_form(
+    intent: OrderIntent, instrument: Instrument, expected: Decimal | None
+) -> Denial | None:
+    """Check what the order says against what the venue lists: steps, bounds, least value.
+
+    `expected` is the price a market order is valued at, None when there is no market.
+    """
+    return (
+        _check_fields(intent)
+        or _check_steps(intent, instrument)
+        or _check_bounds(intent.size, intent.price, expected, instrument)
+    )
+
+
+def touched(intent: OrderIntent, price: Decimal, trigger: Decimal) -> bool:
+    """Return whether a price touches an order's trigger."""
+    falls = (intent.side is Side.SELL) is (intent.type in _STOPS)
+    return price <= trigger if falls else price >= trigger
+
+
+def _check_fields(intent: OrderIntent) -> Denial | None:
+    size, price, kind = intent.size, intent.price, intent.type
+    if not size.is_finite() or size <= 0:
+        return Denial("size", f"must be above 0, was {size}")
+    if (price is None) is kind.limited:
+        wants = "needs a price" if price is None else f"takes no price, was {price}"
+        return Denial("price", f"a {kind} order {wants}")
+    if price is not None and (not price.is_finite() or price <= 0):
+        return Denial("price", f"must be above 0, was {price}")
+    if intent.post_only and kind is not OrderType.LIMIT:
+        return Denial("post_only", f"a {kind} order cannot be post-only")
+    gtd = intent.time_in_force is TimeInForce.GTD
+    if gtd is not bool(intent.expire_ns):
+        wants = "needs an end" if gtd else "takes no end"
+        return Denial("expire_ns", f"a {intent.time_in_force} order {wants}")
+    return _check_trigger(intent)
+
+
+def _check_trigger(intent: OrderIntent) -> Denial | None:
+    kind, trigger = intent.type, intent.trigger_price
+    trails = kind is OrderType.TRAILING_STOP
+    if trigger is not None and (not trigger.is_finite() or trigger <= 0):
+        return Denial("trigger_price", f"must be above 0, was {trigger}")
+    if (trigger is not None) and not kind.conditional:
+        return Denial("trigger_price", f"a {kind} order takes no trigger, was {trigger}")
+    if trigger is None and kind.conditional and not trails:
+        return Denial("trigger_price", f"a {kind} order needs a trigger")
+    given = [value for value in (intent.trail, intent.trail_pct) if value is not None]
+    if len(given) != trails:
+        wants = "needs one of trail and trail_pct" if trails else "takes no trail"
+        return Denial("trail", f"a {kind} order {wants}, {len(given)} were given")
+    if any(not value.is_finite() or value <= 0 for value in given):
+        return Denial("trail", f"must be above 0, was {given[0]}")
+    if intent.trail_pct is not None and intent.trail_pct >= _HUNDRED:
+        return Denial("trail_pct", f"must be below 100, was {intent.trail_pct}")
+    return None
+
+
+def _check_steps(intent: OrderIntent, instrument: Instrument) -> Denial | None:
+    shown = intent.display_size
+    if shown is not None and not 0 < shown < intent.size:
+        return Denial("display_size", f"must be above 0 and below {intent.size}, was {shown}")
+    try:
+        instrument.lots(intent.size)
+        if shown is not None:
+            instrument.lots(shown)
+    except ConfigError as error:
+        return Denial("instrument.size_lot", str(error))
+    try:
+        for price in (intent.price, intent.trigger_price):
+            if price is not None and intent.type is not OrderType.TRAILING_STOP:
+                instrument.ticks(price)
+    except ConfigError as error:
+        return Denial("instrument.price_tick", str(error))
+    return None
+
+
+def _check_bounds(
+    size: Decimal, price: Decimal | None, expected: Decimal | None, instrument: Instrument
+) -> Denial | None:
+    if size < instrument.min_size:
+        return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
+    if instrument.max_size and size > instrument.max_size:
+        return Denial("instrument.max_size", f"must be at most {instrument.max_size}, was {size}")
+    if price is not None and price < instrument.min_price:
+        return Denial("instrument.min_price", f"must be >= {instrument.min_price}, was {price}")
+    if price is not None and instrument.max_price and price > instrument.max_price:
+        return Denial("instrument.max_price", f"must be <= {instrument.max_price}, was {price}")
+    worth = price if price is not None else expected
+    if worth is None:
+        return None
+    notional = EXACT.multiply(size, worth)
+    if notional < instrument.min_notional:
+        return Denial(
+            "instrument.min_notional",
+            f"must be worth at least {instrument.min_notional} {instrument.quote}, was {notional}",
+        )
+    return None

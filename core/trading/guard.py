@@ -1,0 +1,364 @@
+"""What the engine watches for its orders: triggers, parents' fills, groups and ends.
+
+What is to be done follows from how the orders of a group stand, never from what was done before, so
+after a restart the same questions lead to the same answers::
+
+    market moves ─► a held trigger is touched ─► release
+    a parent fills ─► its children go out, as large as what it filled
+    one of a group fills ─► the others shrink by as much, or end
+
+Nothing here is sent or written: `Hands` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Final, Literal, Protocol
+
+from core.model.abilities import VenueAbilities
+from core.model.ids import ClientOrderId, InstrumentId
+from core.model.instruments import Instrument
+from core.model.market import Side
+from core.model.orders import (
+    Link,
+    Order,
+    OrderIntent,
+    OrderState,
+    OrderType,
+    Role,
+    TriggerBy,
+)
+from core.model.ports import Marks
+from core.trading.form import touched
+from core.trading.listing import listed
+from core.trading.orders import OrderCache, Tracked
+from core.trading.routing import ends_here, holds_trigger
+
+_ZERO: Final = Decimal(0)
+_TWO: Final = Decimal(2)
+_HUNDRED: Final = Decimal(100)
+_TRAIL_NS: Final = 1_000_000_000
+"""A trailing trigger is written down at most this often; a restart goes on from there."""
+_REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
+_LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
+
+
+class Hands(Protocol):
+    """What the guard has done."""
+
+    def release(self, tracked: Tracked, reason: str, size: Decimal | None = None) -> None:
+        """Check, journal and send a held order."""
+        ...
+
+    def rehold(
+        self, tracked: Tracked, waits: Literal["trigger", "siblings"], size: Decimal
+    ) -> None:
+        """Let a held order wait for something else, and be of another size."""
+        ...
+
+    def drop(self, tracked: Tracked, reason: str) -> None:
+        """End a held order; it was never sent."""
+        ...
+
+    def end(self, tracked: Tracked) -> None:
+        """Ask for the cancel of an order the venue may have."""
+        ...
+
+    def resize(self, tracked: Tracked, size: Decimal) -> None:
+        """Change an order's whole size."""
+        ...
+
+    def move_trigger(self, tracked: Tracked, price: Decimal) -> None:
+        """Write down where a trailing trigger has got to."""
+        ...
+
+    def protect(self, tracked: Tracked) -> None:
+        """Put a stop of the engine's own in place of one the venue refused."""
+        ...
+
+    def alert(self, text: str) -> None:
+        """Tell people."""
+        ...
+
+
+class Guard:
+    """Watches open orders that wait, belong together or end at a time."""
+
+    def __init__(
+        self,
+        orders: OrderCache,
+        marks: Marks,
+        instruments: Mapping[InstrumentId, Instrument],
+        abilities: Callable[[Order], VenueAbilities],
+        hands: Hands,
+    ) -> None:
+        self._orders = orders
+        self._marks = marks
+        self._instruments = instruments
+        self._abilities = abilities
+        self._hands = hands
+        self.watched: dict[InstrumentId, dict[ClientOrderId, Tracked]] = {}
+        """Held triggers by instrument; the market need be told of no others."""
+        self._trails: dict[ClientOrderId, tuple[Decimal, int]] = {}
+        """Where a trailing trigger is, and when that was last written down."""
+        self._groups: dict[str, dict[ClientOrderId, Tracked]] = {}
+        self._heirs: dict[ClientOrderId, ClientOrderId] = {}
+        """Order about to end to the one that replaces it."""
+        self._successors: dict[ClientOrderId, ClientOrderId] = {}
+        """Order of a group to the one that replaced it."""
+        self._ending: dict[ClientOrderId, Tracked] = {}
+        """GTD orders whose end the engine sees to."""
+        self._blind: set[InstrumentId] = set()
+
+    def rearm(self) -> None:
+        """Take up all open orders anew, and do what should have been done."""
+        for tracked in list(self._orders.all()):
+            intent = tracked.order.intent
+            if intent.group_id and intent.role is not Role.SLICE:
+                self._groups.setdefault(intent.group_id, {})[tracked.order.id] = tracked
+            self._note(tracked)
+        for name in list(self._groups):
+            self._settle(name)
+        for parent in list(self._heirs):
+            self._inherit(parent)
+
+    def on_order(self, order_id: ClientOrderId) -> None:
+        """Take it that something happened to an order."""
+        tracked = self._orders.get(order_id)
+        if tracked is None:
+            return
+        self._note(tracked)
+        if tracked.order.intent.group_id:
+            self._settle(tracked.order.intent.group_id)
+        if order_id in self._heirs:
+            self._inherit(order_id)
+
+    def on_market(self, instrument_id: InstrumentId, now_ns: int) -> None:
+        """Take it that a price of a watched instrument may have moved."""
+        for tracked in list(self.watched.get(instrument_id, {}).values()):
+            self._look(tracked, now_ns)
+
+    def on_timer(self, now_ns: int) -> None:
+        """End orders whose time is over, and say where triggers cannot be watched."""
+        for tracked in list(self._ending.values()):
+            if tracked.order.intent.expire_ns <= now_ns:
+                self._ending.pop(tracked.order.id, None)
+                self._finish(tracked, "its time is over")
+        for instrument_id in list(self.watched):
+            blind = not self._marks.trusted(instrument_id)
+            if blind and instrument_id not in self._blind:
+                count = len(self.watched.get(instrument_id, ()))
+                self._hands.alert(
+                    f"{instrument_id}: {count} held orders cannot be watched, its data is stale"
+                )
+            (self._blind.add if blind else self._blind.discard)(instrument_id)
+            # A price that moved while nothing was told, such as after a restart.
+            self.on_market(instrument_id, now_ns)
+
+    # -- what waits ------------------------------------------------------------------------
+
+    def _note(self, tracked: Tracked) -> None:
+        """File an order under what it waits for."""
+        order = tracked.order
+        intent, live = order.intent, not order.state.terminal
+        waiting = order.state is OrderState.HELD and tracked.waits == "trigger"
+        watched = self.watched.setdefault(intent.instrument_id, {})
+        if waiting:
+            watched[order.id] = tracked
+        else:
+            watched.pop(order.id, None)
+            self._trails.pop(order.id, None)
+        if not watched:
+            del self.watched[intent.instrument_id]
+        if (
+            intent.group_id
+            and intent.role is not Role.SLICE
+            and (live or intent.group_id in self._groups)
+        ):
+            self._groups.setdefault(intent.group_id, {})[order.id] = tracked
+        if intent.replaces is not None:
+            if tracked.waits == "replace":
+                self._heirs[intent.replaces] = order.id
+            if intent.group_id:
+                self._successors[intent.replaces] = order.id
+        if live and intent.expire_ns and ends_here(intent, self._abilities(order)):
+            self._ending[order.id] = tracked
+        else:
+            self._ending.pop(order.id, None)
+
+    def _look(self, tracked: Tracked, now_ns: int) -> None:
+        intent = tracked.order.intent
+        if not self._marks.trusted(intent.instrument_id):
+            return
+        price = self.price(intent)
+        if price is None:
+            return
+        trigger = intent.trigger_price
+        if intent.type is OrderType.TRAILING_STOP:
+            trigger = self._trail(tracked, price, now_ns)
+        if trigger is None or not touched(intent, price, trigger):
+            return
+        sign = "<=" if price <= trigger else ">="
+        words = f"{intent.trigger_by} price {price:f} {sign} trigger {trigger:f}"
+        group = [item for item in self._others(tracked) if not item.order.state.terminal]
+        working = [item for item in group if item.order.state is not OrderState.HELD]
+        if working and not listed(self._instruments, intent.instrument_id).derivative:
+            # What the others lock must come free before this one can be sent.
+            self._hands.rehold(tracked, "siblings", intent.size)
+            for item in working:
+                self._hands.end(item)
+            return
+        self._hands.release(tracked, words)
+
+    def price(self, intent: OrderIntent) -> Decimal | None:
+        """Return the price an order's trigger is held against, None while it is not known."""
+        instrument = listed(self._instruments, intent.instrument_id)
+        if intent.trigger_by is not TriggerBy.LAST:
+            said = self._marks.reference(intent.instrument_id)
+            if said is None:
+                return None
+            return said.mark if intent.trigger_by is TriggerBy.MARK else said.index
+        last = self._marks.last(intent.instrument_id)
+        if last is not None:
+            return instrument.price(last)
+        top = self._marks.top(intent.instrument_id)
+        return None if top is None else (top[0] + top[1]) * instrument.price_tick / _TWO
+
+    def _trail(self, tracked: Tracked, price: Decimal, now_ns: int) -> Decimal:
+        """Move a trailing trigger after the market and return it."""
+        intent = tracked.order.intent
+        known, told_ns = self._trails.get(intent.client_order_id, (intent.trigger_price, 0))
+        distance = intent.trail
+        if distance is None:
+            distance = price * (intent.trail_pct or _ZERO) / _HUNDRED
+        sells = intent.side is Side.SELL
+        wanted = price - distance if sells else price + distance
+        if known is not None:
+            wanted = max(wanted, known) if sells else min(wanted, known)
+        if wanted != known:
+            first = intent.trigger_price is None
+            if first or now_ns - told_ns >= _TRAIL_NS:
+                told_ns = now_ns
+                self._trails[intent.client_order_id] = (wanted, told_ns)
+                self._hands.move_trigger(tracked, wanted)
+        self._trails[intent.client_order_id] = (wanted, told_ns)
+        return wanted
+
+    # -- groups ----------------------------------------------------------------------------
+
+    def _others(self, tracked: Tracked) -> Iterator[Tracked]:
+        """Yield the exits beside an exit, also replaced ones, but not those it replaced itself."""
+        intent = tracked.order.intent
+        if intent.link not in _LINKED or intent.role is Role.ENTRY:
+            return
+        own = set()
+        name = intent.replaces
+        while name is not None and name not in own:
+            own.add(name)
+            before = self._orders.get(name)
+            name = before.order.intent.replaces if before is not None else None
+        for item in list(self._groups.get(intent.group_id, {}).values()):
+            exits = item.order.intent.role is not Role.ENTRY
+            if exits and item is not tracked and item.order.id not in own:
+                yield item
+
+    def _settle(self, name: str) -> None:
+        """Do what follows from how the orders of a group stand now."""
+        group = self._groups.get(name, {})
+        for tracked in list(group.values()):
+            self._protect(tracked)
+        if all(item.order.state.terminal for item in group.values()):
+            for order_id in self._groups.pop(name, {}):
+                self._successors.pop(order_id, None)
+            return
+        for tracked in list(group.values()):
+            if not tracked.order.state.terminal and tracked.order.held_by != "venue":
+                self._settle_one(tracked)
+
+    def _settle_one(self, tracked: Tracked) -> None:
+        order = tracked.order
+        intent = order.intent
+        want = tracked.asked
+        if tracked.waits == "replace":
+            return
+        if intent.parent_id is not None:
+            filled, over = self._entered(intent.parent_id)
+            want = min(want, filled)
+            if not want:
+                if over:
+                    self._finish(tracked, f"its entry {intent.parent_id} ended unfilled")
+                return
+        others = list(self._others(tracked))
+        want -= sum((item.order.filled for item in others), _ZERO)
+        want -= self._orders.filled_before(intent)
+        ended = [
+            item
+            for item in others
+            if item.order.state.terminal and item.order.id not in self._successors
+        ]
+        gone = [item for item in ended if item.order.state not in _REFUSED]
+        if want <= order.filled or (gone and tracked.waits != "siblings"):
+            self._finish(tracked, "another of its group filled or ended")
+            return
+        self._fit(tracked, want, others)
+
+    def _entered(self, entry_id: ClientOrderId) -> tuple[Decimal, bool]:
+        """Return what an entry and its replacements filled, and whether the last has ended."""
+        filled, over = _ZERO, False
+        name: ClientOrderId | None = entry_id
+        while name is not None:
+            tracked = self._orders.get(name)
+            if tracked is not None:
+                filled += tracked.order.filled
+                over = tracked.order.state.terminal
+            name = self._successors.get(name)
+        return filled, over
+
+    def _fit(self, tracked: Tracked, want: Decimal, others: list[Tracked]) -> None:
+        """Let an order go out that waited, or be as large as is wanted."""
+        order = tracked.order
+        if order.state is not OrderState.HELD:
+            if order.intent.size != want and not order.amending:
+                self._hands.resize(tracked, want)
+            return
+        if tracked.waits == "parent":
+            instrument = listed(self._instruments, order.intent.instrument_id)
+            if holds_trigger(order.intent, instrument, self._abilities(order)):
+                self._hands.rehold(tracked, "trigger", want)
+            else:
+                self._hands.release(tracked, "its entry filled", want)
+        elif tracked.waits == "siblings":
+            if all(item.order.state.terminal for item in others):
+                self._hands.release(tracked, "its trigger was touched", want)
+        elif order.intent.size != want:
+            self._hands.resize(tracked, want)
+
+    def _protect(self, tracked: Tracked) -> None:
+        """Keep a position protected whose stop the venue refused."""
+        order = tracked.order
+        stop = order.intent.role is Role.STOP and order.id not in self._successors
+        if stop and order.state is OrderState.REJECTED:
+            self._hands.protect(tracked)
+
+    def _inherit(self, parent_id: ClientOrderId) -> None:
+        """Send what replaces an order that has ended, as large as what it left."""
+        parent = self._orders.get(parent_id)
+        heir = self._orders.get(self._heirs[parent_id])
+        if heir is None or heir.order.state is not OrderState.HELD:
+            del self._heirs[parent_id]
+            return
+        if parent is None or not parent.order.state.terminal:
+            return
+        del self._heirs[parent_id]
+        left = heir.asked - self._orders.filled_before(heir.order.intent)
+        if left > 0 and parent.order.state is not OrderState.FILLED:
+            self._hands.release(heir, f"{parent_id} ended", left)
+        else:
+            self._hands.drop(heir, f"{parent_id} filled before it could be replaced")
+
+    def _finish(self, tracked: Tracked, reason: str) -> None:
+        if tracked.order.state is OrderState.HELD:
+            self._hands.drop(tracked, reason)
+        elif tracked.order.state is not OrderState.PENDING_CANCEL:
+            self._hands.end(tracked)

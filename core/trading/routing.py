@@ -1,0 +1,72 @@
+"""What becomes of an intent on its way: sent as it is or in plainer words, held, or refused."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from core.model.abilities import VenueAbilities
+from core.model.instruments import Instrument
+from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
+from core.trading.form import Denial
+
+Waits = Literal["", "trigger", "parent", "replace"]
+
+
+def waits_for(intent: OrderIntent, instrument: Instrument, abilities: VenueAbilities) -> Waits:
+    """Return what the engine must wait for before it sends an order, empty: nothing.
+
+    Of two exits of a holding only one can rest at the venue, for each would lock the same asset:
+    the stop stays here unless the venue links them itself.
+    """
+    if intent.replaces is not None:
+        return "replace"
+    if intent.parent_id is not None:
+        return "parent"
+    return "trigger" if holds_trigger(intent, instrument, abilities) else ""
+
+
+def holds_trigger(intent: OrderIntent, instrument: Instrument, abilities: VenueAbilities) -> bool:
+    """Return whether the engine watches a conditional order's trigger, not the venue."""
+    if not intent.type.conditional:
+        return False
+    linked = intent.link in {Link.OCO, Link.BRACKET} and intent.link not in abilities.links
+    shares = linked and not instrument.derivative and intent.role is Role.STOP
+    return (
+        shares or intent.type not in abilities.types or intent.trigger_by not in abilities.triggers
+    )
+
+
+def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
+    """Return what the venue lacks for an order and the engine cannot do in its place."""
+    if intent.post_only and not abilities.post_only:
+        return Denial("post_only", "the venue has no post-only orders")
+    if intent.display_size is not None and not abilities.iceberg:
+        return Denial("display_size", "the venue has no iceberg orders")
+    tif = intent.time_in_force
+    if tif not in abilities.times and tif is not TimeInForce.GTD:
+        known = ", ".join(sorted(abilities.times))
+        return Denial("time_in_force", f"the venue has no {tif} orders, only {known}")
+    return None
+
+
+def wire_form(
+    intent: OrderIntent, abilities: VenueAbilities, *, triggered: bool = False
+) -> OrderIntent:
+    """Return an order as the venue gets it, once what the engine does itself is left out."""
+    changes: dict[str, object] = {}
+    if triggered and intent.type.conditional:
+        changes["type"] = OrderType.LIMIT if intent.type.limited else OrderType.MARKET
+        changes["trigger_price"] = changes["trail"] = changes["trail_pct"] = None
+    if intent.reduce_only and not abilities.reduce_only:
+        changes["reduce_only"] = False
+    if ends_here(intent, abilities):
+        changes["time_in_force"] = TimeInForce.GTC
+        changes["expire_ns"] = 0
+    return msgspec.structs.replace(intent, **changes) if changes else intent
+
+
+def ends_here(intent: OrderIntent, abilities: VenueAbilities) -> bool:
+    """Return whether the engine ends a GTD order, not the venue."""
+    return intent.time_in_force is TimeInForce.GTD and TimeInForce.GTD not in abilities.times
