@@ -87,11 +87,8 @@ def oco(venue: Venue, account: Account, params: Params) -> tuple[Shard, ListTick
     shard = tradable(venue, params)
     side = params.choice("side", SIDES.__getitem__, ApiError(-1117, "Invalid side."))
     size = params.decimal_e8("quantity")
-    pair = [
-        _ticket(venue, shard, params, Names(name), side, size, None) for name in ("above", "below")
-    ]
-    _check_pair(side, pair[0], pair[1])
-    return _list(venue, account, shard, params, above=pair[0], below=pair[1])
+    above, below = _pair(venue, shard, params, "", side, size)
+    return _list(venue, account, shard, params, above=above, below=below)
 
 
 def old_oco(venue: Venue, account: Account, params: Params) -> tuple[Shard, ListTicket, str]:
@@ -168,9 +165,7 @@ def otoco(venue: Venue, account: Account, params: Params) -> tuple[Shard, ListTi
     shard, working = _working(venue, params)
     side = params.choice("pendingSide", SIDES.__getitem__, ApiError(-1117, "Invalid side."))
     size = params.decimal_e8("pendingQuantity")
-    above = _ticket(venue, shard, params, Names("pendingAbove"), side, size, None)
-    below = _ticket(venue, shard, params, Names("pendingBelow"), side, size, None)
-    _check_pair(side, above, below)
+    above, below = _pair(venue, shard, params, "pending", side, size)
     return _list(venue, account, shard, params, working=working, above=above, below=below)
 
 
@@ -338,12 +333,23 @@ def _one_of(first: str, second: str) -> ApiError:
     return ApiError(-1102, f"Param '{first}' or '{second}' must be sent, but both were empty/null!")
 
 
+def _pair(
+    venue: Venue, shard: Shard, params: Params, prefix: str, side: Side, size: int | None
+) -> tuple[Ticket, Ticket]:
+    """Return the orders above and below the market."""
+    words = ("Above", "Below") if prefix else ("above", "below")
+    names = [Names(prefix + word) for word in words]
+    for each in names:
+        if params.peek(each.of("type")) in (Kind.MARKET.name, Kind.LIMIT.name):
+            raise ApiError(-1158, "Order type not supported in OCO.")
+    above, below = (_ticket(venue, shard, params, each, side, size, None) for each in names)
+    _check_pair(side, above, below)
+    return above, below
+
+
 def _check_pair(side: Side, above: Ticket, below: Ticket) -> None:
     """Refuse two orders of which the market cannot lie between."""
     buys = side is Side.BUY
-    for ticket in (above, below):
-        if ticket.kind in (Kind.MARKET, Kind.LIMIT):
-            raise ApiError(-1158, "Order type not supported in OCO.")
     if not (above.kind.conditional or below.kind.conditional):
         raise ApiError(-1168, "At least one OCO order must be contingent.")
     makers = [ticket for ticket in (above, below) if ticket.kind is Kind.LIMIT_MAKER]
