@@ -50,6 +50,8 @@ _QUOTES: Final = np.uint64(0x1212121212121212)
 
 _NONE: Final = -1
 _PLAN: Final = 11
+PLAN: Final = _PLAN + 7
+"""Figures of a plan; in the last seven a kernel may remember something of the instrument."""
 
 
 def text(data: bytes) -> bytes:
@@ -363,7 +365,8 @@ class SidePlan:
         names = [shape.price, shape.size, shape.flag]
         places = [name if isinstance(name, int) else _NONE for name in names]
         keys = [_hash(name) if isinstance(name, str) else _NONE for name in names]
-        self._plan = np.array([[*steps, *places, *keys, shape.flag is not None]], np.int64)
+        figures = [*steps, *places, *keys, shape.flag is not None]
+        self._plan = np.array([figures + [0] * (PLAN - _PLAN)], np.int64)
         self.at = address(self._plan)
         """Where the kernel finds it, as long as this object lives."""
 

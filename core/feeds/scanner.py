@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numba
@@ -27,7 +27,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
-from core.feeds.binance.digits import eight_bytes
+from core.feeds.binance.digits import _eight as eight
+from core.feeds.binance.digits import _few as few
+from core.feeds.binance.digits import digits_in, eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
 from core.feeds.jsonbytes import (
     MEMO,
@@ -41,7 +43,7 @@ from core.feeds.jsonbytes import (
     whole,
     word_at,
 )
-from core.feeds.levels import SidePlan, _number, text
+from core.feeds.levels import PLAN, SidePlan, _number, text
 from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
@@ -95,7 +97,95 @@ _TAIL: Final = 4
 """From this bit on flags hold the letter behind which a symbol begins in its text, 0: at once."""
 _BUY, _SELL = ord("b"), ord("s")
 
+_WIDE: Final = PLAN - 7
+"""Where a plan remembers how the last price was spelt, see `_remember`."""
+_DIGITS: Final = 18
+_LARGEST: Final = (1 << 63) - 1
+_TENS: Final = 10 ** np.arange(_DIGITS, dtype=np.int64)
+_UP: Final = np.uint64(0x7676767676767676)
+_HIGH: Final = np.uint64(0x8080808080808080)
+
 Grid: TypeAlias = npt.NDArray[np.int64]
+
+
+@numba.njit(cache=True, forceinline=True)
+def _quick_level(data: bytes, size: int, at: int, plan: Grid) -> tuple[int, int, int]:
+    """Do the work of `_level` for a price spelt like the one before, which `_remember` looked at.
+
+    No byte of such a price waits for another one to be understood.
+    """
+    wide, deep = plan[_WIDE], plan[_WIDE + 1]
+    point = at + 1 + wide
+    shut = point + 1 + deep
+    start = shut + 3
+    if start + 24 > size:
+        return 0, 0, -1
+    whole = eight_bytes(data, at + 1) << np.uint64(64 - 8 * wide)
+    part = eight_bytes(data, point + 1) << np.uint64(64 - 8 * deep)
+    odd = (whole | part | (whole + _UP) | (part + _UP)) & _HIGH
+    odd |= np.uint64((data[at] ^ 34) | (data[point] ^ 46) | (data[shut] ^ 34))
+    odd |= np.uint64((data[shut + 1] ^ 44) | (data[shut + 2] ^ 34))
+    word = eight_bytes(data, start)
+    count = digits_in(word)
+    end = start + count
+    pointed = np.int64(data[end] == 46)
+    rest = eight_bytes(data, end + 1)
+    kept = digits_in(rest) * pointed
+    end += pointed + kept
+    places = plan[2]
+    if odd or not 0 < count < 8 or not pointed <= kept < 8 or kept > places:
+        return 0, 0, -1
+    if data[end] != 34 or count + places >= _DIGITS:
+        return 0, 0, -1
+    value = np.uint64(eight(whole) * plan[_WIDE + 2] + eight(part) * plan[_WIDE + 3])
+    # Divided exactly, as `core.feeds.binance.digits.inverse_of` explains.
+    value *= np.uint64(plan[_WIDE + 4])
+    turn = np.uint64(plan[_WIDE + 5])
+    price = (value >> turn) | ((value << (np.uint64(63) - turn)) << np.uint64(1))
+    lots = few(word, count) * _TENS[np.uint64(places)]
+    lots += few(rest, kept) * _TENS[np.uint64(places - kept)]
+    if price > np.uint64(plan[_WIDE + 6]):
+        return 0, 0, -1
+    if plan[3] != 1:
+        if lots % plan[3]:
+            return 0, 0, -1
+        lots //= plan[3]
+    return np.int64(price), lots, end + 1
+
+
+@numba.njit(cache=True)
+def _remember(data: bytes, size: int, start: int, shut: int, plan: Grid) -> None:
+    """Note how a quoted price is spelt, and how digits spelt like that become ticks.
+
+    Its digits before and behind the point; what the first and the others count; how to divide by
+    what a tick counts. Zeros if it is none of those that `_quick_level` can read.
+    """
+    plan[_WIDE] = 0
+    if data[start] != 34 or start + 9 > size:
+        return
+    wide = digits_in(eight_bytes(data, start + 1))
+    deep = shut - start - 2 - wide
+    places = max(deep, plan[0])
+    if not (0 < wide < 8 and 0 < deep <= 8 and wide + places < _DIGITS):
+        return
+    divisor = plan[1] * _TENS[places - plan[0]]
+    if plan[1] >= _TENS[8]:
+        return
+    plan[_WIDE] = wide
+    plan[_WIDE + 1] = deep
+    plan[_WIDE + 2] = _TENS[places]
+    plan[_WIDE + 3] = _TENS[places - deep]
+    plan[_WIDE + 6] = _LARGEST // divisor
+    turn = 0
+    while divisor & 1 == 0:
+        divisor >>= 1
+        turn += 1
+    plan[_WIDE + 5] = turn
+    # Each step doubles the bits that are right, of which a number has three as its own inverse.
+    inverse = divisor
+    for _ in range(5):
+        inverse *= 2 - divisor * inverse
+    plan[_WIDE + 4] = inverse
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -104,15 +194,20 @@ def _level(
 ) -> tuple[int, int, int]:
     """Return (ticks, lots, place after the bracket) of a level from its price on."""
     start = at
-    price, at = _number(data, size, start, plan[0], plan[1])
-    if at < 0 or at >= size or data[at] != 44:
-        return 0, 0, -1
-    middle = at + 1
-    lots, at = _number(data, size, middle, plan[2], plan[3])
-    if at < 0:
-        return 0, 0, -1
-    if flags & _SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
-        desk[_PLAIN] = 0
+    price, lots, at = 0, 0, -1
+    if plan[_WIDE]:
+        price, lots, at = _quick_level(data, size, start, plan)
+    if at < 0 or flags & _SHORT:
+        price, at = _number(data, size, start, plan[0], plan[1])
+        if at < 0 or at >= size or data[at] != 44:
+            return 0, 0, -1
+        middle = at + 1
+        lots, at = _number(data, size, middle, plan[2], plan[3])
+        if at < 0:
+            return 0, 0, -1
+        if flags & _SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
+            desk[_PLAIN] = 0
+        _remember(data, size, start, middle - 2, plan)
     while at < size and data[at] == 44:
         at = passed(data, size, at + 1)
         if at < 0:
@@ -286,7 +381,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
     at = 1
     has = np.int64(0)
     turn = 0
-    plan = view(desk[2], 1, 4)[0]
+    plan = view(desk[2], 1, PLAN)[0]
     fresh = True
     hashed = np.uint64(0)
     while depth > 0:
@@ -344,7 +439,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             table = view(desk[2], desk[3], 3)
             if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
                 return ODD
-            plan = view(table[row, 1], 1, 4)[0]
+            plan = view(table[row, 1], 1, PLAN)[0]
             desk[_ROW] = table[row, 2]
         elif kind == 1:  # SIDE
             mine = form[part + 1]
@@ -473,8 +568,8 @@ class Scanner:
         )
         self._desk[0, :2] = address(self._forms), len(self._forms)
         self._changes = -1
-        self.plans: list[SidePlan] = []
-        """The instruments, by their rows."""
+        self.known: list[Any] = []
+        """The instruments by their rows, as the decoder that made their plans knows them."""
         self.read: Callable[[bytes, int], Found] = self._first
         """Returns the kind of a message, the row of its instrument, and what its form tells."""
         self._begin()
@@ -499,12 +594,13 @@ class Scanner:
 
     def _first(self, frame: bytes, place: int) -> Found:
         """Learn the instruments, then read."""
-        self.plans = list(self._ask())
-        slots = 4
-        while slots < 2 * len(self.plans):
+        self._plans = list(self._ask())
+        self.known = [plan.known for plan in self._plans]
+        slots = 8
+        while slots < 2 * len(self._plans):
             slots *= 2
         self._table = np.zeros((slots, 3), np.int64)
-        for row, plan in enumerate(self.plans):
+        for row, plan in enumerate(self._plans):
             name = hash_of(plan.known.instrument.venue_symbol)
             slot = name & (slots - 1)
             while self._table[slot, 1]:

@@ -190,15 +190,18 @@ class BybitDecoder(FeedDecoder):
             scanner = self._scanner_of.get(conn, self._scanner)
             form, row, a, b, c, d, e, f, g, h, i, _ = scanner.read(data, scanner.place)
             if form == _BOOK:
-                known: Any = scanner.plans[row].known
+                known = scanner.known[row]
                 room = scanner.room
                 bids = room[a:b] if b > a else NO_LEVELS
                 asks = room[b:c] if c > b else NO_LEVELS
+                if known.owner == (conn, i) and not d and g != 1:
+                    known.book_seq, known.book_id = h, g
+                    return (BookDelta(known.id, f or e, ts_recv_ns, g, g, -1, bids, asks),)
                 return self._changed(
                     known, (conn, i), d == 1, f or e, ts_recv_ns, g, h, bids, asks
                 )  # fmt: skip
             if form == _BEST_BOOK:
-                known = scanner.plans[row].known
+                known = scanner.known[row]
                 levels = scanner.room[a:c].tolist()
                 return self._quoted(
                     known, d == 1, f or e, ts_recv_ns, g, levels[: b - a], levels[b - a :]
@@ -207,7 +210,7 @@ class BybitDecoder(FeedDecoder):
                 # It told of what other topics tell sooner.
                 return ()
             if form == _CANDLE and a in _BARS:
-                name = scanner.plans[row].known.id
+                name = scanner.known[row].id
                 return (VenueBar(name, _BARS[a], b, ts_recv_ns, c, d, e, f, g, h == 1),)
             if form == FULL and scanner.renew():
                 return self.decode(kind, conn, ts_recv_ns, url, data)

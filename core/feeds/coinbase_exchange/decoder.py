@@ -145,7 +145,7 @@ class ExchangeDecoder(OwningDecoder):
             scanner = self._scanner
             form, row, a, b, c, d, e, _, _, _, _, _ = scanner.read(data, scanner.place)
             if form == _UPDATE:
-                name = scanner.plans[row].known.id
+                name = scanner.known[row].id
                 if self._owners.get(name, conn) != conn:
                     return ()
                 room = scanner.room
@@ -153,7 +153,7 @@ class ExchangeDecoder(OwningDecoder):
                 asks = room[b:c] if c > b else NO_LEVELS
                 return (BookDelta(name, d, ts_recv_ns, 0, 0, -1, bids, asks),)
             if form == _MATCH and c and d:
-                known: Any = scanner.plans[row].known
+                known = scanner.known[row]
                 known.seen.see(b)
                 # The side is the resting order's.
                 return (Trade(known.id, a, ts_recv_ns, c, d, e == 0, b),)

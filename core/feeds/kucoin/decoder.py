@@ -159,14 +159,14 @@ class KucoinDecoder(FeedDecoder):
             form, row, a, b, c, d, e, f, _, _, _, _ = scanner.read(data, scanner.place)
             # Of several changes the order is that of their numbers, which is not read here.
             if form == _BOOK and (d == e or (d < e and b - a < 2 and c - b < 2)):
-                known: Any = scanner.plans[row].known
+                known = scanner.known[row]
                 known.updated = True
                 room = scanner.room
                 bids = room[a:b] if b > a else NO_LEVELS
                 asks = room[b:c] if c > b else NO_LEVELS
                 return (BookDelta(known.id, f, ts_recv_ns, d, e, -1, bids, asks),)
             if form == _TICKER:
-                known = scanner.plans[row].known
+                known = scanner.known[row]
                 if a < known.quoted_ns:
                     return ()
                 known.quoted_ns = a

@@ -44,7 +44,6 @@ from core.model.market import (
     BookDelta,
     BookSnapshot,
     CheckedDelta,
-    Levels,
     MarketEvent,
     Trade,
 )
@@ -166,13 +165,26 @@ class OkxDecoder(FeedDecoder):
             form, row, a, b, c, d, e, f, g, h, i, j = scanner.read(data, scanner.place)
             # A checksum is over the texts of the levels: they are kept unless they are plain.
             if form == _BOOK and (d or not h) and g >= -1:
-                known: Any = scanner.plans[row].known
+                known = scanner.known[row]
                 room = scanner.room
                 asks = room[a:b] if b > a else NO_LEVELS
                 bids = room[b:c] if c > b else NO_LEVELS
-                return self._scanned(known, conn, ts_recv_ns, asks, bids, (e, f, g, h, i, j))
+                # Texts that are plain decimals need not be kept: the levels tell them.
+                check = BookCheck(h) if h else None
+                owner = conn, BOOKS[j]
+                if i:
+                    known.owner = owner
+                    return (BookSnapshot(known.id, e, ts_recv_ns, f, bids, asks, True, check),)
+                if known.owner != owner:
+                    if known.owner is not None:
+                        return ()
+                    known.owner = owner
+                first = g if g > 0 else 0
+                if check is None:
+                    return (BookDelta(known.id, e, ts_recv_ns, first, f, g, bids, asks),)
+                return (CheckedDelta(known.id, e, ts_recv_ns, first, f, g, bids, asks, check),)
             if form == _TRADE and c and d:
-                known = scanner.plans[row].known
+                known = scanner.known[row]
                 if f:
                     known.single = True
                 elif known.single:
@@ -235,27 +247,6 @@ class OkxDecoder(FeedDecoder):
         )
 
     # -- books -----------------------------------------------------------------------------
-
-    def _scanned(
-        self, known: OkxKnown, conn: int, ts_recv_ns: int, asks: Levels, bids: Levels,
-        told: Sequence[int],
-    ) -> Sequence[MarketEvent]:  # fmt: skip
-        """Take a book message as it was scanned."""
-        ts_ns, last, prev, checksum, image, channel = told
-        # Texts that are plain decimals need not be kept: the levels tell them.
-        check = BookCheck(checksum) if checksum else None
-        source = conn, BOOKS[channel]
-        if image:
-            known.owner = source
-            return (BookSnapshot(known.id, ts_ns, ts_recv_ns, last, bids, asks, True, check),)
-        if known.owner != source:
-            if known.owner is not None:
-                return ()
-            known.owner = source
-        first = prev if prev > 0 else 0
-        if check is None:
-            return (BookDelta(known.id, ts_ns, ts_recv_ns, first, last, prev, bids, asks),)
-        return (CheckedDelta(known.id, ts_ns, ts_recv_ns, first, last, prev, bids, asks, check),)
 
     def _book(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a book message in any spelling."""

@@ -48,15 +48,18 @@ START, MIDDLE, END, U, CTS, TYPE, TOPIC = range(2, 9)
 
 
 def scanner(parts: tuple[Part, ...] = BOOK, **options: Any) -> Scanner:
-    items = [
+    form = Form((b"{",), parts, **options)
+    return Scanner([form], scanner_plans)
+
+
+def items() -> list[Instrument]:
+    return [
         Instrument(
             id=InstrumentId(f"{symbol}.toy"), venue=VenueName("toy"), venue_symbol=symbol,
             base="BTC", quote="USDT", price_tick=Decimal("0.1"), size_lot=Decimal("0.001"),
         )
         for symbol in ("BTCUSDT", "ETHUSDT")
     ]  # fmt: skip
-    form = Form((b"{",), parts, **options)
-    return Scanner([form], lambda: [plan_of(Known(item)) for item in items])
 
 
 MESSAGE = {
@@ -92,7 +95,7 @@ def test_parts_are_found_in_any_order() -> None:
     for message in (MESSAGE, dict(reversed(MESSAGE.items())), shuffled(MESSAGE), other):
         found = read(made, text(message))
         assert found[0] == 0
-        assert made.plans[found[1]].known.id == "BTCUSDT.toy"
+        assert made.known[found[1]].id == "BTCUSDT.toy"
         assert sides(made, found) == ([[650953, 5], [650930, 0]], [[651166, 12000]])
         assert found[U:] == (15076953, 17_000_000, 0, hash_of("x.BTCUSDT"), 0, 0, 0)
 
@@ -208,9 +211,7 @@ def test_instruments_are_asked_for_again_when_they_changed() -> None:
 
 
 def scanner_plans() -> list[Any]:
-    made = scanner()
-    read(made, b"{}")
-    return made.plans
+    return [plan_of(Known(item)) for item in items()]
 
 
 def test_form_is_told_by_the_end_of_how_it_begins() -> None:
@@ -292,7 +293,7 @@ def test_what_is_taken_is_what_msgspec_reads(data: st.DataObject) -> None:
     except msgspec.ValidationError:
         # A part may have been renamed into another place; what was taken is sound all the same.
         return
-    if told.data.s != made.plans[found[1]].known.instrument.venue_symbol:
+    if told.data.s != made.known[found[1]].instrument.venue_symbol:
         return
     for levels, rows in zip(sides(made, found), (told.data.b, told.data.a), strict=True):
         wanted = [
