@@ -136,9 +136,12 @@ async def strike(venue: RestVenue, request: web.Request) -> web.StreamResponse |
     """Let an armed fault answer a request in the venue's place; None when it does not."""
     if not venue.faults.armed:
         return None
-    while fault := venue.faults.take(_BEFORE, venue.now_ms(), path=request.path):
+    kinds = _BEFORE
+    while fault := venue.faults.take(kinds, venue.now_ms(), path=request.path):
         match fault.kind:
             case "latency_ms":
+                # One of many that are armed delays one request.
+                kinds = tuple(kind for kind in kinds if kind != "latency_ms")
                 await asyncio.sleep(_drawn(venue.faults, fault.value, fault.spread) / 1_000)
                 venue.catch_up()
             case "timeout":
