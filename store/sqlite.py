@@ -91,17 +91,29 @@ def _check_ours(connection: sqlite3.Connection, path: Path, application_id: int)
 def _migrate(
     connection: sqlite3.Connection, path: Path, application_id: int, migrations: Sequence[str]
 ) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version = _version(connection)
     if version > len(migrations):
         raise StoreError(
             f"{path} was written by a newer clx: its schema is {version}, this clx knows "
             f"{len(migrations)}; upgrade clx"
         )
-    for number in range(version, len(migrations)):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {migrations[number]}; PRAGMA user_version={number + 1}; "
-            f"PRAGMA application_id={application_id}; COMMIT;"
-        )
+    while version < len(migrations):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {migrations[version]}; PRAGMA user_version={version + 1}; "
+                f"PRAGMA application_id={application_id}; COMMIT;"
+            )
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            # Another process that opened the file at the same time may have been first.
+            if _version(connection) <= version:
+                raise
+        version = _version(connection)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _remedy(error: Exception, path: Path) -> str:
