@@ -108,7 +108,7 @@ async def open_feed(here: Session, venue: VenueName) -> AsyncIterator[Feed]:
         if here.settings.mode == "sim":
             raise ConfigError(
                 f"SIM mode has no {venue}{did_you_mean(venue, here.feeds)}: its market is the "
-                "emulator's; set CLX_MODE=paper to ask the real venue"
+                'emulator\'s; set mode = "paper" in config.toml to ask the real venue'
             )
         kind_named(venue)
         table = FeedSettings()
