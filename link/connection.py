@@ -8,6 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Final, assert_never, cast
 
+from core.model.audit import Client
 from core.model.commands import Request, parse_command
 from core.model.errors import ClxError, ConfigError, DataError, InvariantError, TemporaryError
 from core.model.ids import OriginKind
@@ -29,6 +30,7 @@ from link.codec import (
     Welcome,
     fault_of,
 )
+from link.peer import client_of
 
 if TYPE_CHECKING:
     from link.server import LinkServer, MarketView
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._origin: OriginKind | None = None
+        self._client: Client | None = None
         self._seq = 0
         self._needs_snapshot = False
         self._paused = False
@@ -85,6 +88,7 @@ class Connection(asyncio.Protocol):
                 )
             )
             return
+        self._client = client_of(peer, uid)
         self._timer = self._loop.call_later(HELLO_TIMEOUT_S, self._no_hello)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -258,7 +262,9 @@ class Connection(asyncio.Protocol):
         answer: Reply | Failed
         try:
             command = parse_command(call.name, call.args)
-            result = await self._server.face.execute(Request(command=command, origin=self._origin))
+            result = await self._server.face.execute(
+                Request(command=command, origin=self._origin, client=self._client)
+            )
             answer = Reply(id=call.id, result=self._server.codec.raw(result))
         except ClxError as error:
             answer = Failed(id=call.id, fault=fault_of(error))
