@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from core.feeds.bybit import frames
+from core.feeds.bybit.forms import BEST_BOOK, BOOK, CANDLE, FORMS, TICKER
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.rule import BybitRule
 from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
@@ -22,23 +23,7 @@ from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.jsonbytes import hash_of
 from core.feeds.levels import SidePlan
-from core.feeds.scanner import (
-    FULL,
-    NO_LEVELS,
-    PRICE,
-    SIDE,
-    SIZE,
-    SYMBOL,
-    TEXT,
-    THERE,
-    TIME,
-    TRUTH,
-    WHOLE,
-    WORD,
-    Form,
-    Part,
-    Scanner,
-)
+from core.feeds.scanner import FULL, NO_LEVELS, Scanner
 from core.feeds.sides import Level, SideReader
 from core.feeds.steps import OffStep
 from core.model.errors import DataError, TemporaryError
@@ -65,48 +50,6 @@ BARS: Final = {
 }  # fmt: skip
 """The venue's names of candle lengths, and ours."""
 
-_BEST_BOOK, _BOOK, _TICKER, _CANDLE = range(4)
-_FORMS: Final = (
-    Form(
-        (b'{"topic":"orderbook.1.',),
-        (
-            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
-            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
-            Part("cts", TIME, 0), Part("seq", WHOLE, 0),
-        ),
-    ),
-    Form(
-        (b'{"topic":"orderbook.',),
-        (
-            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
-            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
-            Part("cts", TIME, 0), Part("u", WHOLE), Part("seq", WHOLE, 0), Part("topic", TEXT),
-        ),
-    ),
-    Form(
-        (b'{"topic":"tickers.',),
-        (
-            Part("symbol", SYMBOL), Part("type", WORD, words=("delta",)), Part("ts", TIME),
-            *(
-                Part(name, THERE, 0)
-                for name in (
-                    "lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "volume24h",
-                    "turnover24h", "markPrice", "indexPrice", "fundingRate", "nextFundingTime",
-                    "openInterest", "openInterestValue",
-                )
-            ),
-        ),
-    ),
-    Form(
-        (b'{"topic":"kline.',),
-        (
-            Part("topic", SYMBOL), Part("interval", TEXT), Part("start", TIME),
-            Part("open", PRICE), Part("high", PRICE), Part("low", PRICE), Part("close", PRICE),
-            Part("volume", SIZE), Part("confirm", TRUTH),
-        ),
-        behind=".",
-    ),
-)  # fmt: skip
 _BARS: Final = {hash_of(name): bar for name, bar in BARS.items()}
 _TOPIC: Final = b'"topic":"'
 _NEAR: Final = 100
@@ -130,8 +73,8 @@ class BybitDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
-        self._scanner = Scanner(_FORMS, lambda: self._plans(spot=False))
-        self._spot_scanner = Scanner(_FORMS, lambda: self._plans(spot=True))
+        self._scanner = Scanner(FORMS, lambda: self._plans(spot=False))
+        self._spot_scanner = Scanner(FORMS, lambda: self._plans(spot=True))
         self._scanner_of: dict[int, Scanner] = {}
         """Of connections of the spot market."""
         super().__init__(venue, BybitRule(), instruments)
@@ -189,7 +132,7 @@ class BybitDecoder(FeedDecoder):
         if kind == "recv":
             scanner = self._scanner_of.get(conn, self._scanner)
             form, row, a, b, c, d, e, f, g, h, i, _ = scanner.read(data, scanner.place)
-            if form == _BOOK:
+            if form == BOOK:
                 known = scanner.known[row]
                 room = scanner.room
                 bids = room[a:b] if b > a else NO_LEVELS
@@ -200,16 +143,23 @@ class BybitDecoder(FeedDecoder):
                 return self._changed(
                     known, (conn, i), d == 1, f or e, ts_recv_ns, g, h, bids, asks
                 )  # fmt: skip
-            if form == _BEST_BOOK:
+            if form == BEST_BOOK:
                 known = scanner.known[row]
                 levels = scanner.room[a:c].tolist()
                 return self._quoted(
                     known, d == 1, f or e, ts_recv_ns, g, levels[: b - a], levels[b - a :]
                 )
-            if form == _TICKER and not c:
-                # It told of what other topics tell sooner.
-                return ()
-            if form == _CANDLE and a in _BARS:
+            if form == TICKER:
+                if not c:
+                    # It told of what other topics tell sooner.
+                    return ()
+                try:
+                    told = self._ticker_frame(data).data
+                    return self._tickers.read(scanner.known[row], told, False, b, ts_recv_ns)
+                except (msgspec.DecodeError, DataError):
+                    # Read again, to say what is wrong.
+                    pass
+            if form == CANDLE and a in _BARS:
                 name = scanner.known[row].id
                 return (VenueBar(name, _BARS[a], b, ts_recv_ns, c, d, e, f, g, h == 1),)
             if form == FULL and scanner.renew():
@@ -367,18 +317,22 @@ class BybitDecoder(FeedDecoder):
     def _trades(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         rows = self._trade_frame(data).data
         out: list[MarketEvent] = []
+        known: BybitKnown | None = None
+        symbol = ""
         for row in rows:
-            known = self._followed(conn, row.s)
+            if row.s != symbol:
+                symbol = row.s
+                known = self._followed(conn, symbol)
             if known is None:
                 continue
             price, size = known.prices[row.p], known.sizes[row.v]
             if not price or not size:
                 raise DataError(f"trade {row.i[:40]!r} must have a price and a size above 0")
+            sold = row.S == "Sell"
+            if not sold and row.S != "Buy":
+                raise _odd_side(row.S)
             out.append(
-                Trade(
-                    known.id, row.T * _MS, ts_recv_ns, price, size, _side(row.S) is Side.SELL,
-                    trade_number(row.i),
-                )
+                Trade(known.id, row.T * _MS, ts_recv_ns, price, size, sold, trade_number(row.i))
             )  # fmt: skip
         return out
 
@@ -553,7 +507,11 @@ def _side(text: str) -> Side:
         return Side.BUY
     if text == "Sell":
         return Side.SELL
-    raise DataError(f"side must be Buy or Sell, was {text[:40]!r}")
+    raise _odd_side(text)
+
+
+def _odd_side(text: str) -> DataError:
+    return DataError(f"side must be Buy or Sell, was {text[:40]!r}")
 
 
 def trade_number(text: str) -> int:

@@ -1,0 +1,63 @@
+"""What the scanner reads of Bybit's frames; `frames` has samples of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.feeds.scanner import (
+    PRICE,
+    SIDE,
+    SIZE,
+    SYMBOL,
+    TEXT,
+    THERE,
+    TIME,
+    TRUTH,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+)
+
+BEST_BOOK, BOOK, TICKER, CANDLE = range(4)
+FORMS: Final = (
+    Form(
+        (b'{"topic":"orderbook.1.',),
+        (
+            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
+            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
+            Part("cts", TIME, 0), Part("seq", WHOLE, 0),
+        ),
+    ),
+    Form(
+        (b'{"topic":"orderbook.',),
+        (
+            Part("s", SYMBOL), Part("b", SIDE), Part("a", SIDE),
+            Part("type", WORD, words=("delta", "snapshot")), Part("ts", TIME),
+            Part("cts", TIME, 0), Part("u", WHOLE), Part("seq", WHOLE, 0), Part("topic", TEXT),
+        ),
+    ),
+    Form(
+        (b'{"topic":"tickers.',),
+        (
+            Part("symbol", SYMBOL), Part("type", WORD, words=("delta",)), Part("ts", TIME),
+            *(
+                Part(name, THERE, 0)
+                for name in (
+                    "lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "volume24h",
+                    "turnover24h", "markPrice", "indexPrice", "fundingRate", "nextFundingTime",
+                    "openInterest", "openInterestValue",
+                )
+            ),
+        ),
+    ),
+    Form(
+        (b'{"topic":"kline.',),
+        (
+            Part("topic", SYMBOL), Part("interval", TEXT), Part("start", TIME),
+            Part("open", PRICE), Part("high", PRICE), Part("low", PRICE), Part("close", PRICE),
+            Part("volume", SIZE), Part("confirm", TRUTH),
+        ),
+        behind=".",
+    ),
+)  # fmt: skip
