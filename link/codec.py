@@ -21,6 +21,7 @@ import msgspec
 from core.model import errors
 from core.model.errors import ClxError, DataError, RateLimited, VenueError
 from core.model.ids import OriginKind
+from core.model.redaction import Redactor
 from core.model.views import EngineSnapshot, Fact, MarketFrame, View
 
 PROTOCOL: Final = 1
@@ -127,9 +128,14 @@ EngineMessage: TypeAlias = (
 
 
 class Codec:
-    """Encodes and decodes the messages of one side; holds no state between messages."""
+    """Encodes and decodes the messages of one side; holds no state between messages.
 
-    def __init__(self) -> None:
+    Args:
+        redactor: Takes secrets out of what is encoded; an engine's side has one.
+    """
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor or Redactor()
         self._encoder = msgspec.msgpack.Encoder()
         self._from_client: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(
             ClientMessage
@@ -140,7 +146,7 @@ class Codec:
 
     def pack(self, message: ClientMessage | EngineMessage) -> bytes:
         """Return a message framed for the wire."""
-        body = self._encoder.encode(message)
+        body = self._redactor.data(self._encoder.encode(message))
         return _LENGTH.pack(len(body)) + body
 
     def raw(self, value: object) -> msgspec.Raw:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from core.model.commands import Request
+from core.model.redaction import Redactor
 from core.model.views import EngineSnapshot, Fact, MarketFrame, View
 from link.codec import Codec, FactSent
 from link.connection import Connection
@@ -83,10 +84,11 @@ class LinkServer:
         *,
         backlog: int = 10_000,
         peer_uid: Callable[[socket.socket], int] = peer_uid_of,
+        redactor: Redactor | None = None,
     ) -> None:
         self.face = face
         self.path = path
-        self.codec: Final = Codec()
+        self.codec: Final = Codec(redactor)
         self.peer_uid = peer_uid
         self.ready = asyncio.Event()
         """Set once clients can connect."""

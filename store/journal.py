@@ -24,6 +24,7 @@ import msgspec
 
 from core.model.errors import StoreError
 from core.model.facts import JournalRecord
+from core.model.redaction import Redactor
 from store.sqlite import open_database, private_file
 from store.wal import WalKeeper
 
@@ -49,14 +50,15 @@ class SqliteJournal:
     connection if need be: a disk that was full and is no longer needs no restart.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the journal.
+    def __init__(self, path: Path, redactor: Redactor | None = None) -> None:
+        """Open or create the journal; the redactor takes secrets out of what is written.
 
         Raises:
             StoreError: Another process has it, it is damaged, not ours, or from a newer clx.
         """
         self.path = path
         self._encoder = msgspec.msgpack.Encoder()
+        self._redactor = redactor or Redactor()
         self._decoder: msgspec.msgpack.Decoder[JournalRecord] = msgspec.msgpack.Decoder(
             JournalRecord
         )
@@ -91,7 +93,7 @@ class SqliteJournal:
         seq, chain = self._seq, self._chain
         rows: list[_Row] = []
         for record in records:
-            data = self._encoder.encode(record)
+            data = self._redactor.data(self._encoder.encode(record))
             seq += 1
             chain = _link(chain, data)
             rows.append((seq, data, _crc(seq, data), chain))

@@ -25,6 +25,7 @@ import msgspec
 from core.model.errors import StoreError
 from core.model.ids import VenueName
 from core.model.ports import FrameKind
+from core.model.redaction import Redactor
 
 if TYPE_CHECKING:
     from zstandard import ZstdCompressionWriter
@@ -78,8 +79,9 @@ class TapeWriter:
         max_bytes: int = 512 << 20,
         file_bytes: int = 32 << 20,
         buffer_bytes: int = 64 << 20,
+        redactor: Redactor | None = None,
     ) -> None:
-        """Make the directory and start the thread.
+        """Make the directory and start the thread; the redactor takes secrets out of frames.
 
         Raises:
             StoreError: The directory cannot be made.
@@ -96,6 +98,7 @@ class TapeWriter:
         self._max_bytes = max_bytes
         self._file_bytes = min(file_bytes, max(max_bytes // 4, 1))
         self._buffer_bytes = buffer_bytes
+        self._redactor = redactor or Redactor()
         self._pending: deque[_Frame] = deque()
         self._put = 0
         self._taken = 0
@@ -196,7 +199,13 @@ class TapeWriter:
         if file is None:
             self._make_room()
             file = self._files[venue] = self._open(venue, ts_recv_ns)
-        file.write([encode_line(*frame[1:]) for frame in frames])
+        text, plain = self._redactor.text, self._redactor.data
+        file.write(
+            [
+                encode_line(kind, conn, ts_ns, text(url), plain(data))
+                for _, kind, conn, ts_ns, url, data in frames
+            ]
+        )
 
     def _open(self, venue: VenueName, ts_recv_ns: int) -> _TapeFile:
         folder = self._directory / venue
