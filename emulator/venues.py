@@ -49,7 +49,7 @@ def _futures(world: World) -> tuple[Listing, ...]:
 def _open_futures(market: Market, clock: Clock, seed: int, keys: Keys) -> Venue:
     from emulator.binancefut.exchange import BinanceFuturesExchange
 
-    return BinanceFuturesExchange(market, clock, seed)
+    return BinanceFuturesExchange(market, clock, seed, keys.api_key, keys.api_secret)
 
 
 def _okx(world: World) -> tuple[Listing, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from emulator.binance.streams.endpoint import StreamEndpoint
 from emulator.binancefut.rest import table
+from emulator.binancefut.signed import table as signed_table
 from emulator.binancefut.streams import serves
 from emulator.binancefut.venue import BinanceFutures
 from emulator.wire.rest import routes
@@ -21,14 +23,17 @@ class BinanceFuturesExchange(BinanceFutures):
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
-        made = routes(self, self.prefix, table(self))
+        made = routes(self, self.prefix, [*table(self), *signed_table(self)])
         for root in ROOTS:
-            streams = StreamEndpoint(self, self.limiter, partial(serves, root))
+            streams = StreamEndpoint(self, self.limiter, self._serves(root))
             base = f"{self.prefix}/{root}"
             made.append(web.get(f"{base}/ws", streams.raw))
             made.append(web.get(f"{base}/ws/{{names:.*}}", streams.raw))
             made.append(web.get(f"{base}/stream", streams.combined))
         return made
+
+    def _serves(self, root: str) -> Callable[[str], bool]:
+        return self.users.serves if root == "private" else partial(serves, root)
 
     def urls(self, host: str) -> dict[str, str]:
         """Return base URLs by what they are for."""

@@ -36,7 +36,11 @@ class ProxyFailed(Exception):
 class Placed(Protocol):
     """An order that was just taken, as faults see it."""
 
-    filled: int
+    @property
+    def filled(self) -> int:
+        """How much of it has traded."""
+        ...
+
     hidden_until_ms: int
     """Queries do not find it before this time of the venue."""
 

@@ -42,13 +42,18 @@ class StreamEndpoint:
         self._serves = serves
 
     async def raw(self, request: web.Request) -> web.StreamResponse:
-        """Serve ``/ws`` and ``/ws/<name>[/<name>...]``: plain messages."""
+        """Serve ``/ws`` and ``/ws/<name>[/<name>...]``: plain messages.
+
+        A user's stream is named by ``?listenKey=`` too, where the venue has listen keys.
+        """
         names = request.match_info.get("names", "").split("/")
+        names.append(request.query.get("listenKey", ""))
         return await self._serve(request, names, combined=False)
 
     async def combined(self, request: web.Request) -> web.StreamResponse:
         """Serve ``/stream?streams=<name>[/<name>...]``: wrapped messages."""
         names = request.query.get("streams", "").split("/")
+        names.append(request.query.get("listenKey", ""))
         return await self._serve(request, names, combined=True)
 
     async def _serve(

@@ -43,6 +43,10 @@ class Guard:
         """What the venue calls an order that closes a position by force."""
         self.client_id: Callable[[Category], str] = lambda _: ""
 
+    def future(self, product: Product) -> Future | None:
+        """Return what a product has beyond a book, None for spot and options."""
+        return self._futures.get(product.symbol)
+
     def look(self) -> bool:
         """Pay funding that is due, and liquidate who has too little; True when it acted."""
         acted = False

@@ -14,6 +14,7 @@ from emulator.market.derivatives.waiting import Waiting
 from emulator.market.market import Market
 from emulator.market.perps import Future
 from emulator.market.races import fill_first
+from emulator.market.shard import Shard
 from emulator.wire.striking import Placed
 
 _ROUNDS: Final = 1_000
@@ -82,6 +83,28 @@ class House:
             self.desk.cancel(account, placed, Ending.VENUE, status=Status.EXPIRED)
         elif isinstance(placed, Conditional) and placed.state is Wait.ARMED:
             self.waiting.disarm(account, placed, Ending.VENUE, Wait.EXPIRED)
+
+    def strike(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """Do what a fault says to accounts and what they hold; False for other faults."""
+        product = self.desk.products.get(shard.listing.symbol) if shard is not None else None
+        future = self.guard.future(product) if product is not None else None
+        match kind:
+            case "liquidate_accounts":
+                for account in self.desk.accounts.values():
+                    for settle in {each.product.settle for each in account.open_positions()}:
+                        self.guard.liquidate(account, settle)
+            case "adl" if product is not None:
+                self.guard.deleverage(product)
+            case "settle_funding" if product is not None and future is not None:
+                self.guard.pay(product, value)
+            case "pin_mark" if future is not None:
+                future.pinned = value
+            case "fire_dead_man":
+                self.fire_dead_men()
+            case _:
+                return False
+        self.look()
+        return True
 
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
