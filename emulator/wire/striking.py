@@ -37,8 +37,8 @@ class Placed(Protocol):
     """An order that was just taken, as faults see it."""
 
     @property
-    def filled(self) -> int:
-        """How much of it has traded."""
+    def filled(self) -> object:
+        """How much of it has traded; false for nothing."""
         ...
 
     hidden_until_ms: int
