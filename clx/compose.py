@@ -15,6 +15,7 @@ from typing import Final
 from pydantic import SecretStr
 
 import clx
+from clx.accounts import inline_keys, keyed, learn_settings, without_venue_keys
 from clx.modes import MODES, check_modes
 from clx.sim import EmulatorAddress
 from clx.warm import kernels
@@ -23,11 +24,13 @@ from core.engine.engine import Engine
 from core.engine.kernel import Kernel
 from core.feeds.registry import make_feed
 from core.history.library import MarketLibrary
+from core.model.credentials import SecretStore
 from core.model.errors import ClxError
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Levels
 from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
+from core.model.redaction import Redactor
 from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
@@ -35,7 +38,9 @@ from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
 from core.wire.tape import TapeWriter
+from link.audited import AuditedFace
 from link.server import LinkServer
+from store.audit.writer import AuditLog
 from store.journal import SqliteJournal
 from store.market import MarketStore
 from store.paths import Paths
@@ -52,15 +57,35 @@ PAPER_DEPTH: Final = 100
 class Assembly:
     """The parts of an engine, before they are put together; tests replace some."""
 
-    def __init__(self, settings: Settings, paths: Paths, emulator: EmulatorAddress | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        emulator: EmulatorAddress | None,
+        redactor: Redactor | None = None,
+    ) -> None:
         """Check what only the whole of the settings can tell.
+
+        Args:
+            settings: As read, with whatever keys they hold.
+            paths: Where things are kept.
+            emulator: The simulated market of SIM mode.
+            redactor: The one that the process's log goes through; it learns every secret here.
 
         Raises:
             ConfigError: Settings contradict each other.
         """
+        self.redactor = redactor or Redactor()
         settings = _with_watchlist(settings, paths)
+        learn_settings(self.redactor, settings)
+        self.inline_keys = inline_keys(settings)
+        """Settings that hold a secret in the clear, for a warning."""
         self.emulator = emulator
-        self.settings = _pointed_at(settings, emulator) if emulator else settings
+        settings = _pointed_at(settings, emulator) if emulator else settings
+        learn_settings(self.redactor, settings)
+        self._venue_tables = settings.venues
+        """With their keys; only `venues` may look."""
+        self.settings = without_venue_keys(settings)
         self.paths = paths
         self.clock: Clock = SystemClock()
         self.mode = MODES[settings.mode]
@@ -74,8 +99,9 @@ class Assembly:
         those of markets long gone are removed, the newest few are kept.
         """
         if self.emulator is None:
-            return SqliteJournal(self.paths.journal(self.settings.mode))
-        journal = SqliteJournal(self.paths.journal(f"sim-{account_of(self.emulator)}"))
+            return SqliteJournal(self.paths.journal(self.settings.mode), self.redactor)
+        name = self.paths.journal(f"sim-{account_of(self.emulator)}")
+        journal = SqliteJournal(name, self.redactor)
         _forget_old_markets(self.paths, KEPT_MARKETS)
         return journal
 
@@ -125,8 +151,10 @@ class Assembly:
                 for name in self.settings.feeds
             }
         return {
-            VenueName(name): BinanceVenue(VenueName(name), table, clock=self.clock, rng=self._rng())
-            for name, table in self.settings.venues.items()
+            VenueName(name): BinanceVenue(
+                VenueName(name), keyed(name, table, self.secrets), clock=self.clock, rng=self._rng()
+            )
+            for name, table in self._venue_tables.items()
         }
 
     def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
@@ -160,7 +188,25 @@ class Assembly:
         """Open the tape, if wanted."""
         if not self.settings.engine.tape:
             return None
-        return TapeWriter(self.paths.tapes, max_bytes=self.settings.engine.tape_max_mb << 20)
+        return TapeWriter(
+            self.paths.tapes,
+            max_bytes=self.settings.engine.tape_max_mb << 20,
+            redactor=self.redactor,
+        )
+
+    @functools.cached_property
+    def secrets(self) -> SecretStore:
+        """The accounts; opened, and so unlocked, when a venue's table names one."""
+        from store.secrets.accounts import open_accounts
+
+        return open_accounts(self.settings.keys, self.paths, self.redactor)
+
+    def audit(self) -> AuditLog:
+        """Open the log of who did what."""
+        table = self.settings.audit
+        return AuditLog(
+            self.paths.audit, self.redactor, max_bytes=table.file_mb << 20, keep=table.files
+        )
 
     @staticmethod
     def _rng() -> random.Random:
@@ -210,12 +256,20 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
+        _warn_of_keys(engine, assembly)
         if assembly.emulator is not None and assembly.emulator.label:
             text = f"the market is {assembly.emulator.label}; docs/emulator.md says which fail"
             engine.kernel.log.alert("info", "market", text, assembly.clock.now_ns())
         _restore_groups(engine, paths)
         engine.on_fact(functools.partial(_keep_watched, paths, settings.engine.watchlist))
-        server = LinkServer(engine, paths.socket, backlog=settings.engine.client_backlog)
+        audit = assembly.audit()
+        stack.callback(audit.close)
+        server = LinkServer(
+            AuditedFace(engine, audit, assembly.clock),
+            paths.socket,
+            backlog=settings.engine.client_backlog,
+            redactor=assembly.redactor,
+        )
         server.bind()
         yield engine, server
 
@@ -283,6 +337,15 @@ def _with_watchlist(settings: Settings, paths: Paths) -> Settings:
         return settings
     engine = settings.engine.model_copy(update={"watchlist": kept})
     return settings.model_copy(update={"engine": engine})
+
+
+def _warn_of_keys(engine: Engine, assembly: Assembly) -> None:
+    if assembly.inline_keys:
+        engine.tell(
+            "keys",
+            f"{', '.join(assembly.inline_keys)}: in config.toml or the environment others may read"
+            ' them; give them to `clx keys add` and name the account: account = "..."',
+        )
 
 
 def _restore_groups(engine: Engine, paths: Paths) -> None:

@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from clx.accounts import learn_settings
 from clx.latency import prefer_latency, settle_once_running
+from clx.logs import guard_output
 from clx.modes import check_modes
 from clx.sim import await_emulator, start_emulator
 from clx.structs import settle_structs
 from core.model.errors import ClxError, ConfigError
+from core.model.redaction import Redactor
 from core.model.settings import Settings
 from store.paths import Paths, find_paths, make_folders
 from store.settings import load_settings
@@ -26,16 +29,14 @@ _log: Final = logging.getLogger("clx")
 
 def main() -> int:
     """Run the engine until it is told to stop; the log goes to stderr. Returns an exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    redactor = Redactor()
+    guard_output(redactor)
     paths = find_paths()
     try:
         make_folders(paths)
         settings = load_settings(paths.config_file)
-        run(settings, paths)
+        learn_settings(redactor, settings)
+        run(settings, paths, redactor)
     except ConfigError as error:
         _log.error("%s", error)
         return 2
@@ -45,8 +46,13 @@ def main() -> int:
     return 0
 
 
-def run(settings: Settings, paths: Paths) -> None:
+def run(settings: Settings, paths: Paths, redactor: Redactor | None = None) -> None:
     """Run an engine, in SIM mode beside its emulator.
+
+    Args:
+        settings: As read.
+        paths: Where things are kept.
+        redactor: The one the log goes through.
 
     Raises:
         ClxError: It cannot start, or had to stop.
@@ -61,7 +67,7 @@ def run(settings: Settings, paths: Paths) -> None:
         emulator = await_emulator(process, paths)
     from clx import compose
 
-    assembly = compose.Assembly(settings, paths, emulator)
+    assembly = compose.Assembly(settings, paths, emulator, redactor)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(assembly))
 

@@ -38,8 +38,10 @@ def check_modes(settings: Settings) -> None:
             "mode = 'live' sends real orders: set trading.live = true as well, or use paper"
         )
     for name, venue in settings.venues.items():
+        if venue.account:
+            continue
         if not venue.api_key.get_secret_value() or not venue.api_secret.get_secret_value():
             raise ConfigError(
-                f"venues.{name}: mode = 'live' needs api_key and api_secret; give them as "
-                f"CLX_VENUES__{name.upper()}__API_KEY and __API_SECRET"
+                f"venues.{name}: mode = 'live' needs the keys of an account: `clx keys add` one "
+                f'and name it, venues.{name}.account = "..."'
             )

@@ -37,7 +37,7 @@ def test_live_mode_alone_is_refused_and_says_what_else_it_needs() -> None:
 
 
 def test_live_mode_without_keys_is_refused_and_names_the_variables() -> None:
-    with pytest.raises(ConfigError, match="CLX_VENUES__BINANCE__API_KEY"):
+    with pytest.raises(ConfigError, match=r"`clx keys add` one and name it, venues\.binance\.account"):
         check_modes(settings(mode="live", trading={"live": True}))
 
 
@@ -72,10 +72,12 @@ def test_each_simulated_market_has_its_own_journal_and_old_ones_go(paths: Paths)
 
 def test_sim_mode_points_feed_and_venue_at_the_emulator_and_keeps_the_rest(paths: Paths) -> None:
     chosen = settings(feeds={"binance": {"snapshot_levels": 100}})
-    made = Assembly(chosen, paths, emulator("key")).settings
+    assembly = Assembly(chosen, paths, emulator("key"))
+    made = assembly.settings
     assert made.feeds["binance"].rest_url == "http://127.0.0.1:9"
     assert made.feeds["binance"].snapshot_levels == 100
-    assert made.venues["binance"].api_secret.get_secret_value() == "hidden"
+    assert made.venues["binance"].rest_url == "http://127.0.0.1:9"
+    assert set(assembly.venues(lambda: pytest.fail("not asked"))) == {"binance"}
     assert "hidden" not in repr(made) + repr(emulator("key"))
 
 
