@@ -93,7 +93,7 @@ class StreamFeed:
         self._refills = Refills(dialect, clock=clock, rng=rng)
         self._pleas = Pleas()
         self._gone: set[InstrumentId] = set()
-        """Wanted, and no longer listed, as was told."""
+        """Wanted, and not traded any more, as was told."""
         self._doubts: asyncio.Queue[InstrumentId] = asyncio.Queue()
         self._sink: FrameSink | None = None
         limits = dialect.limits
@@ -127,7 +127,7 @@ class StreamFeed:
             listed = list(await self._dialect.listing())
         before, self._listed = self._listed, {item.id: item for item in listed}
         self.decoder.add_instruments(listed)
-        self._tell_gone(before)
+        self._compare(before)
         self._changed.set()
         return listed
 
@@ -260,35 +260,42 @@ class StreamFeed:
     async def _look_for_doubted(self) -> None:
         """Read the listing anew where instruments do not speak: they may be gone or halted."""
         while True:
-            name = await self._doubts.get()
+            names = {await self._doubts.get()}
+            while not self._doubts.empty():
+                names.add(self._doubts.get_nowait())
             with contextlib.suppress(ClxError):
                 await self.instruments()
-                item = self._listed.get(name)
-                if item is not None and not item.trading:
-                    self._tell(
-                        "listing",
-                        f"{self.venue} says that {name} is not traded now: it may be halted, or"
-                        " delisted; nothing comes until it trades again",
-                        name,
-                    )
-            while not self._doubts.empty():
-                self._doubts.get_nowait()
+                for name in sorted(names):
+                    item = self._listed.get(name)
+                    if item is not None and not item.trading:
+                        self._tell_gone(name, f"{self.venue} says that {name} is not traded now")
             await asyncio.sleep(LISTED_EVERY_NS / 1e9)
 
-    def _tell_gone(self, before: Mapping[InstrumentId, Instrument]) -> None:
-        """Say once of what is wanted that the venue no longer lists it."""
-        self._gone &= self._wanted.keys() - self._listed.keys()
+    def _compare(self, before: Mapping[InstrumentId, Instrument]) -> None:
+        """Say of what is wanted that the venue no longer lists it, or no longer trades it."""
+        listed = self._listed
+        self._gone -= {name for name in self._gone if name in listed and listed[name].trading}
         for name in self._wanted:
-            if name in before and name not in self._listed and name not in self._gone:
-                self._gone.add(name)
-                fresh = [item.id for item in self._listed.values() if item.id not in before]
-                near = f"; new there: {', '.join(fresh[:3])}" if 0 < len(fresh) <= 3 else ""
-                self._tell(
-                    "listing",
-                    f"{self.venue} no longer lists {name}: it was delisted or renamed{near}; take"
-                    " it off the watchlist, and watch its new name if it has one",
-                    name,
-                )
+            was, item = before.get(name), listed.get(name)
+            if was is None:
+                continue
+            if item is None:
+                fresh = [each.id for each in listed.values() if each.id not in before]
+                near = f" (new there: {', '.join(fresh[:3])})" if 0 < len(fresh) <= 3 else ""
+                self._tell_gone(name, f"{self.venue} no longer lists {name}{near}")
+            elif was.trading and not item.trading:
+                self._tell_gone(name, f"{self.venue} says that {name} is not traded any more")
+
+    def _tell_gone(self, name: InstrumentId, what: str) -> None:
+        """Say once why an instrument does not speak."""
+        if name not in self._gone:
+            self._gone.add(name)
+            self._tell(
+                "listing",
+                f"{what}: it was halted, delisted or renamed; nothing comes of it until it is back;"
+                " take it off the watchlist, and watch its new name if it has one",
+                name,
+            )
 
     def _tell(self, kind: str, text: str, name: InstrumentId | None = None) -> None:
         if self._sink is not None:
@@ -307,8 +314,10 @@ class StreamFeed:
                 mine = [line for line in self._lines if line.route == route]
                 carrier = next((line for line in mine if name in line.wanted), None)
                 if carrier is not None:
-                    if carrier.wanted[name] != item:
-                        carrier.wanted[name] = item
+                    before, carrier.wanted[name] = carrier.wanted[name], item
+                    if before.venue_symbol != item.venue_symbol:
+                        # It goes on under another name of the venue's.
+                        carrier.renew(name)
                     continue
                 roomy = next((line for line in mine if line.has_room), None)
                 (roomy or self._open(route, sink, tasks)).want(item)

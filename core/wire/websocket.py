@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 SEND_TIMEOUT_S: Final = 5.0
 OPEN_TIMEOUT_S: Final = 10.0
+PING_S: Final = 20.0
+"""A peer is pinged this often, and has as long again to answer."""
 
 _STABLE_NS: Final = 10 * 1_000_000_000
 """A connection that held this long was a success: back-off starts over."""
@@ -131,8 +133,8 @@ async def hold(
             compression=None,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=1.0,
-            ping_interval=20.0,
-            ping_timeout=20.0,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
             max_queue=1024,
             proxy=None if _checked_host(address) in _LOOPBACK else True,
         )
@@ -231,6 +233,8 @@ def _words(error: BaseException) -> str:
     from websockets.exceptions import ConnectionClosed
 
     if isinstance(error, ConnectionClosed):
+        if error.sent is not None and "keepalive ping timeout" in error.sent.reason:
+            return f"no answer to a ping for {PING_S:g} s"
         if error.sent is not None and error.sent.code == 1009:
             return f"dropped for a frame over the size limit ({error.sent.reason or 'too big'})"
         close = error.rcvd or error.sent

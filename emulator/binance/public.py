@@ -41,7 +41,11 @@ async def exchange_info(venue: Venue, params: Params) -> Json:
         "serverTime": venue.now_ms(),
         "rateLimits": RATE_LIMITS,
         "exchangeFilters": [],
-        "symbols": [describe(shard.listing) for shard in shards],
+        "symbols": [
+            # What is gone stays in the list.
+            {**describe(shard.listing), "status": "TRADING" if shard.listed else "BREAK"}
+            for shard in shards
+        ],
     }
 
 

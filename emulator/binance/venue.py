@@ -60,6 +60,7 @@ class Venue(House):
         super().rename(old, new)
         self.writers[new] = self.writers.pop(old)
         self.writers[new].symbol = new
+        self.hub.rename()
 
     def shut_down(self, connection: Connection, value: float) -> None:
         """Send serverShutdown, then close after `value` seconds."""

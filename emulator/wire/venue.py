@@ -103,9 +103,13 @@ class Venue(ABC):
         return self.faults.take((kind,), self.now_ms(), symbol=symbol) is not None
 
     def rename(self, old: str, new: str) -> None:
-        """Call an instrument by another name from now on."""
+        """Call an instrument, and what is traded in it, by another name from now on."""
         shard = self.market.shards[old]
-        shard.listing = msgspec.structs.replace(shard.listing, symbol=new)
+        listing = shard.listing
+        base = listing.base
+        if old.startswith(base):
+            base = new[: len(new) - len(old) + len(base)] or base
+        shard.listing = msgspec.structs.replace(listing, symbol=new, base=base)
         tables: tuple[dict[str, Any], ...] = (
             self.market.shards,
             self.market.crowds,

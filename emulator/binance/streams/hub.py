@@ -36,6 +36,11 @@ class Hub:
         ]
         self._beat = Beat(market.acted_ns // MS)
 
+    def rename(self) -> None:
+        """Write the names instruments have now."""
+        for pump in self._pumps:
+            pump.rename()
+
     def wanted(self, name: str) -> bool:
         """Return whether anybody listens to a stream."""
         return self._topics.wanted(name)
@@ -128,6 +133,10 @@ class _Pump:
     def lower(self) -> str:
         """The symbol as stream names have it."""
         return self.symbol.lower()
+
+    def rename(self) -> None:
+        """Write the name the instrument has now."""
+        self._writer.symbol = self.symbol
 
     def trades(self, sent_ms: int) -> None:
         """Send new trades and aggregate trades."""
