@@ -85,3 +85,61 @@ async def test_streams_reach_the_sdk_by_their_routed_roots(client):
         assert event.pu == before.u
     assert float(seen["mark"][0].p) > 0
     assert seen["trade"][0].s == "BTCUSDT"
+
+
+async def test_sdk_trades_and_waits_with_the_algo_service(client, world):
+    api = client.rest_api
+    bid, _, _, _ = world.venues["binancefut"].market.shards["BTCUSDT"].top()
+    low, lower = bid // 10 - 100, bid // 10 - 300
+
+    def trade():
+        placed = api.new_order(
+            symbol="BTCUSDT", side="BUY", type="LIMIT", time_in_force="GTC",
+            quantity=0.01, price=low, new_client_order_id="sdk-1",
+        ).data()  # fmt: skip
+        found = api.query_order(symbol="BTCUSDT", orig_client_order_id="sdk-1").data()
+        changed = api.modify_order(
+            symbol="BTCUSDT", side="BUY", quantity=0.02, price=low - 10, order_id=placed.order_id
+        ).data()
+        ended = api.cancel_order(symbol="BTCUSDT", order_id=placed.order_id).data()
+        api.new_order(symbol="BTCUSDT", side="BUY", type="MARKET", quantity=0.05)
+        stop = api.new_algo_order(
+            algo_type="CONDITIONAL", symbol="BTCUSDT", side="SELL", type="STOP_MARKET",
+            trigger_price=lower, close_position="true", client_algo_id="sdk-stop",
+        ).data()  # fmt: skip
+        waiting = api.query_algo_order(client_algo_id="sdk-stop").data()
+        api.cancel_algo_order(client_algo_id="sdk-stop")
+        positions = api.position_information_v3(symbol="BTCUSDT").data()
+        account = api.account_information_v3().data()
+        balances = api.futures_account_balance_v3().data()
+        trades = api.account_trade_list(symbol="BTCUSDT").data()
+        income = api.get_income_history().data()
+        key = api.start_user_data_stream().data().listen_key
+        return (
+            placed,
+            found,
+            changed,
+            ended,
+            stop,
+            waiting,
+            positions,
+            account,
+            balances,
+            trades,
+            (
+                income,
+                key,
+            ),
+        )
+
+    told = await asyncio.to_thread(trade)
+    placed, found, changed, ended, stop, waiting, positions, account, balances, trades, rest = told
+    assert placed.order_id == found.order_id == changed.order_id == ended.order_id
+    assert (found.status, changed.orig_qty, ended.status) == ("NEW", "0.020", "CANCELED")
+    assert (stop.algo_status, waiting.algo_id) == ("NEW", stop.algo_id)
+    assert positions[0].position_amt == "0.050"
+    assert float(account.available_balance) > 0
+    assert balances
+    assert sum(float(trade.qty) for trade in trades) == pytest.approx(0.05)
+    assert {row.income_type for row in rest[0]} == {"COMMISSION"}
+    assert len(rest[1]) == 64
