@@ -56,6 +56,17 @@ def past(data: bytes, size: int, at: int, words: Literal) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
+def word_near(data: bytes, size: int, at: int) -> np.uint64:
+    """Return `eight_bytes` where there may be fewer; those behind the end are as control signs."""
+    if at + 8 <= size:
+        return eight_bytes(data, at)
+    word = np.uint64(0)
+    for index in range(size - at):
+        word |= np.uint64(byte(data, at + index)) << np.uint64(8 * index)
+    return word ^ _ZEROS
+
+
+@numba.njit(cache=True, forceinline=True)
 def bytes_before(flags: np.uint64) -> int:
     """Return how many of eight bytes come before the first that is flagged in its high bit."""
     before = (flags - np.uint64(1)) & ~flags & _HIGHS

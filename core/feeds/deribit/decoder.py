@@ -14,19 +14,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import numpy as np
 
 from core.feeds.decoder import Known
 from core.feeds.deribit import frames
-from core.feeds.deribit.numbers import NumberSteps
-from core.feeds.deribit.rule import DeribitRule
+from core.feeds.deribit.numbers import nearest_lots, refuse_endless
+from core.feeds.deribit.scanned import NO_LEVELS, DeribitKnown, ScannedMessages
 from core.feeds.deribit.symbols import (
     PRICE_INDEX,
     VOLATILITY_INDEX,
@@ -34,21 +31,17 @@ from core.feeds.deribit.symbols import (
     parse_instruments,
     parse_names,
 )
-from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
-from core.feeds.levels import LevelReader, Shape, SidePlan
-from core.feeds.owners import OwningDecoder
+from core.feeds.levels import LevelReader
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
     BookSnapshot,
-    DayTicker,
     Liquidation,
     MarketEvent,
     MarkPrice,
-    OpenInterest,
     OptionGreeks,
     Quote,
     Side,
@@ -71,10 +64,6 @@ REMEDIES: Final = {
 
 _HEAD: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 _KIND: Final = slice(len(_HEAD), len(_HEAD) + 4)
-_NONE: Final = np.empty((0, 2), np.int64)
-_CHANGE: Final = Shape(price=1, size=2)
-_LEVEL: Final = Shape(price=0, size=1)
-_SYMBOL: Final = re.compile(rb'"instrument_name":"([^"]+)"')
 _NAN: Final = math.nan
 _REQUESTS: Final = 256
 _RESOLUTIONS: Final = {
@@ -86,34 +75,13 @@ _Events: TypeAlias = Sequence[MarketEvent]
 _Reader: TypeAlias = Callable[[int, int, bytes], _Events]
 
 
-class DeribitKnown(Known):
-    """What decoding needs of one instrument, and what its ticker last said."""
-
-    __slots__ = (
-        "amounts", "changes", "interest", "last", "levels", "numbers", "quoted", "seen", "stats",
-    )  # fmt: skip
-
-    def __init__(self, instrument: Instrument) -> None:
-        super().__init__(instrument)
-        self.numbers = NumberSteps(self.prices)
-        self.amounts = NumberSteps(self.sizes)
-        self.changes = SidePlan(self, _CHANGE)
-        self.levels = SidePlan(self, _LEVEL)
-        self.seen = TradeHoles()
-        self.quoted = False
-        """Best quotes come in a channel of their own."""
-        self.interest: float | None = None
-        self.last: float | None = None
-        self.stats = b""
-
-
-class DeribitDecoder(OwningDecoder):
+class DeribitDecoder(ScannedMessages):
     """Decodes messages of the stream, REST answers and requests of ours."""
 
     def __init__(
         self, venue: VenueName = DERIBIT, instruments: Collection[Instrument] = ()
     ) -> None:
-        super().__init__(venue, DeribitRule(), instruments, _SYMBOL)
+        super().__init__(venue, instruments)
         self._levels = LevelReader()
         self._asked: dict[tuple[int, str], list[str]] = {}
         self._outer = msgspec.json.Decoder(frames.Outer).decode
@@ -132,10 +100,6 @@ class DeribitDecoder(OwningDecoder):
             b"deri": self._index,
         }
 
-    def make_known(self, instrument: Instrument) -> Known:
-        """Return what decoding needs of an instrument."""
-        return DeribitKnown(instrument)
-
     def of(self, symbol: str) -> Known:
         """Return what is known of a venue symbol; an index needs no listing, its name says all.
 
@@ -151,6 +115,14 @@ class DeribitDecoder(OwningDecoder):
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         # Nearly all messages are of a channel: spare them every detour.
+        if kind == "recv":
+            try:
+                events = self.scanned(conn, ts_recv_ns, data)
+            except (ValueError, DataError):
+                # Read again, to say what is wrong.
+                events = None
+            if events is not None:
+                return events
         if kind == "recv" and data.startswith(_HEAD):
             reader = self._readers.get(data[_KIND])
             if reader is not None:
@@ -229,9 +201,9 @@ class DeribitDecoder(OwningDecoder):
             plan = known.levels
         raw = bytes(book.bids)
         # Most changes are of one side.
-        bids = _NONE if raw == b"[]" else self._levels.side(raw, plan)
+        bids = NO_LEVELS if raw == b"[]" else self._levels.side(raw, plan)
         raw = bytes(book.asks)
-        asks = _NONE if raw == b"[]" else self._levels.side(raw, plan)
+        asks = NO_LEVELS if raw == b"[]" else self._levels.side(raw, plan)
         ts_ns = book.timestamp * 1_000_000
         if book.type == "change" and book.prev_change_id:
             if self._owners.get(name, conn) != conn:
@@ -329,7 +301,7 @@ class DeribitDecoder(OwningDecoder):
                 )
             )  # fmt: skip
         if ticker.mark_price is not None or ticker.index_price is not None:
-            _sound(ticker.mark_price, ticker.index_price, ticker.current_funding)
+            refuse_endless(ticker.mark_price, ticker.index_price, ticker.current_funding)
             out.append(
                 MarkPrice(
                     instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
@@ -350,18 +322,10 @@ class DeribitDecoder(OwningDecoder):
                     underlying=ticker.underlying_price,
                 )
             )  # fmt: skip
-        last, stats = ticker.last_price, bytes(ticker.stats)
-        interest = ticker.open_interest
-        if interest != known.interest and interest is not None:
-            out.append(
-                OpenInterest(
-                    instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-                    size=_decimal(interest),
-                )
-            )  # fmt: skip
-        if stats != known.stats or last != known.last:
-            out.append(_day(name, ts_ns, ts_recv_ns, last, stats, known.instrument.inverse))
-        known.interest, known.last, known.stats = interest, last, stats
+        self.remember(
+            known, ts_ns, ts_recv_ns, ticker.open_interest, ticker.last_price, bytes(ticker.stats),
+            out,
+        )  # fmt: skip
         return out
 
     def _candle(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -377,7 +341,8 @@ class DeribitDecoder(OwningDecoder):
             VenueBar(
                 known.id, _RESOLUTIONS.get(parts[3], parts[3]), candle.tick * 1_000_000,
                 ts_recv_ns, numbers[candle.open], numbers[candle.high], numbers[candle.low],
-                numbers[candle.close], _nearest(volume, known.instrument.size_lot), closed=False,
+                numbers[candle.close], nearest_lots(volume, known.instrument.size_lot),
+                closed=False,
             ),
         )  # fmt: skip
 
@@ -493,44 +458,3 @@ def _forced(liquidation: str, sold: bool) -> Sequence[Side]:
     if liquidation not in sides:
         raise DataError(f"liquidation must be M, T or MT, was {liquidation[:20]!r}")
     return sides[liquidation]
-
-
-def _day(
-    name: InstrumentId, ts_ns: int, ts_recv_ns: int, last: float | None, raw: bytes, inverse: bool
-) -> DayTicker:
-    stats = msgspec.json.decode(raw, type=frames.Stats) if raw not in (b"", b"null") else None
-    turnover = None
-    volume = None
-    if stats is not None:
-        turnover = stats.volume_notional if stats.volume_usd is None else stats.volume_usd
-        # The venue counts a day's volume in coin; inverse contracts are traded in the quote asset.
-        volume = turnover if inverse else stats.volume
-        _sound(turnover, volume, stats.high, stats.low)
-    return DayTicker(
-        instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-        last=None if last is None else _decimal(last), high=stats.high if stats else None,
-        low=stats.low if stats else None, volume=volume, quote_volume=turnover,
-    )  # fmt: skip
-
-
-def _sound(*values: Decimal | None) -> None:
-    """Refuse what is a number in name only."""
-    for value in values:
-        if value is not None and not value.is_finite():
-            raise DataError(f"number must be finite, was {value}")
-
-
-def _decimal(value: float) -> Decimal:
-    """Return a number as the venue wrote it: the shortest text of a double is that text."""
-    if not abs(value) < _HUGE:
-        raise DataError(f"number must be finite and of this world, was {value}")
-    return Decimal(repr(value))
-
-
-_HUGE: Final = 1e18
-
-
-def _nearest(amount: float, lot: Decimal) -> int:
-    if not 0 <= amount < 1e15:
-        raise DataError(f"volume must be 0 or more, was {amount}")
-    return int((Decimal(repr(amount)) / lot).to_integral_value())

@@ -1,7 +1,8 @@
-"""Deribit writes prices and amounts as JSON numbers; this turns them into whole steps, exactly."""
+"""Deribit writes prices and amounts as JSON numbers; this turns them into exact values."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from core.feeds.steps import Steps
@@ -36,3 +37,39 @@ class NumberSteps(dict[float, int]):
             self.clear()
         self[value] = count
         return count
+
+
+_HUGE: Final = 1e18
+
+
+def decimal_of(value: float) -> Decimal:
+    """Return a number as the venue wrote it: the shortest text of a double is that text.
+
+    Raises:
+        DataError: It is endless or absurd.
+    """
+    if not abs(value) < _HUGE:
+        raise DataError(f"number must be finite and of this world, was {value}")
+    return Decimal(repr(value))
+
+
+def refuse_endless(*values: Decimal | None) -> None:
+    """Refuse what is a number in name only.
+
+    Raises:
+        DataError: A value is infinite or none.
+    """
+    for value in values:
+        if value is not None and not value.is_finite():
+            raise DataError(f"number must be finite, was {value}")
+
+
+def nearest_lots(amount: float, lot: Decimal) -> int:
+    """Return a candle's volume in the nearest whole lots.
+
+    Raises:
+        DataError: It is below 0 or absurd.
+    """
+    if not 0 <= amount < 1e15:
+        raise DataError(f"volume must be 0 or more, was {amount}")
+    return int((Decimal(repr(amount)) / lot).to_integral_value())

@@ -1,0 +1,203 @@
+"""Keys and values of Deribit's messages for its scanner: the venue writes numbers unquoted.
+
+They are compiled into the scanner, whose cache only knows of its own source: touch `scan` too. A
+place beyond the end says that something is not spelt as the venue spells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numba
+import numpy as np
+
+from core.engine.compiled import Grid
+from core.feeds.binance.digits import _eight, _few, byte, digits_in
+from core.feeds.literals import bytes_before, not_plain, text_end, word_near, word_of
+
+MOST_DIGITS: Final = 15
+"""Of a number: so many are exact in a double, whose shortest text they are."""
+
+LONGEST_KEY: Final = 16
+_SLOTS: Final = 128
+_POWERS: Final = 10 ** np.arange(19, dtype=np.int64)
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_TURN: Final = np.uint64(57)
+_FULL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_NULL: Final = np.uint64(word_of(b"null"))
+_TRUE: Final = np.uint64(word_of(b"true"))
+_ALSE: Final = np.uint64(word_of(b"alse"))
+_FOUR: Final = np.uint64(0xFFFFFFFF)
+
+
+def key_table(keys: Mapping[str, int]) -> Grid:
+    """Return a table of keys for `read_key`: of each its length, its two words and its number."""
+    table = np.zeros((_SLOTS, 4), np.int64)
+    for key, number in keys.items():
+        data = key.encode()
+        if not 0 < len(data) <= LONGEST_KEY:
+            raise ValueError(f"a key must have 1 to {LONGEST_KEY} bytes, was {key!r}")
+        one, two = word_of(data[:8]), word_of(data[8:])
+        mixed = (one ^ (two * int(_MIX) & int(_FULL))) * int(_MIX) & int(_FULL)
+        slot = ((mixed >> int(_TURN)) + len(data)) % _SLOTS
+        while table[slot, 0]:
+            slot = (slot + 1) % _SLOTS
+        words = np.array([one, two], np.uint64).astype(np.int64)
+        table[slot] = [len(data), *words.tolist(), number]
+    return table
+
+
+@numba.njit(cache=True)
+def read_key(data: bytes, size: int, at: int, table: Grid) -> tuple[int, int]:
+    """Return (number, place of its value) of a key, number -1 for one that nobody needs."""
+    if at >= size or byte(data, at) != 34:
+        return -1, size + 1
+    at += 1
+    one = word_near(data, size, at)
+    two = np.uint64(0)
+    flags = not_plain(one)
+    length = 8
+    if flags:
+        length = bytes_before(flags)
+        one &= ~(_FULL << np.uint64(8 * length))
+    else:
+        two = word_near(data, size, at + 8)
+        flags = not_plain(two)
+        length = 16
+        if flags:
+            count = bytes_before(flags)
+            two &= ~(_FULL << np.uint64(8 * count))
+            length = 8 + count
+    end = at + length
+    if length == 16:
+        # Keys we need have no more, so what comes must be the end.
+        end = text_end(data, size, end)
+        length = end - at
+    if end + 2 >= size or byte(data, end) != 34 or byte(data, end + 1) != 58:
+        return -1, size + 1
+    mixed = (one ^ (two * _MIX)) * _MIX
+    slot = (np.int64(mixed >> _TURN) + length) & (_SLOTS - 1)
+    while table[slot, 0]:
+        if (
+            table[slot, 0] == length
+            and np.uint64(table[slot, 1]) == one
+            and np.uint64(table[slot, 2]) == two
+        ):
+            return table[slot, 3], end + 2
+        slot = (slot + 1) & (_SLOTS - 1)
+    return -1, end + 2
+
+
+@numba.njit(cache=True, forceinline=True)
+def _digits(data: bytes, size: int, at: int) -> tuple[int, int]:
+    """Return (value, count) of up to 15 digits; more are counted as 16."""
+    word = word_near(data, size, at)
+    count = digits_in(word)
+    if count == 0:
+        return 0, 0
+    if count < 8:
+        return _few(word, count), count
+    rest = word_near(data, size, at + 8)
+    more = digits_in(rest)
+    if more == 8:
+        return 0, 16
+    value = _eight(word)
+    if more:
+        value = value * _POWERS[np.uint64(more)] + _few(rest, more)
+    return value, 8 + more
+
+
+@numba.njit(cache=True)
+def read_number(data: bytes, size: int, at: int) -> tuple[int, int, int, int]:
+    """Return (1 if there is a minus, digits as a number, how many are decimals, place after it)."""
+    odd = (0, 0, 0, size + 1)
+    if at >= size:
+        return odd
+    minus = 1 if byte(data, at) == 45 else 0
+    at += minus
+    value, count = _digits(data, size, at)
+    if count == 0 or (count > 1 and byte(data, at) == 48):
+        return odd
+    at += count
+    places = 0
+    if at < size and byte(data, at) == 46:
+        fraction, places = _digits(data, size, at + 1)
+        if places == 0 or count + places > MOST_DIGITS:
+            return odd
+        value = value * _POWERS[np.uint64(places)] + fraction
+        at += 1 + places
+    elif minus and value == 0:
+        # -0 is a whole number and so 0, while -0.0 is a double less than nothing.
+        return odd
+    if count > MOST_DIGITS or at >= size or (byte(data, at) != 44 and byte(data, at) != 125):
+        return odd
+    return minus, value, places, at
+
+
+@numba.njit(cache=True)
+def past_null(data: bytes, size: int, at: int) -> int:
+    """Return the place after ``null``, beyond the end if it is something else."""
+    word = word_near(data, size, at) & _FOUR
+    return at + 4 if word == _NULL and at + 4 <= size else size + 1
+
+
+@numba.njit(cache=True)
+def past_scalar(data: bytes, size: int, at: int) -> int:
+    """Return the place after a plain value nobody needs, beyond the end for one that is nested."""
+    if at >= size:
+        return size + 1
+    letter = byte(data, at)
+    if letter == 34:
+        return int(text_end(data, size, at + 1)) + 1
+    if letter == 110:
+        return int(past_null(data, size, at))
+    if letter == 116:
+        word = word_near(data, size, at) & _FOUR
+        return at + 4 if word == _TRUE else size + 1
+    if letter == 102:
+        word = word_near(data, size, at + 1) & _FOUR
+        return at + 5 if word == _ALSE else size + 1
+    if letter == 45:
+        at += 1
+    start = at
+    while at < size and 48 <= byte(data, at) <= 57:
+        at += 1
+    if at == start or (at - start > 1 and byte(data, start) == 48):
+        return size + 1
+    if at < size and byte(data, at) == 46:
+        start = at + 1
+        at = start
+        while at < size and 48 <= byte(data, at) <= 57:
+            at += 1
+        if at == start:
+            return size + 1
+    return at
+
+
+@numba.njit(cache=True)
+def steps_of(value: int, places: int, plan: Grid, column: int) -> int:
+    """Return a number of `read_number` in steps, -1 if it is not exact.
+
+    From `column` of its row on a plan holds the decimals of a step and how many last ones it is.
+    """
+    wanted, unit = plan[0, column], plan[0, column + 1]
+    while places > wanted:
+        if value % 10:
+            return -1
+        value //= 10
+        places -= 1
+    if value >= _POWERS[18 - wanted + places]:
+        return -1
+    value *= _POWERS[wanted - places]
+    if unit == 1:
+        return value
+    return value // unit if value % unit == 0 else -1
+
+
+@numba.njit(cache=True, forceinline=True)
+def past_object(data: bytes, size: int, at: int) -> int:
+    """Return the place after the next closing brace, beyond the end if there is none."""
+    while at < size and byte(data, at) != 125:
+        at += 1
+    return at + 1
