@@ -16,10 +16,11 @@ from core.model.errors import ConfigError, LinkError, OutcomeUnknown
 from core.model.ids import (
     ClientOrderId,
     InstrumentId,
+    StrategyId,
     check_client_order_id,
     client_order_id,
 )
-from core.model.orders import OrderState
+from core.model.orders import Order, OrderState
 
 
 def new_id() -> ClientOrderId:
@@ -40,7 +41,7 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
     from core.model.grammar import parse_order
 
     made = check_client_order_id(order_id) if order_id else new_id()
-    spec = parse_order(words, _instrument)
+    spec = parse_order(words, find_instrument)
     command = commands.SubmitOrder(
         client_order_id=made,
         instrument=spec.instrument,
@@ -62,36 +63,56 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
             f"the engine did not answer: {error}. Look with `clx orders --all`, or give the very "
             f"same order again with --id {made}: it is sent at most once"
         ) from None
-    return _say(report, style)
+    return say(report, style)
 
 
 @click.command()
 @click.argument("order_id", required=False)
 @click.option("--all", "everything", is_flag=True, help="every open order of clx")
 @click.option("--instrument", default=None, help="every open order of this instrument")
+@click.option("--strategy", default=None, help="every open order of this strategy")
+@click.option("--dry-run", is_flag=True, help="with many: count them, cancel nothing")
 @format_option
-def cancel(order_id: str | None, everything: bool, instrument: str | None, style: str) -> int:
+def cancel(
+    order_id: str | None,
+    everything: bool,
+    instrument: str | None,
+    strategy: str | None,
+    dry_run: bool,
+    style: str,
+) -> int:
     """Cancel the order with client id ORDER_ID, or many."""
-    if sum((order_id is not None, everything, instrument is not None)) != 1:
-        raise ConfigError("say one of: an order id, --all, or --instrument NAME")
+    some = (order_id, instrument, strategy)
+    if everything + sum(item is not None for item in some) != 1:
+        raise ConfigError("say one of: an order id, --all, --instrument NAME, --strategy NAME")
     if order_id is not None:
-        return _say(ask(commands.CancelOrder(client_order_id=ClientOrderId(order_id))), style)
-    wanted = full_instrument(instrument) if instrument else None
-    report: commands.KillReport = ask(commands.CancelAll(instrument=wanted))
+        if dry_run:
+            raise ConfigError("--dry-run counts many orders; look at one with `clx orders`")
+        return say(ask(commands.CancelOrder(client_order_id=ClientOrderId(order_id))), style)
+    report: commands.KillReport = ask(
+        commands.CancelAll(
+            instrument=full_instrument(instrument) if instrument else None,
+            strategy=StrategyId(strategy) if strategy else None,
+            dry_run=dry_run,
+        )
+    )
     if style == "json":
         print_json(report)
     else:
-        click.echo(f"cancelling {report.cancels} orders")
+        click.echo(f"{'would cancel' if dry_run else 'cancelling'} {report.cancels} orders")
     return Exit.OK
 
 
 @click.command()
 @click.argument("name")
+@click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
-def close(name: str, style: str) -> int:
+def close(name: str, dry_run: bool, style: str) -> int:
     """Close the position in NAME with a reduce-only market order."""
-    command = commands.ClosePosition(client_order_id=new_id(), instrument=full_instrument(name))
-    return _say(ask(command), style)
+    command = commands.ClosePosition(
+        client_order_id=new_id(), instrument=full_instrument(name), dry_run=dry_run
+    )
+    return say(ask(command), style)
 
 
 @click.command()
@@ -149,23 +170,31 @@ def reconcile() -> None:
     click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
 
 
-def _instrument(word: str) -> InstrumentId | None:
+def find_instrument(word: str) -> InstrumentId | None:
     """Return the instrument a word names; a word without a dash names none."""
     return full_instrument(word) if "-" in word else None
 
 
-def _say(report: commands.OrderReport, style: str) -> int:
+def line(order: Order) -> str:
+    """Return an order in one line."""
+    intent = order.intent
+    price = f" @ {intent.price:f}" if intent.price is not None else ""
+    kind = f" {intent.type.value}" if intent.type.conditional else ""
+    trigger = f" at {intent.trigger_price:f}" if intent.trigger_price is not None else ""
+    note = f": {order.note}" if order.note else ""
+    return (
+        f"{intent.client_order_id} {intent.side.value} {intent.size:f} "
+        f"{intent.instrument_id}{kind}{trigger}{price} {order.state.value}{note}"
+    )
+
+
+def say(report: commands.OrderReport, style: str) -> int:
+    """Print what became of an order, and return the exit status."""
     order = report.order
     if style == "json":
         print_json(report)
     else:
-        intent = order.intent
-        price = f" @ {intent.price:f}" if intent.price is not None else ""
-        note = f": {order.note}" if order.note else ""
-        click.echo(
-            f"{intent.client_order_id} {intent.side.value} {intent.size:f} "
-            f"{intent.instrument_id}{price} {order.state.value}{note}"
-        )
+        click.echo(line(order))
     if order.state in {OrderState.DENIED, OrderState.REJECTED}:
         return Exit.REFUSED
     return Exit.UNKNOWN if order.state is OrderState.UNKNOWN else Exit.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from core.engine import ordering
 from core.engine.digest import book_view, make_chart
 from core.engine.kernel import Kernel
 from core.model import commands as c
@@ -12,7 +13,7 @@ from core.model.errors import ConfigError, TemporaryError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, OriginKind, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import ActivityBar, FeedStatus, Timeframe
-from core.model.orders import Order, OrderFilled, OrderIntent, OrderType
+from core.model.orders import Order, OrderFilled
 from core.model.signals import Prediction
 from core.model.views import BookView, Chart, ModelView, QualityView, QuoteLine, StrategyView
 
@@ -215,43 +216,6 @@ def _disarm(kernel: Kernel, ask: c.Disarm, _: OriginKind) -> c.Done:
     return c.Done(text=f"{ask.instrument or 'everything'} is disarmed")
 
 
-def _submit(kernel: Kernel, ask: c.SubmitOrder, origin: OriginKind) -> c.OrderReport:
-    kernel.listing.instrument(ask.instrument)
-    if ask.type is OrderType.LIMIT and ask.price is None:
-        raise ConfigError("submit_order.price: a limit order needs a price, was None")
-    if ask.type is OrderType.MARKET and ask.price is not None:
-        raise ConfigError(f"submit_order.price: a market order has none, was {ask.price}")
-    intent = OrderIntent(
-        client_order_id=ask.client_order_id,
-        instrument_id=ask.instrument,
-        side=ask.side,
-        type=ask.type,
-        size=ask.size,
-        price=ask.price,
-        time_in_force=ask.time_in_force,
-        post_only=ask.post_only,
-        reduce_only=ask.reduce_only,
-        origin=origin,
-        reason=ask.reason,
-        cause_seq=kernel.seq,
-    )
-    return c.OrderReport(order=kernel.desk.submit(intent, dry_run=ask.dry_run))
-
-
-def _cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
-    return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
-
-
-def _cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
-    return kernel.desk.cancel_all(origin, ask.instrument)
-
-
-def _close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> c.OrderReport:
-    kernel.listing.instrument(ask.instrument)
-    order = kernel.desk.close_position(ask.client_order_id, ask.instrument, origin)
-    return c.OrderReport(order=order)
-
-
 def _enable(kernel: Kernel, ask: c.EnableStrategy, _: OriginKind) -> StrategyView:
     strategy = kernel.proposals.find(ask.strategy)
     kernel.enable(strategy)
@@ -314,10 +278,13 @@ HANDLERS: Final[dict[str, Handler]] = {
     "remove_group": _remove_group,
     "arm": _arm,
     "disarm": _disarm,
-    "submit_order": _submit,
-    "cancel_order": _cancel,
-    "cancel_all": _cancel_all,
-    "close_position": _close_position,
+    "submit_order": ordering.submit,
+    "submit_bracket": ordering.submit_bracket,
+    "submit_oco": ordering.submit_oco,
+    "amend_order": ordering.amend,
+    "cancel_order": ordering.cancel,
+    "cancel_all": ordering.cancel_all,
+    "close_position": ordering.close_position,
     "enable_strategy": _enable,
     "disable_strategy": _disable,
     "kill": _kill,

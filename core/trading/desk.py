@@ -252,14 +252,23 @@ class TradingDesk:
         self._flow.cancel([tracked], origin)
         return tracked.order
 
-    def cancel_all(self, origin: OriginKind, instrument: InstrumentId | None = None) -> KillReport:
-        """Ask for the cancel of every open order of ours, or of one instrument."""
+    def cancel_all(
+        self,
+        origin: OriginKind,
+        instrument: InstrumentId | None = None,
+        strategy: StrategyId | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> KillReport:
+        """Ask for the cancel of every open order of ours, or of one instrument or strategy."""
         wanted = [
             item
             for item in self.books.orders.open()
             if instrument in {None, item.order.intent.instrument_id}
+            and strategy in {None, item.order.intent.strategy_id}
         ]
-        self._flow.cancel(wanted, origin)
+        if not dry_run:
+            self._flow.cancel(wanted, origin)
         return KillReport(risk_state=self.risk_state(), cancels=len(wanted))
 
     def close_position(
@@ -268,6 +277,8 @@ class TradingDesk:
         instrument: InstrumentId,
         origin: OriginKind,
         reason: str = "",
+        *,
+        dry_run: bool = False,
     ) -> Order:
         """Close what no open order is closing already, with a reduce-only market order."""
         known = self.books.orders.get(client_order_id)
@@ -275,7 +286,7 @@ class TradingDesk:
             return known.order
         intent = self._closer.intent(instrument, client_order_id, origin, reason or "close")
         if intent.size:
-            return self.submit(intent)
+            return self.submit(intent, dry_run)
         size = self.books.account.size(instrument)
         pending = self.books.holds.open_size(instrument, intent.side)
         why = f"the position is {size}, {pending} of it in open {intent.side} orders"

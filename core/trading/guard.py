@@ -40,6 +40,7 @@ _TWO: Final = Decimal(2)
 _HUNDRED: Final = Decimal(100)
 _TRAIL_NS: Final = 1_000_000_000
 """A trailing trigger is written down at most this often; a restart goes on from there."""
+_WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
 
@@ -280,7 +281,7 @@ class Guard:
         order = tracked.order
         intent = order.intent
         want = tracked.asked
-        if tracked.waits == "replace":
+        if tracked.waits == "replace" or order.id in self._successors:
             return
         if intent.parent_id is not None:
             filled, over = self._entered(intent.parent_id)
@@ -319,7 +320,7 @@ class Guard:
         """Let an order go out that waited, or be as large as is wanted."""
         order = tracked.order
         if order.state is not OrderState.HELD:
-            if order.intent.size != want and not order.amending:
+            if order.intent.size != want and order.state in _WORKING and not order.amending:
                 self._hands.resize(tracked, want)
             return
         if tracked.waits == "parent":

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
-from core.model.orders import Order
+from core.model.orders import Link, Order, OrderState, Role
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
 
@@ -20,12 +20,18 @@ _Way = tuple[InstrumentId, Side]
 _Key = TypeVar("_Key", _Asset, _Way)
 
 
+_Group = tuple[str, _Way]
+_LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
+
+
 class _Claim(NamedTuple):
     way: _Way
     size: Decimal
     asset: _Asset
     amount: Decimal
     fee: Decimal
+    group: _Group | None
+    """Exits of one group fill for each other, so together they may do what one may."""
 
 
 class Holds:
@@ -36,6 +42,7 @@ class Holds:
         self._instruments = instruments
         self._fee_rate = fee_rate
         self._claims: dict[ClientOrderId, _Claim] = {}
+        self._groups: dict[_Group, dict[ClientOrderId, _Claim]] = {}
         self._sizes: dict[_Way, Decimal] = {}
         self._held: dict[_Asset, Decimal] = {}
         self._fees: dict[_Asset, Decimal] = {}
@@ -48,28 +55,24 @@ class Holds:
 
     def update(self, order: Order) -> None:
         """Take an order's new form."""
-        old = self._claims.pop(order.id, None)
-        new = None if order.state.terminal else self._claim(order)
-        if old is not None:
-            self._add(old, -1)
-        if new is not None:
-            self._claims[order.id] = new
-            self._add(new, 1)
+        self._drop(order.id)
+        # What the engine holds back locks nothing, and is judged when it goes out.
+        idle = order.state.terminal or order.state is OrderState.HELD
+        claim = None if idle else self._claim(order)
+        if claim is not None:
+            self._put(order.id, claim)
         else:
             self._prices.pop(order.id, None)
 
     @contextmanager
     def without(self, order: Order) -> Iterator[None]:
         """Count for a while as if an order were not there."""
-        claim = self._claims.pop(order.id, None)
-        if claim is not None:
-            self._add(claim, -1)
+        claim = self._drop(order.id)
         try:
             yield
         finally:
             if claim is not None:
-                self._claims[order.id] = claim
-                self._add(claim, 1)
+                self._put(order.id, claim)
 
     def open_size(self, instrument_id: InstrumentId, side: Side) -> Decimal:
         """Return the base size that open orders of one side may still fill."""
@@ -83,6 +86,35 @@ class Holds:
         """Return `held` plus the fees that open buys may cost."""
         return self.held(venue, asset) + self._fees.get((venue, asset), _ZERO)
 
+    def _put(self, order_id: ClientOrderId, claim: _Claim) -> None:
+        self._claims[order_id] = claim
+        if claim.group is None:
+            self._add(claim, 1)
+            return
+        with self._regrouped(claim.group) as members:
+            members[order_id] = claim
+
+    def _drop(self, order_id: ClientOrderId) -> _Claim | None:
+        claim = self._claims.pop(order_id, None)
+        if claim is not None and claim.group is None:
+            self._add(claim, -1)
+        elif claim is not None and claim.group is not None:
+            with self._regrouped(claim.group) as members:
+                members.pop(order_id, None)
+        return claim
+
+    @contextmanager
+    def _regrouped(self, group: _Group) -> Iterator[dict[ClientOrderId, _Claim]]:
+        """Change who is in a group, of which only the largest claim counts."""
+        members = self._groups.setdefault(group, {})
+        if members:
+            self._add(_largest(members), -1)
+        yield members
+        if members:
+            self._add(_largest(members), 1)
+        else:
+            del self._groups[group]
+
     def _claim(self, order: Order) -> _Claim | None:
         left = max(order.remaining, _ZERO)
         if not left:
@@ -90,12 +122,14 @@ class Holds:
         intent = order.intent
         instrument = listed(self._instruments, intent.instrument_id)
         way = (intent.instrument_id, intent.side)
+        exits = intent.link in _LINKED and intent.role is not Role.ENTRY
+        group = (intent.group_id, way) if exits else None
         if intent.side is Side.SELL:
-            return _Claim(way, left, (order.venue, instrument.base), left, _ZERO)
-        price = intent.price or self._prices.get(order.id, _ZERO)
+            return _Claim(way, left, (order.venue, instrument.base), left, _ZERO, group)
+        price = intent.price or intent.trigger_price or self._prices.get(order.id, _ZERO)
         cost = EXACT.multiply(left, price)
         fee = EXACT.multiply(cost, self._fee_rate)
-        return _Claim(way, left, (order.venue, instrument.quote), cost, fee)
+        return _Claim(way, left, (order.venue, instrument.quote), cost, fee, group)
 
     def _add(self, claim: _Claim, sign: int) -> None:
         _shift(self._sizes, claim.way, claim.size, sign)
@@ -110,3 +144,7 @@ def _shift(sums: dict[_Key, Decimal], key: _Key, amount: Decimal, sign: int) -> 
         sums[key] = left
     else:
         sums.pop(key, None)
+
+
+def _largest(members: Mapping[ClientOrderId, _Claim]) -> _Claim:
+    return max(members.values(), key=lambda claim: (claim.size, claim.amount))

@@ -2,11 +2,18 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument
 from core.model.market import Side
+from core.model.orders import Link, Order, OrderState, Role
+from core.trading.holds import Holds
 
+BTC = InstrumentId("BTC-USDT.binance")
+VENUE = VenueName("binance")
 FEE = Decimal("0.001")
 actions = st.lists(
     st.tuples(
@@ -55,3 +62,35 @@ def test_running_sums_equal_what_the_open_orders_add_up_to(
         assert holds.held("binance", "USDT") == cost
         assert holds.claimed("binance", "USDT") == cost * (1 + FEE)
         assert holds.held("binance", "BTC") == holds.claimed("binance", "BTC") == base
+
+
+def exit_order(floor: Any, name: str, size: str, price: str) -> Order:
+    intent = floor.intent(name, "sell", size, price, group_id="g", link=Link.OCO, role=Role(name))
+    return Order(
+        intent=intent, venue=VENUE, state=OrderState.ACCEPTED, ts_submitted_ns=0, ts_updated_ns=0
+    )
+
+
+def test_exits_of_one_group_count_as_the_largest_of_them(floor: Any, btc: Instrument) -> None:
+    holds = Holds({BTC: btc}, Decimal(0))
+    orders = [exit_order(floor, "stop", "3", "95"), exit_order(floor, "target", "2", "105")]
+    for order in orders:
+        holds.update(order)
+    assert holds.open_size(BTC, Side.SELL) == 3
+    assert holds.held(VENUE, "BTC") == 3
+    with holds.without(orders[0]):
+        assert holds.open_size(BTC, Side.SELL) == 2
+    holds.update(msgspec.structs.replace(orders[0], state=OrderState.CANCELED))
+    assert holds.open_size(BTC, Side.SELL) == 2
+    holds.update(msgspec.structs.replace(orders[1], state=OrderState.FILLED))
+    assert holds.open_size(BTC, Side.SELL) == 0
+    assert holds.held(VENUE, "BTC") == 0
+
+
+def test_what_the_engine_holds_back_locks_nothing(floor: Any, btc: Instrument) -> None:
+    holds = Holds({BTC: btc}, Decimal(0))
+    order = exit_order(floor, "stop", "3", "95")
+    holds.update(msgspec.structs.replace(order, state=OrderState.HELD))
+    assert holds.open_size(BTC, Side.SELL) == 0
+    holds.update(order)
+    assert holds.open_size(BTC, Side.SELL) == 3

@@ -1,0 +1,196 @@
+"""What the engine does for the commands that trade: the asked becomes intents for the desk."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core.engine.kernel import Kernel
+from core.model import commands as c
+from core.model.errors import ConfigError
+from core.model.ids import ClientOrderId, OriginKind, check_client_order_id
+from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
+
+
+def submit(kernel: Kernel, ask: c.SubmitOrder, origin: OriginKind) -> c.OrderReport:
+    """Place an order."""
+    kernel.listing.instrument(ask.instrument)
+    if ask.type.limited and ask.price is None:
+        raise ConfigError(f"submit_order.price: a {ask.type} order needs a price, was None")
+    if not ask.type.limited and ask.price is not None:
+        raise ConfigError(f"submit_order.price: a {ask.type} order has none, was {ask.price}")
+    intent = OrderIntent(
+        client_order_id=ask.client_order_id,
+        instrument_id=ask.instrument,
+        side=ask.side,
+        type=ask.type,
+        size=ask.size,
+        price=ask.price,
+        time_in_force=ask.time_in_force,
+        expire_ns=ask.expire_ns,
+        post_only=ask.post_only,
+        reduce_only=ask.reduce_only,
+        trigger_price=ask.trigger_price,
+        trigger_by=ask.trigger_by,
+        trail=ask.trail,
+        trail_pct=ask.trail_pct,
+        display_size=ask.display_size,
+        position_side=ask.position_side,
+        account=ask.account,
+        origin=origin,
+        reason=ask.reason,
+        cause_seq=kernel.seq,
+    )
+    return c.OrderReport(order=kernel.desk.submit(intent, dry_run=ask.dry_run))
+
+
+def submit_bracket(kernel: Kernel, ask: c.SubmitBracket, origin: OriginKind) -> c.GroupReport:
+    """Place an entry whose exits wait for its fills."""
+    kernel.listing.instrument(ask.instrument)
+    given = [value for value in (ask.stop_price, ask.trail, ask.trail_pct) if value is not None]
+    if len(given) > 1:
+        raise ConfigError("submit_bracket: give one of stop_price, trail and trail_pct")
+    if not given and ask.target_price is None:
+        raise ConfigError("submit_bracket: give a stop, a target or both; or submit_order")
+    if ask.stop_limit is not None and ask.stop_price is None:
+        raise ConfigError("submit_bracket.stop_limit: only a stop with a stop_price has a limit")
+    link = Link.BRACKET if given and ask.target_price is not None else Link.OTO
+    entry = OrderIntent(
+        client_order_id=ask.client_order_id,
+        instrument_id=ask.instrument,
+        side=ask.side,
+        type=ask.type,
+        size=ask.size,
+        price=ask.price,
+        trigger_price=ask.entry_trigger,
+        trigger_by=ask.trigger_by,
+        time_in_force=ask.time_in_force,
+        account=ask.account,
+        group_id=ask.client_order_id,
+        link=link,
+        role=Role.ENTRY,
+        origin=origin,
+        reason=ask.reason,
+        cause_seq=kernel.seq,
+    )
+    intents = [entry]
+    if given:
+        intents.append(_stop(ask, entry))
+    if ask.target_price is not None:
+        intents.append(_target(ask, entry))
+    return c.GroupReport(orders=kernel.desk.submit_group(intents, dry_run=ask.dry_run))
+
+
+def submit_oco(kernel: Kernel, ask: c.SubmitOco, origin: OriginKind) -> c.GroupReport:
+    """Place a stop and a target of which one gives up what the other fills."""
+    kernel.listing.instrument(ask.instrument)
+    stop = OrderIntent(
+        client_order_id=_name(ask.client_order_id, "-s"),
+        instrument_id=ask.instrument,
+        side=ask.side,
+        type=OrderType.STOP if ask.stop_limit is None else OrderType.STOP_LIMIT,
+        size=ask.size,
+        price=ask.stop_limit,
+        trigger_price=ask.stop_price,
+        trigger_by=ask.trigger_by,
+        reduce_only=True,
+        account=ask.account,
+        group_id=ask.client_order_id,
+        link=Link.OCO,
+        role=Role.STOP,
+        origin=origin,
+        reason=ask.reason,
+        cause_seq=kernel.seq,
+    )
+    target = msgspec.structs.replace(
+        stop,
+        client_order_id=_name(ask.client_order_id, "-t"),
+        type=OrderType.LIMIT,
+        price=ask.target_price,
+        trigger_price=None,
+        role=Role.TARGET,
+    )
+    orders = kernel.desk.submit_group([stop, target], dry_run=ask.dry_run)
+    return c.GroupReport(orders=orders)
+
+
+def amend(kernel: Kernel, ask: c.AmendOrder, origin: OriginKind) -> c.OrderReport:
+    """Change an order."""
+    order = kernel.desk.amend(
+        ask.client_order_id,
+        origin,
+        size=ask.size,
+        price=ask.price,
+        trigger_price=ask.trigger_price,
+        dry_run=ask.dry_run,
+    )
+    return c.OrderReport(order=order)
+
+
+def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
+    """Cancel one order."""
+    return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
+
+
+def cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
+    """Cancel all orders, or those of one instrument or strategy."""
+    return kernel.desk.cancel_all(origin, ask.instrument, ask.strategy, dry_run=ask.dry_run)
+
+
+def close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> c.OrderReport:
+    """Close a position at market."""
+    kernel.listing.instrument(ask.instrument)
+    order = kernel.desk.close_position(
+        ask.client_order_id, ask.instrument, origin, dry_run=ask.dry_run
+    )
+    return c.OrderReport(order=order)
+
+
+def _stop(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:
+    kind = OrderType.STOP if ask.stop_limit is None else OrderType.STOP_LIMIT
+    return OrderIntent(
+        client_order_id=_name(entry.client_order_id, "-s"),
+        instrument_id=entry.instrument_id,
+        side=entry.side.opposite,
+        type=kind if ask.stop_price is not None else OrderType.TRAILING_STOP,
+        size=entry.size,
+        price=ask.stop_limit,
+        trigger_price=ask.stop_price,
+        trigger_by=ask.trigger_by,
+        trail=ask.trail,
+        trail_pct=ask.trail_pct,
+        reduce_only=True,
+        account=entry.account,
+        group_id=entry.group_id,
+        link=entry.link,
+        role=Role.STOP,
+        parent_id=entry.client_order_id,
+        origin=entry.origin,
+        reason=entry.reason,
+        cause_seq=entry.cause_seq,
+    )
+
+
+def _target(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:
+    return OrderIntent(
+        client_order_id=_name(entry.client_order_id, "-t"),
+        instrument_id=entry.instrument_id,
+        side=entry.side.opposite,
+        type=OrderType.LIMIT,
+        size=entry.size,
+        price=ask.target_price,
+        time_in_force=TimeInForce.GTC,
+        reduce_only=True,
+        account=entry.account,
+        group_id=entry.group_id,
+        link=entry.link,
+        role=Role.TARGET,
+        parent_id=entry.client_order_id,
+        origin=entry.origin,
+        reason=entry.reason,
+        cause_seq=entry.cause_seq,
+    )
+
+
+def _name(order_id: ClientOrderId, suffix: str) -> ClientOrderId:
+    """Return the id of an order of a group."""
+    return check_client_order_id(f"{order_id}{suffix}")

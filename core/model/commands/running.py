@@ -1,0 +1,82 @@
+"""Strategies, the kill switch and the engine itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.model.commands.base import Command, Done, Tier
+from core.model.commands.reports import KillReport
+from core.model.ids import StrategyId
+from core.model.views import (
+    StrategyView,
+)
+
+
+class EnableStrategy(Command):
+    """Start a strategy."""
+
+    name = "enable_strategy"
+    title = "Enable strategy"
+    help = "Start a strategy in its own process and let its orders through."
+    tier = Tier.TRADE
+    result = StrategyView
+    strategy: StrategyId
+
+
+class DisableStrategy(Command):
+    """Stop a strategy."""
+
+    name = "disable_strategy"
+    title = "Disable strategy"
+    help = "Stop a strategy; its open orders stay unless asked otherwise."
+    tier = Tier.MUTATE
+    result = StrategyView
+    strategy: StrategyId
+    cancel_orders: bool = False
+
+
+class Kill(Command):
+    """The kill switch."""
+
+    name = "kill"
+    title = "Kill switch"
+    help = "Block entries; on the higher steps also cancel all orders and flatten positions."
+    tier = Tier.DANGEROUS
+    result = KillReport
+    level: Literal["reduce", "cancel", "flatten"] = Field(
+        "cancel",
+        description="reduce: block entries; cancel: also cancel all; flatten: also close positions",
+    )
+    reason: str = Field("", max_length=200)
+
+
+class Resume(Command):
+    """Open the gate again."""
+
+    name = "resume"
+    title = "Resume trading"
+    help = "Let entries through again after a kill or a halt."
+    tier = Tier.DANGEROUS
+    result = Done
+
+
+class Reconcile(Command):
+    """Compare with the venue now."""
+
+    name = "reconcile"
+    title = "Reconcile"
+    help = "Compare orders, fills and balances with the venue now."
+    tier = Tier.MUTATE
+    result = Done
+
+
+class StopEngine(Command):
+    """Stop the engine."""
+
+    name = "stop_engine"
+    title = "Stop engine"
+    help = "Stop the engine process; open orders stay at the venue."
+    tier = Tier.DANGEROUS
+    result = Done

@@ -1,0 +1,168 @@
+"""Orders, and what lets them through."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from core.model.commands.base import Command, Done, Tier
+from core.model.commands.reports import GroupReport, KillReport, OrderReport
+from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
+from core.model.market import Side
+from core.model.orders import OrderType, PositionSide, TimeInForce, TriggerBy
+
+
+class Arm(Command):
+    """Let the keyboard trade an instrument for a while."""
+
+    name = "arm"
+    title = "Arm"
+    help = "Let orders from the terminal through for one instrument, for a limited time."
+    tier = Tier.TRADE
+    result = Done
+    instrument: InstrumentId
+    seconds: int | None = Field(None, ge=5, le=3600)
+    """None: as long as trading.arm_seconds says."""
+
+
+class Disarm(Command):
+    """End arming."""
+
+    name = "disarm"
+    title = "Disarm"
+    help = "Refuse orders from the terminal again, for one instrument or all."
+    tier = Tier.MUTATE
+    result = Done
+    instrument: InstrumentId | None = None
+
+
+class SubmitOrder(Command):
+    """Place an order."""
+
+    name = "submit_order"
+    title = "Submit order"
+    help = "Place an order of any type; the same client order id never sends twice."
+    tier = Tier.TRADE
+    result = OrderReport
+    client_order_id: ClientOrderId
+    instrument: InstrumentId
+    side: Side
+    type: OrderType = OrderType.LIMIT
+    size: Decimal = Field(gt=0, description="in the base asset, or contracts")
+    price: Decimal | None = Field(None, gt=0, description="needed for a limit order")
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ns: int = Field(0, ge=0, description="UTC end of a gtd order")
+    post_only: bool = False
+    reduce_only: bool = False
+    trigger_price: Decimal | None = Field(None, gt=0, description="of a stop or take-profit order")
+    trigger_by: TriggerBy = TriggerBy.LAST
+    trail: Decimal | None = Field(None, gt=0, description="a trailing stop's distance in price")
+    trail_pct: Decimal | None = Field(None, gt=0, lt=100, description="the same in per cent")
+    display_size: Decimal | None = Field(None, gt=0, description="what an iceberg shows")
+    position_side: PositionSide = PositionSide.NET
+    account: VenueName | None = Field(None, description="one of the venue's accounts")
+    dry_run: bool = Field(False, description="check everything, send nothing")
+    reason: str = Field("", max_length=200)
+
+
+class SubmitBracket(Command):
+    """Place an entry with its exits."""
+
+    name = "submit_bracket"
+    title = "Submit bracket"
+    help = "Place an entry with a stop and, if wanted, a target, held back until it fills."
+    tier = Tier.TRADE
+    result = GroupReport
+    client_order_id: ClientOrderId
+    """Of the entry; the exits' ids are made of it."""
+    instrument: InstrumentId
+    side: Side = Field(description="of the entry")
+    type: OrderType = OrderType.LIMIT
+    size: Decimal = Field(gt=0)
+    price: Decimal | None = Field(None, gt=0, description="of the entry; needed for a limit order")
+    entry_trigger: Decimal | None = Field(None, gt=0, description="of a stop entry")
+    time_in_force: TimeInForce = TimeInForce.GTC
+    stop_price: Decimal | None = Field(None, gt=0, description="the stop's trigger")
+    stop_limit: Decimal | None = Field(None, gt=0, description="the stop's limit; none: at market")
+    trail: Decimal | None = Field(None, gt=0, description="a trailing stop's distance in price")
+    trail_pct: Decimal | None = Field(None, gt=0, lt=100, description="the same in per cent")
+    target_price: Decimal | None = Field(None, gt=0, description="the target's limit price")
+    trigger_by: TriggerBy = TriggerBy.LAST
+    account: VenueName | None = None
+    dry_run: bool = False
+    reason: str = Field("", max_length=200)
+
+
+class SubmitOco(Command):
+    """Place two exits of which one cancels the other."""
+
+    name = "submit_oco"
+    title = "Submit OCO"
+    help = "Place a stop and a target for a position; what one fills, the other gives up."
+    tier = Tier.TRADE
+    result = GroupReport
+    client_order_id: ClientOrderId
+    """Of the group; the orders' ids are made of it."""
+    instrument: InstrumentId
+    side: Side = Field(description="of both orders")
+    size: Decimal = Field(gt=0)
+    stop_price: Decimal = Field(gt=0, description="the stop's trigger")
+    stop_limit: Decimal | None = Field(None, gt=0, description="the stop's limit; none: at market")
+    target_price: Decimal = Field(gt=0, description="the target's limit price")
+    trigger_by: TriggerBy = TriggerBy.LAST
+    account: VenueName | None = None
+    dry_run: bool = False
+    reason: str = Field("", max_length=200)
+
+
+class AmendOrder(Command):
+    """Change an order."""
+
+    name = "amend_order"
+    title = "Amend order"
+    help = "Change size, price or trigger; where the venue cannot, it is cancelled and sent anew."
+    tier = Tier.TRADE
+    result = OrderReport
+    client_order_id: ClientOrderId
+    size: Decimal | None = Field(None, gt=0, description="the new whole size, what filled included")
+    price: Decimal | None = Field(None, gt=0)
+    trigger_price: Decimal | None = Field(None, gt=0)
+    dry_run: bool = False
+
+
+class CancelOrder(Command):
+    """Cancel one order."""
+
+    name = "cancel_order"
+    title = "Cancel order"
+    help = "Cancel an order by its client order id."
+    tier = Tier.TRADE
+    result = OrderReport
+    client_order_id: ClientOrderId
+
+
+class CancelAll(Command):
+    """Cancel all orders."""
+
+    name = "cancel_all"
+    title = "Cancel all"
+    help = "Cancel all open orders of clx, or those of one instrument or strategy."
+    tier = Tier.TRADE
+    result = KillReport
+    instrument: InstrumentId | None = None
+    strategy: StrategyId | None = None
+    dry_run: bool = Field(False, description="count what would be cancelled")
+
+
+class ClosePosition(Command):
+    """Close a position at market."""
+
+    name = "close_position"
+    title = "Close position"
+    help = "Close a position with a reduce-only market order."
+    tier = Tier.TRADE
+    result = OrderReport
+    client_order_id: ClientOrderId
+    instrument: InstrumentId
+    dry_run: bool = False

@@ -1,0 +1,128 @@
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.engine.handlers import execute
+from core.model.commands import Request, parse_command
+from core.model.errors import ConfigError
+from core.model.orders import Link, OrderState, OrderType, Role
+
+BTC = "BTC-USDT.binance"
+
+
+@pytest.fixture
+def traded(desk: Any, tape: Any) -> Any:
+    """A desk whose market is live, and a way to ask it by name."""
+    run = desk()
+    run.play(tape(seed=1, seconds=3.0))
+    return run
+
+
+def ask(run: Any, name: str, **args: Any) -> Any:
+    command = parse_command(name, {"instrument": BTC, **args})
+    return execute(run.kernel, Request(command=command, origin="cli"))
+
+
+def market(run: Any) -> Decimal:
+    top = run.kernel.market.top(BTC)
+    assert top is not None
+    price: Decimal = run.kernel.listing.instrument(BTC).price(top[0])
+    return price
+
+
+def test_a_bracket_becomes_an_entry_with_children_that_wait(traded: Any) -> None:
+    price = market(traded)
+    report = ask(
+        traded, "submit_bracket", client_order_id="clxc-1", side="buy", size="0.01",
+        price=str(price), stop_price=str(price - 100), target_price=str(price + 100),
+    )  # fmt: skip
+    entry, stop, target = report.orders
+    assert [order.state for order in report.orders] == [
+        OrderState.SUBMITTED, OrderState.HELD, OrderState.HELD,
+    ]  # fmt: skip
+    assert (stop.id, target.id) == ("clxc-1-s", "clxc-1-t")
+    assert (stop.intent.type, stop.intent.side) == (OrderType.STOP, entry.intent.side.opposite)
+    assert target.intent.price == price + 100
+    assert {order.intent.link for order in report.orders} == {Link.BRACKET}
+    assert stop.intent.reduce_only
+    assert stop.intent.parent_id == target.intent.parent_id == entry.id
+
+
+def test_a_bracket_without_a_target_is_an_oto_with_a_trailing_stop(traded: Any) -> None:
+    report = ask(
+        traded, "submit_bracket", client_order_id="clxc-1", side="buy", type="market",
+        size="0.01", trail_pct="2",
+    )  # fmt: skip
+    entry, stop = report.orders
+    assert stop.intent.type is OrderType.TRAILING_STOP
+    assert entry.intent.link is Link.OTO
+
+
+def test_an_oco_names_its_orders_after_the_group(traded: Any) -> None:
+    price = market(traded)
+    ask(traded, "submit_order", client_order_id="in", side="buy", type="market", size="0.01")
+    traded.pump()
+    report = ask(
+        traded, "submit_oco", client_order_id="clxc-2", side="sell", size="0.01",
+        stop_price=str(price - 100), target_price=str(price + 100),
+    )  # fmt: skip
+    stop, target = report.orders
+    assert [stop.intent.role, target.intent.role] == [Role.STOP, Role.TARGET]
+    assert [stop.state, target.state] == [OrderState.HELD, OrderState.SUBMITTED], stop.note
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({}, "give a stop, a target or both"),
+        ({"stop_price": "1", "trail": "1"}, "one of stop_price, trail and trail_pct"),
+        ({"trail": "1", "stop_limit": "1"}, "only a stop with a stop_price"),
+    ],
+)
+def test_a_bracket_that_makes_no_sense_says_why(
+    traded: Any, args: dict[str, str], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ask(
+            traded, "submit_bracket", client_order_id="b", side="buy", type="market", size="0.01",
+            **args,
+        )  # fmt: skip
+
+
+def test_an_id_too_long_for_its_children_is_refused_before_anything_is_sent(traded: Any) -> None:
+    with pytest.raises(ConfigError, match="client order id"):
+        ask(
+            traded, "submit_bracket", client_order_id="x" * 31, side="buy", type="market",
+            size="0.01", trail="100",
+        )  # fmt: skip
+    assert not traded.kernel.desk.orders(include_ended=True)
+
+
+def test_a_held_stop_fires_on_the_market_the_kernel_is_told(desk: Any, tape: Any) -> None:
+    run = desk()
+    frames = tape(seed=1, seconds=30.0)
+    cut = len(frames) // 3
+    run.play(frames[:cut])
+    price = market(run)
+    ask(run, "submit_order", client_order_id="in", side="buy", type="market", size="0.01")
+    run.pump()
+    trigger = str(price - Decimal("0.05"))
+    order = ask(
+        run, "submit_order", client_order_id="stop", side="sell", type="stop", size="0.01",
+        trigger_price=trigger,
+    ).order  # fmt: skip
+    assert order.state is OrderState.HELD, order.note
+    run.play(frames[cut:])
+    run.pump()
+    assert run.kernel.desk.books.orders.get("stop").order.state is OrderState.FILLED
+    assert run.kernel.desk.guard.watched == {}
+
+
+def test_cancel_all_can_be_rehearsed_and_narrowed(traded: Any) -> None:
+    low = str((market(traded) * Decimal("0.97")).quantize(Decimal("0.01")))
+    ask(traded, "submit_order", client_order_id="a", side="buy", size="0.01", price=low)
+    traded.pump()
+    assert ask(traded, "cancel_all", dry_run=True).cancels == 1
+    assert ask(traded, "cancel_all", strategy="rsi").cancels == 0
+    assert ask(traded, "cancel_all").cancels == 1
