@@ -13,7 +13,7 @@ then ascending with the best last, and one kernel serves both::
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Final, TypeAlias
 
 import numba
@@ -135,13 +135,65 @@ def _apply(desk: int, bids: Levels, asks: Levels) -> int:
     return int(best_bid >= best_ask)
 
 
+@numba.njit(cache=True)
+def _load(desk: int, bids: Levels, asks: Levels) -> int:
+    """Replace the book whose figures lie at an address with an image; returns what `_apply` does.
+
+    From the far end of an image to the touch, which it lists first, every level is only appended.
+    """
+    on = view(desk, 1, 7)[0]
+    room = on[_ROOM]
+    if bids.shape[0] > room or asks.shape[0] > room:
+        return _NO_ROOM
+    store = view(on[_STORE], 4, room)
+    longest = 0
+    for side in range(2):
+        levels = asks if side else bids
+        keys = store[2 * side]
+        sizes = store[2 * side + 1]
+        n = 0
+        for index in range(levels.shape[0] - 1, -1, -1):
+            key = -levels[index, 0] if side else levels[index, 0]
+            size = levels[index, 1]
+            last = np.uint64(n - 1)
+            if n == 0 or key > keys[last]:
+                if size > 0:
+                    keys[np.uint64(n)] = key
+                    sizes[np.uint64(n)] = size
+                    n += 1
+            else:
+                n = _place(keys, sizes, n, _find(keys, n, key, n), key, size)
+        on[_BIDS + side] = n
+        best = keys[n - 1] if n else _NO_BID
+        if side:
+            best = -best if n else _NO_ASK
+        on[_BID + side] = best
+        longest = max(longest, n)
+    if longest > on[_MOST]:
+        return _BIG
+    return int(on[_BID] >= on[_ASK])
+
+
 @cache
-def _kernel() -> Callable[[int, Levels, Levels], int]:
-    """Compile or load the kernel, once a process, for level arrays of any memory layout."""
-    levels = np.zeros((2, 2), np.int64)[::-1]
+def _kernels() -> tuple[Callable[[int, Levels, Levels], int], Callable[[int, Levels, Levels], int]]:
+    """Compile or load the kernels, once a process, for level arrays of any memory layout."""
+    levels = np.zeros((2, 2), np.int64)
     store = np.zeros((4, 4), np.int64)
     desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK]], np.int64)
-    return entry(_apply, address(desk), levels, levels)
+    place = address(desk)
+    return (
+        entry(_apply, place, levels, levels, lent=True),
+        entry(_load, place, levels, levels, lent=True),
+    )
+
+
+@numba.njit(cache=True, forceinline=True)
+def side_of(desk: int, side: int) -> tuple[Store, Store, int]:
+    """Return prices, sizes and count of the bids (0) or asks (1), best last, asks negated."""
+    on = view(desk, 1, 7)[0]
+    store = view(on[_STORE], 4, on[_ROOM])
+    n = on[_BIDS + side]
+    return store[2 * side][:n], store[2 * side + 1][:n], n
 
 
 @numba.njit(cache=True)
@@ -173,14 +225,19 @@ def _shown() -> Callable[[int, int, Levels], None]:
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_desk", "_figures", "_show", "_store", "last_id", "quick")
+    __slots__ = ("_desk", "_figures", "_load", "_show", "_store", "last_id", "place", "quick")
 
     def __init__(self) -> None:
         # The kernel is given one address, and finds and leaves everything there.
         self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK]], np.int64)
-        self.quick: Callable[[Levels, Levels], int] = partial(_kernel(), address(self._desk))
-        """The quick form of `apply`: 0, or 1 when crossed; below 0 it must be left to `apply`."""
-        self._show: Callable[[int, Levels], None] = partial(_shown(), address(self._desk))
+        self.place = address(self._desk)
+        """Where that lies, for `quick` and for kernels of others that read it by `side_of`."""
+        self.quick: Callable[[int, Levels, Levels], int]
+        """The quick form of `apply`, which takes the place first.
+
+        Returns 0, or 1 when crossed; below 0 it must be left to `apply`."""
+        self.quick, self._load = _kernels()
+        self._show = _shown()
         self._figures = self._desk.data.cast("B").cast("q")
         self._keep(np.zeros((4, _START_LEVELS), np.int64))
         self.last_id = 0
@@ -218,9 +275,12 @@ class OrderBook:
 
     def load(self, bids: Levels, asks: Levels) -> None:
         """Replace the book with an image; levels in any order, best first is quickest."""
-        self._empty()
-        # From the far end to the touch every level is only appended.
-        self.apply(bids[::-1], asks[::-1])
+        found = self._load(self.place, bids, asks)
+        if found == _NO_ROOM:
+            self._grow(max(len(bids), len(asks)))
+            found = self._load(self.place, bids, asks)
+        if found == _BIG:
+            self.cut(MAX_LEVELS)
 
     def apply(self, bids: Levels, asks: Levels) -> bool:
         """Set changed levels and return whether the book is crossed now.
@@ -228,7 +288,7 @@ class OrderBook:
         Sizes are absolute, 0 removes; removing an unknown level is normal. Arrays must be int64;
         levels come in any order, best first is quickest, and of two with one price the later wins.
         """
-        found = self.quick(bids, asks)
+        found = self.quick(self.place, bids, asks)
         if found >= 0:
             return found == 1
         if found == _NO_ROOM:
@@ -252,7 +312,7 @@ class OrderBook:
         figures = self._figures
         n_bids, n_asks = min(figures[_BIDS], depth), min(figures[_ASKS], depth)
         out = np.empty((n_bids + n_asks, 2), np.int64)
-        self._show(n_bids, out)
+        self._show(self.place, n_bids, out)
         return out[:n_bids], out[n_bids:]
 
     def size_at(self, price_ticks: int, *, bid: bool) -> int:
@@ -287,5 +347,5 @@ class OrderBook:
 
 def warm() -> None:
     """Compile or load the kernel with the types used, so that the first tick does not wait."""
-    _kernel()
+    _kernels()
     _shown()

@@ -79,6 +79,8 @@ class Gate:
         "_eager",
         "_follow",
         "_image_id",
+        "_place",
+        "_quick",
         "_since_ns",
         "_splice",
         "_spliced",
@@ -115,6 +117,7 @@ class Gate:
         self._follow = rule.follow
         self._splice = rule.splice
         self.book = OrderBook()
+        self._quick, self._place = self.book.quick, self.book.place
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
         self.synced = False
@@ -178,7 +181,7 @@ class Gate:
         judge = self._follow if self._spliced else self._splice
         verdict = judge(book.last_id, delta)
         if verdict is _APPLY:
-            crossed = book.quick(delta.bids, delta.asks)
+            crossed = self._quick(self._place, delta.bids, delta.asks)
             if crossed < 0:
                 crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id

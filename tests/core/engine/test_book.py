@@ -121,3 +121,27 @@ def test_same_levels_in_another_order_give_the_same_image() -> None:
     assert one.image() != other.image()
     other.apply(levels([(5, 1)]), levels([]))
     assert one.image() == other.image()
+
+
+@given(changes, changes)
+@settings(max_examples=150, deadline=None)
+def test_any_image_gives_the_same_book_as_its_levels_one_by_one_from_the_far_end(
+    more_bids: list[tuple[int, int]], more_asks: list[tuple[int, int]]
+) -> None:
+    book, plain = OrderBook(), OrderBook()
+    book.apply(levels([(1, 1)]), levels([(2, 2)]))
+    book.load(levels(more_bids), levels(more_asks))
+    for bid in reversed(more_bids):
+        plain.apply(levels([bid]), levels([]))
+    for ask in reversed(more_asks):
+        plain.apply(levels([]), levels([ask]))
+    assert book.image() == plain.image()
+    assert book.crossed == plain.crossed
+
+
+def test_image_larger_than_the_room_is_taken_whole() -> None:
+    bids = {10_000 - step: step + 1 for step in range(5000)}
+    asks = {10_001 + step: step + 1 for step in range(3000)}
+    book = OrderBook()
+    book.load(levels(list(bids.items())), levels(list(asks.items())))
+    agree(book, bids, asks)
