@@ -6,6 +6,9 @@ State of one instrument, an int64 array of shape (9, 9)::
               open time (-1: none), open, high, low, close, volume, trades, first ts, last ts
     row 8     trusted from, skew now, skew before, newest event time, minute of the skew window
 
+Behind it lie the bars that ended last, one a timeframe, and of each timeframe the figures of the
+closed bars kept: the kernel puts a whole bar right there while there is room, see `series`.
+
 A bar is *partial* when it began before `trusted from`: trades before the subscription, or during
 an outage, are missing from it. A partial bar is never given out as closed.
 """
@@ -13,7 +16,7 @@ an outage, are missing from it. A partial bar is never given out as closed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from struct import Struct
 from typing import Final, TypeAlias
 
@@ -40,18 +43,28 @@ REVISION, OWN = 9, 10
 
 CLOSED_WIDTH: Final = 11
 
-_BAR: Final = Struct("=7q").unpack_from
-_CLOSED_BYTES: Final = 8 * CLOSED_WIDTH
-_CLOSED_AT: Final = 81 * 8
-"""Bytes from the state to the closed bars behind it."""
+RING, ROOM, STOP, NEWEST, VERSION, KEPT_WIDTH = range(6)
+"""Figures of the closed bars kept of a timeframe: where they lie, the columns there are room for
+and those taken, the open time of the newest (-1: none), and a count of changes."""
 
-WHOLE: Final = 0xFF
-"""Flags of bars that closed, one bit per timeframe, shortest first."""
+BAR: Final = Struct("=7q").unpack_from
+"""Reads a bar that ended off a builder's `block`, at its place in `CLOSED_AT`."""
+
+_COUNT: Final = len(TIMEFRAMES)
+_STATE: Final = 81
+_KEPT: Final = _STATE + _COUNT * CLOSED_WIDTH
+_CLOSED_BYTES: Final = 8 * CLOSED_WIDTH
+
+CLOSED_AT: Final = tuple(8 * _STATE + index * _CLOSED_BYTES for index in range(_COUNT))
+"""Bytes from the start of a block to the bar of each timeframe that ended last."""
+
+WAITS: Final = 1 << 24
+"""Flag of a whole bar that closed and found no room, eight bits per timeframe as the others."""
 
 _LATE: Final = 1 << 8
 _PARTIAL: Final = 1 << 16
-_COUNT: Final = len(TIMEFRAMES)
-_PERIODS: Final = tuple(timeframe.ns for timeframe in TIMEFRAMES)  # a constant to numba
+PERIODS: Final = tuple(timeframe.ns for timeframe in TIMEFRAMES)  # a constant to numba
+"""Nanoseconds of each timeframe."""
 _MAX: Final = (1 << 63) - 1
 _TRUST, _SKEW, _SKEW_BEFORE, _NEWEST, _SKEW_MINUTE = range(5)
 
@@ -86,14 +99,30 @@ def _merge(row: Rows, ts: int, price: int, lots: int) -> None:
 
 
 @numba.njit(cache=True)
-def _close(row: Rows, closed: Rows, trusted: int) -> int:
-    """Copy an ended bar and return its flag."""
-    closed[:9] = row
-    return 1 if 0 <= trusted <= row[0] else _PARTIAL
+def _close(row: Rows, closed: Rows, kept: Rows, trusted: int) -> int:
+    """Copy an ended bar, keep it where it is whole and the newest, and return its flags."""
+    for column in range(9):
+        closed[column] = row[column]
+    if not 0 <= trusted <= row[0]:
+        return _PARTIAL
+    if row[0] <= kept[3]:
+        return 0
+    at, room = kept[2], kept[1]
+    if at >= room:
+        return 1 | WAITS
+    ring = view(kept[0], CLOSED_WIDTH, room)
+    for column in range(CLOSED_WIDTH):
+        ring[column, at] = closed[column]
+    kept[2] = at + 1
+    kept[3] = row[0]
+    kept[4] += 1
+    return 1
 
 
 @numba.njit(cache=True, forceinline=True)
-def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: int) -> int:
+def _on_trade(
+    state: Rows, closed: Rows, kept: Rows, ts: int, recv: int, price: int, lots: int
+) -> int:
     """Add one trade; returns flags, and puts the bars it closed in `closed`."""
     flags = 0
     control = state[8]
@@ -108,7 +137,7 @@ def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: i
         control[1] = _MAX
     control[1] = min(control[1], recv - ts)
     for index in range(8):
-        period = _PERIODS[index]
+        period = PERIODS[index]
         row = state[index]
         if row[0] < 0:
             if ts < row[1]:  # row[1] holds the end of the newest bar closed by the timer
@@ -120,13 +149,13 @@ def _on_trade(state: Rows, closed: Rows, ts: int, recv: int, price: int, lots: i
         elif ts < row[0] + period:
             _merge(row, ts, price, lots)
         else:
-            flags |= _close(row, closed[index], trusted) << index
+            flags |= _close(row, closed[index], kept[index], trusted) << index
             _start(row, ts - ts % period, ts, price, lots)
     return flags
 
 
 @numba.njit(cache=True)
-def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
+def _on_timer(state: Rows, closed: Rows, kept: Rows, now: int, grace: int) -> int:
     """Close what ended `grace` ago by the venue's clock; same flags as `_on_trade`."""
     flags = 0
     skew = min(state[8, 1], state[8, 2])
@@ -135,64 +164,82 @@ def _on_timer(state: Rows, closed: Rows, now: int, grace: int) -> int:
     venue_now = now - skew - grace
     for index in range(8):
         row = state[index]
-        if row[0] >= 0 and venue_now >= row[0] + _PERIODS[index]:
-            flags |= _close(row, closed[index], state[8, 0]) << index
-            row[1] = row[0] + _PERIODS[index]
+        if row[0] >= 0 and venue_now >= row[0] + PERIODS[index]:
+            flags |= _close(row, closed[index], kept[index], state[8, 0]) << index
+            row[1] = row[0] + PERIODS[index]
             row[0] = -1
     return flags
 
 
 @numba.njit(cache=True)
 def _on_trade_at(place: int, ts: int, recv: int, price: int, lots: int) -> int:
-    """Do `_on_trade` with the address of the state, behind which the closed bars lie."""
-    state, closed = view(place, 9, 9), view(place + _CLOSED_AT, 8, CLOSED_WIDTH)
-    flags: int = _on_trade(state, closed, ts, recv, price, lots)
+    """Do `_on_trade` with the address of the block that holds everything."""
+    state, closed = view(place, 9, 9), view(place + 8 * _STATE, _COUNT, CLOSED_WIDTH)
+    kept = view(place + 8 * _KEPT, _COUNT, KEPT_WIDTH)
+    flags: int = _on_trade(state, closed, kept, ts, recv, price, lots)
+    return flags
+
+
+@numba.njit(cache=True)
+def _on_timer_at(place: int, now: int, grace: int) -> int:
+    """Do `_on_timer` with the address of the block that holds everything."""
+    state, closed = view(place, 9, 9), view(place + 8 * _STATE, _COUNT, CLOSED_WIDTH)
+    kept = view(place + 8 * _KEPT, _COUNT, KEPT_WIDTH)
+    flags: int = _on_timer(state, closed, kept, now, grace)
     return flags
 
 
 @cache
 def _kernels() -> tuple[Callable[..., int], Callable[..., int]]:
     """Compile or load the kernels, once a process."""
-    _, state, closed = _block()
-    return entry(_on_trade_at, address(state), 1, 1, 1, 1), entry(_on_timer, state, closed, 1, 1)
+    place = address(_block())
+    return entry(_on_trade_at, place, 1, 1, 1, 1), entry(_on_timer_at, place, 1, 1)
 
 
-def _block() -> tuple[memoryview, Rows, Rows]:
-    """Return a block of memory, and as parts of it a state and closed bars."""
-    block = np.zeros(81 + _COUNT * CLOSED_WIDTH, np.int64)
-    closed = block[81:].reshape(_COUNT, CLOSED_WIDTH)
-    closed[:, OWN] = 1
-    return block.data.cast("B"), block[:81].reshape(9, 9), closed
+def _block() -> Rows:
+    """Return a block of memory: state, bars that ended last, and figures of the bars kept."""
+    block = np.zeros(_KEPT + _COUNT * KEPT_WIDTH, np.int64)
+    block[_STATE:_KEPT].reshape(_COUNT, CLOSED_WIDTH)[:, OWN] = 1
+    block[_KEPT:].reshape(_COUNT, KEPT_WIDTH)[:, NEWEST] = -1
+    return block
 
 
 class BarBuilder:
     """The forming bars of one instrument."""
 
-    __slots__ = ("_block", "_closed", "_instrument_id", "_state", "_tick", "add")
+    __slots__ = ("_figures", "_instrument_id", "_state", "_tick", "_whole", "add", "block", "place")
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self._instrument_id = instrument_id
-        self._block, self._state, self._closed = _block()
+        self._whole = _block()
+        self.block = self._whole.data.cast("B")
+        """The memory behind it, for `BAR`."""
+        self._figures = self.block.cast("q")
+        self.place = address(self._whole)
+        """Where that lies."""
+        self._state = self._whole[:_STATE].reshape(9, 9)
         self._state[:_COUNT, OPEN_TS] = -1
         self._state[8, _TRUST] = -1
         self._state[8, _SKEW] = self._state[8, _SKEW_BEFORE] = _MAX
         self._state[8, _SKEW_MINUTE] = -1
-        add, self._tick = _kernels()
-        self.add: Callable[[int, int, int, int], int] = partial(add, address(self._state))
-        """The quick form of `on_trade`: event time, receive time, price ticks, size lots."""
+        self.add: Callable[[int, int, int, int, int], int]
+        """The quick form of `on_trade`: place, event and receive time, price ticks, size lots."""
+        self.add, self._tick = _kernels()
 
     def on_trade(self, trade: Trade) -> int:
         """Add a trade and return flags of timeframe i.
 
         Bit i: a whole bar closed; bit 8 + i: the trade is too late for its bar; bit 16 + i: a
-        partial bar ended.
+        partial bar ended; bit 24 + i: the closed bar is yet to be kept. A bar that is not newer
+        than the newest kept does not count.
         """
-        return self.add(trade.ts_event_ns, trade.ts_recv_ns, trade.price_ticks, trade.size_lots)
+        return self.add(
+            self.place, trade.ts_event_ns, trade.ts_recv_ns, trade.price_ticks, trade.size_lots
+        )
 
     def on_timer(self, now_ns: int, grace_ns: int) -> int:
         """Close bars whose end is `grace_ns` past; the venue's clock skew is allowed for."""
-        flags: int = self._tick(self._state, self._closed, now_ns, grace_ns)
-        return flags
+        return self._tick(self.place, now_ns, grace_ns)
 
     def interrupt(self) -> None:
         """Note that trades may be missing from here to the next one seen."""
@@ -200,12 +247,17 @@ class BarBuilder:
 
     def closed(self, index: int) -> tuple[int, ...]:
         """Return open time, open, high, low, close, volume and trades of the bar that ended."""
-        return _BAR(self._block, _CLOSED_AT + index * _CLOSED_BYTES)
+        return BAR(self.block, CLOSED_AT[index])
 
-    def closed_row(self, index: int) -> memoryview:
-        """Return all `CLOSED_WIDTH` columns of it as bytes, until the next bar ends."""
-        at = _CLOSED_AT + index * _CLOSED_BYTES
-        return self._block[at : at + _CLOSED_BYTES]
+    def closed_row(self, index: int) -> Rows:
+        """Return all `CLOSED_WIDTH` columns of it, until the next bar ends."""
+        start = _STATE + index * CLOSED_WIDTH
+        return self._whole[start : start + CLOSED_WIDTH]
+
+    def kept(self, index: int) -> memoryview:
+        """Return the figures of the closed bars kept of a timeframe."""
+        start = _KEPT + index * KEPT_WIDTH
+        return self._figures[start : start + KEPT_WIDTH]
 
     def whole(self, open_ns: int) -> bool:
         """Return whether a bar with this open time has seen all its trades."""

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
 from core.engine import bars as _bars
-from core.engine.bars import TIMEFRAMES, BarBuilder, Rows, make_bar
+from core.engine.bars import (
+    BAR,
+    CLOSED_AT,
+    INDEX,
+    PERIODS,
+    TIMEFRAMES,
+    WAITS,
+    BarBuilder,
+    Rows,
+    make_bar,
+)
 from core.engine.gate import Gate, ResyncNeeded
 from core.engine.missing import MissingIds
 from core.engine.quality import Tally
+from core.engine.reference import Known
 from core.engine.series import BarSeries
 from core.engine.vigil import Vigil
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import (
     Bar,
+    BookDelta,
+    BookSnapshot,
+    CheckedDelta,
+    DayTicker,
     FeedNotice,
     FeedStatus,
     FeedStatusChanged,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    OptionGreeks,
     Quote,
     Timeframe,
     Trade,
@@ -39,9 +58,10 @@ MAX_TRADES: Final = 1000
 """Public trades kept per instrument."""
 
 _ENDED: Final = tuple(
-    tuple(index for index in range(len(TIMEFRAMES)) if flags >> index & 1) for flags in range(256)
+    tuple((i, TIMEFRAMES[i], CLOSED_AT[i]) for i in range(8) if flags >> i & 1)
+    for flags in range(256)
 )
-"""The timeframes of each combination of flags."""
+"""Of each combination of flags the timeframes, and where a builder has what ended."""
 
 _PARTS: Final = (Timeframe.H4, Timeframe.H1, Timeframe.M15, Timeframe.M5, Timeframe.M1)
 _IDS: Final = 4 * MAX_TRADES
@@ -57,6 +77,13 @@ _BAND_AGE_NS: Final = 60_000_000_000
 
 _PAUSE_NS: Final = 2_000_000_000
 """A timer this late means that we slept, not the venue."""
+
+
+ROUTED: Final = (
+    Trade, BookDelta, CheckedDelta, BookSnapshot, TradeCanceled, MarkPrice, OpenInterest,
+    OptionGreeks, DayTicker, Liquidation,
+)  # fmt: skip
+"""The kinds of events that `Followed.handlers` has something for."""
 
 
 class HistoryNeeded(msgspec.Struct, frozen=True):
@@ -99,15 +126,21 @@ class Followed:
         rule: The venue's sequence rule.
         eager: Take a book delta for a subscription; for captures that do not record any.
         history_bars: Closed bars kept per timeframe.
+        known: What keeps its marks, tickers and the like.
     """
 
     __slots__ = (
         "_add",
+        "_block",
         "_booked",
         "_consecutive",
         "_high",
         "_history_bars",
+        "_kept",
+        "_known",
         "_low",
+        "_name",
+        "_place",
         "_plain",
         "_raw_trades",
         "_seen_ids",
@@ -125,13 +158,24 @@ class Followed:
     )
 
     def __init__(
-        self, instrument: Instrument, rule: SequenceRule, *, eager: bool, history_bars: int
+        self,
+        instrument: Instrument,
+        rule: SequenceRule,
+        *,
+        eager: bool,
+        history_bars: int,
+        known: Known | None = None,
     ) -> None:
         traits = rule.traits(instrument)
         self.instrument = instrument
         self.gate = Gate(instrument.id, rule, traits, eager=eager)
         self.builder = BarBuilder(instrument.id)
+        # Reached by every trade, so each is kept at hand.
+        self._name = instrument.id
+        self._known = known or Known()
         self._add = self.builder.add
+        self._place = self.builder.place
+        self._block = self.builder.block
         self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
         self.quote: Quote | None = None
         """Best bid and ask; `MarketState` sets it."""
@@ -143,6 +187,8 @@ class Followed:
         self.tally = Tally()
         self.vigil = Vigil(booked=traits.has_book)
         self.series: dict[Timeframe, BarSeries] = {}
+        """Closed bars of each timeframe that any were asked or heard of, in that order."""
+        self._kept: list[BarSeries | None] = [None] * len(TIMEFRAMES)
         self._history_bars = history_bars
         self._booked = traits.has_book
         self._consecutive = traits.consecutive_trades
@@ -156,6 +202,31 @@ class Followed:
         """Ticks between which the next trade is believed."""
 
     # -- events in -------------------------------------------------------------------------
+
+    def handlers(self) -> dict[type, Callable[[Any], Sequence[MarketOutput]]]:
+        """Return what takes each kind of event that names the instrument."""
+        gate, known = self.gate, self._known
+        return {
+            Trade: self.on_trade,
+            BookDelta: gate.on_delta,
+            CheckedDelta: gate.on_checked,
+            BookSnapshot: gate.on_snapshot,
+            TradeCanceled: self.on_canceled,
+            MarkPrice: known.on_mark,
+            OpenInterest: known.on_interest,
+            OptionGreeks: known.on_greeks,
+            DayTicker: self.on_ticker,
+            Liquidation: self.on_liquidation,
+        }
+
+    def on_ticker(self, event: DayTicker) -> Sequence[MarketOutput]:
+        """Take the venue's statistics; some providers have a last price and nothing else."""
+        self._known.on_ticker(event)
+        return () if self._booked else self.gate.heard(event.ts_recv_ns)
+
+    def on_liquidation(self, event: Liquidation) -> Sequence[MarketOutput]:
+        """Take a forced order."""
+        return self._known.on_liquidation(event, self.instrument)
 
     def heard(self, ts_recv_ns: int) -> Sequence[MarketOutput]:
         """Take a quote as a sign of life, where there is no book to wait for."""
@@ -183,8 +254,20 @@ class Followed:
         self.gate.last_recv_ns = recv_ns
         self.tally.trades += 1
         self.trades.append(trade)
-        flags = self._add(trade.ts_event_ns, recv_ns, price, trade.size_lots)
-        return self._bars_of(flags, trade, found) if flags else found
+        flags = self._add(self._place, trade.ts_event_ns, recv_ns, price, trade.size_lots)
+        if not flags:
+            return found
+        if flags > 0xFF:
+            return self._bars_of(flags, trade, found)
+        # Whole bars, which the kernel has kept already.
+        name, block = self._name, self._block
+        out = list(found)
+        for _, timeframe, place in _ENDED[flags]:
+            opened, first, high, low, last, volume, trades = BAR(block, place)
+            out.append(
+                Bar(name, timeframe, opened, first, high, low, last, volume, trades, recv_ns)
+            )
+        return out
 
     def _judge(self, trade: Trade) -> list[MarketOutput] | None:
         """Return what is wrong with a trade, None for one that is known or does not count."""
@@ -286,10 +369,7 @@ class Followed:
 
     def of(self, timeframe: Timeframe) -> BarSeries:
         """Return the closed bars of a timeframe, an empty series at first."""
-        series = self.series.get(timeframe)
-        if series is None:
-            series = self.series[timeframe] = BarSeries(self._history_bars)
-        return series
+        return self._series_of(INDEX[timeframe])
 
     def with_history(self, timeframe: Timeframe, row: Rows) -> Rows:
         """Return a partial forming bar joined with the closed shorter bars before our trades."""
@@ -440,31 +520,33 @@ class Followed:
         return out
 
     def _close(self, flags: int, ts_recv_ns: int, out: list[MarketOutput]) -> None:
-        name = self.instrument.id
-        for index in _ENDED[(flags | flags >> 16) & 0xFF]:
-            timeframe = TIMEFRAMES[index]
-            series = self.of(timeframe)
-            opened, first, high, low, last, volume, trades = self.builder.closed(index)
-            newest = series.newest_open_ns
-            if not flags >> index & 1:
-                start = newest + timeframe.ns if 0 <= newest < opened else opened
-                out.append(HistoryNeeded(name, timeframe, start, opened + timeframe.ns))
-            elif opened > newest:
-                series.append(self.builder.closed_row(index), opened)
-                out.append(
-                    Bar(
-                        name, timeframe, opened, first, high, low, last, volume, trades,
-                        ts_recv_ns,
-                    )
-                )  # fmt: skip
+        name = self._name
+        for index, timeframe, place in _ENDED[(flags | flags >> 16) & 0xFF]:
+            if flags >> index & 1:
+                if flags >> index & WAITS:
+                    self._series_of(index).append(self.builder.closed_row(index))
+                out.append(make_bar(name, timeframe, BAR(self._block, place), ts_recv_ns))
+            else:
+                opened, period = self.builder.closed(index)[_bars.OPEN_TS], PERIODS[index]
+                newest = self._series_of(index).newest_open_ns
+                start = newest + period if 0 <= newest < opened else opened
+                out.append(HistoryNeeded(name, timeframe, start, opened + period))
+
+    def _series_of(self, index: int) -> BarSeries:
+        series = self._kept[index]
+        if series is None:
+            series = BarSeries(self._history_bars, self.builder.kept(index))
+            self._kept[index] = self.series[TIMEFRAMES[index]] = series
+        return series
 
     def _revise(self, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
         ts = trade.ts_event_ns
-        for index, timeframe in enumerate(TIMEFRAMES):
-            opened = ts - ts % timeframe.ns
-            if not flags >> index & 1 or not self.builder.whole(opened):
+        for index, timeframe, _ in _ENDED[flags]:
+            opened = ts - ts % PERIODS[index]
+            if not self.builder.whole(opened):
                 continue
-            revised = self.of(timeframe).revise(opened, ts, trade.price_ticks, trade.size_lots)
+            series = self._series_of(index)
+            revised = series.revise(opened, ts, trade.price_ticks, trade.size_lots)
             if revised is not None:
                 row, revision = revised
                 name = self.instrument.id

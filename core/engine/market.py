@@ -18,6 +18,7 @@ from core.engine.activity import Activity, parse_rule
 from core.engine.bars import INDEX, make_forming
 from core.engine.book import OrderBook
 from core.engine.followed import (
+    ROUTED,
     DataFault,
     Followed,
     HistoryNeeded,
@@ -27,7 +28,7 @@ from core.engine.followed import (
 )
 from core.engine.gate import ResyncNeeded
 from core.engine.quality import Clocks, QualityLog
-from core.engine.reference import REFERENCE_EVENTS, ReferenceEvent, References
+from core.engine.reference import References
 from core.engine.series import Columns
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
@@ -35,11 +36,7 @@ from core.model.instruments import Instrument
 from core.model.market import (
     ActivityBar,
     Bar,
-    BookDelta,
-    BookSnapshot,
-    CheckedDelta,
     ClockSample,
-    DayTicker,
     FeedConnected,
     FeedDisconnected,
     FeedNotice,
@@ -52,7 +49,6 @@ from core.model.market import (
     SequenceBroken,
     Timeframe,
     Trade,
-    TradeCanceled,
 )
 from core.model.ports import SequenceRule
 from core.model.views import FeedView, QualityView, ReferenceView
@@ -118,15 +114,15 @@ class MarketState:
         """The venues' clocks beside ours."""
         self._quality = QualityLog()
         self._activity = Activity()
+        self._routes: dict[type, dict[InstrumentId, Callable[[Any], Sequence[MarketOutput]]]] = {
+            kind: {} for kind in ROUTED
+        }
+        """By kind of event that names an instrument, what takes it for each one followed."""
         self._handlers: dict[type, Callable[[Any], Sequence[MarketOutput]]] = {
-            BookSnapshot: self._on_snapshot,
-            CheckedDelta: self._on_checked,
             SequenceBroken: self._on_broken,
-            TradeCanceled: self._on_canceled,
             ClockSample: self._on_clock,
             FrameRejected: self._on_rejected,
             FeedNotice: self._on_notice,
-            **dict.fromkeys(REFERENCE_EVENTS, self._on_reference),
             FeedConnected: self._on_connected,
             FeedDisconnected: self._on_disconnected,
             FeedStatusChanged: self._on_status,
@@ -148,8 +144,8 @@ class MarketState:
         Bars of the venue's own candle stream and rejected frames change nothing here. An event of
         an instrument that was never added is ignored.
         """
-        # Nearly all events are of these three kinds: spare them the detour.
         try:
+            # Quotes are many and leave little to do: spare them the call.
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
                 market.quote = event
@@ -157,10 +153,9 @@ class MarketState:
                 gate = market.gate
                 gate.last_recv_ns = event.ts_recv_ns
                 return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
-            if type(event) is Trade:
-                return self._markets[event.instrument_id].on_trade(event)
-            if type(event) is BookDelta:
-                return self._markets[event.instrument_id].gate.on_delta(event)
+            routes = self._routes.get(type(event))
+            if routes is not None:
+                return routes[event.instrument_id](event)  # type: ignore[union-attr, index]  # these name one
         except KeyError:
             # Quicker than to ask before; any other key that is missing is a fault of ours.
             name: InstrumentId | None = getattr(event, "instrument_id", None)
@@ -388,10 +383,6 @@ class MarketState:
 
     # -- handlers --------------------------------------------------------------------------
 
-    def _on_snapshot(self, image: BookSnapshot) -> Sequence[MarketOutput]:
-        market = self._find(image.instrument_id)
-        return market.gate.on_snapshot(image) if market is not None else ()
-
     def _on_connected(self, event: FeedConnected) -> Sequence[MarketOutput]:
         out: list[MarketOutput] = []
         for market in self._on(event):
@@ -419,10 +410,6 @@ class MarketState:
             case _:  # Trust is only ever won here, so a feed can take it but not give it.
                 return market.gate.distrust(event.ts_recv_ns, event.reason)
 
-    def _on_checked(self, delta: CheckedDelta) -> Sequence[MarketOutput]:
-        market = self._find(delta.instrument_id)
-        return market.gate.on_checked(delta) if market is not None else ()
-
     def _on_broken(self, event: SequenceBroken) -> Sequence[MarketOutput]:
         out: list[MarketOutput] = []
         ids = (event.expected_id, event.received_id)
@@ -432,10 +419,6 @@ class MarketState:
                 market.builder.interrupt()
                 out.extend(market.gate.broken(event.ts_recv_ns, event.reason, *ids))
         return out
-
-    def _on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
-        market = self._find(event.instrument_id)
-        return market.on_canceled(event) if market is not None else ()
 
     def _on_clock(self, sample: ClockSample) -> Sequence[MarketOutput]:
         news = self.clocks.add(sample)
@@ -457,14 +440,6 @@ class MarketState:
         if market is not None:
             market.tally.rejected += 1
         return ()
-
-    def _on_reference(self, event: ReferenceEvent) -> Sequence[MarketOutput]:
-        market = self._find(event.instrument_id)
-        if market is None:
-            return ()
-        self.references.take(event, market.instrument)
-        # Some providers have a last price and nothing else.
-        return market.heard(event.ts_recv_ns) if type(event) is DayTicker else ()
 
     def _on(self, event: FeedConnected | FeedDisconnected) -> Sequence[Followed]:
         """Return the instruments of a connection, or of the whole venue where that is unknown."""
@@ -491,8 +466,16 @@ class MarketState:
         return market
 
     def _made(self, instrument: Instrument) -> Followed:
-        rule = self._rules[instrument.venue]
-        return Followed(instrument, rule, eager=self._eager, history_bars=self._history_bars)
+        market = Followed(
+            instrument,
+            self._rules[instrument.venue],
+            eager=self._eager,
+            history_bars=self._history_bars,
+            known=self.references.of(instrument.id),
+        )
+        for kind, handler in market.handlers().items():
+            self._routes[kind][instrument.id] = handler
+        return market
 
 
 def _same_steps(one: Instrument, other: Instrument) -> bool:

@@ -1,4 +1,7 @@
-"""Closed bars of one instrument and timeframe: a bounded numpy ring, oldest first."""
+"""Closed bars of one instrument and timeframe: a bounded numpy array, oldest first.
+
+The kernel of `bars` adds to it by itself, so where it ends is kept in figures that both share.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,30 @@ from core.engine.bars import (
     CLOSED_WIDTH,
     FIRST_TS,
     HIGH,
+    KEPT_WIDTH,
     LAST_TS,
     LOW,
+    NEWEST,
     OPEN,
     OPEN_TS,
     OWN,
     REVISION,
+    RING,
+    ROOM,
+    STOP,
     TRADES,
+    VERSION,
     VOLUME,
     Rows,
 )
+from core.engine.compiled import address
 from core.model.market import Bar, Levels
 
-_FRESH: Final = 64
-"""Rows that wait at most for a place in the ring."""
+_LEAST: Final = 64
+"""Columns at first."""
 
-_ROW_BYTES: Final = 8 * CLOSED_WIDTH
+
+_NONE: Final = np.empty((CLOSED_WIDTH, 0), np.int64)
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -53,55 +64,60 @@ def _filler(bar: Bar) -> bool:
 
 
 class BarSeries:
-    """The newest `limit` closed bars, each open time at most once."""
+    """The newest `limit` closed bars, each open time at most once.
 
-    __slots__ = (
-        "_data",
-        "_fresh",
-        "_into",
-        "_limit",
-        "_new",
-        "_start",
-        "_stop",
-        "newest_open_ns",
-        "version",
-    )
+    Args:
+        limit: Bars kept.
+        kept: The figures that a `BarBuilder` shares with it; its own where nothing adds bars.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_data", "_kept", "_limit", "_most")
+
+    def __init__(self, limit: int, kept: memoryview | None = None) -> None:
         self._limit = limit
-        # Columns apart, twice the room: appending copies the tail to the front once in `limit`.
-        self._data: Rows = np.zeros((CLOSED_WIDTH, 2 * limit), np.int64)
-        self._start = 0
-        self._stop = 0
-        # Rows not in the ring yet: few bars are looked at as soon as they close.
-        self._fresh: Rows = np.empty((_FRESH, CLOSED_WIDTH), np.int64)
-        self._into = self._fresh.data.cast("B")
-        self._new = 0
-        self.newest_open_ns = -1
-        """Open time of the newest bar, -1 when there is none."""
-        self.version = 0
-        """Counts changes."""
+        # Columns with room to spare: once it is full, the newest are copied to the front.
+        self._most = limit + max(_LEAST, limit // 4)
+        self._data: Rows = _NONE
+        if kept is None:
+            kept = np.zeros(KEPT_WIDTH, np.int64).data.cast("B").cast("q")
+            kept[NEWEST] = -1
+        self._kept = kept
 
     def __len__(self) -> int:
-        self._settle()
-        return self._stop - self._start
+        return min(self._kept[STOP], self._limit)
+
+    @property
+    def newest_open_ns(self) -> int:
+        """Open time of the newest bar, -1 when there is none."""
+        return self._kept[NEWEST]
+
+    @property
+    def version(self) -> int:
+        """A count of changes."""
+        return self._kept[VERSION]
+
+    @property
+    def _stop(self) -> int:
+        return self._kept[STOP]
+
+    @property
+    def _start(self) -> int:
+        return max(0, self._kept[STOP] - self._limit)
 
     def columns(self, limit: int | None = None) -> Columns:
         """Return the newest `limit` bars, or all."""
-        self._settle()
         start = self._start if limit is None else max(self._start, self._stop - limit)
         data = self._data[:TRADES + 1, start : self._stop]  # fmt: skip
         return Columns(*(data[index] for index in range(TRADES + 1)))
 
-    def append(self, row: memoryview, open_ns: int) -> None:
-        """Add a closed row of `bars`, as bytes, that opened at `open_ns`, later than all others."""
-        at = self._new
-        self._into[at * _ROW_BYTES : (at + 1) * _ROW_BYTES] = row
-        self._new = at + 1
-        self.newest_open_ns = open_ns
-        self.version += 1
-        if at + 1 == _FRESH:
-            self._settle()
+    def append(self, row: Rows) -> None:
+        """Add a closed row of `bars`, later than all others, making room for more."""
+        self._make_room(1)
+        at = self._kept[STOP]
+        self._data[:, at] = row
+        self._kept[STOP] = at + 1
+        self._kept[NEWEST] = int(row[OPEN_TS])
+        self._kept[VERSION] += 1
 
     def revise(self, open_ns: int, ts: int, price: int, lots: int) -> tuple[list[int], int] | None:
         """Add a late trade to the bar that opened at `open_ns`, making that bar if need be.
@@ -130,7 +146,7 @@ class BarSeries:
         bar[VOLUME] += lots
         bar[TRADES] += 1
         bar[REVISION] += 1
-        self.version += 1
+        self._kept[VERSION] += 1
         return bar[: LAST_TS + 1].tolist(), int(bar[REVISION])
 
     def seed(self, bars: Sequence[Bar], before_ns: int) -> list[Bar]:
@@ -138,7 +154,6 @@ class BarSeries:
 
         Returns the bars that were added after the oldest one there was.
         """
-        self._settle()
         had = len(self) > 0
         oldest = int(self._data[OPEN_TS, self._start]) if had else 0
         newest = self.newest_open_ns
@@ -169,33 +184,15 @@ class BarSeries:
 
     def rows_between(self, start_ns: int, end_ns: int) -> Rows:
         """Return the bars with start_ns <= open time < end_ns, shape (9, n), oldest first."""
-        self._settle()
         opens = self._data[OPEN_TS, self._start : self._stop]
         low, high = np.searchsorted(opens, (start_ns, end_ns)).tolist()
         return self._data[: LAST_TS + 1, self._start + low : self._start + high]
 
     def image(self) -> bytes:
         """Return all bars as bytes, the same on any machine."""
-        self._settle()
         return self._data[:, self._start : self._stop].astype("<i8").tobytes()
 
-    def _settle(self) -> None:
-        """Put the fresh rows into the ring."""
-        if not self._new:
-            return
-        rows = self._fresh[: self._new][-self._limit :].T
-        self._new = 0
-        count = rows.shape[1]
-        if self._stop + count > 2 * self._limit:
-            keep = min(self._limit - count, self._stop - self._start)
-            self._data[:, :keep] = self._data[:, self._stop - keep : self._stop]
-            self._start, self._stop = 0, keep
-        self._data[:, self._stop : self._stop + count] = rows
-        self._stop += count
-        self._start = max(self._start, self._stop - self._limit)
-
     def _find(self, open_ns: int) -> int:
-        self._settle()
         opens = self._data[OPEN_TS, self._start : self._stop]
         at = int(np.searchsorted(opens, open_ns))
         return self._start + at if at < len(opens) and opens[at] == open_ns else -1
@@ -203,7 +200,29 @@ class BarSeries:
     def _insert(self, rows: Rows) -> None:
         merged = np.concatenate((self._data[:, self._start : self._stop], rows.T), axis=1)
         merged = merged[:, np.argsort(merged[OPEN_TS], kind="stable")][:, -self._limit :]
-        self._start, self._stop = 0, merged.shape[1]
-        self._data[:, : self._stop] = merged
-        self.newest_open_ns = int(merged[OPEN_TS, -1])
-        self.version += 1
+        count = merged.shape[1]
+        self._kept[STOP] = 0
+        self._make_room(count)
+        self._data[:, :count] = merged
+        self._kept[STOP] = count
+        self._kept[NEWEST] = int(merged[OPEN_TS, -1])
+        self._kept[VERSION] += 1
+
+    def _make_room(self, count: int) -> None:
+        """Make room for `count` more columns, twice as many as there were while that is allowed."""
+        kept = self._kept
+        room, stop = kept[ROOM], kept[STOP]
+        if stop + count <= room:
+            return
+        start = max(0, stop - self._limit)
+        held = stop - start
+        if room < self._most or held + count > room:
+            wide = min(self._most, max(_LEAST, 2 * room, 2 * (held + count)))
+            data = np.zeros((CLOSED_WIDTH, wide), np.int64)
+            if held:
+                data[:, :held] = self._data[:, start:stop]
+            self._data = data
+            kept[RING], kept[ROOM] = address(data), wide
+        else:
+            self._data[:, :held] = self._data[:, start:stop].copy()
+        kept[STOP] = held
