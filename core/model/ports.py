@@ -89,6 +89,9 @@ class Verdict(IntEnum):
 class BookTop(Protocol):
     """The part of a book a checker reads."""
 
+    place: int
+    """Where its figures lie, for kernels that read it with `core.engine.book.side_of`."""
+
     def top(self, depth: int) -> tuple[Levels, Levels]:
         """Return the best `depth` levels a side as (n, 2) ticks and lots, best first."""
         ...

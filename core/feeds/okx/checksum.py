@@ -10,9 +10,21 @@ from zlib import crc32
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from core.engine.compiled import entry
+from core.engine.book import side_of
+from core.engine.compiled import address, entry, view
+from core.feeds.crc import (
+    FULL,
+    SLOT_WIDTH,
+    SLOTS,
+    Row,
+    Tables,
+    before,
+    moved,
+    slot,
+    summed,
+    tables,
+)
 from core.feeds.levels import _scale
 from core.model.instruments import Instrument
 from core.model.market import BookCheck, BookDelta, BookSnapshot, CheckedDelta, Levels
@@ -24,12 +36,13 @@ CHECKED_LEVELS: Final = 25
 _COLON: Final = 58
 _POINT: Final = 46
 _TEN: Final = np.uint64(10)
-_ROOM: Final = 2 * CHECKED_LEVELS * 2 * 42
-"""Bytes that the text can take: of each number 40 digits, a point and a colon."""
+_PLAN: Final = 5
+_TEXT: Final = 2 * 42
+"""Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
 
 @numba.njit(cache=True)
-def _number(out: npt.NDArray[np.uint8], at: int, value: int, places: int) -> int:
+def _number(out: Row, at: int, value: int, places: int) -> int:
     """Write a number without zeros at its end, and return the place after it.
 
     15 with two places is ``0.15``.
@@ -62,32 +75,42 @@ def _number(out: npt.NDArray[np.uint8], at: int, value: int, places: int) -> int
 
 
 @numba.njit(cache=True)
-def _write(
-    bids: Levels, asks: Levels, plan: npt.NDArray[np.int64], out: npt.NDArray[np.uint8]
-) -> int:
-    """Write the text of best levels, and return its length.
+def _total(desk: int, own: int, on: Tables) -> int:
+    """Return the checksum of the book whose figures lie at `desk`.
 
-    `plan`: places and unit of price, then of size.
+    `own`: places and unit of price, then of size; room for a text; levels remembered.
     """
-    at = 0
-    for index in range(max(bids.shape[0], asks.shape[0])):
+    plan = view(own, 1, _PLAN)[0]
+    text = view(own + 8 * _PLAN, 1, _TEXT)[0]
+    slots = view(own + 8 * (_PLAN + _TEXT), SLOTS, SLOT_WIDTH)
+    bids, bid_lots, n_bids = side_of(desk, 0)
+    asks, ask_lots, n_asks = side_of(desk, 1)
+    n_bids, n_asks = min(n_bids, CHECKED_LEVELS), min(n_asks, CHECKED_LEVELS)
+    register = plan[4] if n_bids or n_asks else FULL
+    for index in range(max(n_bids, n_asks)):
         for side in range(2):
-            levels = asks if side else bids
-            if index >= levels.shape[0]:
+            if index >= (n_asks if side else n_bids):
                 continue
-            if at:
-                out[at] = _COLON
-                at += 1
-            at = _number(out, at, levels[index, 0] * plan[1], plan[0])
-            out[at] = _COLON
-            at = _number(out, at + 1, levels[index, 1] * plan[3], plan[2])
-    return at
+            # The best are the last, and ask prices are negated.
+            ticks = -asks[-1 - index] if side else bids[-1 - index]
+            lots = ask_lots[-1 - index] if side else bid_lots[-1 - index]
+            known = slots[slot(ticks)]
+            if known[0] != ticks or known[1] != lots:
+                text[0] = _COLON
+                length = _number(text, 1, ticks * plan[1], plan[0])
+                text[length] = _COLON
+                length = _number(text, length + 1, lots * plan[3], plan[2])
+                known[0] = ticks
+                known[1] = lots
+                known[2] = summed(text, length, on)
+                known[3] = length
+            register = moved(register, known[3], on) ^ known[2]
+    return register ^ FULL
 
 
 @cache
-def _kernel() -> Callable[..., int]:
-    grid, row = np.zeros((1, 2), np.int64), np.zeros(1, np.int64)
-    compiled: Callable[..., int] = entry(_write, grid, grid, row, np.zeros(1, np.uint8))
+def _kernel() -> Callable[[int, int, Tables], int]:
+    compiled: Callable[[int, int, Tables], int] = entry(_total, 1, 1, tables())
     return compiled
 
 
@@ -104,13 +127,16 @@ class OkxChecker:
     instead, so 0 says nothing.
     """
 
-    __slots__ = ("_odd", "_plan", "_steps", "_text", "_whole", "_write")
+    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole")
 
     def __init__(self, instrument: Instrument) -> None:
-        self._write = _kernel()
-        self._text = np.zeros(_ROOM, np.uint8)
+        self._total = _kernel()
+        self._on = tables()
         self._steps = instrument.price_tick, instrument.size_lot
-        self._plan = np.array([part for step in self._steps for part in _scale(step)], np.int64)
+        self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH, np.int64)
+        # Every level's text begins with a colon, so the first must find the register before it.
+        self._own[:_PLAN] = *_scale(self._steps[0]), *_scale(self._steps[1]), before(b":")
+        self._place = address(self._own)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""
         self._whole = False
@@ -139,11 +165,11 @@ class OkxChecker:
         """Return whether the book is what the venue says; None: it says nothing this time."""
         if not self._whole or not check.checksum:
             return None
-        bids, asks = book.top(CHECKED_LEVELS)
         if self._odd[0] or self._odd[1]:
-            return self._spelt(bids, asks) == check.checksum & 0xFFFFFFFF
-        size = self._write(bids, asks, self._plan, self._text)
-        return crc32(self._text.data[:size]) == check.checksum & 0xFFFFFFFF
+            found = self._spelt(*book.top(CHECKED_LEVELS))
+        else:
+            found = self._total(book.place, self._place, self._on)
+        return found == check.checksum & 0xFFFFFFFF
 
     def _note(self, side: int, levels: Levels, texts: tuple[tuple[str, str], ...]) -> None:
         odd = self._odd[side]

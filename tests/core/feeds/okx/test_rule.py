@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 from zlib import crc32
 
@@ -158,3 +159,31 @@ def test_small_numbers_are_written_out() -> None:
     checker.on_snapshot(image)
     text = b"0.000000452:0.15:1000:20:0.000000001:1"
     assert checker.verify(book, BookCheck(crc32(text))) is True
+
+
+@pytest.mark.parametrize(("tick", "lot"), [("0.1", "1"), ("0.00000005", "0.0001"), ("5", "1e3")])
+def test_any_book_sums_up_as_its_whole_text_does(tick: str, lot: str) -> None:
+    item = msgspec.structs.replace(ITEM, price_tick=Decimal(tick), size_lot=Decimal(lot))
+    checker, book, rng = OkxChecker(item), OrderBook(), np.random.default_rng(3)
+    checker.on_snapshot(BookSnapshot(NAME, 0, 0, 1, NONE, NONE, True, BookCheck(1)))
+
+    def spelt(value: Decimal) -> str:
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+
+    for _ in range(600):
+        start = int(rng.choice([1000, 10**6, 10**11]))
+        near = rng.integers(1, 60, 6)
+        sizes = rng.choice([0, 1, 3, 10, 4500, 10**9], 6)
+        book.apply(
+            np.stack([start - near, sizes], axis=1)[:3],
+            np.stack([10**11 + start + near, sizes], axis=1)[3:],
+        )
+        rows = [
+            [f"{spelt(p * item.price_tick)}:{spelt(s * item.size_lot)}" for p, s in side.tolist()]
+            for side in book.top(25)
+        ]
+        texts = [t for pair in zip_longest(*rows) for t in pair if t]
+        total = crc32(":".join(texts).encode())
+        assert checker.verify(book, BookCheck(total or 1)) is bool(total)
+        assert checker.verify(book, BookCheck(total ^ 5)) is False

@@ -1,0 +1,92 @@
+"""CRC32 over joined texts of a book's best levels, made of the sums of the levels.
+
+The register of a CRC after further bytes is that of these bytes alone, begun at zero, xor the
+register before, moved on by as many zero bytes (zlib's ``crc32_combine``; Williams, "A painless
+guide to CRC error detection algorithms", 1993). A message changes a level or two of the many that
+its checksum covers, so the sum of each level's text is remembered and one step joins it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Tables: TypeAlias = npt.NDArray[np.uint32]
+Row: TypeAlias = npt.NDArray[np.int64]
+Register: TypeAlias = int | np.int64
+"""A number; to numba an `int` made of an unsigned one would be unsigned."""
+
+FULL: Final = 0xFFFFFFFF
+"""The register at the beginning, and what the register at the end is xored with."""
+
+MOST: Final = 32
+"""Most zero bytes that one look-up moves a register on by."""
+
+SLOTS: Final = 256
+"""Levels remembered, each at the slot its price leads to."""
+
+SLOT_WIDTH: Final = 4
+"""Ticks, lots, register and length of a level's text."""
+
+_POLYNOMIAL: Final = 0xEDB88320
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_HIGH: Final = np.uint64(56)
+
+
+@cache
+def tables() -> Tables:
+    """Return by count of zero bytes, place of a byte in the register and value where it leads."""
+    out = np.zeros((MOST + 1, 4, 256), np.uint32)
+    values = np.arange(256, dtype=np.uint32)
+    single = values.copy()
+    for _ in range(8):
+        single = np.where(single & 1, single >> 1 ^ np.uint32(_POLYNOMIAL), single >> 1)
+    for place in range(4):
+        out[0, place] = values << np.uint32(8 * place)
+    for count in range(MOST):
+        out[count + 1] = out[count] >> np.uint32(8) ^ single[out[count] & 255]
+    return out
+
+
+def before(text: bytes) -> int:
+    """Return the register that one byte turns into the one a CRC begins with."""
+    single = tables()[1, 0]
+    (low,) = np.flatnonzero(single >> np.uint32(24) == 255).tolist()
+    return int((FULL ^ int(single[low])) << 8 | low ^ text[0])
+
+
+@numba.njit(cache=True, forceinline=True)
+def moved(register: Register, count: int, on: Tables) -> Register:
+    """Return a register after `count` zero bytes."""
+    while count > MOST:
+        register = moved_once(register, MOST, on)
+        count -= MOST
+    register = moved_once(register, count, on)
+    return register
+
+
+@numba.njit(cache=True, forceinline=True)
+def moved_once(register: Register, count: int, on: Tables) -> Register:
+    """Return a register after at most `MOST` zero bytes."""
+    low = on[count, 0, register & 255] ^ on[count, 1, register >> 8 & 255]
+    high = on[count, 2, register >> 16 & 255] ^ on[count, 3, register >> 24 & 255]
+    return np.int64(low ^ high)
+
+
+@numba.njit(cache=True, forceinline=True)
+def summed(text: Row, length: int, on: Tables) -> Register:
+    """Return the register of bytes alone, begun at zero."""
+    register: Register = 0
+    for at in range(length):
+        register = register >> 8 ^ np.int64(on[1, 0, (register ^ text[at]) & 255])
+    return register
+
+
+@numba.njit(cache=True, forceinline=True)
+def slot(ticks: int) -> Register:
+    """Return where a price's level is remembered; neighbours never meet."""
+    return np.int64(np.uint64(ticks) * _MIX >> _HIGH)
