@@ -25,7 +25,15 @@ def client_of(peer: socket.socket, uid: int) -> Client:
     The kernel names the process of the time it connected; its program, terminal and SSH session
     are read once, while it waits for its welcome.
     """
-    pid = _pid(peer)
+    return _known(_pid(peer), uid)
+
+
+def this_client() -> Client:
+    """Return what is known of this process, for what it changes without an engine."""
+    return _known(os.getpid(), os.getuid())
+
+
+def _known(pid: int, uid: int) -> Client:
     if pid <= 0 or not _PROC.is_dir():
         return Client(uid=uid, pid=max(pid, 0))
     folder = _PROC / str(pid)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import click
 
 from clx.cli.output import format_option, print_json, print_table
+from clx.cli.settled import note
 from clx.modes import check_modes
-from core.model.errors import ConfigError, did_you_mean
+from core.model.errors import ClxError, ConfigError, did_you_mean
 from store.paths import find_paths
 from store.settings import flatten, load_settings, set_in_file
+
+_SECRETS = frozenset({"api_key", "api_secret", "passphrase"})
 
 
 @click.group()
@@ -53,5 +56,15 @@ def check() -> None:
 def set_(key: str, value: str) -> None:
     """Set KEY to VALUE in config.toml, keeping its comments."""
     file = find_paths().config_file
-    set_in_file(file, key, value)
+    if key.rpartition(".")[2] in _SECRETS:
+        raise ConfigError(
+            f"{key} is a secret, and others can read a command line: keep an account's keys with"
+            f" `clx keys add`, or write this one into {file} with an editor"
+        )
+    try:
+        set_in_file(file, key, value)
+    except ClxError as error:
+        note("config.set", {"key": key, "value": value}, str(error), refused=True)
+        raise
+    note("config.set", {"key": key, "value": value}, "set", refused=False)
     click.echo(f"{key} = {value} ({file}); restart the engine for what it keeps open")

@@ -17,6 +17,7 @@ from core.model.errors import (
     StoreError,
     VenueError,
 )
+from core.model.redaction import Redactor
 
 
 class Exit(IntEnum):
@@ -60,8 +61,10 @@ def exit_code(error: ClxError) -> Exit:
 
 def run(command: click.Command) -> int:
     """Run a click command and return its exit code; a message goes to stderr."""
+    # Verbs that handle secrets teach it (`clx.cli.settled`), so that no error shows one.
+    redactor = Redactor()
     try:
-        result = command.main(standalone_mode=False)
+        result = command.main(standalone_mode=False, obj=redactor)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.Abort:
@@ -74,13 +77,13 @@ def run(command: click.Command) -> int:
         error.show()
         return Exit.USAGE
     except ClxError as error:
-        click.echo(f"clx: {error}", err=True)
+        click.echo(redactor.text(f"clx: {error}"), err=True)
         return exit_code(error)
     except BrokenPipeError:
         # The reader of our output, such as `head`, has gone: nothing is wrong.
         return Exit.OK
     except Exception:  # the last supervisor: a bug must not look like a refusal to a script
         click.echo("clx: a bug of ours; please report it with what follows", err=True)
-        traceback.print_exc()
+        click.echo(redactor.text(traceback.format_exc()), err=True)
         return Exit.INTERNAL
     return int(result) if isinstance(result, int) else Exit.OK

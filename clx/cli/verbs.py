@@ -47,6 +47,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "listing": ("clx.cli.lists:listing", "Show what every venue lists."),
     "sparks": ("clx.cli.lists:sparks", "Show the last 24 hours of instruments as sparklines."),
     "data": ("clx.cli.data.group:data", "Download, check, mend and move market data."),
+    "keys": ("clx.cli.keys:keys", "Keep, list, test or remove the keys of accounts."),
+    "audit": ("clx.cli.audit:audit", "Show who did what from where; check that log."),
     "config": ("clx.cli.config:config", "Show, check or set settings."),
     "doctor": ("clx.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "completion": ("clx.cli.completion:completion", "Print the shell completion script."),

@@ -90,6 +90,10 @@ class Accounts:
         vault.put(entry)
         return vault.kind
 
+    def guard(self, entry: Entry) -> None:
+        """Have the redactor know the secrets of an entry that is not kept yet."""
+        self._learn(entry)
+
     def remove(self, account: AccountName) -> None:
         """Forget an account; raises as `open`."""
         self._find(account)[1].remove(account)

@@ -34,7 +34,7 @@ class Store:
         )
 
     def facts(self, account: AccountName) -> AccountFacts:
-        raise NotImplementedError
+        pytest.fail(f"asked about {account}")
 
 
 def _settings(**venue: Any) -> Settings:
