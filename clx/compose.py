@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import logging
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ from core.strategies.process import ProcessRunner
 from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
+from core.wire.budget import Budgets, Role
 from core.wire.tape import TapeWriter
 from link.audited import AuditedFace
 from link.server import LinkServer
@@ -46,6 +48,8 @@ from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
+
+_log: Final = logging.getLogger(__name__)
 
 KEPT_MARKETS: Final = 5
 """Simulated markets whose journal and data are kept, the present one included."""
@@ -105,11 +109,27 @@ class Assembly:
         _forget_old_markets(self.paths, KEPT_MARKETS)
         return journal
 
+    def budgets(self) -> Budgets:
+        """Return the venues' request budgets, shared with downloads of the shell."""
+        return Budgets(
+            self.paths.runtime / "budgets",
+            role=Role.LIVE,
+            share=self.settings.engine.download_share,
+            clock=self.clock,
+            told=_log.warning,
+        )
+
     def feeds(self) -> dict[VenueName, Feed]:
         """Build the feeds."""
+        budgets = self.budgets()
         return {
             VenueName(name): make_feed(
-                VenueName(name), table, clock=self.clock, rng=self._rng(), data=self.paths.data
+                VenueName(name),
+                table,
+                clock=self.clock,
+                rng=self._rng(),
+                data=self.paths.data,
+                budgets=budgets,
             )
             for name, table in self.settings.feeds.items()
         }
@@ -150,12 +170,16 @@ class Assembly:
                 )
                 for name in self.settings.feeds
             }
-        return {
+        venues = {
             VenueName(name): BinanceVenue(
                 VenueName(name), keyed(name, table, self.secrets), clock=self.clock, rng=self._rng()
             )
             for name, table in self._venue_tables.items()
         }
+        budgets = self.budgets()
+        for venue in venues.values():
+            venue.share(budgets)
+        return dict(venues)
 
     def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
         """Build each strategy's factory; one process per start."""

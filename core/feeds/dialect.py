@@ -19,6 +19,7 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.stores import PastTrades, TradeHole
+from core.wire.budget import Budgets
 from core.wire.http import HttpSession
 
 
@@ -150,6 +151,10 @@ class Dialect(ABC):
 
     # -- REST --------------------------------------------------------------------------------
 
+    def share(self, budgets: Budgets) -> None:
+        """Keep the venue's request budget together with the other programs of the same home."""
+        return
+
     @abstractmethod
     async def listing(self) -> Sequence[Instrument]:
         """Fetch what the venue lists, and teach it to the decoder.
@@ -260,6 +265,10 @@ class RestDialect(Dialect):
     _http: HttpSession
     _history: PastBars
     _past: TellsTrades | None = None
+
+    def share(self, budgets: Budgets) -> None:
+        """Keep the venue's request budget together with the other programs of the same home."""
+        self._http.share(budgets)
 
     async def history(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int

@@ -17,6 +17,7 @@ from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock, Feed, TapeDecoder
 from core.model.settings import FeedSettings
+from core.wire.budget import Budgets
 from core.wire.tape_reader import TapeReader
 
 
@@ -27,6 +28,7 @@ def make_feed(
     clock: Clock,
     rng: random.Random,
     data: Path,
+    budgets: Budgets | None = None,
 ) -> Feed:
     """Build the feed of a ``[feeds.<venue>]`` table.
 
@@ -36,6 +38,7 @@ def make_feed(
         clock: Stamps what is received.
         rng: Jitters back-off.
         data: Folder in which a feed keeps what must outlive it, such as a daily budget.
+        budgets: Request budgets shared with other programs; None keeps its own alone.
 
     Raises:
         ConfigError: Its kind is unknown, or the table is wrong for it.
@@ -50,6 +53,8 @@ def make_feed(
     if kind.startswith(TAPE):
         return _tape_feed(Path(kind.removeprefix(TAPE)).expanduser(), venue, clock)
     dialect = make_dialect(venue, settings, clock=clock, data=data)
+    if budgets is not None:
+        dialect.share(budgets)
     return StreamFeed(dialect, clock=clock, rng=rng)
 
 

@@ -37,6 +37,8 @@ class EngineSettings(_Table):
     """Oldest tape files go when all together exceed this."""
     stale_after_s: float = Field(10.0, gt=0)
     """An instrument silent for this long is stale."""
+    download_share: float = Field(0.5, gt=0, le=1)
+    """Part of a venue's request budget that downloads of the shell may use while it runs."""
     client_backlog: int = Field(10_000, ge=100)
     """Facts kept per slow client before it must take a new snapshot."""
 

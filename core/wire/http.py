@@ -24,6 +24,7 @@ from core.model.errors import (
     TemporaryError,
 )
 from core.model.ports import Clock
+from core.wire.budget import Budgets
 from core.wire.limits import WeightLimiter
 from core.wire.lines import Lines
 from core.wire.signing import encode_query
@@ -159,6 +160,14 @@ class HttpSession:
         except OutcomeUnknown as error:
             raise TemporaryError(str(error)) from None
 
+    def share(self, budgets: Budgets) -> None:
+        """Keep the request budget together with every other program of the same home."""
+        if self._limiter is None:
+            return
+        window = budgets.window(urlsplit(self.base_url).netloc, self._limiter.window_s)
+        if window is not None:
+            self._limiter.share(window)
+
     async def close(self) -> None:
         """Close every connection; the next request opens new ones."""
         if self._lines is not None:
@@ -249,15 +258,14 @@ class HttpSession:
         limiter = self._limiter
         if limiter is None:
             return
-        delay_s = limiter.delay_s(weight, urgent=urgent)
+        delay_s = limiter.take(weight, urgent=urgent)
         while delay_s > 0:
             if urgent or delay_s > self._timeout_s:
                 raise RateLimited(
                     "local-limit", f"request budget of {self.base_url} is spent", delay_s
                 )
             await asyncio.sleep(delay_s)
-            delay_s = limiter.delay_s(weight, urgent=urgent)
-        limiter.spend(weight)
+            delay_s = limiter.take(weight, urgent=urgent)
 
     def _learn_limits(self, reply: HttpReply) -> None:
         if self._limiter is None:

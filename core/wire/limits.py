@@ -7,6 +7,7 @@ from collections import deque
 
 from core.model.errors import ConfigError
 from core.model.ports import Clock
+from core.wire.budget import Role, Window
 
 _NS = 1_000_000_000
 
@@ -38,39 +39,106 @@ class WeightLimiter:
         self._window = -1
         self._used = 0
         self._blocked_until_ns = 0
+        self._shared: Window | None = None
+        self._strangers = 0
+        """Weight of the present window that no program of ours used, by the venue's own count."""
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window."""
+        return self._window_ns / _NS
+
+    def share(self, window: Window) -> None:
+        """Count together with all other limiters of the same budget, in whatever process."""
+        self._shared = window
 
     @property
     def used(self) -> int:
         """Weight spent in the present window."""
         self._roll()
-        return self._used
+        if self._shared is None:
+            return self._used
+        return self._shared.used(self._window)[0] + self._strangers
+
+    def take(self, weight: int, *, urgent: bool = False) -> float:
+        """Count a request that is about to be sent, or return how long it must wait, uncounted."""
+        delay_s = self._blocked_s()
+        if delay_s:
+            return delay_s
+        if self._shared is None:
+            delay_s = self.delay_s(weight, urgent=urgent)
+            if not delay_s:
+                self.spend(weight)
+            return delay_s
+        left_ns = self._roll()
+        # Counted first and judged then: of two that do so at once, at least one sees both.
+        self._shared.add(self._window, weight)
+        if self._fits(0, weight, urgent=urgent):
+            return 0.0
+        self._shared.add(self._window, -weight)
+        return left_ns / _NS
 
     def delay_s(self, weight: int, *, urgent: bool = False) -> float:
         """Return how long a request must wait, 0.0 when it may go now."""
-        blocked_ns = self._blocked_until_ns - self._clock.monotonic_ns()
-        if blocked_ns > 0:
-            return blocked_ns / _NS
+        delay_s = self._blocked_s()
+        if delay_s:
+            return delay_s
         left_ns = self._roll()
-        limit = self._capacity if urgent else self._capacity - self._reserve
-        # A request heavier than the whole budget still goes, alone in a fresh window.
-        if self._used + weight <= limit or self._used == 0:
-            return 0.0
-        return left_ns / _NS
+        return 0.0 if self._fits(weight, 0, urgent=urgent) else left_ns / _NS
 
     def spend(self, weight: int) -> None:
         """Count a request that is about to be sent."""
         self._roll()
-        self._used += weight
+        if self._shared is not None:
+            self._shared.add(self._window, weight)
+        else:
+            self._used += weight
 
     def observe(self, used: int) -> None:
         """Adopt the venue's own count of the present window, if it is higher than ours."""
         self._roll()
-        self._used = max(self._used, used)
+        if self._shared is None:
+            self._used = max(self._used, used)
+        else:
+            ours, _, _ = self._shared.used(self._window)
+            self._strangers = max(self._strangers, used - ours)
 
     def block(self, for_s: float) -> None:
         """Let nothing through for a while: the venue asked for it; never shortens a block."""
         until_ns = self._clock.monotonic_ns() + int(for_s * _NS)
         self._blocked_until_ns = max(self._blocked_until_ns, until_ns)
+        if self._shared is not None:
+            self._shared.block(self._clock.now_ns() + int(for_s * _NS))
+
+    def close(self) -> None:
+        """Leave a shared budget to the others."""
+        if self._shared is not None:
+            shared, self._shared = self._shared, None
+            shared.close()
+
+    def _fits(self, weight: int, counted: int, *, urgent: bool) -> bool:
+        """Return whether a weight may be used, of which some is counted already."""
+        limit = self._capacity if urgent else self._capacity - self._reserve
+        if self._shared is None:
+            total, bulk, live = self._used, 0, False
+        else:
+            total, bulk, live = self._shared.used(self._window)
+        total += self._strangers
+        # A request heavier than the whole budget still goes, alone in a fresh window.
+        if total == counted:
+            return True
+        if self._shared is not None and self._shared.role is Role.BULK and live:
+            part = int(self._shared.share * self._capacity)
+            if bulk + weight > part and bulk > counted:
+                return False
+        return total + weight <= limit
+
+    def _blocked_s(self) -> float:
+        """Return how long the venue wants nobody to ask."""
+        blocked_ns = self._blocked_until_ns - self._clock.monotonic_ns()
+        if self._shared is not None:
+            blocked_ns = max(blocked_ns, self._shared.blocked_until_ns() - self._clock.now_ns())
+        return max(0, blocked_ns) / _NS
 
     def _roll(self) -> int:
         """Enter the present window and return how many nanoseconds of it are left."""
@@ -78,6 +146,7 @@ class WeightLimiter:
         if window != self._window:
             self._window = window
             self._used = 0
+            self._strangers = 0
         return self._window_ns - into_ns
 
 

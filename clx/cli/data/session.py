@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 from clx.sim import EmulatorAddress, running_emulator
@@ -102,6 +103,7 @@ async def open_feed(here: Session, venue: VenueName) -> AsyncIterator[Feed]:
     """
     from core.engine.clock import SystemClock
     from core.feeds.registry import make_feed
+    from core.wire.budget import Budgets, Role
 
     table = here.feeds.get(venue)
     if table is None:
@@ -113,7 +115,16 @@ async def open_feed(here: Session, venue: VenueName) -> AsyncIterator[Feed]:
         kind_named(venue)
         table = FeedSettings()
     rng = random.Random()  # noqa: S311  jitter, no secret
-    feed = make_feed(venue, table, clock=SystemClock(), rng=rng, data=here.paths.data)
+    budgets = Budgets(
+        here.paths.runtime / "budgets",
+        role=Role.BULK,
+        share=here.settings.engine.download_share,
+        clock=SystemClock(),
+        told=lambda text: click.echo(text, err=True),
+    )
+    feed = make_feed(
+        venue, table, clock=SystemClock(), rng=rng, data=here.paths.data, budgets=budgets
+    )
     try:
         yield feed
     finally:

@@ -16,6 +16,7 @@ from core.feeds.dialect import Answer, Dialect
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.stores import PastTrades, TradeHole
+from core.wire.budget import Budgets
 
 
 class BinanceDialect(Dialect):
@@ -135,6 +136,10 @@ class BinanceDialect(Dialect):
         )  # fmt: skip
         path, weight = self._missed_by
         return await self._rest.ask(path, params=params, weight=weight)
+
+    def share(self, budgets: Budgets) -> None:
+        """Keep the venue's request budget together with the other programs of the same home."""
+        self._rest.http.share(budgets)
 
     async def close(self) -> None:
         """Release the HTTP session."""

@@ -18,6 +18,7 @@ from core.model.errors import (
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.binance.messages import ERROR, SERVER_TIME, ErrorBody
+from core.wire.budget import Budgets
 from core.wire.http import HttpReply, HttpSession
 from core.wire.limits import WeightLimiter
 from core.wire.signing import HmacSigner, encode_query
@@ -149,6 +150,10 @@ class BinanceRest:
             "timestamp": int(params[2][1]),
             "signature": signature,
         }
+
+    def share(self, budgets: Budgets) -> None:
+        """Keep the request budget together with other sessions of this home."""
+        self._http.share(budgets)
 
     async def close(self) -> None:
         """Close the connections."""

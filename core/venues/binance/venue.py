@@ -40,6 +40,7 @@ from core.venues.binance.parse import Symbols, order_params
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance.standing import Standing
 from core.venues.binance.stream import UserStream
+from core.wire.budget import Budgets
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +78,10 @@ class BinanceVenue:
 
     def __repr__(self) -> str:
         return f"BinanceVenue({self.name!r}, {self._rest!r})"
+
+    def share(self, budgets: Budgets) -> None:
+        """Keep the request budget together with the feed's and other programs' of this home."""
+        self._rest.share(budgets)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
