@@ -165,9 +165,21 @@ def disarm(name: str | None) -> None:
 
 
 @click.command()
-def reconcile() -> None:
-    """Compare orders, fills and balances with the venue now."""
-    click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
+@click.option(
+    "--answer",
+    type=click.Choice(["adopt", "protect", "flatten"]),
+    help="what to do with positions of a venue that the journal does not have",
+)
+@click.option("--venue", default=None, help="the venue the answer is for")
+def reconcile(answer: str | None, venue: str | None) -> None:
+    """Compare orders, fills, positions and balances with the venue now."""
+    if (answer is None) is not (venue is None):
+        raise ConfigError("an --answer needs its --venue, and the other way round")
+    if answer is None:
+        click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
+        return
+    command = commands.AnswerDifference.model_validate({"venue": venue, "answer": answer})
+    click.echo(ask(command, timeout_s=30.0).text)
 
 
 def find_instrument(word: str) -> InstrumentId | None:

@@ -245,6 +245,11 @@ def _reconcile(kernel: Kernel, _: c.Reconcile, __: OriginKind) -> c.Done:
     return c.Done(text="comparing with every venue")
 
 
+def _answer(kernel: Kernel, ask: c.AnswerDifference, _: OriginKind) -> c.Done:
+    kernel.desk.links.answer(ask.venue, ask.answer)
+    return c.Done(text=f"{ask.venue}: {ask.answer}; comparing again")
+
+
 def _stop(kernel: Kernel, _: c.StopEngine, origin: OriginKind) -> c.Done:
     kernel.host.stop(f"asked to by {origin}")
     return c.Done(text="the engine stops; open orders stay at the venue")
@@ -290,6 +295,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "kill": _kill,
     "resume": _resume,
     "reconcile": _reconcile,
+    "answer_difference": _answer,
     "stop_engine": _stop,
 }
 """One handler for every command, by name."""

@@ -133,6 +133,12 @@ class TradingSettings(_Table):
     reconcile_every_s: float = Field(30.0, gt=0)
     unknown_poll_s: float = Field(1.0, gt=0)
     """How often the venue is asked about an order whose outcome is unknown."""
+    on_difference: Literal["adopt", "protect", "flatten", "ask"] = "adopt"
+    """What is done where the venue holds another position than the journal says: take it over;
+    also put a stop behind it and let only exits through; close it; or open nothing at that venue
+    until somebody answers."""
+    protect_pct: Decimal = Field(Decimal("2"), gt=0, lt=100)
+    """How far from the market, in per cent, `protect` puts its stops."""
 
 
 class RiskSettings(_Table):

@@ -65,6 +65,9 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     reconciled_ns: int
     differences: tuple[str, ...] = ()
     """What the last reconciliation found and did, in words."""
+    asks: tuple[str, ...] = ()
+    """Positions of which somebody must say whether to adopt, protect or flatten them; until then
+    nothing is opened at the venue."""
 
 
 class StrategyView(msgspec.Struct, frozen=True, kw_only=True):

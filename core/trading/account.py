@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from core.model.accounts import EntryKind, Position, VenuePosition
 from core.model.errors import InvariantError
 from core.model.facts import CashMoved, PositionSet
-from core.model.ids import InstrumentId
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import OrderFilled, PositionSide
 from core.model.ports import Marks
@@ -171,6 +171,13 @@ class Account:
         """Yield (instrument, size, cost, realised, fees) without any mark, by id and side."""
         for (instrument_id, _), net in sorted(self._nets.items(), key=_by_key):
             yield instrument_id, net.size, net.cost, net.realised, net.fees
+
+    def contracts(self, venue: VenueName) -> Iterator[tuple[_Key, Decimal]]:
+        """Yield the open contracts whose instruments are a venue's, and their signed sizes."""
+        for key, net in sorted(self._nets.items(), key=_by_key):
+            instrument = listed(self._instruments, key[0])
+            if instrument.venue == venue and instrument.derivative and net.size:
+                yield key, net.size
 
     def equity(self) -> Decimal:
         """Return what the account is worth; assets no listed instrument values count nothing."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
@@ -58,6 +60,24 @@ class Closer:
             reduce_only=True,
             origin=origin,
             reason=reason,
+        )
+
+    def stop(
+        self, instrument_id: InstrumentId, order_id: ClientOrderId, away_pct: Decimal, reason: str
+    ) -> OrderIntent | None:
+        """Return a stop behind what can be closed now, None without a market to set it by."""
+        instrument = listed(self._instruments, instrument_id)
+        mark = self._account.mark(instrument)
+        if mark is None:
+            return None
+        close = self.intent(instrument_id, order_id, "engine", reason)
+        away = 1 - away_pct / 100 * close.side.opposite.sign
+        ticks = instrument.nearest_ticks(mark * away)
+        return msgspec.structs.replace(
+            close,
+            type=OrderType.STOP,
+            time_in_force=TimeInForce.GTC,
+            trigger_price=instrument.price(ticks),
         )
 
     def is_flat(self, instrument_id: InstrumentId) -> bool:

@@ -18,7 +18,14 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final, Literal
 
-from core.model.accounts import Balance, LedgerEntry, LimitUse, Position, RiskState
+from core.model.accounts import (
+    Balance,
+    LedgerEntry,
+    LimitUse,
+    Position,
+    RiskState,
+    VenuePosition,
+)
 from core.model.commands import KillReport
 from core.model.errors import ConfigError, InvariantError, did_you_mean
 from core.model.facts import (
@@ -26,6 +33,7 @@ from core.model.facts import (
     BalancesReported,
     CashMoved,
     DayOpened,
+    PositionSet,
     RiskStateChanged,
     SessionStarted,
     StrategyToggled,
@@ -48,6 +56,7 @@ from core.model.orders import (
     OrderIntent,
     OrderState,
     OrderUnknown,
+    PositionSide,
 )
 from core.model.ports import Clock, Journal, Marks, Venue
 from core.model.settings import Settings
@@ -391,12 +400,56 @@ class TradingDesk:
         )
         self._board.account_dirty = True
 
+    def set_position(
+        self,
+        venue: VenueName,
+        key: tuple[InstrumentId, PositionSide],
+        stated: VenuePosition | None,
+        reason: str,
+    ) -> None:
+        """Adopt a position as the venue states it; None: it has none."""
+        self._flow.record(
+            PositionSet(
+                venue=venue,
+                instrument_id=key[0],
+                side=key[1],
+                size=stated.size if stated is not None else Decimal(0),
+                average_price=stated.average_price if stated is not None else None,
+                reason=reason,
+                ts_ns=self._clock.now_ns(),
+            )
+        )
+        self._board.account_dirty = True
+
+    def protect(self, instrument: InstrumentId, reason: str) -> Order | None:
+        """Put a stop of the engine's own behind what no order protects; None: nothing is open."""
+        intent = self._closer.stop(
+            instrument, self._next_id(), self._settings.trading.protect_pct, reason
+        )
+        if intent is None or not intent.size:
+            return None
+        return self.submit(intent)
+
+    def reduce(self, reason: str) -> None:
+        """Let only exits through until somebody resumes."""
+        if self.books.switches.state is RiskState.ACTIVE:
+            self._set_state(RiskState.REDUCING, reason, "engine")
+            self._board.alert("warning", f"{reason}; only exits go until resumed")
+
+    def flatten(self, instruments: Sequence[InstrumentId], reason: str) -> None:
+        """Close positions step by step; their orders are cancelled first."""
+        for instrument in instruments:
+            self.cancel_all("engine", instrument)
+        self._flattener.start(list(instruments), reason, self._clock.now_ns())
+
+    def rearm(self, venue: VenueName) -> None:
+        """Take up what the engine holds for a venue, whose orders and fills are known now."""
+        self.guard.rearm(venue)
+
     def reconciled(self, venue: VenueName, differences: tuple[str, ...] = ()) -> None:
         """Open a venue for entries: what we know and what it says are the same."""
         self.links.reconciled(venue, self._clock.now_ns(), differences)
-        if not self.books.switches.closed_venues:
-            # Before, what the venue did while we were away is not known.
-            self.guard.rearm()
+        self.rearm(venue)
         if self._kill_left != "reduce" and not self.books.switches.closed_venues:
             self._carry_on_kill()
         self._board.show_account()

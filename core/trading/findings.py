@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from core.model.accounts import Balance
+from core.model.accounts import Balance, VenuePosition
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, origin_of
 from core.model.orders import (
     OrderAccepted,
@@ -18,6 +18,7 @@ from core.model.orders import (
     OrderFilled,
     OrderRejected,
     OrderState,
+    PositionSide,
     VenueOrder,
 )
 from core.trading.desk import TradingDesk
@@ -27,6 +28,23 @@ _TRIES_BEFORE_INFERRING: Final = 3
 """Looks at the fills that may lack what an order's filled size says, before it is worked out."""
 _BETWEEN_DENIALS_NS: Final = 500_000_000
 _UNANSWERED: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.REJECTED})
+
+
+PositionKey: TypeAlias = tuple[InstrumentId, PositionSide]
+
+
+class PositionDifference(NamedTuple):
+    """A position of which we and the venue do not say the same."""
+
+    ours: Decimal
+    theirs: VenuePosition | None
+    """None: the venue has none."""
+
+    def words(self, key: PositionKey) -> str:
+        """Say what differs."""
+        side = "" if key[1] is PositionSide.NET else f" {key[1]}"
+        size = self.theirs.size if self.theirs is not None else Decimal(0)
+        return f"{key[0]}{side}: we hold {self.ours:f}, the venue says {size:f}"
 
 
 class Findings:
@@ -204,6 +222,36 @@ class Findings:
             self._desk.set_balance(venue, asset, theirs, f"reconciliation: {note}")
             self._desk.alert("warning", note)
             notes.append(note)
+        return notes
+
+    def position_differences(
+        self, venue: VenueName, stated: Sequence[VenuePosition]
+    ) -> dict[PositionKey, PositionDifference]:
+        """Return the contracts of which we and the venue hold different sizes."""
+        theirs = {(item.instrument_id, item.side): item for item in stated if item.size}
+        ours = dict(self._desk.books.account.contracts(venue))
+        return {
+            key: PositionDifference(ours.get(key, Decimal(0)), theirs.get(key))
+            for key in sorted(theirs.keys() | ours.keys())
+            if ours.get(key, Decimal(0)) != (theirs[key].size if key in theirs else Decimal(0))
+        }
+
+    def adopt_positions(
+        self,
+        venue: VenueName,
+        differences: Mapping[PositionKey, PositionDifference],
+        *,
+        fresh: bool,
+    ) -> list[str]:
+        """Take the venue's positions; say so, unless the journal is new."""
+        notes: list[str] = []
+        for key, found in differences.items():
+            note = found.words(key)
+            reason = "opening" if fresh else f"reconciliation: {note}: adopted"
+            self._desk.set_position(venue, key, found.theirs, reason)
+            if not fresh:
+                self._desk.alert("warning", f"{venue}: {note}: adopted")
+                notes.append(note)
         return notes
 
     def _accept(self, order_id: ClientOrderId, found: VenueOrder) -> None:

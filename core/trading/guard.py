@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Final, Literal, Protocol
 
 from core.model.abilities import VenueAbilities
-from core.model.ids import ClientOrderId, InstrumentId
+from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import (
@@ -112,9 +112,11 @@ class Guard:
         """GTD orders whose end the engine sees to."""
         self._blind: set[InstrumentId] = set()
 
-    def rearm(self) -> None:
-        """Take up all open orders anew, and do what should have been done."""
+    def rearm(self, venue: VenueName) -> None:
+        """Take up a venue's open orders anew, and do what should have been done."""
         for tracked in list(self._orders.all()):
+            if tracked.order.venue != venue:
+                continue
             intent = tracked.order.intent
             if intent.group_id and intent.role is not Role.SLICE:
                 self._groups.setdefault(intent.group_id, {})[tracked.order.id] = tracked

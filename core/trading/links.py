@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from core.model.errors import ConfigError
 from core.model.facts import VenueConnected, VenueDisconnected
 from core.model.ids import VenueName
 from core.model.views import Fact, VenueChanged, VenueView
 from core.trading.switches import Switches
+
+Answer: TypeAlias = Literal["adopt", "protect", "flatten"]
 
 
 class VenueLinks:
@@ -25,6 +29,8 @@ class VenueLinks:
         self._views: dict[VenueName, VenueView] = {}
         self.wake: Callable[[VenueName], None] = _nobody
         """Called with a venue that is to be reconciled now."""
+        self.answer: Callable[[VenueName, Answer], None] = _nobody_asks
+        """Called with what is to be done about a venue's `VenueView.asks`."""
         for venue in venues:
             switches.closed_venues[venue] = "it was not compared since the start"
             self._views[venue] = VenueView(
@@ -67,6 +73,10 @@ class VenueLinks:
         self._switches.closed_venues.pop(venue, None)
         self._show(venue, reason="", reconciled_ns=ts_ns, differences=differences)
 
+    def ask(self, venue: VenueName, differences: tuple[str, ...]) -> None:
+        """Show what somebody must say how to deal with; empty: nothing any more."""
+        self._show(venue, asks=differences)
+
     def failed(self, venue: VenueName, reason: str) -> None:
         """Note that the venue could not be compared."""
         if venue in self._switches.closed_venues:
@@ -81,6 +91,11 @@ class VenueLinks:
         if view != known:
             self._views[venue] = view
             self._emit(VenueChanged(venue=view))
+
+
+def _nobody_asks(venue: VenueName, _: Answer) -> None:
+    """Refuse an answer: no reconciler is running."""
+    raise ConfigError(f"{venue} asks nothing: it is not being compared")
 
 
 def _nobody(_: VenueName) -> None:

@@ -8,6 +8,9 @@ only the venue can tell. It changes nothing itself: what it learns goes to the d
     open orders ─► each of ours: listed? ─yes─► accepted, filled so far
                                   └─no──► ask by client order id ─► state, or twice "no such order"
     fills since the last look ─► those not booked yet
+    what the engine holds back ─► armed again
+    funding and the like since the last look ─► what is not booked yet
+    positions of contracts, twice the same ─► adopt, protect, flatten, or wait for an answer
     balances, twice the same ─► adopt the difference, and say so
 """
 
@@ -24,7 +27,8 @@ from core.model.orders import OrderState, VenueOrder
 from core.model.ports import Clock, Venue
 from core.model.settings import Settings, VenueSettings
 from core.trading.desk import TradingDesk
-from core.trading.findings import Findings
+from core.trading.findings import Findings, PositionDifference, PositionKey
+from core.trading.links import Answer
 from core.trading.orders import Tracked
 
 _SECOND_NS: Final = 1_000_000_000
@@ -70,8 +74,10 @@ class Reconciler:
         self._failures: dict[VenueName, int] = dict.fromkeys(venues, 0)
         self._looked_ns: dict[VenueName, int] = {}
         self._asked_ns: dict[ClientOrderId, int] = {}
+        self._answers: dict[VenueName, Answer] = {}
         self._findings = Findings(desk)
         desk.links.wake = self._on_wake
+        desk.links.answer = self.answer
 
     async def run(self) -> None:
         """Compare and ask until cancelled, each venue at its own pace."""
@@ -92,6 +98,19 @@ class Reconciler:
         for name in self._venues if venue is None else (venue,):
             found.extend(await self._compare(name))
         return tuple(found)
+
+    def answer(self, venue: VenueName, what: Answer) -> None:
+        """Say what is to be done with positions of a venue that are not ours.
+
+        Raises:
+            ConfigError: There is no such venue, or nothing is asked of it.
+        """
+        if venue not in self._venues:
+            raise ConfigError(f"no venue {venue!r} is set up{did_you_mean(venue, self._venues)}")
+        if not self._desk.links.view(venue).asks:
+            raise ConfigError(f"{venue} asks nothing: its positions are ours")
+        self._answers[venue] = what
+        self._on_wake(venue)
 
     def _on_wake(self, venue: VenueName) -> None:
         self._due_ns[venue] = 0
@@ -156,6 +175,10 @@ class Reconciler:
                 if tracked.order.id not in by_id:
                     await self._ask(tracked)
             notes += await self._catch_up(venue, started_ns)
+            # What protects positions goes back first, before anything else is asked.
+            self._desk.rearm(venue)
+            await self._catch_flows(venue, started_ns)
+            notes += await self._compare_positions(venue)
             notes += await self._compare_balances(venue, started_ns)
             self._looked_ns[venue] = started_ns
             self._failures[venue] = 0
@@ -264,6 +287,70 @@ class Reconciler:
         notes = [f"{missed} fills were missed and are booked now"] if missed else []
         return notes + self._findings.settle(venue)
 
+    async def _catch_flows(self, venue: VenueName, started_ns: int) -> None:
+        """Book what moved without a fill since the last look; what is told twice is booked once."""
+        since_ns = self._looked_ns.get(venue) or self._desk.recovered_ns or started_ns
+        flows = await self._answer(venue, self._venues[venue].cash_flows(since_ns - _OVERLAP_NS))
+        for flow in flows:
+            self._desk.on_venue_event(flow)
+
+    async def _compare_positions(self, venue: VenueName) -> list[str]:
+        """Hold our contracts against the venue's, and settle what differs twice the same.
+
+        Raises:
+            _Unsettled: Positions kept moving, or somebody must say what is to be done.
+        """
+        previous: Mapping[PositionKey, PositionDifference] | None = None
+        for look in range(_BALANCE_LOOKS):
+            if look:
+                await asyncio.sleep(min(self._settings.trading.unknown_poll_s, 1.0))
+                await self._catch_up(venue, self._clock.now_ns())
+            version = self._desk.books.ledger.transactions
+            stated = await self._answer(venue, self._venues[venue].positions())
+            self._desk.books.account.state(stated)
+            differences = self._findings.position_differences(venue, stated)
+            if not differences:
+                self._desk.links.ask(venue, ())
+                return []
+            moved = version != self._desk.books.ledger.transactions
+            settled = not moved and not self._open_question(venue)
+            if settled and differences == previous:
+                return self._settle_positions(venue, differences)
+            previous = differences if settled else None
+        if venue in self._looked_ns:
+            return []
+        raise _Unsettled("positions, or orders that change them, are still being settled")
+
+    def _settle_positions(
+        self, venue: VenueName, differences: Mapping[PositionKey, PositionDifference]
+    ) -> list[str]:
+        """Do with other positions than ours what is set, or what somebody answered."""
+        fresh = venue not in self._looked_ns and not self._desk.recovered_ns
+        answer = self._answers.pop(venue, None) or self._settings.trading.on_difference
+        words = [found.words(key) for key, found in differences.items()]
+        if fresh:
+            return self._findings.adopt_positions(venue, differences, fresh=True)
+        if answer == "ask":
+            self._desk.links.ask(venue, tuple(words))
+            raise _Unsettled(f"{'; '.join(words)}: answer adopt, protect or flatten")
+        self._desk.links.ask(venue, ())
+        notes = self._findings.adopt_positions(venue, differences, fresh=False)
+        held = [key[0] for key, found in differences.items() if found.theirs is not None]
+        if answer == "protect" and held:
+            self._desk.reduce(f"{venue} holds positions that are not ours")
+            for instrument_id in dict.fromkeys(held):
+                self._desk.protect(instrument_id, "position found at the venue")
+        elif answer == "flatten" and held:
+            self._desk.flatten(list(dict.fromkeys(held)), "position found at the venue")
+        return notes
+
+    def _open_question(self, venue: VenueName) -> bool:
+        return any(
+            item.ask or item.order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
+            for item in self._desk.books.orders.open()
+            if item.order.venue == venue
+        )
+
     async def _compare_balances(self, venue: VenueName, started_ns: int) -> list[str]:
         """Adopt what the venue holds, once two looks agree and nothing moved between them.
 
@@ -282,11 +369,7 @@ class Reconciler:
             differences = self._findings.differences(venue, reported)
             if not differences:
                 return []
-            open_question = any(
-                item.ask or item.order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
-                for item in self._desk.books.orders.open()
-                if item.order.venue == venue
-            )
+            open_question = self._open_question(venue)
             settled = not moved and not open_question
             opening = not self._desk.books.ledger.knows(venue)
             if settled and (opening or differences == previous):

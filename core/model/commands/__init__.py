@@ -47,6 +47,7 @@ from core.model.commands.reports import (
     WatchReport,
 )
 from core.model.commands.running import (
+    AnswerDifference,
     DisableStrategy,
     EnableStrategy,
     Kill,
@@ -79,6 +80,7 @@ __all__ = [
     "COMMANDS",
     "AddGroup",
     "AmendOrder",
+    "AnswerDifference",
     "Arm",
     "CancelAll",
     "CancelOrder",
@@ -169,6 +171,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         Kill,
         Resume,
         Reconcile,
+        AnswerDifference,
         StopEngine,
     )
 }

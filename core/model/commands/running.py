@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.model.commands.base import Command, Done, Tier
 from core.model.commands.reports import KillReport
-from core.model.ids import StrategyId
+from core.model.ids import StrategyId, VenueName
 from core.model.views import (
     StrategyView,
 )
@@ -70,6 +70,21 @@ class Reconcile(Command):
     help = "Compare orders, fills and balances with the venue now."
     tier = Tier.MUTATE
     result = Done
+
+
+class AnswerDifference(Command):
+    """Say what is to be done about positions that differ."""
+
+    name = "answer_difference"
+    title = "Answer a difference"
+    help = "Adopt, protect or flatten positions that the venue holds and the journal does not."
+    tier = Tier.DANGEROUS
+    result = Done
+    venue: VenueName
+    answer: Literal["adopt", "protect", "flatten"] = Field(
+        description="adopt: take them over; protect: also put stops behind them and only let exits "
+        "through; flatten: close them"
+    )
 
 
 class StopEngine(Command):

@@ -364,6 +364,7 @@ class Floor:
         self.venue = SimVenue(self.clock, self.marks)
         self.journal: Journal = MemoryJournal()
         self.settings = Settings()
+        self.instruments: dict[InstrumentId, Instrument] = {BTC.id: BTC, ETH.id: ETH}
         self.mode: Mode = "SIM"
         self.facts: list[Fact] = []
         self.session = 0
@@ -379,7 +380,7 @@ class Floor:
             journal=self.journal,
             clock=self.clock,
             venues={BINANCE: self.venue},
-            instruments={BTC.id: BTC, ETH.id: ETH},
+            instruments=self.instruments,
             marks=self.marks,
             emit=self.facts.append,
             session=f"session{self.session}",

@@ -1,0 +1,159 @@
+"""Contracts: agreement with the venue about positions, and money that moves without a fill."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.model.accounts import EntryKind, RiskState, VenuePosition
+from core.model.facts import CashMoved
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.orders import OrderState, OrderType, PositionSide
+from core.model.settings import TradingSettings
+
+D = Decimal
+PERP = "BTC-USDT-PERP.binance"
+
+
+@pytest.fixture
+def perp(floor: Any, btc: Instrument) -> Any:
+    """A floor that also lists a perpetual, and no waiting between looks."""
+    floor.instruments[PERP] = msgspec.structs.replace(
+        btc, id=PERP, kind=InstrumentKind.PERPETUAL, settle="USDT"
+    )
+    floor.marks.tops[PERP] = (9999, 10001)
+    trade(floor)
+    return floor
+
+
+def trade(floor: Any, **trading: Any) -> None:
+    update = {"unknown_poll_s": 0.001, **trading}
+    made = TradingSettings.model_validate(floor.settings.trading.model_dump() | update)
+    floor.settings = floor.settings.model_copy(update={"trading": made})
+
+
+def stated(size: str, price: str = "100", side: PositionSide = PositionSide.NET) -> VenuePosition:
+    return VenuePosition(
+        venue="binance", instrument_id=PERP, size=D(size), average_price=D(price), side=side,
+        liquidation_price=D(50), leverage=D(5),
+    )  # fmt: skip
+
+
+def flow(flow_id: str, amount: str, at: int) -> CashMoved:
+    return CashMoved(
+        venue="binance", asset="USDT", amount=D(amount), kind=EntryKind.FUNDING, flow_id=flow_id,
+        instrument_id=PERP, ts_event_ns=at, ts_ns=at,
+    )  # fmt: skip
+
+
+async def compared(floor: Any, *, restart: bool = True) -> tuple[str, ...]:
+    if restart:
+        floor.open(ready=False)
+    notes: tuple[str, ...] = await floor.reconciler().reconcile()
+    return notes
+
+
+async def test_a_new_journal_takes_the_venues_positions_as_they_are(perp: Any) -> None:
+    perp.venue.contracts = [stated("3")]
+    assert await compared(perp) == ()
+    position = perp.desk.position(PERP)
+    assert (position.size, position.average_price) == (3, 100)
+    assert (position.liquidation_price, position.leverage) == (50, 5)
+    assert not perp.alerts()
+
+
+async def test_a_position_found_after_a_restart_is_adopted_and_told(perp: Any) -> None:
+    perp.open()
+    perp.venue.contracts = [stated("-2", "120")]
+    notes = await compared(perp)
+    assert "we hold 0, the venue says -2" in notes[0]
+    assert perp.desk.position(PERP).average_price == 120
+    assert any("the venue says -2: adopted" in text for text in perp.alerts())
+    perp.desk.books.ledger.check()
+    perp.open(ready=False)
+    assert perp.desk.position(PERP).size == -2, "the journal has it"
+
+
+async def test_protect_puts_a_stop_behind_it_and_lets_only_exits_through(perp: Any) -> None:
+    trade(perp, on_difference="protect")
+    perp.open()
+    perp.venue.contracts = [stated("2")]
+    await compared(perp)
+    assert perp.desk.risk_state() is RiskState.REDUCING
+    (stop,) = perp.desk.orders()
+    assert (stop.state, stop.intent.type) == (OrderState.HELD, OrderType.STOP)
+    assert (stop.intent.trigger_price, stop.intent.size) == (98, 2)
+
+
+async def test_flatten_closes_it(perp: Any) -> None:
+    trade(perp, on_difference="flatten")
+    perp.open()
+    perp.venue.contracts = [stated("2")]
+    with pytest.raises(Exception, match="still being settled"):
+        await compared(perp)
+    (order,) = perp.desk.orders()
+    assert (order.intent.type, order.intent.side, order.intent.size) == ("market", "sell", 2)
+
+
+async def test_ask_keeps_the_venue_closed_until_somebody_answers(perp: Any) -> None:
+    trade(perp, on_difference="ask")
+    perp.open()
+    perp.venue.contracts = [stated("2")]
+    perp.open(ready=False)
+    reconciler = perp.reconciler()
+    with pytest.raises(Exception, match="answer adopt, protect or flatten"):
+        await reconciler.reconcile()
+    assert perp.desk.venues()[0].asks == (f"{PERP}: we hold 0, the venue says 2",)
+    assert perp.desk.position(PERP).size == 0
+    perp.desk.links.answer("binance", "adopt")
+    await reconciler.reconcile()
+    assert perp.desk.position(PERP).size == 2
+    assert perp.desk.venues()[0].asks == ()
+
+
+async def test_an_answer_nobody_asked_for_is_refused(perp: Any) -> None:
+    await compared(perp)
+    with pytest.raises(Exception, match="asks nothing"):
+        perp.desk.links.answer("binance", "flatten")
+    with pytest.raises(Exception, match="no venue 'binanse'"):
+        perp.desk.links.answer("binanse", "adopt")
+
+
+async def test_funding_is_booked_once_however_often_it_is_told(perp: Any) -> None:
+    perp.open()
+    now = perp.clock.now_ns()
+    perp.venue.total["USDT"] += D("-1.5")
+    perp.venue.flows = [flow("f1", "-2", now), flow("f2", "0.5", now)]
+    perp.venue.contracts = [stated("1")]
+    await compared(perp)
+    await perp.reconciler().reconcile()
+    assert perp.desk.position(PERP).funding == D("-1.5")
+    assert {b.asset: b.total for b in perp.desk.balances()}["USDT"] == perp.venue.total["USDT"]
+    assert not any("adopted" in text and "USDT" in text for text in perp.alerts()[1:])
+    perp.desk.books.ledger.check()
+
+
+async def test_long_and_short_are_held_apart(perp: Any) -> None:
+    long, short = stated("3", side=PositionSide.LONG), stated("-1", side=PositionSide.SHORT)
+    perp.venue.contracts = [long, short]
+    await compared(perp)
+    assert perp.desk.books.account.size(PERP) == 2
+    assert perp.desk.books.account.size(PERP, PositionSide.SHORT) == -1
+    assert [item.side for item in perp.desk.positions()] == [PositionSide.LONG, PositionSide.SHORT]
+
+
+async def test_what_the_engine_holds_is_armed_before_positions_are_settled(perp: Any) -> None:
+    trade(perp, on_difference="ask")
+    perp.open()
+    perp.hold("2")
+    perp.desk.submit(
+        perp.intent("stop", "sell", "2", None, type=OrderType.STOP, trigger_price=D(95))
+    )
+    perp.venue.contracts = [stated("2")]
+    perp.open(ready=False)
+    assert perp.desk.guard.watched == {}
+    with pytest.raises(Exception, match="answer adopt"):
+        await perp.reconciler().reconcile()
+    perp.move("94")
+    assert perp.state("stop") is OrderState.FILLED
