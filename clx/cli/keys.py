@@ -105,7 +105,7 @@ def add(
         print_json({"dry_run": dry_run, "account": kept.facts(where)})
         return
     click.echo(f"{name}: {venue} {environment}, key {kept.facts(where).key_tail}, {why}")
-    click.echo(f"kept in {where}; name it in config.toml: account = {name!r}")
+    click.echo(f'kept in {where}; name it in config.toml: account = "{name}"')
 
 
 @keys.command("list")
