@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -53,8 +54,10 @@ def alive(pid: int) -> bool:
     return state[:1] != ["Z"]
 
 
-def start_engine(paths: Paths) -> Starting:
+def start_engine(paths: Paths, passphrase: str = "") -> Starting:
     """Start an engine in a session of its own unless one answers; does not wait for it.
+
+    A passphrase reaches it through a pipe: neither its arguments nor its environment hold it.
 
     Raises:
         LinkError: The process could not be started.
@@ -68,12 +71,16 @@ def start_engine(paths: Paths) -> Starting:
     with os.fdopen(descriptor, "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "clx.daemon"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if passphrase else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
             cwd="/",
+            env={**os.environ, "CLX_PASSPHRASE_FILE": "/dev/stdin"} if passphrase else None,
         )
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(f"{passphrase}\n".encode())
     return Starting(process, paths.engine_log)
 
 

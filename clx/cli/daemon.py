@@ -13,7 +13,8 @@ from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json
 from core.model import commands
 from core.model.errors import ConfigError, LinkError
-from store.paths import find_paths, make_folders
+from core.model.settings import Settings
+from store.paths import Paths, find_paths, make_folders
 
 
 @click.group()
@@ -31,14 +32,15 @@ def start(timeout: float) -> int:
 
     paths = find_paths()
     make_folders(paths)
-    check_modes(load_settings(paths.config_file))
+    settings = load_settings(paths.config_file)
+    check_modes(settings)
     if engine_answers(paths.socket):
         status: commands.StatusReport = ask(commands.GetStatus())
         raise ConfigError(
             f"an engine already runs (pid {status.status.pid}, session {status.status.session}); "
             "stop it first with `clx daemon stop`"
         )
-    starting = start_engine(paths)
+    starting = start_engine(paths, _passphrase(settings, paths))
     deadline = time.monotonic() + timeout
     said = ""
     while time.monotonic() < deadline:
@@ -127,6 +129,34 @@ def log(lines: int) -> None:
         raise ConfigError(f"no log at {file}; the engine has not run yet")
     for line in file.read_text(errors="replace").splitlines()[-lines:]:
         click.echo(line)
+
+
+def _passphrase(settings: Settings, paths: Paths) -> str:
+    """Return the passphrase of the key file if the engine will need one a person has to type.
+
+    Raises:
+        ConfigError: An account is not there, or its keys cannot be unlocked.
+    """
+    names = [table.account for table in settings.venues.values() if table.account]
+    if settings.mode != "live" or not names:
+        return ""
+    from clx.cli.secretinput import prompt_for_passphrase
+    from clx.cli.settled import redactor_of
+    from core.model.credentials import AccountName
+    from store.secrets.accounts import open_accounts
+
+    typed: list[str] = []
+    prompt = prompt_for_passphrase()
+
+    def remember(new: bool) -> str:
+        assert prompt is not None
+        typed.append(prompt(new))
+        return typed[-1]
+
+    accounts = open_accounts(settings.keys, paths, redactor_of(), remember if prompt else None)
+    for name in names:
+        accounts.facts(AccountName(name))
+    return typed[-1] if typed else ""
 
 
 def _ask_to_stop() -> int:
