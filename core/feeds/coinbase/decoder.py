@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from core.feeds.coinbase import frames
-from core.feeds.coinbase.scanned import CANDLE_NS, NO_LEVELS, CoinbaseKnown, ScannedMessages
+from core.feeds.coinbase.scan import CANDLE_NS
+from core.feeds.coinbase.scanned import NO_LEVELS, CoinbaseKnown, ScannedMessages, day_said
 from core.feeds.coinbase.symbols import parse_products
 from core.feeds.coinbase.trades import map_trades
+from core.feeds.decimals import Decimals
 from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader
@@ -26,6 +28,7 @@ from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
     BookSnapshot,
+    DayTicker,
     Levels,
     MarketEvent,
     Quote,
@@ -58,6 +61,7 @@ class CoinbaseDecoder(ScannedMessages):
         super().__init__(venue, instruments)
         self._levels = LevelReader()
         self._stamps = Stamps()
+        self._decimals = Decimals(f"statistics of {venue}")
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self._books = msgspec.json.Decoder(frames.Frame[frames.Book]).decode
         self._trades = msgspec.json.Decoder(frames.Frame[frames.Trades]).decode
@@ -73,11 +77,7 @@ class CoinbaseDecoder(ScannedMessages):
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
-            try:
-                events = self.scanned(conn, ts_recv_ns, data)
-            except DataError:
-                # Read again, to say what is wrong.
-                events = None
+            events = self.scanned(conn, ts_recv_ns, data)
             if events is not None:
                 return events
         return super().decode(kind, conn, ts_recv_ns, url, data)
@@ -278,11 +278,22 @@ class CoinbaseDecoder(ScannedMessages):
                             known.sizes[ticker.best_ask_quantity], 0,
                         )
                     )  # fmt: skip
-                day = (ticker.price, ticker.low_24_h, ticker.high_24_h, ticker.volume_24_h)
+                day = day_said(ticker.price, ticker.volume_24_h, ticker.low_24_h, ticker.high_24_h)
                 if day != known.day:
-                    out.append(self.day_of(known, ts_ns, ts_recv_ns, day))
+                    out.append(self._day(known, ts_ns, ts_recv_ns, ticker))
+                    known.day = day
                     self._desk.forget_day(known.row)
         return out
+
+    def _day(
+        self, known: CoinbaseKnown, ts_ns: int, ts_recv_ns: int, ticker: frames.Ticker
+    ) -> DayTicker:
+        texts = self._decimals
+        return DayTicker(
+            instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+            last=texts[ticker.price], low=texts[ticker.low_24_h], high=texts[ticker.high_24_h],
+            volume=texts[ticker.volume_24_h],
+        )  # fmt: skip
 
     def _candle(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         frame = self._candles(data)

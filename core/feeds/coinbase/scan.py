@@ -16,7 +16,7 @@ import numpy as np
 
 from core.engine.compiled import Grid, address, entry, view
 from core.feeds.binance.digits import byte, eight_bytes, read_whole, text_of
-from core.feeds.coinbase.values import read_moment, read_steps
+from core.feeds.coinbase.values import read_decimal, read_moment, read_steps
 from core.feeds.levels import _number
 from core.feeds.literals import literal, past, text_end
 from core.feeds.symboltable import COLUMNS, find, symbol_table
@@ -35,15 +35,20 @@ BLOCK: Final = 1 << 14
 _ROW_BYTES: Final = 16
 """What fills a row is never spelt in fewer."""
 
-DESK: Final = 18
+DESK: Final = 20
 TABLE, SLOTS, ROOM, ROWS, USED, DAYS, MOMENT, FIELDS = 0, 1, 2, 3, 4, 5, 6, 10
 """A desk's figures: address and slots of the symbols, address, rows and rows in use of the room,
-address of the days; the second last read, and where a ticker's four texts begin and end."""
+address of the days; the second last read; and what `Desk.statistics` tells."""
 
 DAY: Final = 17
 """What is remembered of a product's last day: how many bytes it took, and their words."""
 
 _DAY_BYTES: Final = 8 * (DAY - 1)
+
+CANDLE_NS: Final = 300_000_000_000
+"""The candles channel knows this length only."""
+
+_SECOND_NS: Final = 1_000_000_000
 
 _HEAD: Final = literal('{"channel":"')
 _BOOK: Final = literal('l2_data"')
@@ -227,10 +232,10 @@ def _trades(
 
 
 @numba.njit(cache=True)
-def _candles(data: bytes, size: int, at: int, table: Grid, out: Levels, n: int) -> int:
+def _candles(data: bytes, size: int, at: int, table: Grid, out: Levels, n: int, now_ns: int) -> int:
     """Read candles into four rows each from `n` on; returns the row after them, -1 when odd.
 
-    They hold instrument and start in seconds, open and high, low and close, volume and a 0.
+    They hold instrument and start, open and high, low and close, volume and 1 if it is over.
     """
     at = past(data, size, at, _BARS)
     while True:
@@ -251,7 +256,7 @@ def _candles(data: bytes, size: int, at: int, table: Grid, out: Levels, n: int) 
         plan = view(table[slot, 5], 1, 4)
         places, unit = plan[0, 0], plan[0, 1]
         out[n, 0] = table[slot, 6]
-        out[n, 1] = opened
+        out[n, 1] = opened * _SECOND_NS
         worst = 0
         out[n + 1, 0], at = read_steps(data, size, open_at - 1, places, unit)
         worst = max(worst, at)
@@ -263,7 +268,7 @@ def _candles(data: bytes, size: int, at: int, table: Grid, out: Levels, n: int) 
         worst = max(worst, at)
         out[n + 3, 0], at = read_steps(data, size, volume_at - 1, plan[0, 2], plan[0, 3])
         worst = max(worst, at)
-        out[n + 3, 1] = 0
+        out[n + 3, 1] = now_ns >= opened * _SECOND_NS + CANDLE_NS
         if worst > size:
             return -1
         n += 4
@@ -273,35 +278,42 @@ def _candles(data: bytes, size: int, at: int, table: Grid, out: Levels, n: int) 
 
 
 @numba.njit(cache=True)
-def _day(data: bytes, size: int, at: int, days: Grid, desk: Grid) -> tuple[int, int]:
-    """Return (1 if it may have changed, place of the quote after it) of a day's statistics.
-
-    They are texts side by side, compared with those of the last message, and remembered.
-    """
+def _same_day(data: bytes, size: int, at: int, days: Grid) -> bool:
+    """Return whether a day's statistics are as those remembered, byte for byte."""
     length = days[0]
-    if length and at + length <= size:
-        wrong = eight_bytes(data, at + length - 8) ^ np.uint64(days[DAY - 1])
-        for part in range(0, length - 8, 8):
-            wrong |= eight_bytes(data, at + part) ^ np.uint64(days[1 + (part >> 3)])
-        if not wrong:
-            return 0, at + length
-    start = at
+    if length == 0 or at + length > size:
+        return False
+    wrong = eight_bytes(data, at + length - 8) ^ np.uint64(days[DAY - 1])
+    for part in range(0, length - 8, 8):
+        wrong |= eight_bytes(data, at + part) ^ np.uint64(days[1 + (part >> 3)])
+    return not wrong
+
+
+@numba.njit(cache=True)
+def _day(data: bytes, size: int, at: int, desk: Grid) -> int:
+    """Read a day's statistics to the desk; returns the place of the quote after the last."""
     desk[FIELDS] = at
-    desk[FIELDS + 1] = end = text_end(data, size, at)
-    desk[FIELDS + 2] = at = past(data, size, end, _VOLUME)
-    desk[FIELDS + 3] = end = text_end(data, size, at)
-    desk[FIELDS + 4] = at = past(data, size, end, _LOW)
-    desk[FIELDS + 5] = end = text_end(data, size, at)
-    desk[FIELDS + 6] = at = past(data, size, end, _HIGH)
-    desk[FIELDS + 7] = end = text_end(data, size, at)
+    desk[FIELDS + 2], desk[FIELDS + 3], at = read_decimal(data, size, at)
+    at = past(data, size, at, _VOLUME)
+    desk[FIELDS + 4], desk[FIELDS + 5], at = read_decimal(data, size, at)
+    at = past(data, size, at, _LOW)
+    desk[FIELDS + 6], desk[FIELDS + 7], at = read_decimal(data, size, at)
+    at = past(data, size, at, _HIGH)
+    desk[FIELDS + 8], desk[FIELDS + 9], at = read_decimal(data, size, at)
+    desk[FIELDS + 1] = at
+    return at
+
+
+@numba.njit(cache=True)
+def _remember(data: bytes, start: int, end: int, days: Grid) -> None:
+    """Remember a day's statistics, unless they are too long for that."""
     length = end - start
     days[0] = 0
-    if end <= size and 8 <= length <= _DAY_BYTES:
+    if 8 <= length <= _DAY_BYTES:
         days[0] = length
         for part in range(0, length - 8, 8):
             days[1 + (part >> 3)] = np.int64(eight_bytes(data, start + part))
         days[DAY - 1] = np.int64(eight_bytes(data, end - 8))
-    return 1, end
 
 
 @numba.njit(cache=True)
@@ -315,7 +327,12 @@ def _ticker(
     if at > size:
         return odd
     days = view(desk[DAYS] + 8 * DAY * table[slot, 6], 1, DAY)[0]
-    changed, at = _day(data, size, at, days, desk)
+    changed = 0
+    if _same_day(data, size, at, days):
+        at += days[0]
+    else:
+        changed = 1
+        at = _day(data, size, at, desk)
     at = text_end(data, size, past(data, size, at, _YEAR_LOW))
     at = text_end(data, size, past(data, size, at, _YEAR_HIGH))
     at = text_end(data, size, past(data, size, at, _CHANGE))
@@ -328,9 +345,9 @@ def _ticker(
     at = past(data, size, at, _ASK_SIZE)
     ask_lots, at = read_steps(data, size, at, size_places, size_unit)
     if at >= size or byte(data, at) != 125 or not _ends(data, size, at + 1):
-        # What was remembered of the day belongs to a message that is not ours to take.
-        days[0] = 0
         return odd
+    if changed:
+        _remember(data, desk[FIELDS], desk[FIELDS + 1], days)
     return slot, bid, bid_lots, ask, ask_lots, changed
 
 
@@ -422,7 +439,7 @@ def _scan(frame: bytes, place: int) -> Found:
             return other
         row = table[slot, 6] if slot >= 0 else -1
         return kind + old, row, ts_ns, number, used, end, newest, 0, 0
-    end = _candles(data, size, at, table, out, used)
+    end = _candles(data, size, at, table, out, used, ts_ns)
     return (kind, 0, ts_ns, number, used, end, 0, 0, 0) if end >= 0 else other
 
 
@@ -460,9 +477,12 @@ class Desk:
         """Take the next ticker of an instrument for one that may have changed its day."""
         self._days[row, 0] = 0
 
-    def texts(self) -> list[int]:
-        """Return where last price, volume, low and high of the last ticker begin and end."""
-        found: list[int] = self.figures[FIELDS : FIELDS + 8].tolist()
+    def statistics(self) -> list[int]:
+        """Return where the day of the last ticker begins and ends, and what it says.
+
+        Of last price, volume, low and high the digits, and how many of them are decimals.
+        """
+        found: list[int] = self.figures[FIELDS : FIELDS + 10].tolist()
         return found
 
     def renew(self, size: int) -> None:

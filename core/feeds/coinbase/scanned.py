@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from core.feeds.coinbase import scan
 from core.feeds.coinbase.rule import CoinbaseRule
-from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.levels import Shape, SidePlan
 from core.feeds.owners import OwningDecoder
-from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -30,19 +29,24 @@ from core.model.market import (
     VenueBar,
 )
 
-CANDLE_NS: Final = 300_000_000_000
-"""The candles channel knows this length only."""
-
 _SYMBOL: Final = re.compile(rb'"product_id":"([^"]+)"')
 
 NO_LEVELS: Final[Levels] = np.empty((0, 2), np.int64)
 _LEVEL: Final = Shape(price="price_level", size="new_quantity")
 _SIDED: Final = Shape(price="price_level", size="new_quantity", flag="side")
-_OTHER, _UPDATE, _IMAGE, _TICKER = scan.OTHER, scan.UPDATE, scan.IMAGE, scan.TICKER
+_FULL, _OTHER, _UPDATE, _IMAGE, _TICKER = (
+    scan.FULL,
+    scan.OTHER,
+    scan.UPDATE,
+    scan.IMAGE,
+    scan.TICKER,
+)
 _TRADES, _OLD_TRADES, _CANDLES = scan.TRADES, scan.OLD_TRADES, scan.CANDLES
+_CANDLE_NUMBERS: Final = 8
+_TENTHS: Final = tuple(Decimal(1).scaleb(-places) for places in range(19))
+"""``197 * _TENTHS[2]`` is Decimal("1.97"), spelt as 1.97 was."""
 
 _Events: TypeAlias = Sequence[MarketEvent]
-_Day: TypeAlias = tuple[str, str, str, str]
 
 
 class CoinbaseKnown(Known):
@@ -55,8 +59,8 @@ class CoinbaseKnown(Known):
         self.levels = SidePlan(self, _LEVEL)
         self.sided = SidePlan(self, _SIDED)
         self.seen = TradeHoles()
-        self.day: _Day = ("", "", "", "")
-        """Last price, low, high and volume as the last ticker spelt them."""
+        self.day = b""
+        """Last price, volume, low and high as the last ticker spelt them, see `day_said`."""
         self.row = 0
         """Which row of the scanner it is."""
 
@@ -72,7 +76,6 @@ class ScannedMessages(OwningDecoder):
         self._rows: list[CoinbaseKnown] = []
         self._next: dict[int, int] = {}
         """Number of each connection's next message."""
-        self._decimals = Decimals(f"statistics of {venue}")
         super().__init__(venue, CoinbaseRule(), instruments, _SYMBOL)
 
     def make_known(self, instrument: Instrument) -> Known:
@@ -97,89 +100,101 @@ class ScannedMessages(OwningDecoder):
         return self._scan(data, desk_at)
 
     def scanned(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
-        """Return the events of a message; None: it is for the slower parser.
-
-        Raises:
-            DataError: It is not what the venue documents, and nothing of it was remembered.
-        """
-        kind, row, ts_ns, number, a, b, c, d, changed = self._scan(data, self._desk_at)
-        if kind <= _OTHER:
-            if kind == _OTHER:
-                return None
+        """Return the events of a message; None: it is for the slower parser."""
+        found = self._scan(data, self._desk_at)
+        kind, row, ts_ns, number, a, b, c, d, changed = found
+        if self._next.get(conn) == number:
+            # Nearly all messages: spare them every detour.
+            if kind == _UPDATE:
+                name = self._rows[row].id
+                self._next[conn] = number + 1
+                if self._owners.get(name, conn) != conn:
+                    return ()
+                room = self._desk.room
+                return (
+                    BookDelta(
+                        name, ts_ns, ts_recv_ns, number, number, -1,
+                        room[a:b] if b > a else NO_LEVELS, room[b:c] if c > b else NO_LEVELS,
+                    ),
+                )  # fmt: skip
+            if kind == _TICKER and not changed:
+                self._next[conn] = number + 1
+                return (Quote(self._rows[row].id, ts_ns, ts_recv_ns, a, b, c, d, 0),)
+        if kind == _OTHER:
+            return None
+        if kind == _FULL:
             self._desk.renew(len(data))
             return self.scanned(conn, ts_recv_ns, data)
-        if kind <= _IMAGE:
-            return self._scanned_book(conn, ts_recv_ns, (kind, row, ts_ns, number, a, b, c))
-        events: list[MarketEvent]
-        if kind == _TICKER:
-            known = self._rows[row]
-            events = [Quote(known.id, ts_ns, ts_recv_ns, a, b, c, d, 0)]
-            if changed:
-                events += self._scanned_day(known, ts_ns, ts_recv_ns, data)
-        elif kind == _TRADES or (kind == _OLD_TRADES and self._wanted(row, c)):
-            events = self._scanned_trades(ts_recv_ns, a, b, old=kind == _OLD_TRADES)
-        elif kind == _CANDLES:
-            events = self._scanned_candles(ts_ns, ts_recv_ns, a, b)
-        else:
-            events = []
-        if self._next.get(conn) == number:
-            self._next[conn] = number + 1
-            return events
+        if kind in (_UPDATE, _IMAGE):
+            return self._scanned_book(conn, ts_recv_ns, found)
+        # What they say is told all the same where the very same message comes once more.
+        events = self._others(ts_recv_ns, data, found)
         return [*self._follow(conn, ts_recv_ns, number), *events]
 
-    def _scanned_book(
-        self, conn: int, ts_recv_ns: int, found: tuple[int, int, int, int, int, int, int]
-    ) -> _Events:
-        kind, row, ts_ns, number, start, middle, end = found
-        wanted = self._next.get(conn, number)
-        if number == wanted - 1:
+    def _others(self, ts_recv_ns: int, data: bytes, found: scan.Found) -> list[MarketEvent]:
+        kind, row, ts_ns, _, a, b, c, d, changed = found
+        events: list[MarketEvent] = []
+        if kind == _TICKER:
+            known = self._rows[row]
+            events.append(Quote(known.id, ts_ns, ts_recv_ns, a, b, c, d, 0))
+            if changed:
+                events += self._scanned_day(known, ts_ns, ts_recv_ns, data)
+        elif kind == _TRADES:
+            self._scanned_trades(ts_recv_ns, a, b, events)
+        elif kind == _OLD_TRADES:
+            if self._wanted(row, c):
+                self._missed_trades(ts_recv_ns, a, b, events)
+        elif kind == _CANDLES:
+            self._scanned_candles(ts_recv_ns, a, b, events)
+        return events
+
+    def _scanned_book(self, conn: int, ts_recv_ns: int, found: scan.Found) -> _Events:
+        kind, row, ts_ns, number, start, middle, end, _, _ = found
+        if number == self._next.get(conn, number) - 1:
             # The very same message once more: nothing of it is missing.
             return ()
-        self._next[conn] = number + 1
+        broken = self._follow(conn, ts_recv_ns, number)
         name = self._rows[row].id
         room = self._desk.room
         bids = room[start:middle] if middle > start else NO_LEVELS
         asks = room[middle:end] if end > middle else NO_LEVELS
-        event: MarketEvent
         if kind == _IMAGE:
             self._owners.take(name, conn)
-            event = BookSnapshot(name, ts_ns, ts_recv_ns, number, bids, asks, reset=True)
-        elif self._owners.get(name, conn) == conn:
-            event = BookDelta(name, ts_ns, ts_recv_ns, number, number, -1, bids, asks)
-        else:
-            return () if wanted == number else self._broken(conn, ts_recv_ns, wanted, number)
-        if wanted == number:
-            return (event,)
-        return (*self._broken(conn, ts_recv_ns, wanted, number), event)
+            image = BookSnapshot(name, ts_ns, ts_recv_ns, number, bids, asks, reset=True)
+            return (*broken, image)
+        if not self._owners.owns(name, conn):
+            return broken
+        return (*broken, BookDelta(name, ts_ns, ts_recv_ns, number, number, -1, bids, asks))
 
     def _scanned_day(
         self, known: CoinbaseKnown, ts_ns: int, ts_recv_ns: int, data: bytes
     ) -> _Events:
-        at = self._desk.texts()
-        day = (
-            data[at[0] : at[1]].decode(), data[at[4] : at[5]].decode(),
-            data[at[6] : at[7]].decode(), data[at[2] : at[3]].decode(),
-        )  # fmt: skip
+        start, end, last, last_at, volume, volume_at, low, low_at, high, high_at = (
+            self._desk.statistics()
+        )
+        day = data[start:end]
         if day == known.day:
             return ()
-        try:
-            return (self.day_of(known, ts_ns, ts_recv_ns, day),)
-        except DataError:
-            self._desk.forget_day(known.row)
-            raise
-
-    def day_of(self, known: CoinbaseKnown, ts_ns: int, ts_recv_ns: int, day: _Day) -> DayTicker:
-        """Return the event of a product's changed day, and remember it.
-
-        Raises:
-            DataError: A text is neither empty nor a number.
-        """
-        last, low, high, volume = map(self._decimals.__getitem__, day)
         known.day = day
-        return DayTicker(
-            instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns, last=last, low=low,
-            high=high, volume=volume,
+        return (
+            DayTicker(
+                instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+                last=last * _TENTHS[last_at], low=low * _TENTHS[low_at],
+                high=high * _TENTHS[high_at], volume=volume * _TENTHS[volume_at],
+            ),
         )  # fmt: skip
+
+    def _scanned_trades(
+        self, ts_recv_ns: int, start: int, end: int, out: list[MarketEvent]
+    ) -> None:
+        """Add the trades of the room's rows, which are newest first."""
+        numbers = self._desk.numbers[2 * start : 2 * end].tolist()
+        rows = self._rows
+        for at in range(len(numbers) - 6, -1, -6):
+            number, price, lots, ts_ns, row, sold = numbers[at : at + 6]
+            known = rows[row]
+            out.append(Trade(known.id, ts_ns, ts_recv_ns, price, lots, sold == 1, number))
+            known.seen.see(number)
 
     def _wanted(self, row: int, newest: int) -> bool:
         """Return whether some of the trades told again may have been missed."""
@@ -188,41 +203,35 @@ class ScannedMessages(OwningDecoder):
         seen = self._rows[row].seen
         return 0 < seen.last < newest or seen.missing() is not None
 
-    def _scanned_trades(
-        self, ts_recv_ns: int, start: int, end: int, *, old: bool
-    ) -> list[MarketEvent]:
-        """Return the trades of the room's rows, which are newest first."""
+    def _missed_trades(self, ts_recv_ns: int, start: int, end: int, out: list[MarketEvent]) -> None:
+        """Add those of the trades told again that were missed."""
         numbers = self._desk.numbers[2 * start : 2 * end].tolist()
         rows = self._rows
-        out: list[MarketEvent] = []
         seen: list[tuple[TradeHoles, int]] = []
         for at in range(len(numbers) - 6, -1, -6):
             number, price, lots, ts_ns, row, sold = numbers[at : at + 6]
             known = rows[row]
-            if not old or known.seen.wants(number):
+            if known.seen.wants(number):
                 out.append(Trade(known.id, ts_ns, ts_recv_ns, price, lots, sold == 1, number))
                 seen.append((known.seen, number))
-        # Not before all of them were asked for: some may fill the same hole.
+        # Not before all of them were asked for: the newest would make the others old.
         for holes, number in seen:
             holes.see(number)
-        return out
 
     def _scanned_candles(
-        self, ts_ns: int, ts_recv_ns: int, start: int, end: int
-    ) -> list[MarketEvent]:
-        numbers = self._desk.numbers[2 * start : 2 * end].tolist()
+        self, ts_recv_ns: int, start: int, end: int, out: list[MarketEvent]
+    ) -> None:
+        numbers = iter(self._desk.numbers[2 * start : 2 * end].tolist())
         rows = self._rows
-        out: list[MarketEvent] = []
-        for at in range(0, len(numbers), 8):
-            row, second, first, high, low, last, volume, _ = numbers[at : at + 8]
-            start_ns = second * 1_000_000_000
+        for row, start_ns, first, high, low, last, volume, over in zip(
+            *[numbers] * _CANDLE_NUMBERS, strict=True
+        ):
             out.append(
                 VenueBar(
                     rows[row].id, "5m", start_ns, ts_recv_ns, first, high, low, last, volume,
-                    closed=ts_ns >= start_ns + CANDLE_NS,
+                    over == 1,
                 )
             )  # fmt: skip
-        return out
 
     # -- the number of a connection's messages -------------------------------------------------
 
@@ -249,3 +258,8 @@ class ScannedMessages(OwningDecoder):
                 received_id=number,
             ),
         )
+
+
+def day_said(last: str, volume: str, low: str, high: str) -> bytes:
+    """Return a day as it stands in a ticker of the venue, from first to last of its values."""
+    return f'{last}","volume_24_h":"{volume}","low_24_h":"{low}","high_24_h":"{high}'.encode()

@@ -57,6 +57,28 @@ def read_steps(data: bytes, size: int, at: int, places: int, unit: int) -> tuple
     return found
 
 
+@numba.njit(cache=True)
+def read_decimal(data: bytes, size: int, at: int) -> tuple[int, int, int]:
+    """Return (digits as a number, how many are decimals, place of the quote after them)."""
+    value = 0
+    start = at
+    point = -1
+    while at < size and at - start <= _MOST:
+        letter = byte(data, at)
+        if letter == 46 and point < 0 and at > start:
+            point = at
+        elif 48 <= letter <= 57:
+            value = value * 10 + letter - 48
+        else:
+            break
+        at += 1
+    if at == start or at - start > _MOST or at >= size or byte(data, at) != 34:
+        return 0, 0, size + 1
+    if point < 0:
+        return value, 0, at
+    return (value, at - point - 1, at) if at > point + 1 else (0, 0, size + 1)
+
+
 @numba.njit(cache=True, forceinline=True)
 def _two(data: bytes, at: int) -> int:
     """Return the number of two digits; far below zero if they are none."""
