@@ -60,12 +60,37 @@ def info(file: Path, style: str) -> None:
 @click.argument("into", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--since", required=True, help="UTC time to begin at, such as 2024-08-08T23:55")
 @click.option("--until", required=True, help="UTC time to end at")
-def cut(file: Path, into: Path, since: str, until: str) -> None:
-    """Write the frames of FILE between two times, with what they need, as a new tape INTO."""
+@click.option("--venue", default="", help="whose feed code reads it; guessed when not given")
+@click.option(
+    "--lead-mb",
+    default=64.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="megabytes of messages from before, back to the books' newest images",
+)
+def cut(file: Path, into: Path, since: str, until: str, venue: str, lead_mb: float) -> None:
+    """Write the frames of FILE between two times, with what they need, as a new tape INTO.
+
+    Each book starts from the newest image before, with every message of its connection since, as
+    they were recorded and at their own times.
+    """
+    from core.backtest.replay import unlisted
+    from core.feeds.registry import guess_kind, make_decoder
     from core.feeds.tape.facts import cut as write
 
-    count = write(file, into, parse_time(since, "--since"), parse_time(until, "--until"))
-    click.echo(f"{count:,} frames in {into}, {show_bytes(into.stat().st_size)}")
+    decoder = make_decoder(venue or guess_kind(file))
+    decoder.unlisted = lambda symbol: unlisted(symbol, decoder.venue)
+    start_ns, end_ns = parse_time(since, "--since"), parse_time(until, "--until")
+    done = write(file, into, start_ns, end_ns, decoder, int(lead_mb * 1e6))
+    size = show_bytes(into.stat().st_size)
+    click.echo(f"{done.frames:,} frames in {into}, after {done.lead:,} from before them, {size}")
+    if done.left_out:
+        more = f" and {len(done.left_out) - 5} more" if len(done.left_out) > 5 else ""
+        click.echo(
+            f"the images of {', '.join(done.left_out[:5])}{more} are too long ago: their books "
+            "begin with the next; --lead-mb takes more",
+            err=True,
+        )
 
 
 tape.add_command(replay, "replay")

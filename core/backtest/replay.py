@@ -90,6 +90,8 @@ class Replay:
 
     def feed(self, frame: TapeFrame) -> None:
         """Take the next frame; the time moves on with it, as the engine's timer would."""
+        if frame.kind == "cut":
+            return
         self._frames += 1
         if frame.ts_ns >= self._next_timer_ns:
             self._next_timer_ns = (frame.ts_ns // _TIMER_NS + 1) * _TIMER_NS

@@ -122,6 +122,8 @@ class FeedDecoder(ABC):
                     return self.connected(conn, ts_recv_ns, url)
                 case "disconnect":
                     return self.disconnected(conn, ts_recv_ns, data)
+                case "cut":
+                    return ()
                 case "notice":
                     return read_notice(self.venue, ts_recv_ns, data)
         except OffStep as error:

@@ -50,9 +50,9 @@ class Clock(Protocol):
         ...
 
 
-FrameKind: TypeAlias = Literal["recv", "send", "http", "connect", "disconnect", "notice"]
+FrameKind: TypeAlias = Literal["recv", "send", "http", "connect", "disconnect", "notice", "cut"]
 """What a raw frame is; `http` is the body of a REST answer, its URL beside it, `notice` what the
-feed itself has to say (`core.feeds.notices`)."""
+feed itself has to say (`core.feeds.notices`), `cut` heads a piece of a tape (`core.feeds.tape`)."""
 
 
 class ResyncReason(StrEnum):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from core.feeds.tape.lead import find_lead, kept
 from core.model.errors import ConfigError, StoreError
-from core.model.ports import FrameKind
+from core.model.ids import InstrumentId
+from core.model.ports import FrameKind, TapeDecoder
 from core.wire.tape import encode_line
 from core.wire.tape_reader import TapeFrame, TapeReader
 
@@ -45,6 +48,8 @@ def facts_of(path: Path, progress: Callable[[float], None] = lambda fraction: No
     first = last = silence = at_line = 0
     reader = TapeReader(path)
     for frame in reader.frames(lambda line, error: damaged.append(str(error))):
+        if frame.kind == "cut":
+            continue
         kinds[frame.kind] += 1
         connections.add(frame.conn)
         if frame.url:
@@ -70,12 +75,36 @@ def facts_of(path: Path, progress: Callable[[float], None] = lambda fraction: No
     )
 
 
-def cut(path: Path, into: Path, start_ns: int, end_ns: int) -> int:
-    """Write the frames of [start_ns, end_ns) to a new tape and return how many there are.
+LEAD_BYTES: Final = 64 << 20
+"""How much of messages may lead up to a cut."""
 
-    What came before and says what the frames mean goes with them: connections, requests and REST
-    answers, the newest of each question. So a book starts from its last image and the changes
-    since, if that image is not older than the cut needs; a replay says so when it is.
+
+class Cut(msgspec.Struct, frozen=True):
+    """What came of cutting a tape."""
+
+    frames: int
+    """Within the two times."""
+    lead: int
+    """Frames from before that say what those mean, with their own times."""
+    left_out: tuple[InstrumentId, ...]
+    """Books whose newest image was too long ago, so that they begin with the next one."""
+
+
+def cut(
+    path: Path,
+    into: Path,
+    start_ns: int,
+    end_ns: int,
+    decoder: TapeDecoder,
+    lead_bytes: int = LEAD_BYTES,
+) -> Cut:
+    """Write the frames of [start_ns, end_ns) to a new tape.
+
+    What came before and says what the frames mean goes ahead of them as it was recorded:
+    connections, requests, the newest REST answer to each question, and of each book the newest
+    image and all messages of its connection since. The first line says where the cut begins::
+
+        {"t":"cut","ts_ns":1723161253937085768,"conn":0,"msg":{"start_ns":...,"end_ns":...}}
 
     Raises:
         StoreError: A file cannot be read or written.
@@ -85,20 +114,21 @@ def cut(path: Path, into: Path, start_ns: int, end_ns: int) -> int:
 
     if into.exists():
         raise ConfigError(f"{into} exists already: name a new file")
-    context: dict[tuple[str, int, str], TapeFrame] = {}
-    count = 0
+    lead = find_lead(path, start_ns, decoder, lead_bytes)
+    head = msgspec.json.encode({"start_ns": start_ns, "end_ns": end_ns})
+    count = before = 0
     try:
         with into.open("xb") as raw, zstandard.ZstdCompressor(level=9).stream_writer(raw) as out:
+            out.write(encode_line("cut", 0, start_ns, "", head) + b"\n")
             for frame in TapeReader(path).frames(lambda line, error: None):
-                if frame.ts_ns >= end_ns:
+                if frame.ts_ns >= end_ns and frame.kind != "cut":
                     break
-                if frame.ts_ns < start_ns:
-                    _remember(context, frame)
+                # Of a tape that was cut before, what led up to it may lead up to this one.
+                led = not count and (frame.ts_ns < start_ns or frame.kind == "cut")
+                if frame.kind == "cut" or (led and not kept(lead, frame)):
                     continue
-                if not count:
-                    for before in sorted(context.values(), key=lambda item: item.line):
-                        out.write(_line(before))
-                count += 1
+                before += led
+                count += not led
                 out.write(_line(frame))
     except OSError as error:
         into.unlink(missing_ok=True)
@@ -106,20 +136,7 @@ def cut(path: Path, into: Path, start_ns: int, end_ns: int) -> int:
     if not count:
         into.unlink(missing_ok=True)
         raise ConfigError(f"{path} has no frame between the two times")
-    return count
-
-
-def _remember(context: dict[tuple[str, int, str], TapeFrame], frame: TapeFrame) -> None:
-    match frame.kind:
-        case "connect":
-            context[frame.kind, frame.conn, ""] = frame
-        case "disconnect":
-            for key in [key for key in context if key[1] == frame.conn and key[0] != "http"]:
-                del context[key]
-        case "send":
-            context[frame.kind, frame.conn, str(frame.line)] = frame
-        case "http":
-            context[frame.kind, 0, frame.url or str(frame.line)] = frame
+    return Cut(count, before, lead.left_out)
 
 
 def _line(frame: TapeFrame) -> bytes:

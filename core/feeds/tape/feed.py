@@ -64,6 +64,8 @@ class TapeFeed:
             ahead_ns = due_ns - self._clock.monotonic_ns()
             # A frame that is due lets the loop go on all the same: a fast tape must not starve it.
             await asyncio.sleep(max(0.0, ahead_ns / 1e9))
+            if frame.kind == "cut":
+                continue
             kind = cast("FrameKind", frame.kind)
             sink(kind, frame.conn, self._clock.now_ns(), frame.url, frame.data)
         sink("disconnect", 0, self._clock.now_ns(), "", b"the tape ended")
