@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 import orjson
 from aiohttp import web
 
-from emulator.alpaca.rest import table
+from emulator.alpaca.rest import common_table, table
 from emulator.alpaca.streams import CRYPTO, FEEDS, STOCK, Pump, shows
+from emulator.alpaca.trading.account import FUNDS, Account
+from emulator.alpaca.trading.house import House
+from emulator.alpaca.trading.rest import table as trading_table
+from emulator.alpaca.trading.stream import UpdatesTalk
 from emulator.alpaca.venue import Alpaca
 from emulator.clock import Clock
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection
 from emulator.wire.rest import routes
 from emulator.wire.venue import Dialogue, Json, converse
@@ -42,11 +49,39 @@ class AlpacaExchange(Alpaca):
     ) -> None:
         super().__init__(market, clock, seed, api_key, api_secret)
         self._pumps = {name: Pump(self, self.tapes[name]) for name in market.shards}
+        self.house = House(self)
+        self._talks: set[UpdatesTalk] = set()
+        self.house.open(api_key)
+
+    def open_account(self, api_key: str, secret: str, cash: Decimal = FUNDS) -> dict[str, Account]:
+        """Open another account at both hosts, with a key of its own."""
+        self.keys[api_key] = secret
+        return self.house.open(api_key, cash)
+
+    def truth(self) -> list[AccountTruth]:
+        """Return what the oracle tells of the accounts."""
+        return self.house.truth()
+
+    def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """End every login of trade updates."""
+        if kind != "expire_sessions":
+            return False
+        for talk in tuple(self._talks):
+            talk.expire()
+        return True
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
         sockets = [web.get(f"{self.prefix}/{feed}", self._serve) for feed in FEEDS]
-        return [*routes(self, self.prefix, table(self)), *sockets]
+        found = [*routes(self, self.prefix, table(self)), *sockets]
+        # Without a host it is the paper account's.
+        for host, prefix in (("paper", ""), ("paper", "/paper"), ("live", "/live")):
+            base = self.prefix + prefix
+            found += routes(self, base, trading_table(self.house, host))
+            if prefix:
+                found += routes(self, base, common_table(self))
+            found.append(web.get(f"{base}/stream", self._updates(host)))
+        return found
 
     def urls(self, host: str) -> dict[str, str]:
         """Return base URLs by what they are for."""
@@ -57,6 +92,10 @@ class AlpacaExchange(Alpaca):
             "sip": f"ws://{base}/v2/sip",
             "test": f"ws://{base}/v2/test",
             "crypto": f"ws://{base}/v1beta3/crypto/us",
+            "paper": f"http://{base}/paper",
+            "paper_stream": f"ws://{base}/paper/stream",
+            "live": f"http://{base}/live",
+            "live_stream": f"ws://{base}/live/stream",
         }
 
     def send(self) -> None:
@@ -70,6 +109,7 @@ class AlpacaExchange(Alpaca):
         """Call an instrument by another name from now on."""
         super().rename(old, new)
         self._pumps[new] = self._pumps.pop(old)
+        self.house.assets.rename(old, new)
 
     def status_changed(self, shard: Shard) -> None:
         """Tell a halt or its end."""
@@ -85,6 +125,12 @@ class AlpacaExchange(Alpaca):
         """Return whether a feed has as many authenticated connections as it allows."""
         there = [each for each in self.connections if each.state.get("feed") == feed]
         return len(there) >= self.most_connections
+
+    def _updates(self, host: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await converse(self, request, UpdatesTalk, self.house, host, self._talks)
+
+        return serve
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         feed = request.path.removeprefix(f"{self.prefix}/")

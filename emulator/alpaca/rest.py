@@ -40,6 +40,15 @@ def table(venue: Alpaca) -> list[Route]:
     ]
 
 
+def common_table(venue: Alpaca) -> list[Route]:
+    """Return the endpoints the hosts of trading have too: clock, calendar, assets."""
+    return [
+        Route(path=path, handler=_of(venue, handler, checked=True))
+        for path, handler in _TABLE
+        if not path.startswith(("/v2/stocks", "/v1beta3"))
+    ]
+
+
 def _of(venue: Alpaca, handler: _Handler, *, checked: bool) -> Callable[[Call], Awaitable[Any]]:
     async def serve(call: Call) -> Any:
         if checked:

@@ -20,6 +20,7 @@ from emulator.wire.venue import Json, Venue
 REQUESTS_A_MINUTE: Final = 200
 _MINUTE_MS: Final = 60_000
 _QUOTES_KEPT: Final = 2_000
+_TRADING: Final = ("v2/orders", "v2/positions", "v2/account", "v2/options")
 
 
 def moment(ms: int) -> str:
@@ -42,6 +43,7 @@ class Alpaca(Venue):
         super().__init__(market, clock, seed)
         self.keys = {api_key: api_secret}
         self.windows = Windows()
+        self.requests_a_minute = REQUESTS_A_MINUTE
         self.most_connections = 1
         """Authenticated connections a feed allows an account."""
         self.most_symbols = 30
@@ -145,14 +147,34 @@ class Alpaca(Venue):
         Raises:
             Refusal: 429.
         """
-        if not self.windows.count(call.address, "rest", REQUESTS_A_MINUTE, _MINUTE_MS):
+        who, what = self._counted(call)
+        if not self.windows.count(who, what, self.requests_a_minute, _MINUTE_MS):
+            if what == "trading":
+                raise Refusal(429, {"code": 42910000, "message": "rate limit exceeded"})
             raise self.limited(429)
+
+    def _counted(self, call: Call) -> tuple[str, str]:
+        """Return whose minute a request is counted in: trading by account, data by address."""
+        tail = call.request.path.removeprefix(self.prefix)
+        host, _, path = tail.removeprefix("/").partition("/")
+        trades = (path if host in ("paper", "live") else tail.removeprefix("/")).startswith(
+            _TRADING
+        )
+        if trades:
+            key = call.request.headers.get("APCA-API-KEY-ID", call.address)
+            return f"{host if host == 'live' else 'paper'} {key}", "trading"
+        return call.address, "rest"
+
+    def set_weight_limit(self, limit: int) -> None:
+        """Allow so many requests a minute."""
+        self.requests_a_minute = limit
 
     def headers(self, call: Call) -> dict[str, str]:
         """Tell what is left of the minute."""
-        left, reset_ms = self.windows.left(call.address, "rest", REQUESTS_A_MINUTE, _MINUTE_MS)
+        allowed = self.requests_a_minute
+        left, reset_ms = self.windows.left(*self._counted(call), allowed, _MINUTE_MS)
         return {
-            "X-RateLimit-Limit": str(REQUESTS_A_MINUTE),
+            "X-RateLimit-Limit": str(allowed),
             "X-RateLimit-Remaining": str(left),
             "X-RateLimit-Reset": str((self.now_ms() + reset_ms) // 1_000),
         }

@@ -52,7 +52,7 @@ Handler = Callable[[Call], Awaitable[Any]]
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a venue's table."""
 
-    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET"
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: str
     handler: Handler
     cost: float | Callable[[Call], float] = 1.0
