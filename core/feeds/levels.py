@@ -29,6 +29,7 @@ from core.feeds.binance.digits import _eight as eight
 from core.feeds.binance.digits import _few as few
 from core.feeds.binance.digits import digits_in, eight_bytes
 from core.feeds.decoder import Known
+from core.feeds.spelling import SPELLING
 from core.model.errors import DataError
 from core.model.market import Levels
 
@@ -50,8 +51,8 @@ _QUOTES: Final = np.uint64(0x1212121212121212)
 
 _NONE: Final = -1
 _PLAN: Final = 11
-PLAN: Final = _PLAN + 7
-"""Figures of a plan; in the last seven a kernel may remember something of the instrument."""
+PLAN: Final = _PLAN + SPELLING
+"""Figures of a plan, the spelling of its last price behind them."""
 
 
 def text(data: bytes) -> bytes:

@@ -27,9 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
-from core.feeds.binance.digits import _eight as eight
-from core.feeds.binance.digits import _few as few
-from core.feeds.binance.digits import digits_in, eight_bytes
+from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
 from core.feeds.jsonbytes import (
     MEMO,
@@ -44,6 +42,7 @@ from core.feeds.jsonbytes import (
     word_at,
 )
 from core.feeds.levels import PLAN, SidePlan, _number, text
+from core.feeds.spelling import SPELLING, quick_level, remember
 from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
@@ -97,95 +96,10 @@ _TAIL: Final = 4
 """From this bit on flags hold the letter behind which a symbol begins in its text, 0: at once."""
 _BUY, _SELL = ord("b"), ord("s")
 
-_WIDE: Final = PLAN - 7
-"""Where a plan remembers how the last price was spelt, see `_remember`."""
-_DIGITS: Final = 18
-_LARGEST: Final = (1 << 63) - 1
-_TENS: Final = 10 ** np.arange(_DIGITS, dtype=np.int64)
-_UP: Final = np.uint64(0x7676767676767676)
-_HIGH: Final = np.uint64(0x8080808080808080)
+_MEMORY: Final = PLAN - SPELLING
+"""From where on a plan remembers how the last price was spelt."""
 
 Grid: TypeAlias = npt.NDArray[np.int64]
-
-
-@numba.njit(cache=True, forceinline=True)
-def _quick_level(data: bytes, size: int, at: int, plan: Grid) -> tuple[int, int, int]:
-    """Do the work of `_level` for a price spelt like the one before, which `_remember` looked at.
-
-    No byte of such a price waits for another one to be understood.
-    """
-    wide, deep = plan[_WIDE], plan[_WIDE + 1]
-    point = at + 1 + wide
-    shut = point + 1 + deep
-    start = shut + 3
-    if start + 24 > size:
-        return 0, 0, -1
-    whole = eight_bytes(data, at + 1) << np.uint64(64 - 8 * wide)
-    part = eight_bytes(data, point + 1) << np.uint64(64 - 8 * deep)
-    odd = (whole | part | (whole + _UP) | (part + _UP)) & _HIGH
-    odd |= np.uint64((data[at] ^ 34) | (data[point] ^ 46) | (data[shut] ^ 34))
-    odd |= np.uint64((data[shut + 1] ^ 44) | (data[shut + 2] ^ 34))
-    word = eight_bytes(data, start)
-    count = digits_in(word)
-    end = start + count
-    pointed = np.int64(data[end] == 46)
-    rest = eight_bytes(data, end + 1)
-    kept = digits_in(rest) * pointed
-    end += pointed + kept
-    places = plan[2]
-    if odd or not 0 < count < 8 or not pointed <= kept < 8 or kept > places:
-        return 0, 0, -1
-    if data[end] != 34 or count + places >= _DIGITS:
-        return 0, 0, -1
-    value = np.uint64(eight(whole) * plan[_WIDE + 2] + eight(part) * plan[_WIDE + 3])
-    # Divided exactly, as `core.feeds.binance.digits.inverse_of` explains.
-    value *= np.uint64(plan[_WIDE + 4])
-    turn = np.uint64(plan[_WIDE + 5])
-    price = (value >> turn) | ((value << (np.uint64(63) - turn)) << np.uint64(1))
-    lots = few(word, count) * _TENS[np.uint64(places)]
-    lots += few(rest, kept) * _TENS[np.uint64(places - kept)]
-    if price > np.uint64(plan[_WIDE + 6]):
-        return 0, 0, -1
-    if plan[3] != 1:
-        if lots % plan[3]:
-            return 0, 0, -1
-        lots //= plan[3]
-    return np.int64(price), lots, end + 1
-
-
-@numba.njit(cache=True)
-def _remember(data: bytes, size: int, start: int, shut: int, plan: Grid) -> None:
-    """Note how a quoted price is spelt, and how digits spelt like that become ticks.
-
-    Its digits before and behind the point; what the first and the others count; how to divide by
-    what a tick counts. Zeros if it is none of those that `_quick_level` can read.
-    """
-    plan[_WIDE] = 0
-    if data[start] != 34 or start + 9 > size:
-        return
-    wide = digits_in(eight_bytes(data, start + 1))
-    deep = shut - start - 2 - wide
-    places = max(deep, plan[0])
-    if not (0 < wide < 8 and 0 < deep <= 8 and wide + places < _DIGITS):
-        return
-    divisor = plan[1] * _TENS[places - plan[0]]
-    if plan[1] >= _TENS[8]:
-        return
-    plan[_WIDE] = wide
-    plan[_WIDE + 1] = deep
-    plan[_WIDE + 2] = _TENS[places]
-    plan[_WIDE + 3] = _TENS[places - deep]
-    plan[_WIDE + 6] = _LARGEST // divisor
-    turn = 0
-    while divisor & 1 == 0:
-        divisor >>= 1
-        turn += 1
-    plan[_WIDE + 5] = turn
-    # Each step doubles the bits that are right, of which a number has three as its own inverse.
-    inverse = divisor
-    for _ in range(5):
-        inverse *= 2 - divisor * inverse
-    plan[_WIDE + 4] = inverse
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -195,8 +109,8 @@ def _level(
     """Return (ticks, lots, place after the bracket) of a level from its price on."""
     start = at
     price, lots, at = 0, 0, -1
-    if plan[_WIDE]:
-        price, lots, at = _quick_level(data, size, start, plan)
+    if plan[_MEMORY]:
+        price, lots, at = quick_level(data, size, start, plan[_MEMORY:], plan[2], plan[3])
     if at < 0 or flags & _SHORT:
         price, at = _number(data, size, start, plan[0], plan[1])
         if at < 0 or at >= size or data[at] != 44:
@@ -207,7 +121,7 @@ def _level(
             return 0, 0, -1
         if flags & _SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
             desk[_PLAIN] = 0
-        _remember(data, size, start, middle - 2, plan)
+        remember(data, size, start, middle - 2, plan[_MEMORY:], plan[0], plan[1])
     while at < size and data[at] == 44:
         at = passed(data, size, at + 1)
         if at < 0:
