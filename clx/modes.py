@@ -43,5 +43,5 @@ def check_modes(settings: Settings) -> None:
         if not venue.api_key.get_secret_value() or not venue.api_secret.get_secret_value():
             raise ConfigError(
                 f"venues.{name}: mode = 'live' needs the keys of an account: `clx keys add` one "
-                f'and name it, venues.{name}.account = "..."'
+                f'and name it, venues.{name}.account = "..." (api_key and api_secret work too)'
             )
