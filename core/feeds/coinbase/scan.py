@@ -24,7 +24,7 @@ from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
 
-FULL, OTHER, UPDATE, IMAGE, TICKER, TRADES, OLD_TRADES, CANDLES, BEAT = range(-1, 8)
+FULL, OTHER, UPDATE, IMAGE, TICKER, TRADES, OLD_TRADES, CANDLES, BEAT, TRADE = range(-1, 9)
 """What `compiled` found; of `OTHER` it tells nothing, and `FULL` is a room too small to begin."""
 
 MAX_FRAME_BYTES: Final = 32 << 20
@@ -394,9 +394,10 @@ def _scan(frame: bytes, place: int) -> Found:
     """Read a message with what lies on a desk.
 
     Returns its kind, row of the instrument, time, number and five figures. Of books: the room's row
-    where bids begin, where asks begin, where they end. Of trades and candles: where their rows
-    begin and end; of old trades also the newest id, and the row is -1 where they are of several.
-    Of tickers: bid, its size, ask, its size, 1 if the day may have changed.
+    where bids begin, where asks begin, where they end. Of a single trade, with its own time: price,
+    size, id, 1 if the taker sold. Of trades and candles: where their rows begin and end, and the
+    newest id of trades, whose row is -1 where they are of several instruments. Of tickers: bid, its
+    size, ask, its size, 1 if the day may have changed.
     """
     other = (0, 0, 0, 0, 0, 0, 0, 0, 0)
     size = len(frame)
@@ -438,6 +439,9 @@ def _scan(frame: bytes, place: int) -> Found:
         if end < 0:
             return other
         row = table[slot, 6] if slot >= 0 else -1
+        if end == used + 3 and not old:
+            price, lots, sold = out[used, 1], out[used + 1, 0], out[used + 2, 1]
+            return 8, row, out[used + 1, 1], number, price, lots, newest, sold, 0
         return kind + old, row, ts_ns, number, used, end, newest, 0, 0
     end = _candles(data, size, at, table, out, used, ts_ns)
     return (kind, 0, ts_ns, number, used, end, 0, 0, 0) if end >= 0 else other

@@ -41,7 +41,8 @@ _FULL, _OTHER, _UPDATE, _IMAGE, _TICKER = (
     scan.IMAGE,
     scan.TICKER,
 )
-_TRADES, _OLD_TRADES, _CANDLES = scan.TRADES, scan.OLD_TRADES, scan.CANDLES
+_TRADE, _TRADES, _OLD_TRADES = scan.TRADE, scan.TRADES, scan.OLD_TRADES
+_CANDLES, _BEAT = scan.CANDLES, scan.BEAT
 _CANDLE_NUMBERS: Final = 8
 _TENTHS: Final = tuple(Decimal(1).scaleb(-places) for places in range(19))
 """``197 * _TENTHS[2]`` is Decimal("1.97"), spelt as 1.97 was."""
@@ -120,6 +121,14 @@ class ScannedMessages(OwningDecoder):
             if kind == _TICKER and not changed:
                 self._next[conn] = number + 1
                 return (Quote(self._rows[row].id, ts_ns, ts_recv_ns, a, b, c, d, 0),)
+            if kind == _TRADE:
+                self._next[conn] = number + 1
+                known = self._rows[row]
+                known.seen.see(c)
+                return (Trade(known.id, ts_ns, ts_recv_ns, a, b, d == 1, c),)
+            if kind == _BEAT:
+                self._next[conn] = number + 1
+                return ()
         if kind == _OTHER:
             return None
         if kind == _FULL:
@@ -139,6 +148,10 @@ class ScannedMessages(OwningDecoder):
             events.append(Quote(known.id, ts_ns, ts_recv_ns, a, b, c, d, 0))
             if changed:
                 events += self._scanned_day(known, ts_ns, ts_recv_ns, data)
+        elif kind == _TRADE:
+            known = self._rows[row]
+            known.seen.see(c)
+            events.append(Trade(known.id, ts_ns, ts_recv_ns, a, b, d == 1, c))
         elif kind == _TRADES:
             self._scanned_trades(ts_recv_ns, a, b, events)
         elif kind == _OLD_TRADES:
