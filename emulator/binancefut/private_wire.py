@@ -373,7 +373,7 @@ def risk(position: Position, account: MarginAccount) -> Json:
         "breakEvenPrice": amount(break_even_e8(position)),
         "markPrice": amount(mark),
         "unRealizedProfit": amount(position.unrealized_e8(mark)),
-        "liquidationPrice": amount(liquidation_e8(position, account)),
+        "liquidationPrice": amount(account.liquidation_e8(position)),
         "isolatedMargin": "0",
         "notional": amount(notional),
         "marginAsset": product.settle,
@@ -387,19 +387,3 @@ def risk(position: Position, account: MarginAccount) -> Json:
         "askNotional": "0",
         "updateTime": position.updated_ms,
     }
-
-
-def liquidation_e8(position: Position, account: MarginAccount) -> int:
-    """Return the mark at which the account would be liquidated, all else staying as it is."""
-    product, lots = position.product, position.lots
-    if not lots:
-        return 0
-    mark = product.mark_e8()
-    spare = account.equity_e8(product.settle) - account.maintenance_e8(product.settle)
-    worth = product.worth_e8(mark, abs(lots))
-    if not worth:
-        return 0
-    # A move of the price changes equity by all of it, and the margin needed by its own rate.
-    rate = product.terms.maintenance_ppm / 1_000_000
-    share = spare / worth / (1 - rate if lots > 0 else 1 + rate)
-    return max(0, round(mark * (1 - share if lots > 0 else 1 + share)))

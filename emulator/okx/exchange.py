@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import asyncio
 import secrets
 from typing import Any, Final
 
@@ -14,19 +12,21 @@ from aiohttp import web
 from emulator.clock import Clock
 from emulator.market.market import Market
 from emulator.market.shard import Shard
-from emulator.okx.config import config_route
+from emulator.okx import algos, signed, trading
+from emulator.okx.gate import login_error
 from emulator.okx.instruments import inst_type
 from emulator.okx.rest import table
 from emulator.okx.streams import LOGIN_ONLY, Pump, send_lists, topic_of
+from emulator.okx.users import Users, served
 from emulator.okx.venue import Okx
 from emulator.wire.connection import Connection
-from emulator.wire.rest import routes
+from emulator.wire.rest import Refusal, routes
+from emulator.wire.striking import Dropped, ProxyFailed
 from emulator.wire.venue import Dialogue, Json, converse
 
-_PATHS: Final = ("public", "business")
+_PATHS: Final = ("public", "business", "private")
 _CHANGES_AN_HOUR: Final = 480
 _CONNECTS_A_SECOND: Final = 3
-_LOGIN_WITHIN_S: Final = 30
 
 
 class OkxExchange(Okx):
@@ -35,8 +35,9 @@ class OkxExchange(Okx):
     def __init__(
         self, market: Market, clock: Clock, seed: int, api_key: str, api_secret: str
     ) -> None:
-        super().__init__(market, clock, seed)
-        self.keys = {api_key: api_secret}
+        super().__init__(market, clock, seed, api_key, api_secret)
+        self.users = Users(self, self.account)
+        self.house.desk.after.append(self._attach)
         self.connects_a_second = _CONNECTS_A_SECOND
         self._pumps = [
             Pump(self, self.tapes[name], self.writers[name], self.futures.get(name))
@@ -45,7 +46,7 @@ class OkxExchange(Okx):
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
-        made = routes(self, self.prefix, [*table(self), config_route(self, self.keys)])
+        made = routes(self, self.prefix, [*table(self), *signed.table(self)])
         return [*made, web.get(f"{self.prefix}/ws/v5/{{path}}", self._serve)]
 
     def urls(self, host: str) -> dict[str, str]:
@@ -58,6 +59,9 @@ class OkxExchange(Okx):
 
     def send(self) -> None:
         """Send what happened since the last tick, and what is due by the clock."""
+        self.house.look()
+        self._attach()
+        self.users.beat()
         sent_ms = self.sent_ms()
         for pump in self._pumps:
             if pump.tape.shard.listed:
@@ -71,6 +75,11 @@ class OkxExchange(Okx):
                 topic = f"index-tickers:{name}"
                 if self.topics.wanted(topic):
                     self.tell(topic, [self.index_ticker(name, sent_ms)], "ticker", name)
+
+    def _attach(self) -> None:
+        """Let what came with orders wait, now that they are filled."""
+        while self.filled:
+            algos.attach(self, self.account, self.filled.pop(0))
 
     def index_ticker(self, name: str, now_ms: int) -> Json:
         """Write an index price."""
@@ -109,10 +118,14 @@ class _Talk(Dialogue):
         self._path = path
         self._id = secrets.token_hex(4)
         self._logged_in = False
+        self._tasks: set[asyncio.Task[None]] = set()
         connection.state["id"] = self._id
 
     def closed(self) -> None:
-        """Forget how often it has asked."""
+        """Forget how often it has asked, and what it listened to."""
+        self._venue.users.leave(self.connection)
+        for task in self._tasks:
+            task.cancel()
         self._venue.windows.forget(self._id, "changes")
 
     def heard(self, text: str) -> None:
@@ -128,6 +141,9 @@ class _Talk(Dialogue):
             return
         op = asked.get("op") if isinstance(asked, dict) else None
         args = asked.get("args") if isinstance(asked, dict) else None
+        if op in signed.OPERATIONS and isinstance(args, list):
+            self._operate(asked, str(op), args)
+            return
         if op not in ("subscribe", "unsubscribe", "login") or not isinstance(args, list):
             self._refuse("60012", f"Invalid request: {text[:200]}")
             return
@@ -146,7 +162,11 @@ class _Talk(Dialogue):
             self._change(op, arg, request_id)
 
     def _change(self, op: str, arg: Any, request_id: object) -> None:
-        topic = topic_of(self._venue, self._path, arg)
+        private = served(self._path, arg)
+        if private:
+            self._private(op, arg, request_id)
+            return
+        topic = None if private is False else topic_of(self._venue, self._path, arg)
         if topic is None:
             told = ",".join(f"{k}:{v}" for k, v in arg.items()) if isinstance(arg, dict) else arg
             self._refuse(
@@ -167,24 +187,58 @@ class _Talk(Dialogue):
         else:
             self._venue.topics.unsubscribe(self.connection, topic)
 
+    def _private(self, op: str, arg: Any, request_id: object) -> None:
+        """Change a subscription to what the account is told."""
+        if not self._logged_in:
+            self._refuse("60011", "Please log in")
+            return
+        answer: Json = {"event": op, "arg": arg, "connId": self._id}
+        if request_id is not None:
+            answer["id"] = request_id
+        self.connection.send(orjson.dumps(answer))
+        if op == "subscribe":
+            self._venue.users.subscribe(self.connection, arg)
+        else:
+            self._venue.users.unsubscribe(self.connection, arg)
+
+    def _operate(self, asked: Json, op: str, args: list[Any]) -> None:
+        """Carry out ``{"id": "1512", "op": "order", "args": [{..}]}``; the answer comes later."""
+        if self._path != "private":
+            self._refuse("60018", f"Wrong URL or channel:{op} doesn't exist.")
+            return
+        if not self._logged_in:
+            self._refuse("60011", "Please log in")
+            return
+        until = asked.get("expTime")
+        if until is not None:
+            args = [{"expTime": str(until), **row} for row in args if isinstance(row, dict)]
+        task = asyncio.get_running_loop().create_task(self._operated(asked.get("id"), op, args))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _operated(self, request_id: object, op: str, args: list[Any]) -> None:
+        venue = self._venue
+        started = venue.now_ms() * 1_000
+        operation, what = signed.OPERATIONS[op]
+        try:
+            told = await signed.struck(
+                venue,
+                what,
+                args,
+                lambda: trading.carried_out(venue, venue.account, operation, args),
+            )
+        except (Dropped, ProxyFailed):
+            self.connection.abort()
+            return
+        except Refusal as refusal:
+            told = refusal.body
+        times = {"inTime": str(started), "outTime": str(started + 700)}
+        self.connection.send(orjson.dumps({"id": request_id, "op": op, **told, **times}))
+
     def _login(self, arg: Any) -> None:
-        """Check ``Base64(HMAC_SHA256(secret, timestamp + "GET" + "/users/self/verify"))``."""
-        given = arg if isinstance(arg, dict) else {}
-        secret = self._venue.keys.get(str(given.get("apiKey")))
-        stamp = str(given.get("timestamp", ""))
-        if secret is None:
-            self._refuse("60005", "Invalid apiKey")
-            return
-        if not stamp.isdigit() or abs(int(stamp) * 1_000 - self._venue.now_ms()) > 1_000 * (
-            _LOGIN_WITHIN_S
-        ):
-            self._refuse("60006", "Timestamp request expired")
-            return
-        signed = hmac.new(
-            secret.encode(), f"{stamp}GET/users/self/verify".encode(), hashlib.sha256
-        ).digest()
-        if not hmac.compare_digest(base64.b64encode(signed).decode(), str(given.get("sign"))):
-            self._refuse("60007", "Invalid sign")
+        wrong = login_error(arg, self._venue.keys, self._venue.now_ms())
+        if wrong is not None:
+            self._refuse(*wrong)
             return
         self._logged_in = True
         answer = {"event": "login", "code": "0", "msg": "", "connId": self._id}

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from emulator.clock import Clock
+from emulator.market.derivatives.house import House
+from emulator.market.derivatives.orders import Category, Order, OrderReport, PrivateMessage
+from emulator.market.derivatives.product import Economy, Product, Terms
+from emulator.market.derivatives.telling import account_truth
 from emulator.market.market import Market
-from emulator.market.perps import futures_of
+from emulator.market.perps import Future, futures_of
 from emulator.market.shard import Shard
+from emulator.market.truth import AccountTruth
 from emulator.okx.wire import Writer
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.limits import Windows
 from emulator.wire.rest import Call, Refusal
 from emulator.wire.venue import Json, Venue
 
+if TYPE_CHECKING:
+    from emulator.okx.users import Users
+
+_SPOT: Final = Terms(maker_ppm=800, taker_ppm=1_000)
+_SWAP: Final = Terms(
+    maker_ppm=200, taker_ppm=500, most_leverage=100, usual_leverage=10, maintenance_ppm=4_000
+)
+_FUNDS: Final = {"USDT": 100_000, "BTC": 2, "ETH": 20, "SOL": 200}
 _NOTICE_S: Final = 60.0
 _WINDOW_MS: Final = 2_000
 
@@ -27,8 +40,15 @@ class Okx(Venue):
     habits = Habits(unsent_s=30.0, unsent_code=4004, max_incoming=65_536)
     unknown = b'{"arg":{"channel":"never-heard-of","instId":"BTC-USDT"},"data":[{"z":"1"}]}'
 
-    def __init__(self, market: Market, clock: Clock, seed: int) -> None:
+    users: Users
+    """Who listens to the account."""
+
+    def __init__(
+        self, market: Market, clock: Clock, seed: int, api_key: str, api_secret: str
+    ) -> None:
         super().__init__(market, clock, seed)
+        self.keys = {api_key: api_secret}
+        self.uid = "44705892343619584"
         self.windows = Windows()
         self.legacy_checksum = False
         """Books carry the checksums the venue has given up."""
@@ -38,12 +58,54 @@ class Okx(Venue):
         self.writers = {
             name: Writer(shard, self.scales[name]) for name, shard in market.shards.items()
         }
+        products = {
+            name: _product(shard, self.futures.get(name)) for name, shard in market.shards.items()
+        }
+        self.house = House(market, products, self.futures)
+        self.house.dead_man_covers = lambda order, scope: (
+            scope
+            in (
+                "",
+                order.ticket.words.get("tag", ""),
+            )
+        )
+        self.house.guard.forced_words = _forced_words
+        self.account = self.house.desk.open_account(_FUNDS)
+        self.filled: list[Order] = []
+        """Orders that have ended and may have brought others with them."""
+        self.account.sinks.append(self._keep_filled)
 
     def switch(self, what: str, *, on: bool) -> None:
         """Turn the old checksums on or off."""
         super().switch(what, on=on)
         if what == "legacy_checksum":
             self.legacy_checksum = on
+
+    def _keep_filled(self, message: PrivateMessage) -> None:
+        if isinstance(message, OrderReport) and message.order.ticket.words.get("attach"):
+            order = message.order
+            if order.filled and not order.status.open:
+                self.filled.append(order)
+
+    def dollars(self) -> dict[str, float]:
+        """Return what currencies are worth in dollars."""
+        bases = {shard.listing.base for shard in self.market.shards.values()}
+        prices = {base: float(self.index_price(f"{base}-USDT")) for base in bases}
+        return {**prices, "USDT": 1.0, "USD": 1.0}
+
+    def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """Do something to the account or to what it holds."""
+        if kind == "expire_sessions":
+            self.users.log_out()
+            return True
+        return self.house.strike(kind, shard, value)
+
+    def truth(self) -> list[AccountTruth]:
+        """Return what the oracle tells of the accounts."""
+        return [
+            account_truth(self.name, account, self.scales)
+            for account in self.house.desk.accounts.values()
+        ]
 
     def indices(self) -> list[str]:
         """Return the names of the index prices."""
@@ -89,6 +151,7 @@ class Okx(Venue):
         self.writers[new] = self.writers.pop(old)
         if old in self.futures:
             self.futures[new] = self.futures.pop(old)
+        self.house.rename(old, new)
 
     def special(self, kind: str, shard: Shard) -> bool:
         """Liquidate a long position."""
@@ -117,7 +180,9 @@ class Okx(Venue):
             raise self.limited(429)
 
     def answer(self, result: Any) -> Any:
-        """Put a handler's result into the venue's envelope."""
+        """Put a handler's result into the venue's envelope, unless it is in one already."""
+        if isinstance(result, dict) and "code" in result:
+            return result
         return {"code": "0", "msg": "", "data": result}
 
     def limited(self, status: int) -> Refusal:
@@ -127,3 +192,25 @@ class Okx(Venue):
     def broken(self) -> Json:
         """Return an error as a body."""
         return {"code": "50026", "msg": "System error. Try again later.", "data": []}
+
+
+def _product(shard: Shard, future: Future | None) -> Product:
+    listing = shard.listing
+    if future is None:
+        last = shard.candles
+
+        def spot_mark() -> float:
+            return last.last_close * shard.listing.tick
+
+        return Product(shard, Economy.SPOT, listing.quote, _SPOT, spot_mark)
+    economy = Economy.INVERSE if listing.inverse else Economy.LINEAR
+    settle = listing.base if listing.inverse else listing.quote
+    return Product(shard, economy, settle, _SWAP, _mark(future))
+
+
+def _mark(future: Future) -> Callable[[], float]:
+    return lambda: future.mark
+
+
+def _forced_words(product: Product, category: Category) -> dict[str, object]:
+    return {"ordType": "market", "tdMode": "cross"}

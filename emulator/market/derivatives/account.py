@@ -20,6 +20,8 @@ from emulator.market.derivatives.product import Product
 from emulator.market.listings import E8
 
 _ENTRIES_KEPT = 200_000
+_FAR = 100
+"""Prices so many times the mark are not looked at."""
 
 
 class MarginAccount:
@@ -161,6 +163,30 @@ class MarginAccount:
         """Return the initial margin of a position alone."""
         product = position.product
         return product.initial_e8(position.lots, product.mark_e8(), self.leverage_of(product))
+
+    def liquidation_e8(self, position: Position) -> int:
+        """Return the mark price at which it would be liquidated, all else staying as it is.
+
+        0 where no price below a hundred times the mark does.
+        """
+        product, lots, mark = position.product, position.lots, position.product.mark_e8()
+        if not lots or product.option:
+            return 0
+        settle = product.settle
+        spare = self.equity_e8(settle) - self.maintenance_e8(settle)
+        spare -= position.worth_e8(mark) - product.maintenance_e8(lots, mark)
+
+        def stands(price: int) -> bool:
+            worth = position.worth_e8(price) - product.maintenance_e8(lots, price)
+            return spare + worth >= 0
+
+        good, bad = mark, 1 if lots > 0 else mark * _FAR
+        if stands(bad):
+            return 0
+        while abs(good - bad) > 1:
+            middle = (good + bad) // 2
+            good, bad = (middle, bad) if stands(middle) else (good, middle)
+        return bad
 
     def initial_e8(self, settle: str, more: tuple[Product, Ticket, int, int] | None = None) -> int:
         """Return the margin bound by positions and orders.
