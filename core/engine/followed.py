@@ -144,6 +144,7 @@ class Followed:
         "_plain",
         "_raw_trades",
         "_seen_ids",
+        "_seen_order",
         "builder",
         "gate",
         "instrument",
@@ -192,8 +193,10 @@ class Followed:
         self._history_bars = history_bars
         self._booked = traits.has_book
         self._consecutive = traits.consecutive_trades
-        self._seen_ids: dict[int, None] | None = None if traits.ordered_trades else {}
+        self._seen_ids: set[int] | None = None if traits.ordered_trades else set()
         """Ids of the newest trades where they come in no order."""
+        self._seen_order: deque[int] = deque()
+        """The same, oldest first."""
         self._raw_trades = False
         """Single trades come in, so aggregates of the same trades are not counted."""
         self._plain = False
@@ -458,9 +461,10 @@ class Followed:
         if trade_id in seen:
             self.tally.duplicates += 1
             return False
-        seen[trade_id] = None
+        seen.add(trade_id)
+        self._seen_order.append(trade_id)
         if len(seen) > _IDS:
-            del seen[next(iter(seen))]
+            seen.remove(self._seen_order.popleft())
         return True
 
     def _hole(self, trade: Trade, last_id: int) -> Sequence[MarketOutput]:
