@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 from pydantic import BaseModel, SecretStr
 
-from core.model.credentials import AccountName, SecretStore
+from core.model.credentials import AccountName, SecretStore, check_armable
 from core.model.errors import ConfigError
 from core.model.redaction import Redactor
 from core.model.settings import Settings, VenueSettings
 
 EMPTY = SecretStr("")
+T = TypeVar("T", bound=BaseModel)
 
 
 def learn_settings(redactor: Redactor, settings: Settings) -> None:
@@ -26,12 +28,15 @@ def inline_keys(settings: Settings) -> list[str]:
 
 
 def without_venue_keys(settings: Settings) -> Settings:
-    """Return settings for everybody but the connectors: venues' keys are left out."""
-    venues = {
-        name: table.model_copy(update=dict.fromkeys(_fields(table), EMPTY))
-        for name, table in settings.venues.items()
-    }
+    """Return settings for everybody but the venues' connectors: their keys are left out."""
+    venues = {name: _bare(table) for name, table in settings.venues.items()}
     return settings.model_copy(update={"venues": venues})
+
+
+def without_keys(settings: Settings) -> Settings:
+    """Return settings for the engine and its faces: no key of any kind is in them."""
+    feeds = {name: _bare(table) for name, table in settings.feeds.items()}
+    return without_venue_keys(settings).model_copy(update={"feeds": feeds})
 
 
 def keyed(name: str, table: VenueSettings, secrets: SecretStore) -> VenueSettings:
@@ -56,6 +61,33 @@ def keyed(name: str, table: VenueSettings, secrets: SecretStore) -> VenueSetting
     if "passphrase" in type(table).model_fields:
         update["passphrase"] = SecretStr(clear.passphrase)
     return table.model_copy(update=update)
+
+
+def check_live_keys(
+    venues: Mapping[str, VenueSettings], secrets: SecretStore, *, now_ns: int
+) -> None:
+    """Refuse to let live orders out by keys of which it is not known that they cannot withdraw.
+
+    Keys that stand in the settings were never tested, so they are refused as well.
+
+    Raises:
+        ConfigError: Names the venue, what is wrong with its key, and what to do.
+        StoreError: The store is damaged.
+    """
+    for name, table in venues.items():
+        if not table.account:
+            raise ConfigError(
+                f"venues.{name} has keys of its own, which were never tested, so live trading is"
+                f" refused; `clx keys add` an account and name it: venues.{name}.account"
+            )
+        try:
+            check_armable(secrets.facts(AccountName(table.account)), now_ns=now_ns)
+        except ConfigError as error:
+            raise ConfigError(f"venues.{name}: {error}") from None
+
+
+def _bare(table: T) -> T:
+    return table.model_copy(update=dict.fromkeys(_fields(table), EMPTY))
 
 
 def _fields(table: BaseModel) -> list[str]:

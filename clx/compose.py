@@ -16,7 +16,13 @@ from typing import Final
 from pydantic import SecretStr
 
 import clx
-from clx.accounts import inline_keys, keyed, learn_settings, without_venue_keys
+from clx.accounts import (
+    inline_keys,
+    keyed,
+    learn_settings,
+    without_keys,
+    without_venue_keys,
+)
 from clx.modes import MODES, check_modes
 from clx.sim import EmulatorAddress
 from clx.warm import kernels
@@ -263,7 +269,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         store = assembly.market_store()
         stack.callback(store.close)
         engine = Engine(
-            settings=settings,
+            settings=without_keys(settings),
             clock=assembly.clock,
             feeds=feeds,
             venues=assembly.venues(lambda: holder[0]),

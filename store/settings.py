@@ -153,7 +153,7 @@ def _explain(
     if kind == "extra_forbidden":
         known = _fields_at(parts[:-1])
         return f"unknown key {key} ({source}){did_you_mean(parts[-1], known)}"
-    shown = "***" if {"api_key", "api_secret"} & set(parts) else repr(value)
+    shown = "***" if {"api_key", "api_secret", "passphrase"} & set(parts) else repr(value)
     words = message[0].lower() + message[1:]
     if kind == "missing":
         return f"{key} is missing ({source}): {words}"

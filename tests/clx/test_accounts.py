@@ -4,10 +4,23 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from clx.accounts import inline_keys, keyed, learn_settings, without_venue_keys
+from clx.accounts import (
+    check_live_keys,
+    inline_keys,
+    keyed,
+    learn_settings,
+    without_keys,
+    without_venue_keys,
+)
 from clx.compose import Assembly
 from clx.modes import check_modes
-from core.model.credentials import AccountFacts, AccountName, Credentials
+from core.model.credentials import (
+    AccountFacts,
+    AccountName,
+    Credentials,
+    KeyPermissions,
+    KeyTest,
+)
 from core.model.errors import ConfigError
 from core.model.redaction import Redactor
 from core.model.settings import Settings
@@ -88,6 +101,49 @@ def test_every_secret_in_the_settings_is_taken_out_of_the_log() -> None:
 def test_live_mode_is_content_with_an_account() -> None:
     tree = {"mode": "live", "trading": {"live": True}, "venues": {"binance": {"account": "main"}}}
     check_modes(Settings.model_validate(tree))
+
+
+def test_the_engine_gets_no_key_of_a_feed_either() -> None:
+    tree = {"feeds": {"alpaca": {"api_secret": "feed-secret-00001", "plan": "iex"}}}
+    bare = without_keys(Settings.model_validate(tree))
+    assert bare.feeds["alpaca"].api_secret == SecretStr("")
+    assert bare.feeds["alpaca"].plan == "iex"
+
+
+class Described(Store):
+    """The same account, as its venue last described it."""
+
+    def __init__(self, permissions: KeyPermissions | None) -> None:
+        super().__init__()
+        self._permissions = permissions
+
+    def facts(self, account: AccountName) -> AccountFacts:
+        test = self._permissions and KeyTest(
+            ts_ns=1, host="api.binance.com", own_host=True, permissions=self._permissions
+        )
+        return AccountFacts(
+            account=account,
+            venue="binance",
+            environment="live",
+            key_tail="…0001",
+            created_ns=1,
+            kept_in="file",
+            tested=test or None,
+        )
+
+
+def test_live_keys_are_let_through_only_when_known_to_be_harmless() -> None:
+    venues = _settings(account="main").venues
+    good = KeyPermissions(read=True, trade=True, withdraw=False)
+    check_live_keys(venues, Described(good), now_ns=9)
+    with pytest.raises(ConfigError, match=r"venues\.binance: the key of main was never tested"):
+        check_live_keys(venues, Described(None), now_ns=9)
+    bad = KeyPermissions(read=True, trade=True, withdraw=True)
+    with pytest.raises(ConfigError, match=r"venues\.binance: the key of main can withdraw"):
+        check_live_keys(venues, Described(bad), now_ns=9)
+    inline = _settings(api_key=KEY, api_secret=SECRET).venues
+    with pytest.raises(ConfigError, match="has keys of its own, which were never tested"):
+        check_live_keys(inline, Described(good), now_ns=9)
 
 
 def test_the_assembly_shares_its_settings_without_keys(tmp_path: Path) -> None:

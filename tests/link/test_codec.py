@@ -9,8 +9,19 @@ from hypothesis import strategies as st
 
 from core.model import errors
 from core.model.errors import ClxError, ConfigError, DataError, RateLimited, VenueError
+from core.model.redaction import Redactor
 from core.model.views import Alert, AlertRaised
-from link.codec import Call, Codec, FactSent, Fault, Hello, Splitter, error_of, fault_of
+from link.codec import (
+    Call,
+    Codec,
+    FactSent,
+    Failed,
+    Fault,
+    Hello,
+    Splitter,
+    error_of,
+    fault_of,
+)
 
 
 def frame(body: bytes) -> bytes:
@@ -91,3 +102,14 @@ def test_unknown_error_class_becomes_a_plain_one() -> None:
     again = error_of(Fault(kind="SystemExit", args=["1"]))
     assert type(again) is ClxError
     assert str(again) == "SystemExit: 1"
+
+
+def test_an_engines_side_takes_known_secrets_out_of_every_message() -> None:
+    redactor = Redactor()
+    redactor.learn("planted-secret-0001")
+    fault = Fault(kind="VenueError", args=["-1", "your key planted-secret-0001 is odd"])
+    codec = Codec(redactor)
+    (body,) = Splitter(1000).feed(codec.pack(Failed(id=1, fault=fault)))
+    told = codec.engine_message(body)
+    assert isinstance(told, Failed)
+    assert told.fault.args[1] == f"your key {'*' * 19} is odd"

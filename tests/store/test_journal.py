@@ -17,6 +17,7 @@ from core.model.errors import StoreError
 from core.model.facts import BalanceSet, RiskStateChanged, SessionStarted
 from core.model.market import Side
 from core.model.orders import OrderIntent, OrderSubmitted, OrderType
+from core.model.redaction import Redactor
 from store.journal import APPLICATION_ID, SqliteJournal
 
 
@@ -310,3 +311,16 @@ def test_a_closed_journal_refuses_to_write(path: Path) -> None:
     journal.close()
     with pytest.raises(StoreError, match="is closed"):
         journal.append([RiskStateChanged(state="active", reason="", origin="cli", ts_ns=1)])
+
+
+def test_a_known_secret_in_a_record_is_not_written_and_the_chain_holds(path: Path) -> None:
+    redactor = Redactor()
+    redactor.learn("planted-secret-0001")
+    journal = SqliteJournal(path, redactor)
+    journal.append([balance(1, "venue said planted-secret-0001!"), balance(2)])
+    journal.close()
+    assert b"planted-secret" not in path.read_bytes()
+    again = SqliteJournal(path)
+    first, second = (record for _, record in again.read())
+    assert (first.reason, second.ts_ns) == (f"venue said {'*' * 19}!", 2)
+    again.close()

@@ -10,6 +10,7 @@ import zstandard
 from core.model.errors import StoreError
 from core.model.ids import VenueName
 from core.model.ports import FrameKind
+from core.model.redaction import Redactor
 from core.wire import tape as tape_module
 from core.wire.tape import TapeWriter, encode_line
 from core.wire.tape_reader import TapeFrame, TapeReader
@@ -202,3 +203,17 @@ def test_corrupt_block_yields_what_came_before(tmp_path: Path) -> None:
 def test_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file"):
         read(tmp_path / "none")
+
+
+def test_known_secrets_are_not_taped_in_any_frame(tmp_path: Path) -> None:
+    redactor = Redactor()
+    writer = TapeWriter(tmp_path, redactor=redactor)
+    redactor.learn("planted-secret-0001")
+    url = "https://venue/x?apiKey=planted-secret-0001"
+    writer.write(VENUE, "http", 0, NOW, url, b'{"echo":"planted-secret-0001"}')
+    writer.write(VENUE, "recv", 0, NOW, "", b"\xff\xfe planted-secret-0001")
+    writer.close()
+    first, second = TapeReader(files(tmp_path)[0]).frames()
+    assert first.url == "https://venue/x?apiKey=***"
+    assert first.data == b'{"echo":"%s"}' % (b"*" * 19)
+    assert second.data == b"\xff\xfe " + b"*" * 19
