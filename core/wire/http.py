@@ -28,6 +28,7 @@ from core.wire.budget import Budgets
 from core.wire.limits import WeightLimiter
 from core.wire.lines import Lines
 from core.wire.signing import encode_query
+from core.wire.troubles import trouble
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -290,8 +291,4 @@ def _has_proxy(base_url: str) -> bool:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"
-    return type(error).__name__
+    return trouble(error) or type(error).__name__

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from core.model.errors import ConfigError, TemporaryError
 from core.model.ports import Clock
 from core.wire.backoff import Backoff
+from core.wire.troubles import trouble
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -241,8 +242,4 @@ def _words(error: BaseException) -> str:
         if close is None:
             return "connection lost without a close frame"
         return f"closed with code {int(close.code)} {close.reason}".rstrip()
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{type(error).__name__}: {error}"
+    return trouble(error) or f"{type(error).__name__}: {error}"

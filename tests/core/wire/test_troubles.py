@@ -1,0 +1,88 @@
+"""What kept a connection from opening is told with what to do; nothing goes on without trust."""
+
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from core.engine.clock import SystemClock
+from core.model.errors import TemporaryError
+from core.wire.http import HttpSession
+from core.wire.troubles import trouble
+from core.wire.websocket import Connection, hold
+
+
+@pytest.fixture
+async def strangers(tmp_path: Path) -> AsyncIterator[tuple[str, list[str]]]:
+    """A TLS server that nobody vouches for, and the requests that reached it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=stranger"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    asked: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    yield f"127.0.0.1:{runner.addresses[0][1]}", asked
+    await runner.cleanup()
+
+
+async def refused(base_url: str) -> str:
+    session = HttpSession(base_url, clock=SystemClock(), timeout_s=5.0)
+    with pytest.raises(TemporaryError) as raised:
+        await session.get("/path")
+    await session.close()
+    return str(raised.value)
+
+
+async def ended(address: str) -> str:
+    reasons: list[str] = []
+
+    async def opened(connection: Connection) -> None:
+        raise AssertionError("it must not open")
+
+    assert not await hold(
+        address, on_open=opened, on_message=lambda _: None, on_close=reasons.append
+    )
+    (reason,) = reasons
+    return reason
+
+
+async def test_certificate_nobody_vouches_for_ends_the_attempt_before_anything_is_sent(
+    strangers: tuple[str, list[str]],
+) -> None:
+    host, asked = strangers
+    for words in (await refused(f"https://{host}"), await ended(f"wss://{host}/stream")):
+        assert host in words
+        assert "certificate is not trusted" in words
+        assert "check the host" in words
+    assert not asked
+
+
+async def test_name_that_cannot_be_resolved_is_told_with_what_to_check() -> None:
+    for words in (await refused("http://nowhere.invalid"), await ended("ws://nowhere.invalid/x")):
+        assert "nowhere.invalid" in words
+        assert "cannot be resolved: check the network and DNS" in words
+
+
+def test_words_of_an_unknown_error_are_left_to_whoever_asks() -> None:
+    assert trouble(ValueError("odd")) == ""
+    assert trouble(TimeoutError()) == "timed out"
