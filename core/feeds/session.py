@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from core.feeds import notices
-from core.feeds.acks import ACK_S, Ledger
+from core.feeds.acks import ACK_S, ASKED, Ledger
 from core.feeds.decoder import MAX_FRAME_BYTES
 from core.feeds.dialect import Answer, Dialect
 from core.model.errors import ClxError, TemporaryError
@@ -37,6 +37,9 @@ _OPENING_S: Final = 15.0
 _TOPICS: Final = 50
 """Channels asked for again in one message."""
 
+_STILL_NS: Final = 3_000_000_000
+"""A connection of several instruments that brings nothing for so long stands still."""
+
 _NAMED: Final = 5
 """Instruments named in notices at once; of more only their number is told."""
 
@@ -52,6 +55,8 @@ class Session:
         """Set when it is time to open the next connection."""
         self.settled = asyncio.Event()
         """Set while everything wanted was asked for, and the venue, where it answers, took it."""
+        self.connection: Connection | None = None
+        """While it is open."""
         self.lasted_ns = 0
         self._line = line
         self._number = number
@@ -67,6 +72,7 @@ class Session:
         self._replies: deque[str] = deque(maxlen=16)
         self._open = asyncio.Event()
         self._up = False
+        self._recv_ns = 0
         self._sent_ns = 0
         self._sending = asyncio.Lock()
         self._acks = dialect.acks
@@ -85,8 +91,13 @@ class Session:
         self.changed.set()
 
     def renew(self, name: InstrumentId) -> bool:
-        """Leave and join all channels of an instrument soon; False: it is not carried yet."""
+        """Leave and join all channels of an instrument soon; False: that is not for now.
+
+        It is not carried yet, or the connection as a whole stands still: then that must end first.
+        """
         if not self._up or name not in self._carried or not self.settled.is_set():
+            return False
+        if len(self._carried) > 1 and self._clock.now_ns() - self._recv_ns > _STILL_NS:
             return False
         self._doubted[name] = None
         self._renews.set()
@@ -116,6 +127,7 @@ class Session:
     async def _follow(self, connection: Connection) -> None:
         """Log in, then subscribe to what is wanted and to what changes."""
         self._up = True
+        self.connection = connection
         self._line.told = ""
         self._put("connect", connection.url.partition("?")[0], b"")
         async with asyncio.TaskGroup() as tasks:
@@ -264,12 +276,12 @@ class Session:
             lacking.setdefault(self._of(topic), []).append(topic)
         for name, channels in list(lacking.items())[:_NAMED]:
             what = ", ".join(channels[:_NAMED]) + (" and more" if len(channels) > _NAMED else "")
+            whose = f" of {name}" if name else ""
             self._tell(
                 "subscription",
-                f"{self._dialect.venue} never confirmed {what}"
-                f"{f' of {name}' if name else ''}: asked {len(channels)} channels several times; "
-                "is the instrument still traded there, and do the plan and the keys allow it? "
-                "It is asked anew with the next connection",
+                f"{self._dialect.venue} never confirmed {what}{whose}, asked {ASKED} times: see "
+                "whether it still trades there, and whether the plan and the keys allow it; it is "
+                "asked for anew with the next connection",
                 name,
             )
         if len(lacking) > _NAMED:
@@ -306,7 +318,8 @@ class Session:
     # -- frames ------------------------------------------------------------------------------
 
     def _take(self, data: bytes) -> None:
-        self._sink("recv", self._number, self._clock.now_ns(), "", data)
+        now_ns = self._recv_ns = self._clock.now_ns()
+        self._sink("recv", self._number, now_ns, "", data)
         if self._acks is not None and (self._ledger.waiting or self._auditing):
             self._heard(data)
         if self._listens:
@@ -321,6 +334,7 @@ class Session:
 
     def _closed(self, reason: str) -> None:
         self.settled.clear()
+        self.connection = None
         # Attempts that failed to connect are told once, by the connection that was lost.
         if self._up:
             self._put("disconnect", "", reason.encode())

@@ -78,6 +78,8 @@ class Connection:
             max_msg_size=habits.max_incoming,
         )
         self._transport: asyncio.Transport | None = None
+        self._pen = asyncio.Lock()
+        """Held while a frame is written piece by piece, so that nothing comes between."""
         self._outbox: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._arrivals: deque[int] = deque(maxlen=habits.messages + 1)
@@ -187,7 +189,8 @@ class Connection:
                 return None
             if message.type is WSMsgType.PING:
                 if self.pongs:
-                    await self._ws.pong(message.data)
+                    async with self._pen:
+                        await self._ws.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 self._pong_ns = self._heard_ns
             elif message.type is WSMsgType.TEXT:
@@ -230,10 +233,14 @@ class Connection:
         if transport is None or not (self.fragment or self.bytes_per_s):
             await self._ws.send_frame(data, kind)
             return
+        async with self._pen:
+            await self._write_slowly(transport, data, int(kind))
+
+    async def _write_slowly(self, transport: asyncio.Transport, data: bytes, kind: int) -> None:
         size = self.fragment or len(data) or 1
         pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
         for index, piece in enumerate(pieces):
-            opcode = int(kind) if index == 0 else 0
+            opcode = kind if index == 0 else 0
             frame = _frame(opcode, piece, last=index == len(pieces) - 1)
             if not self.bytes_per_s:
                 transport.write(frame)
@@ -267,7 +274,8 @@ class Connection:
                     return
                 pinged = now
                 await self.stalled.wait()
-                await self._ws.ping(str(self.now_ms()).encode())
+                async with self._pen:
+                    await self._ws.ping(str(self.now_ms()).encode())
         except ConnectionError:
             return
         self.close(1001, b"24h connection limit")

@@ -41,6 +41,7 @@ from core.model.market import (
 )
 from core.model.ports import ResyncReason
 from core.model.settings import FeedSettings
+from core.model.views import QualityView
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 12.0
@@ -135,9 +136,9 @@ class Control:
 class Desk:
     """A live feed whose frames go through its decoder into a market, as in the engine."""
 
-    def __init__(self, feed: Any) -> None:
+    def __init__(self, feed: Any, stale_after_s: float) -> None:
         self.feed = feed
-        self.market = MarketState((), {feed.venue: feed.decoder.rule}, stale_after_s=4.0)
+        self.market = MarketState((), {feed.venue: feed.decoder.rule}, stale_after_s=stale_after_s)
         self.events: list[Any] = []
         """All but books, quotes and trades."""
         self.told: list[tuple[Any, int]] = []
@@ -198,12 +199,24 @@ class Desk:
             self._take(self.market.on_timer(CLOCK.now_ns()))
             self.came.set()
 
+    def links(self) -> list[Any]:
+        """The feed's open websockets."""
+        return [
+            session.connection._socket
+            for line in self.feed._lines
+            for session in line._sessions
+            if session.connection is not None
+        ]
+
     def deltas(self, name: str) -> int:
         return self.market._markets[name].gate.deltas if name in self.market._markets else 0
 
     def heard(self, name: str) -> int:
         """How many messages of an instrument were taken."""
-        return self.market.quality(InstrumentId(name), CLOCK.now_ns()).frames
+        return self.quality(name).frames
+
+    def quality(self, name: str) -> QualityView:
+        return self.market.quality(InstrumentId(name), CLOCK.now_ns())
 
     def live(self, *names: str) -> bool:
         return all(self.market.status(InstrumentId(n)) is FeedStatus.LIVE for n in names)
@@ -403,9 +416,10 @@ class Stage:
                 raise AssertionError(f"{name}: {found}\n{error}") from None
 
     async def _differs(self, name: str, *, lost: bool) -> str:
-        return await self._book_differs(name) or await self._trades_differ(name, lost=lost)
+        return await self.differs(name) or await self._trades_differ(name, lost=lost)
 
-    async def _book_differs(self, name: str) -> str:
+    async def differs(self, name: str) -> str:
+        """Return how a book differs from the venue's own, empty: not at all."""
         if not self.desk.live(name):
             return "not live"
         traits = self.desk.feed.decoder.rule.traits(self.desk.market.instrument(InstrumentId(name)))
@@ -423,16 +437,21 @@ class Stage:
             return f"book is at {mine_id}, the venue at {true['update_id']}"
         return ""
 
+    async def all_trades(self, name: str) -> list[dict[str, Any]]:
+        """Return what was really traded since `mark`."""
+        rows: list[dict[str, Any]] = await self.control.ask(
+            "trades", venue=self.subject.venue, symbol=self.symbol(name),
+            from_id=str(self._base[name] + 1),
+        )  # fmt: skip
+        return rows
+
     async def _trades_differ(self, name: str, *, lost: bool) -> str:
         """Compare sizes traded at each price: some venues tell trades merged."""
         item = self.desk.market.instrument(InstrumentId(name))
         mine: Counter[Decimal] = Counter()
         for trade in self.desk.trades.get(InstrumentId(name), [])[self._trades[name] :]:
             mine[item.price(trade.price_ticks)] += item.size(trade.size_lots)  # type: ignore[assignment]  # a Counter of sizes
-        rows = await self.control.ask(
-            "trades", venue=self.subject.venue, symbol=item.venue_symbol,
-            from_id=str(self._base[name] + 1),
-        )  # fmt: skip
+        rows = await self.all_trades(name)
         true: Counter[Decimal] = Counter()
         for row in rows:
             true[Decimal(row["price"])] += Decimal(row["size"])  # type: ignore[assignment]  # likewise
@@ -458,8 +477,10 @@ class Tracks:
         control: Control,
         wanted: dict[str, list[tuple[str, str]]],
         cases: dict[str, Callable[[Stage], Awaitable[None]]],
+        stale_after_s: float,
     ) -> None:
         self.control = control
+        self.stale_after_s = stale_after_s
         self._cases = cases
         self._outcomes: dict[tuple[str, str], asyncio.Future[None]] = {}
         self._desks: list[Desk] = []
@@ -507,12 +528,12 @@ class Tracks:
     async def opened(self, name: str, overlap_s: float = 0.5, **limits: Any) -> Stage:
         """Open a fresh feed of a subject, and wait until it is live."""
         subject = SUBJECTS[name]
-        desk = Desk(feed_of(subject, self.control))
+        desk = Desk(feed_of(subject, self.control), self.stale_after_s)
         self._desks.append(desk)
         desk.feed._overlap_s = overlap_s
-        if limits:
-            dialect = desk.feed._dialect
-            dialect.limits = msgspec.structs.replace(dialect.limits, **limits)
+        # Our venues may be bothered more often than real ones.
+        dialect = desk.feed._dialect
+        dialect.limits = msgspec.structs.replace(dialect.limits, renew_s=0.2, **limits)
         await self.control.ask("flow", {"on": True, "venue": subject.venue})
         await desk.start([subject.target, subject.other])
         stage = Stage(name, subject, self.control, desk)
@@ -597,6 +618,7 @@ async def tracks(request: Any, control: Control) -> AsyncIterator[Tracks]:
             if "case" in params and "subject" in params:
                 track = SUBJECTS[params["subject"]].venue
                 wanted.setdefault(track, []).append((params["subject"], params["case"]))
-    made = Tracks(control, wanted, request.module.CASES)
+    stale_after_s = getattr(request.module, "STALE_AFTER_S", 4.0)
+    made = Tracks(control, wanted, request.module.CASES, stale_after_s)
     yield made
     await made.close()

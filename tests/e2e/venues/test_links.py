@@ -1,13 +1,21 @@
 """Every emulated venue when connections break, refuse, stall, or are replaced as planned."""
 
 from collections.abc import Awaitable, Callable
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 
 import pytest
 
 from core.engine.followed import DataFault
 from core.model.ids import InstrumentId
-from core.model.market import FeedConnected, FeedDisconnected, FrameRejected
+from core.model.market import (
+    DayTicker,
+    FeedConnected,
+    FeedDisconnected,
+    FrameRejected,
+    MarkPrice,
+    VenueBar,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -32,8 +40,8 @@ def case(name: str, left_out: dict[str, str] | None = None) -> Callable[[Run], R
     return add
 
 
-def unhurt(stage: Any) -> None:
-    for name in (stage.target, stage.other):
+def unhurt(stage: Any, *names: str) -> None:
+    for name in names or (stage.target, stage.other):
         assert not stage.stale(name), f"{name} must not notice"
         assert not stage.told(DataFault, name)
 
@@ -187,7 +195,61 @@ async def old_age(stage: Any) -> None:
     await fresh.desk.stop()
 
 
+@case("no_pong")
+async def no_pong(stage: Any) -> None:
+    """A server that no longer answers pings is taken for gone, though it still sends."""
+    await stage.arm("no_pong", symbol="", value=60)
+    await stage.desk.until(
+        lambda: stage.stale(stage.target, "no answer to a ping"), "its end to be told"
+    )
+    await stage.settle(lost=True)
+
+
+@case("slow_reader")
+async def slow_reader(stage: Any) -> None:
+    """A server that no longer reads what we send, our pings among it, is taken for gone."""
+    await stage.arm("slow_reader", symbol="", value=4)
+    await stage.desk.until(lambda: stage.stale(stage.target, "disconnected"), "its end to be told")
+    await stage.settle(lost=True)
+
+
+@case("small_buffers")
+async def slow_machine(stage: Any) -> None:
+    """Who cannot keep up is cut off by the venue, holds little meanwhile, and comes back whole."""
+    links = stage.desk.links()
+    assert links
+    for link in links:
+        # Pings are another case.
+        link.ping_timeout = None
+    await stage.more(stage.target)
+    for link in links:
+        socket = link.transport.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        link.transport.pause_reading()
+    await stage.arm("small_buffers", symbol="", value=30)
+    await stage.arm("oversized_frame", symbol="", value=1_000_000)
+    await stage.desk.until(lambda: stage.stale(stage.target, "disconnected"), "the cut to be told")
+    for link in links:
+        assert len(link.recv_messages.frames) <= 1024, "frames held at most"
+        # Those with little to bring were not cut off; none could be read at this pace.
+        link.transport.abort()
+    await stage.settle(lost=True)
+
+
 # -- subscriptions -------------------------------------------------------------------------
+
+
+SPOKEN: dict[str, tuple[type[Any], ...]] = {
+    "binance": (VenueBar, DayTicker),
+    "binance_usdm": (VenueBar, DayTicker, MarkPrice),
+    "okx": (VenueBar, DayTicker),
+    "coinbase": (VenueBar, DayTicker),
+    "deribit": (DayTicker,),
+    "kucoin": (VenueBar, DayTicker),
+    "alpaca_crypto": (),
+    "alpaca_stocks": (),
+}
+"""What channels besides trades and books bring within a second or so."""
 
 
 def unheard(kind: str) -> Run:
@@ -206,6 +268,14 @@ def unheard(kind: str) -> Run:
             "its book to change",
         )
         await stage.desk.until(lambda: stage.desk.trades.get(third), "its trades")
+        for channel in SPOKEN[stage.name]:
+            await stage.desk.until(
+                lambda channel=channel: any(
+                    isinstance(event, channel) and event.instrument_id == third
+                    for event in stage.desk.events
+                ),
+                f"its {channel.__name__}",
+            )
         unhurt(stage)
         stage.desk.feed.unsubscribe([third])
         await stage.settle()
@@ -236,6 +306,7 @@ def _hasty() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.feeds.session._OPENING_S", 1.0)
         patch.setattr("core.feeds.session.ACK_S", 1.0)
+        patch.setattr("core.wire.websocket.PING_S", 1.0)
         # Each case breaks the link anew, and is no trouble that lasts.
         patch.setattr("core.feeds.lines._STABLE_NS", 100_000_000)
         yield
