@@ -335,4 +335,45 @@ def get_config(venue: Okx, account: MarginAccount, args: Json) -> list[Json]:
     ]
 
 
+def get_currencies(venue: Okx, account: MarginAccount, args: Json) -> list[Json]:
+    """List the currencies there are; none can be moved in or out."""
+    wanted = [name for name in text(args, "ccy").split(",") if name]
+    return [
+        {
+            "burningFeeRate": "",
+            "canDep": False,
+            "canInternal": False,
+            "canWd": False,
+            "ccy": asset,
+            "chain": f"{asset}-Emulated",
+            "ctAddr": "",
+            "depEstOpenTime": "",
+            "depQuotaFixed": "",
+            "depQuoteDailyLayer2": "",
+            "fee": "0",
+            "logoLink": "",
+            "mainNet": True,
+            "maxFee": "0",
+            "maxFeeForCtAddr": "",
+            "maxWd": "0",
+            "minDep": "0",
+            "minDepArrivalConfirm": "1",
+            "minFee": "0",
+            "minFeeForCtAddr": "",
+            "minInternal": "0",
+            "minWd": "0",
+            "minWdUnlockConfirm": "1",
+            "name": asset,
+            "needTag": False,
+            "usedDepQuotaFixed": "",
+            "usedWdQuota": "0",
+            "wdEstOpenTime": "",
+            "wdQuota": "0",
+            "wdTickSz": "8",
+        }
+        for asset in account.cash
+        if not wanted or asset in wanted
+    ]
+
+
 Reader = Callable[[Okx, MarginAccount, Json], list[Any]]

@@ -71,6 +71,7 @@ TABLE: Final = (
     Row("POST", "account/set-leverage", 40, accounts.set_leverage),
     Row("POST", "account/set-position-mode", 5, accounts.set_mode),
     Row("GET", "account/trade-fee", 5, accounts.get_fees),
+    Row("GET", "asset/currencies", 12, accounts.get_currencies),
     Row("GET", "account/max-size", 20, accounts.get_max_size),
 )
 OPERATIONS: Final[dict[str, tuple[trading.Operation, What]]] = {

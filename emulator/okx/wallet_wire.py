@@ -251,11 +251,10 @@ def bill(entry: Entry, scale: Scale) -> Json:
 def rows_page(
     rows: list[tuple[int, Any]], after: int | None, before: int | None, limit: int
 ) -> list[Any]:
-    """Return rows (id, row) newest first: older than `after`, newer than `before`."""
+    """Return the newest rows (id, row), newest first: older than `after`, newer than `before`."""
     kept = [
         row
         for number, row in rows
         if (after is None or number < after) and (before is None or number > before)
     ]
-    kept = kept[:limit] if before is not None and after is None else kept[-limit:]
-    return kept[::-1]
+    return kept[-limit:][::-1]

@@ -235,7 +235,7 @@ async def test_swap_position_fills_balance_and_bills_agree(trader):
 
 async def test_fills_are_paged_newest_first(trader):
     for _ in range(7):
-        await trader.order(sz="0.5")
+        await trader.order(sz="0.01")
     first = await trader.get("trade/fills-history", instType="SWAP", limit=4)
     second = await trader.get(
         "trade/fills-history", instType="SWAP", limit=4, after=first[-1]["billId"]
@@ -246,7 +246,7 @@ async def test_fills_are_paged_newest_first(trader):
     newer = await trader.get(
         "trade/fills-history", instType="SWAP", limit=2, before=second[-1]["billId"]
     )
-    assert [int(row["billId"]) for row in newer] == [ids[4], ids[5]]
+    assert [int(row["billId"]) for row in newer] == ids[:2]
 
 
 async def test_spot_market_buy_is_sized_in_quote(trader):
