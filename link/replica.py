@@ -6,7 +6,7 @@ from collections import deque
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
 
-from core.model.accounts import Balance, LimitUse, Position
+from core.model.accounts import Balance, LimitUse, Position, PositionKey
 from core.model.errors import InvariantError
 from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
@@ -73,7 +73,8 @@ class Replica:
         self.orders: dict[ClientOrderId, Order] = {}
         """Oldest first."""
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
-        self.positions: dict[InstrumentId, Position] = {}
+        self.positions: dict[PositionKey, Position] = {}
+        """By instrument, side and account; see `position_in`."""
         self.balances: tuple[Balance, ...] = ()
         self.equity = Decimal(0)
         self.day_pnl = Decimal(0)
@@ -103,6 +104,11 @@ class Replica:
         dirty, self._dirty = self._dirty, set()
         return dirty
 
+    def position_in(self, instrument_id: InstrumentId | None) -> Position | None:
+        """Return the open position in an instrument, the first where there are several."""
+        found = [item for item in self.positions.values() if item.instrument_id == instrument_id]
+        return next((item for item in found if item.size), found[0] if found else None)
+
     def apply_snapshot(self, snapshot: EngineSnapshot) -> None:
         """Start anew from a snapshot; market data is kept until new frames replace it."""
         self.seq = snapshot.seq
@@ -112,7 +118,7 @@ class Replica:
         self.groups = snapshot.groups
         self.orders = {order.id: order for order in snapshot.orders}
         self.fills = deque(snapshot.fills, MAX_FILLS)
-        self.positions = {item.instrument_id: item for item in snapshot.positions}
+        self.positions = {item.key: item for item in snapshot.positions}
         self.balances = snapshot.balances
         self.equity = snapshot.equity
         self.day_pnl = snapshot.day_pnl
@@ -149,7 +155,7 @@ class Replica:
                 self.fills.append(fact.fill)
                 self._dirty.add("fills")
             case PositionChanged():
-                self.positions[fact.position.instrument_id] = fact.position
+                self.positions[fact.position.key] = fact.position
                 self._dirty.add("positions")
             case AccountChanged():
                 self.balances, self.limits = fact.balances, fact.limits

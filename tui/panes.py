@@ -59,7 +59,7 @@ def happenings(replica: Replica, item: Instrument) -> Happenings:
         ),
         fills=tuple(fill for fill in replica.fills if fill.instrument_id == item.id),
         signals=tuple(sign for sign in replica.signals if sign.instrument_id == item.id),
-        position=replica.positions.get(item.id),
+        position=replica.position_in(item.id),
     )
 
 

@@ -158,7 +158,7 @@ def _queue(draft: Draft, instrument: Instrument, book: BookView) -> str:
 def _after(draft: Draft, instrument: Instrument, replica: Replica) -> str:
     if draft.size is None:
         return ""
-    held = replica.positions.get(instrument.id)
+    held = replica.position_in(instrument.id)
     size = held.size if held is not None else Decimal(0)
     size += draft.size if draft.side == "buy" else -draft.size
     if not size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -26,6 +27,9 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
         return self.total - self.held
 
 
+PositionKey: TypeAlias = tuple[InstrumentId, PositionSide, VenueName | None]
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """A netted position in one instrument; money is in the asset its profit is paid in."""
 
@@ -42,6 +46,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     unrealised_pnl: Decimal = Decimal(0)
     side: PositionSide = PositionSide.NET
     """LONG or SHORT on accounts that hold the two apart."""
+    venue: VenueName | None = None
+    """The account that holds it; None: there never was one."""
     realised_fifo: Decimal = Decimal(0)
     """Closed profit when what was opened first is closed first."""
     oldest_price: Decimal | None = None
@@ -51,6 +57,11 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     liquidation_price: Decimal | None = None
     """As the venue last stated it."""
     leverage: Decimal | None = None
+
+    @property
+    def key(self) -> PositionKey:
+        """What tells it from other positions: instrument, side and account."""
+        return self.instrument_id, self.side, self.venue
 
 
 class VenuePosition(msgspec.Struct, frozen=True, kw_only=True):

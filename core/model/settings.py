@@ -69,8 +69,14 @@ class FeedSettings(_Table):
 
 
 class VenueSettings(_Table):
-    """[venues.<name>]: where orders go."""
+    """[venues.<name>]: where orders go; several tables of one kind are several accounts."""
 
+    kind: str = ""
+    """Whose protocol is spoken, such as ``okx`` or ``ccxt:kraken``; empty: the table's name."""
+    market: str = ""
+    """The feed whose instruments it trades; empty: the kind's own name."""
+    environment: Literal["live", "demo", "testnet"] = "live"
+    """Which of the venue's own hosts are meant where no URL is given."""
     account: str = ""
     """A name that `clx keys add` was given; the better place for the keys below."""
 

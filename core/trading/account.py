@@ -24,7 +24,7 @@ DAY_NS: Final = 86_400_000_000_000
 _ZERO: Final = Decimal(0)
 _TWO: Final = Decimal(2)
 _SHORT: Final = PositionSide.SHORT
-_Key: TypeAlias = tuple[InstrumentId, PositionSide]
+_Key: TypeAlias = tuple[InstrumentId, PositionSide, VenueName]
 
 
 class Account:
@@ -42,7 +42,9 @@ class Account:
         self._instruments = instruments
         self._marks = marks
         self._nets: dict[_Key, Net] = {}
-        self._funding: dict[InstrumentId, Decimal] = {}
+        self._held: dict[InstrumentId, list[_Key]] = {}
+        """The keys of an instrument's nets."""
+        self._funding: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         self._stated: dict[_Key, VenuePosition] = {}
         self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._pairs_from = -1
@@ -55,7 +57,7 @@ class Account:
 
         A fee paid in the base asset of a holding is base sold at the fill's price to pay it.
         """
-        net = self._net(instrument, fill.position_side)
+        net = self._net(instrument, fill.position_side, fill.venue)
         gain = net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
         if fill.fee_asset == instrument.pays_in:
             net.fees = EXACT.add(net.fees, fill.fee)
@@ -71,13 +73,13 @@ class Account:
     def book_cash(self, flow: CashMoved) -> None:
         """Note funding beside its position."""
         if flow.kind is EntryKind.FUNDING and flow.instrument_id is not None:
-            known = self._funding.get(flow.instrument_id, _ZERO)
-            self._funding[flow.instrument_id] = EXACT.add(known, flow.amount)
+            key = (flow.instrument_id, flow.venue)
+            self._funding[key] = EXACT.add(self._funding.get(key, _ZERO), flow.amount)
 
     def adopt(self, record: PositionSet) -> None:
         """Take a position as the venue states it; without a price it is valued at the market."""
         instrument = listed(self._instruments, record.instrument_id)
-        net = self._net(instrument, record.side)
+        net = self._net(instrument, record.side, record.venue)
         price = record.average_price or self.mark(instrument) or net.last_price
         if record.size and not price:
             raise InvariantError(f"position of {record.instrument_id} was adopted without a price")
@@ -86,20 +88,36 @@ class Account:
 
     def state(self, positions: Iterable[VenuePosition]) -> None:
         """Note what a venue says of positions beside their sizes: leverage, liquidation price."""
-        self._stated |= {(item.instrument_id, item.side): item for item in positions}
+        self._stated |= {(item.instrument_id, item.side, item.venue): item for item in positions}
 
-    def size(self, instrument_id: InstrumentId, side: PositionSide | None = None) -> Decimal:
-        """Return the signed position size, of one side where long and short are held apart."""
-        if side is not None:
-            net = self._nets.get((instrument_id, side))
-            return net.size if net is not None else _ZERO
-        nets = (self._nets.get((instrument_id, item)) for item in PositionSide)
-        return sum((net.size for net in nets if net is not None), _ZERO)
+    def size(
+        self,
+        instrument_id: InstrumentId,
+        side: PositionSide | None = None,
+        venue: VenueName | None = None,
+    ) -> Decimal:
+        """Return the signed position size, of one side and at one account, or of all."""
+        nets = (self._nets[key] for key in self._keys(instrument_id, side, venue))
+        return sum((net.size for net in nets), _ZERO)
 
-    def _net(self, instrument: Instrument, side: PositionSide) -> Net:
-        net = self._nets.get((instrument.id, side))
+    def _keys(
+        self,
+        instrument_id: InstrumentId,
+        side: PositionSide | None = None,
+        venue: VenueName | None = None,
+    ) -> list[_Key]:
+        return [
+            key
+            for key in self._held.get(instrument_id, ())
+            if side in {None, key[1]} and venue in {None, key[2]}
+        ]
+
+    def _net(self, instrument: Instrument, side: PositionSide, venue: VenueName) -> Net:
+        key = (instrument.id, side, venue)
+        net = self._nets.get(key)
         if net is None:
-            net = self._nets[(instrument.id, side)] = Net(instrument)
+            net = self._nets[key] = Net(instrument)
+            self._held.setdefault(instrument.id, []).append(key)
         return net
 
     def mid(self, instrument: Instrument) -> Decimal | None:
@@ -112,8 +130,8 @@ class Account:
         mid = self.mid(instrument)
         if mid is not None:
             return mid
-        nets = (self._nets.get((instrument.id, side)) for side in PositionSide)
-        return next((net.last_price for net in nets if net is not None and net.last_price), None)
+        nets = (self._nets[key] for key in self._keys(instrument.id))
+        return next((net.last_price for net in nets if net.last_price), None)
 
     def rate(self, asset: str) -> Decimal | None:
         """Return what one unit of an asset is worth in the equity asset, None if unknown."""
@@ -131,11 +149,14 @@ class Account:
         return 1 / mark if inverse else mark
 
     def position(
-        self, instrument_id: InstrumentId, side: PositionSide = PositionSide.NET
+        self,
+        instrument_id: InstrumentId,
+        side: PositionSide = PositionSide.NET,
+        venue: VenueName | None = None,
     ) -> Position:
-        """Return one position, flat when there never was one."""
-        net = self._nets.get((instrument_id, side))
-        if net is None:
+        """Return one position, flat when there never was one; by default the first account's."""
+        found = self._keys(instrument_id, side, venue)
+        if not found:
             return Position(
                 instrument_id=instrument_id,
                 size=_ZERO,
@@ -143,10 +164,14 @@ class Account:
                 realised_pnl=_ZERO,
                 fees=_ZERO,
                 side=side,
+                venue=venue,
             )
+        key = found[0]
+        net = self._nets[key]
         instrument = listed(self._instruments, instrument_id)
         mark = self.mark(instrument)
-        stated = self._stated.get((instrument_id, side))
+        stated = self._stated.get(key)
+        paid = self._funding.get((instrument_id, key[2]), _ZERO)
         return Position(
             instrument_id=instrument_id,
             size=net.size,
@@ -156,28 +181,31 @@ class Account:
             mark_price=mark,
             unrealised_pnl=net.unrealised(mark) if net.size and mark is not None else _ZERO,
             side=side,
+            venue=key[2],
             realised_fifo=net.realised_fifo,
             oldest_price=net.oldest(),
-            funding=self._funding.get(instrument_id, _ZERO) if side is not _SHORT else _ZERO,
+            funding=paid if side is not _SHORT else _ZERO,
             liquidation_price=stated.liquidation_price if stated and net.size else None,
             leverage=stated.leverage if stated else None,
         )
 
     def positions(self) -> tuple[Position, ...]:
-        """Return every position ever held, by instrument and side."""
+        """Return every position ever held, by instrument, side and account."""
         return tuple(self.position(*key) for key in sorted(self._nets))
 
     def nets(self) -> Iterator[tuple[InstrumentId, Decimal, Decimal, Decimal, Decimal]]:
         """Yield (instrument, size, cost, realised, fees) without any mark, by id and side."""
-        for (instrument_id, _), net in sorted(self._nets.items(), key=_by_key):
+        for (instrument_id, _, _), net in sorted(self._nets.items(), key=_by_key):
             yield instrument_id, net.size, net.cost, net.realised, net.fees
 
-    def contracts(self, venue: VenueName) -> Iterator[tuple[_Key, Decimal]]:
-        """Yield the open contracts whose instruments are a venue's, and their signed sizes."""
-        for key, net in sorted(self._nets.items(), key=_by_key):
-            instrument = listed(self._instruments, key[0])
-            if instrument.venue == venue and instrument.derivative and net.size:
-                yield key, net.size
+    def contracts(
+        self, venue: VenueName
+    ) -> Iterator[tuple[tuple[InstrumentId, PositionSide], Decimal]]:
+        """Yield the open contracts of an account and their signed sizes."""
+        for (instrument_id, side, where), net in sorted(self._nets.items(), key=_by_key):
+            contract = listed(self._instruments, instrument_id).derivative
+            if where == venue and contract and net.size:
+                yield (instrument_id, side), net.size
 
     def equity(self) -> Decimal:
         """Return what the account is worth; assets no listed instrument values count nothing."""
@@ -186,7 +214,7 @@ class Account:
             rate = self.rate(asset)
             if rate is not None and total:
                 worth = EXACT.add(worth, EXACT.multiply(total, rate))
-        for (instrument_id, _), net in self._nets.items():
+        for (instrument_id, _, _), net in self._nets.items():
             instrument = listed(self._instruments, instrument_id)
             if instrument.derivative and net.size:
                 worth = EXACT.add(worth, self._open_worth(instrument, net))
@@ -206,7 +234,7 @@ class Account:
     def total_pnl(self) -> Decimal:
         """Return realised + unrealised - fees of all positions since the journal began."""
         pnl = _ZERO
-        for (instrument_id, side), net in self._nets.items():
+        for (instrument_id, side, venue), net in self._nets.items():
             instrument = listed(self._instruments, instrument_id)
             rate = self.rate(instrument.pays_in)
             if rate is None:
@@ -214,7 +242,7 @@ class Account:
             mark = self.mark(instrument)
             own = net.realised - self._fees(net, instrument)
             if side is not _SHORT:
-                own += self._funding.get(instrument_id, _ZERO)
+                own += self._funding.get((instrument_id, venue), _ZERO)
             if net.size and mark is not None:
                 own += net.unrealised(mark)
             pnl += own * rate
@@ -228,7 +256,7 @@ class Account:
         """Return whether every open position has a market to be valued at."""
         return all(
             not net.size or self._marks.top(instrument_id) is not None
-            for (instrument_id, _), net in self._nets.items()
+            for (instrument_id, _, _), net in self._nets.items()
         )
 
     def open_day(self, ts_ns: int, base: Decimal) -> None:

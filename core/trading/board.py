@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from core.model.accounts import LimitUse, Position
-from core.model.ids import InstrumentId
+from core.model.accounts import LimitUse, Position, PositionKey
 from core.model.orders import Order, OrderState
 from core.model.ports import Clock
 from core.model.views import (
@@ -43,7 +42,7 @@ class Board:
         self._limits = limits
         self._clock = clock
         self._emit = emit
-        self._positions: dict[InstrumentId, Position] = {}
+        self._positions: dict[PositionKey, Position] = {}
         self._account: AccountChanged | None = None
 
     def announce(self, applied: Applied | None) -> None:
@@ -61,7 +60,9 @@ class Board:
         if applied.problem:
             self.alert("info" if applied.verdict is Verdict.LATE else "error", applied.problem)
         if applied.fills:
-            self._show(self._books.account.position(applied.fills[0].instrument_id))
+            fill = applied.fills[0]
+            account = self._books.account
+            self._show(account.position(fill.instrument_id, fill.position_side, fill.venue))
             self.account_dirty = True
             self.show_account()
 
@@ -91,8 +92,8 @@ class Board:
         self._emit(AlertRaised(alert=alert))
 
     def _show(self, position: Position) -> None:
-        if self._positions.get(position.instrument_id) != position:
-            self._positions[position.instrument_id] = position
+        if self._positions.get(position.key) != position:
+            self._positions[position.key] = position
             self._emit(PositionChanged(position=position))
 
 

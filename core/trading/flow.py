@@ -339,7 +339,7 @@ class OrderFlow:
         instrument = self._instruments.get(intent.instrument_id)
         if instrument is None:
             return VenueName(intent.instrument_id.rpartition(".")[2])
-        return self._gate.route(instrument) or instrument.venue
+        return self._gate.route(instrument, intent.account) or intent.account or instrument.venue
 
     def _order(self, order_id: ClientOrderId) -> Order:
         tracked = self._books.orders.get(order_id)

@@ -16,7 +16,7 @@ from core.trading.listing import listed
 
 _ZERO: Final = Decimal(0)
 _Asset = tuple[VenueName, str]
-_Way = tuple[InstrumentId, Side]
+_Way = tuple[InstrumentId, Side, VenueName]
 _Key = TypeVar("_Key", _Asset, _Way)
 
 
@@ -74,9 +74,14 @@ class Holds:
             if claim is not None:
                 self._put(order.id, claim)
 
-    def open_size(self, instrument_id: InstrumentId, side: Side) -> Decimal:
-        """Return the base size that open orders of one side may still fill."""
-        return self._sizes.get((instrument_id, side), _ZERO)
+    def open_size(
+        self, instrument_id: InstrumentId, side: Side, venue: VenueName | None = None
+    ) -> Decimal:
+        """Return the size that open orders of one side may still fill, at one venue or all."""
+        if venue is not None:
+            return self._sizes.get((instrument_id, side, venue), _ZERO)
+        sizes = (size for way, size in self._sizes.items() if way[:2] == (instrument_id, side))
+        return sum(sizes, _ZERO)
 
     def held(self, venue: VenueName, asset: str) -> Decimal:
         """Return how much of an asset open orders lock, as the venue counts it."""
@@ -121,7 +126,7 @@ class Holds:
             return None
         intent = order.intent
         instrument = listed(self._instruments, intent.instrument_id)
-        way = (intent.instrument_id, intent.side)
+        way = (intent.instrument_id, intent.side, order.venue)
         exits = intent.link in _LINKED and intent.role is not Role.ENTRY
         group = (intent.group_id, way) if exits else None
         if intent.side is Side.SELL:

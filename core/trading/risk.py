@@ -58,6 +58,10 @@ class RiskGate:
         self._account = books.account
         self._fee_rate = fee_rate
         self._sent: deque[int] = deque()
+        self._markets = {
+            name: VenueName(table.market or table.kind.removeprefix("ccxt:") or name)
+            for name, table in settings.venues.items()
+        }
 
     def check(
         self,
@@ -79,7 +83,7 @@ class RiskGate:
         expected = self._price(intent, instrument) if intent.price is None else None
         denial = (
             check_form(intent, instrument, expected)
-            or self._check_place(instrument)
+            or self._check_place(intent, instrument)
             or self._check_trigger(intent, instrument, now_ns, waits=held or later)
         )
         if denial is not None or later:
@@ -103,22 +107,39 @@ class RiskGate:
 
     def is_exit(self, intent: OrderIntent) -> bool:
         """Return whether the order can only bring the position nearer to flat."""
-        return intent.size <= self.closable(intent.instrument_id, intent.side)
+        venue = self.venue_of(intent)
+        return intent.size <= self.closable(intent.instrument_id, intent.side, venue)
 
-    def closable(self, instrument_id: InstrumentId, side: Side) -> Decimal:
-        """Return how much of the position orders of `side` may still close."""
-        size = self._account.size(instrument_id) * -side.sign
-        return max(size - self._holds.open_size(instrument_id, side), _ZERO)
+    def closable(
+        self, instrument_id: InstrumentId, side: Side, venue: VenueName | None = None
+    ) -> Decimal:
+        """Return how much of the position orders of `side` may still close, at one account."""
+        size = self._account.size(instrument_id, venue=venue) * -side.sign
+        return max(size - self._holds.open_size(instrument_id, side, venue), _ZERO)
 
-    def route(self, instrument: Instrument) -> VenueName | None:
-        """Return where the instrument's orders go: its own venue, else the paper venue."""
+    def route(self, instrument: Instrument, account: VenueName | None = None) -> VenueName | None:
+        """Return where orders go: the account named, else the instrument's own venue.
+
+        Without one, the first account that trades the instrument's market, else the paper venue.
+        """
+        if account is not None:
+            trades = self._markets.get(account, account) == instrument.venue or account == PAPER
+            return account if account in self._venues and trades else None
         if instrument.venue in self._venues:
             return instrument.venue
+        for name in self._venues:
+            if self._markets.get(name) == instrument.venue:
+                return name
         return PAPER if PAPER in self._venues else None
 
-    def free(self, instrument: Instrument, asset: str) -> Decimal:
+    def venue_of(self, intent: OrderIntent) -> VenueName | None:
+        """Return where an order goes, None if nowhere."""
+        instrument = self._instruments.get(intent.instrument_id)
+        return None if instrument is None else self.route(instrument, intent.account)
+
+    def free(self, instrument: Instrument, asset: str, account: VenueName | None = None) -> Decimal:
         """Return what is left of an asset where the instrument's orders go."""
-        venue = self.route(instrument) or instrument.venue
+        venue = self.route(instrument, account) or instrument.venue
         return self._ledger.total(venue, asset) - self._holds.claimed(venue, asset)
 
     def limits(self, monotonic_ns: int) -> tuple[LimitUse, ...]:
@@ -149,13 +170,15 @@ class RiskGate:
             ),
         )
 
-    def _check_place(self, instrument: Instrument) -> Denial | None:
+    def _check_place(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
         switches = self.switches
         if not instrument.trading:
             return Denial("instrument.trading", f"{instrument.venue} has halted {instrument.id}")
         if self._mode == "LIVE" and not self._settings.trading.live:
             return Denial("trading.live", "real orders need trading.live = true, it is false")
-        if self.route(instrument) is None:
+        if self.route(instrument, intent.account) is None and intent.account is not None:
+            return Denial("account", f"no account {intent.account} trades {instrument.id}")
+        if self.route(instrument, intent.account) is None:
             return Denial("venue", f"no venue {instrument.venue} is set up for {instrument.id}")
         if switches.state is RiskState.HALTED:
             return Denial("risk.state", f"trading is halted: {switches.reason}")
@@ -192,7 +215,7 @@ class RiskGate:
             )
         if switches.state is RiskState.REDUCING:
             return Denial("risk.state", f"only exits go: {switches.reason}")
-        venue = self.route(instrument) or instrument.venue
+        venue = self.route(instrument, intent.account) or instrument.venue
         waiting = switches.closed_venues.get(venue)
         if waiting is not None:
             return Denial("venue.reconcile", f"{venue} is not reconciled: {waiting}")
@@ -269,7 +292,7 @@ class RiskGate:
             asset = instrument.quote
             need = EXACT.multiply(intent.size, price) * (1 + self._fee_rate)
             fee = f" with a fee of up to {(self._fee_rate * _HUNDRED).normalize():f} %"
-        free = self.free(instrument, asset)
+        free = self.free(instrument, asset, intent.account)
         if need <= free:
             return None
         return Denial(
@@ -282,8 +305,9 @@ class RiskGate:
         return Denial("disarmed", f"{intent.instrument_id} is not armed for keyboard trading")
 
     def _not_reducing(self, intent: OrderIntent) -> Denial:
-        position = self._account.size(intent.instrument_id)
-        pending = self._holds.open_size(intent.instrument_id, intent.side)
+        venue = self.venue_of(intent)
+        position = self._account.size(intent.instrument_id, venue=venue)
+        pending = self._holds.open_size(intent.instrument_id, intent.side, venue)
         return Denial(
             "reduce_only",
             f"{intent.side} {intent.size} would not only reduce the position of {position} "

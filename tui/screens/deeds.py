@@ -213,7 +213,7 @@ class Deeds:
         """Close the position in the instrument on screen, pressed twice."""
         screen = self._screen
         name = screen.focus_id
-        position = screen.replica.positions.get(name) if name else None
+        position = screen.replica.position_in(name) if name else None
         if name is None or position is None or not position.size:
             screen.notice("no position to close here")
             return

@@ -292,7 +292,7 @@ async def test_whole_way_from_frame_to_client_and_back(
     report = await link.request(buy("o1", btc.id))
     assert report.order.state is OrderState.SUBMITTED
     await run.until(lambda: bool(replica.fills))
-    assert replica.positions[btc.id].size == Decimal("0.01")
+    assert replica.position_in(btc.id).size == Decimal("0.01")
     assert replica.orders[ClientOrderId("o1")].state is OrderState.FILLED
     assert replica.chart is not None
     assert len(replica.chart.indicators["ema(5)"]) == len(replica.chart.bars.close)
