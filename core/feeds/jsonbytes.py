@@ -85,6 +85,17 @@ def string(data: bytes, size: int, at: int) -> tuple[int, np.uint64]:
 
 
 @numba.njit(cache=True, forceinline=True)
+def hash_between(data: bytes, size: int, at: int, end: int) -> np.uint64:
+    """Return the hash of the part of a plain text between two places."""
+    value = SEED
+    while end - at >= 8:
+        value = mixed(value, word_at(data, size, at))
+        at += 8
+    rest = (_ONE << (_BYTE * np.uint64(end - at))) - _ONE
+    return mixed(value, word_at(data, size, at) & rest)
+
+
+@numba.njit(cache=True, forceinline=True)
 def scalar(data: bytes, size: int, at: int) -> int:
     """Return the place after a plain number or literal."""
     start = at

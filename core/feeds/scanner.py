@@ -31,6 +31,7 @@ from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
 from core.feeds.jsonbytes import (
     MEMO,
+    hash_between,
     hash_of,
     passed,
     scalar,
@@ -204,14 +205,24 @@ def _changes(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int
 
 
 @numba.njit(cache=True, forceinline=True)
-def _row(data: bytes, at: int, end: int, hashed: np.uint64, desk: Grid, tail: int) -> int:
-    """Return the row of the table with the instrument of a text that ends at a quote, -1: none."""
+def _row(
+    data: bytes, size: int, at: int, end: int, hashed: np.uint64, desk: Grid, tail: int, front: int
+) -> int:
+    """Return the row of the table with the instrument that a text between two places names.
+
+    If there is a `tail`, it does so behind the last such letter, and `front` is the hash of what
+    must be before it, -1: anything. The row is -1 if it names none.
+    """
+    name = np.int64(hashed >> np.uint64(1))
     if tail:
-        start = end - 1
+        start = end
         while start > at and data[start - 1] != tail:
             start -= 1
-        hashed = string(data, end + 1, start)[1]
-    name = np.int64(hashed >> np.uint64(1))
+        name = np.int64(hash_between(data, size, start, end) >> np.uint64(1))
+        if front != -1:
+            before = hash_between(data, size, at, max(at, start - 1))
+            if np.int64(before >> np.uint64(1)) != front:
+                return -1
     table = view(desk[2], desk[3], 3)
     mask = desk[3] - 1
     row = int(name & mask)
@@ -349,7 +360,8 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             at, hashed = string(data, size, start)
             if at < 0 or letter != 34:
                 return ODD
-            row = _row(data, start, at - 1, hashed, desk, form[_FLAGS] >> _TAIL)
+            tail, front = form[_FLAGS] >> _TAIL, form[part + 2]
+            row = _row(data, size, start, at - 1, hashed, desk, tail, front)
             table = view(desk[2], desk[3], 3)
             if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
                 return ODD
@@ -439,7 +451,7 @@ class Part(msgspec.Struct, frozen=True):
     default: int | None = None
     """What is told of a message without it; None: such a message is not scanned."""
     words: tuple[str, ...] = ()
-    """What a `WORD` may be; it is told by its place here."""
+    """What a `WORD` may be; it is told by its place here. Of a `SYMBOL`, what must be before it."""
 
 
 class Form(msgspec.Struct, frozen=True):
