@@ -57,6 +57,12 @@ def keyed(name: str, table: VenueSettings, secrets: SecretStore) -> VenueSetting
             "the keys from it, or the account"
         )
     clear = secrets.open(AccountName(table.account))
+    kind = str(getattr(table, "kind", "")) or name
+    if clear.venue.removeprefix("ccxt:") != kind.removeprefix("ccxt:"):
+        raise ConfigError(
+            f"venues.{name} is {kind}, its account {table.account!r} is one of {clear.venue}; name"
+            " another account (`clx keys list`)"
+        )
     update = {"api_key": SecretStr(clear.api_key), "api_secret": SecretStr(clear.api_secret)}
     if "passphrase" in type(table).model_fields:
         update["passphrase"] = SecretStr(clear.passphrase)

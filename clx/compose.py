@@ -231,11 +231,15 @@ class Assembly:
 
         return open_accounts(self.settings.keys, self.paths, self.redactor)
 
-    def audit(self) -> AuditLog:
-        """Open the log of who did what."""
+    def audit(self, told: Callable[[str], None] | None = None) -> AuditLog:
+        """Open the log of who did what; `told` hears from its thread when it cannot be written."""
         table = self.settings.audit
         return AuditLog(
-            self.paths.audit, self.redactor, max_bytes=table.file_mb << 20, keep=table.files
+            self.paths.audit,
+            self.redactor,
+            max_bytes=table.file_mb << 20,
+            keep=table.files,
+            told=told,
         )
 
     @staticmethod
@@ -292,7 +296,12 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             engine.kernel.log.alert("info", "market", text, assembly.clock.now_ns())
         _restore_groups(engine, paths)
         engine.on_fact(functools.partial(_keep_watched, paths, settings.engine.watchlist))
-        audit = assembly.audit()
+        loop = asyncio.get_running_loop()
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(engine.tell, "audit log", text)
+
+        audit = assembly.audit(tell)
         stack.callback(audit.close)
         server = LinkServer(
             AuditedFace(engine, audit, assembly.clock),
@@ -448,6 +457,7 @@ def _pointed_at(settings: Settings, emulator: EmulatorAddress) -> Settings:
                     update={
                         "rest_url": emulator.rest_url,
                         "ws_api_url": emulator.ws_api_url,
+                        "account": "",
                         "api_key": SecretStr(emulator.api_key),
                         "api_secret": SecretStr(emulator.api_secret),
                     }

@@ -74,6 +74,8 @@ def _theme() -> str:
 
 
 def _load_settings() -> Settings:
+    from clx.accounts import without_keys
     from store.settings import load_settings
 
-    return load_settings(find_paths().config_file)
+    # Keys that stand in the settings are the engine's to use, never a face's.
+    return without_keys(load_settings(find_paths().config_file))

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -51,15 +51,23 @@ class AuditLog:
         redactor: Takes secrets out of every line.
         max_bytes: A file of more is closed and the next one begun.
         keep: Closed files that stay; the oldest go.
+        told: Hears, in the log's own thread, when it cannot be written any more.
     """
 
     def __init__(
-        self, folder: Path, redactor: Redactor, *, max_bytes: int = 8 << 20, keep: int = 16
+        self,
+        folder: Path,
+        redactor: Redactor,
+        *,
+        max_bytes: int = 8 << 20,
+        keep: int = 16,
+        told: Callable[[str], object] | None = None,
     ) -> None:
         self._folder = folder
         self._redactor = redactor
         self._max_bytes = max_bytes
         self._keep = keep
+        self._told = told
         self._waiting: deque[AuditRecord] = deque()
         self._lost = 0
         self.error = ""
@@ -122,6 +130,8 @@ class AuditLog:
                 self.flush()
                 self.error = ""
             except StoreError as error:
+                if not self.error and self._told is not None:
+                    self._told(str(error))
                 self.error = str(error)
                 self._wake.set()
 

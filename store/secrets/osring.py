@@ -148,6 +148,12 @@ class KeyringVault:
         if isinstance(error, KeyringError):
             words = str(error) or type(error).__name__
             raise StoreError(f"the keyring refused: {words}; unlock it, or use keys.store = 'file'")
+        if isinstance(error, Exception):
+            # What a backend lets through of its own bus or library says as little as it can.
+            raise StoreError(
+                f"the keyring failed: {type(error).__name__}: {error}; see that it runs, or use"
+                " keys.store = 'file'"
+            )
         if error is not None:
             raise error
         return value  # type: ignore[return-value]  # T may itself be optional

@@ -14,6 +14,7 @@ from clx.accounts import (
 )
 from clx.compose import Assembly
 from clx.modes import check_modes
+from clx.sim import EmulatorAddress
 from core.model.credentials import (
     AccountFacts,
     AccountName,
@@ -68,6 +69,28 @@ def test_a_table_without_an_account_keeps_its_keys_and_opens_nothing() -> None:
     table = keyed("b", _settings(api_key=KEY, api_secret=SECRET).venues["binance"], store)
     assert table.api_key.get_secret_value() == KEY
     assert store.opened == []
+
+
+def test_an_account_of_another_venue_is_refused() -> None:
+    tree = {"venues": {"okx": {"account": "main"}}}
+    table = Settings.model_validate(tree).venues["okx"]
+    with pytest.raises(ConfigError, match=r"venues\.okx is okx, its account 'main' is one of bin"):
+        keyed("okx", table, Store())
+
+
+def test_the_simulated_market_needs_no_account(tmp_path: Path) -> None:
+    address = EmulatorAddress(
+        pid=1,
+        port=9,
+        api_key="k" * 32,
+        api_secret="s" * 32,
+        rest_url="http://127.0.0.1:9",
+        stream_url="ws://127.0.0.1:9",
+        ws_api_url="ws://127.0.0.1:9/ws-api/v3",
+    )
+    paths = find_paths({"CLX_HOME": str(tmp_path)})
+    assembly = Assembly(_settings(account="main"), paths, address)
+    assert set(assembly.venues(lambda: pytest.fail("asked"))) == {"binance"}
 
 
 def test_keys_in_two_places_are_refused() -> None:

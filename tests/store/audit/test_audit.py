@@ -300,3 +300,20 @@ def test_an_empty_log_is_fine(tmp_path: Path) -> None:
     verdict = verify_log(tmp_path / "none")
     assert (verdict.lines, verdict.flaws) == (0, ())
     assert os.listdir(tmp_path) == []  # noqa: PTH208  nothing was made by looking
+
+
+def test_a_log_that_cannot_be_written_says_so_once(record: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told: list[str] = []
+    heard = threading.Event()
+
+    def hear(text: str) -> None:
+        told.append(text)
+        heard.set()
+
+    opened = AuditLog(tmp_path / "file" / "audit", Redactor(), told=hear)
+    opened.note(record())
+    assert heard.wait(10)
+    opened.close()
+    assert len(told) == 1
+    assert "1 records wait in memory" in told[0]

@@ -109,3 +109,14 @@ def test_a_damaged_item_is_named_and_not_shown(entry: Make) -> None:
     with pytest.raises(StoreError, match="'account binance-main' is not a list") as refused:
         _vault(ring).entries()
     assert "leak-1" not in str(refused.value)
+
+
+def test_whatever_a_backend_lets_through_is_the_keyrings_failure(entry: Make) -> None:
+    ring = Ring()
+
+    def no_bus() -> None:
+        raise ConnectionRefusedError("no session bus")
+
+    ring.trouble = no_bus
+    with pytest.raises(StoreError, match="the keyring failed: ConnectionRefusedError: no session"):
+        _vault(ring).put(entry())
