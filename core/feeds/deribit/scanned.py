@@ -16,7 +16,7 @@ from core.feeds.deribit.rule import DeribitRule
 from core.feeds.holes import TradeHoles
 from core.feeds.levels import Shape, SidePlan
 from core.feeds.owners import OwningDecoder
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
     BookDelta,
@@ -35,10 +35,10 @@ NO_LEVELS: Final[Levels] = np.empty((0, 2), np.int64)
 _SYMBOL: Final = re.compile(rb'"instrument_name":"([^"]+)"')
 _CHANGE: Final = Shape(price=1, size=2)
 _LEVEL: Final = Shape(price=0, size=1)
-_LETTER: Final = len(b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"')
-"""Where the name of a message's channel begins."""
+_LETTER: Final = len(b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"b')
+"""Where the second letter of a message's channel is, which tells them all apart."""
 
-_BOOK, _TICKER, _QUOTE = ord("b"), ord("t"), ord("q")
+_BOOK, _TICKER, _QUOTE = ord("o"), ord("i"), ord("u")
 _OTHER, _IMAGE, _BARE = scan.OTHER, scan.IMAGE, scan.QUOTE
 _MARK, _INDEX, _FUNDING = 1 << scan.MARK, 1 << scan.INDEX, 1 << scan.FUNDING
 _PRICED, _GREEKS = _MARK | _INDEX, 1 << scan.GREEKS
@@ -79,6 +79,7 @@ class ScannedMessages(OwningDecoder):
         self._scan_book, self._scan_ticker = scan.compiled()
         self._learned = False
         self._rows: list[DeribitKnown] = []
+        self._statistics = msgspec.json.Decoder(frames.Stats).decode
         super().__init__(venue, DeribitRule(), instruments, _SYMBOL)
 
     def make_known(self, instrument: Instrument) -> Known:
@@ -191,24 +192,22 @@ class ScannedMessages(OwningDecoder):
                 )
             )  # fmt: skip
         if stats != known.stats or last != known.last:
-            inverse = known.instrument.inverse
-            out.append(_day(known.id, ts_ns, ts_recv_ns, last, stats, inverse))
+            out.append(self._day(known, ts_ns, ts_recv_ns, last, stats))
         known.interest, known.last, known.stats = interest, last, stats
 
-
-def _day(
-    name: InstrumentId, ts_ns: int, ts_recv_ns: int, last: float | None, raw: bytes, inverse: bool
-) -> DayTicker:
-    stats = msgspec.json.decode(raw, type=frames.Stats) if raw not in (b"", b"null") else None
-    turnover = None
-    volume = None
-    if stats is not None:
-        turnover = stats.volume_notional if stats.volume_usd is None else stats.volume_usd
-        # The venue counts a day's volume in coin; inverse contracts are traded in the quote asset.
-        volume = turnover if inverse else stats.volume
-        refuse_endless(turnover, volume, stats.high, stats.low)
-    return DayTicker(
-        instrument_id=name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-        last=None if last is None else decimal_of(last), high=stats.high if stats else None,
-        low=stats.low if stats else None, volume=volume, quote_volume=turnover,
-    )  # fmt: skip
+    def _day(
+        self, known: DeribitKnown, ts_ns: int, ts_recv_ns: int, last: float | None, raw: bytes
+    ) -> DayTicker:
+        high = low = volume = turnover = None
+        if raw not in (b"", b"null"):
+            stats = self._statistics(raw)
+            high, low = stats.high, stats.low
+            turnover = stats.volume_notional if stats.volume_usd is None else stats.volume_usd
+            # A day's volume is counted in coin; inverse contracts are traded in the quote asset.
+            volume = turnover if known.instrument.inverse else stats.volume
+            refuse_endless(turnover, volume, high, low)
+        return DayTicker(
+            instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+            last=None if last is None else decimal_of(last), high=high, low=low, volume=volume,
+            quote_volume=turnover,
+        )  # fmt: skip
