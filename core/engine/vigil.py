@@ -42,6 +42,8 @@ _TIMES_LIMIT: Final = 3
 
 _STILL: Final = 60
 _STILL_NS: Final = 20_000_000_000
+_NEVER_NS: Final = 365 * 86_400_000_000_000
+"""A limit beyond this says that silence means nothing, as in a backtest, whose book is made up."""
 """Quotes, and time, in which any book must change."""
 
 
@@ -164,7 +166,9 @@ class Vigil:
         limit_ns = int(self.limit_s(default_ns / 1e9) * 1e9)
         if self._never and mute_ns > UNHEARD_NS:
             reason = ResyncReason.UNHEARD
-        elif self._still or mute_ns > max(_SILENT_NS, _TIMES_LIMIT * limit_ns):
+        elif (self._still and default_ns < _NEVER_NS) or mute_ns > max(
+            _SILENT_NS, _TIMES_LIMIT * limit_ns
+        ):
             reason = ResyncReason.SILENT
         else:
             return None
@@ -173,7 +177,7 @@ class Vigil:
 
     def silence(self, now_ns: int, last_recv_ns: int, default_ns: int) -> str:
         """Return which channel is silent for too long, in words, or nothing."""
-        if self._still:
+        if self._still and default_ns < _NEVER_NS:
             return f"book stands still while quotes move, for over {_STILL_NS / 1e9:g} s"
         known = False
         for name, habit in zip(CHANNELS, self._habits, strict=True):
