@@ -92,7 +92,8 @@ def hash_between(data: bytes, size: int, at: int, end: int) -> np.uint64:
         value = mixed(value, word_at(data, size, at))
         at += 8
     rest = (_ONE << (_BYTE * np.uint64(end - at))) - _ONE
-    return mixed(value, word_at(data, size, at) & rest)
+    found: np.uint64 = mixed(value, word_at(data, size, at) & rest)
+    return found
 
 
 @numba.njit(cache=True, forceinline=True)
