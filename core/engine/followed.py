@@ -143,6 +143,7 @@ class Followed:
         "_place",
         "_plain",
         "_raw_trades",
+        "_refilled",
         "_seen_ids",
         "_seen_order",
         "builder",
@@ -185,6 +186,8 @@ class Followed:
         self.last_trade_id = 0
         self.missing = MissingIds()
         """Ids the stream left out, which the venue may still tell."""
+        self._refilled: Trade | None = None
+        """The newest trade of those."""
         self.tally = Tally()
         self.vigil = Vigil(booked=traits.has_book)
         self.series: dict[Timeframe, BarSeries] = {}
@@ -293,6 +296,7 @@ class Followed:
                 found += self._hole(trade, last_id)
         elif self.missing and self.missing.take(trade.trade_id):
             self.tally.refilled += 1
+            self._refilled = trade
         elif _known(self.trades, trade) or self._aged(trade):
             self.tally.duplicates += 1
             return None
@@ -361,11 +365,15 @@ class Followed:
         return self.gate.distrust(now_ns, reason)
 
     def joined(self, now_ns: int, reason: str) -> Sequence[MarketOutput]:
-        """Start anew because it was subscribed; trades before are nobody's loss."""
+        """Start anew because it was subscribed.
+
+        Trades before are nobody's loss, unless a lost connection is only joined again.
+        """
         self.builder.interrupt()
         self.vigil.joined(now_ns, (self.gate.deltas, self.quotes, self.tally.trades))
-        self.last_trade_id = 0
-        self.missing.clear()
+        if self.gate.status is FeedStatus.UNSUBSCRIBED:
+            self.last_trade_id = 0
+            self.missing.clear()
         return self.gate.subscribe(now_ns, reason)
 
     # -- what is known ---------------------------------------------------------------------
@@ -488,8 +496,11 @@ class Followed:
 
     def _aged(self, trade: Trade) -> bool:
         """Return whether a trade is older than all we hold of ids that leave none out: known."""
-        held = self.trades
-        return self._consecutive and len(held) == MAX_TRADES and trade.trade_id < held[0].trade_id
+        if not self._consecutive or len(self.trades) < MAX_TRADES:
+            return False
+        oldest = self.trades[0]
+        # A venue that numbers anew tells lower ids of later times.
+        return trade.trade_id < oldest.trade_id and trade.ts_event_ns <= oldest.ts_event_ns
 
     def _off_band(self, trade: Trade) -> Sequence[MarketOutput]:
         self.tally.off_band += 1
@@ -545,12 +556,16 @@ class Followed:
 
     def _revise(self, flags: int, trade: Trade, out: list[MarketOutput]) -> None:
         ts = trade.ts_event_ns
+        # A trade that was missing lacks in bars that closed before it was missed; where one is not
+        # there, the venue's is on its way, which has it.
+        refilled = trade is self._refilled
         for index, timeframe, _ in _ENDED[flags]:
             opened = ts - ts % PERIODS[index]
-            if not self.builder.whole(opened):
+            if not (refilled or self.builder.whole(opened)):
                 continue
             series = self._series_of(index)
-            revised = series.revise(opened, ts, trade.price_ticks, trade.size_lots)
+            price, lots = trade.price_ticks, trade.size_lots
+            revised = series.revise(opened, ts, price, lots, make=not refilled)
             if revised is not None:
                 row, revision = revised
                 name = self.instrument.id

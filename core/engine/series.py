@@ -119,8 +119,10 @@ class BarSeries:
         self._kept[NEWEST] = int(row[OPEN_TS])
         self._kept[VERSION] += 1
 
-    def revise(self, open_ns: int, ts: int, price: int, lots: int) -> tuple[list[int], int] | None:
-        """Add a late trade to the bar that opened at `open_ns`, making that bar if need be.
+    def revise(
+        self, open_ns: int, ts: int, price: int, lots: int, *, make: bool = True
+    ) -> tuple[list[int], int] | None:
+        """Add a late trade to the bar that opened at `open_ns`, making that bar if asked to.
 
         Returns the bar's row and new revision; None when the bar is the venue's own, which has
         the trade already, or is older than all bars kept.
@@ -128,7 +130,7 @@ class BarSeries:
         at = self._find(open_ns)
         if at < 0:
             row = [open_ns, price, price, price, price, lots, 1, ts, ts]
-            if not len(self) or open_ns < self._data[OPEN_TS, self._start]:
+            if not make or not len(self) or open_ns < self._data[OPEN_TS, self._start]:
                 return None
             self._insert(np.array([[*row, 1, 1]], np.int64))
             return row, 1

@@ -169,6 +169,35 @@ async def test_hole_in_the_ids_is_found_and_repaired_through_outages(
     assert await verbs.ask("gaps") == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_engine_fetches_trades_that_never_came_and_keeps_each_once(home: Any, until: Any) -> None:
+    home.env["CLX_STORE__KEEP_TRADES"] = "true"
+    home.start_emulator()
+    home.clx("daemon", "start")
+
+    def record() -> dict[str, Any]:
+        return next(item for item in home.ask("data", "quality", BTC) if item["trades"] >= 0)
+
+    def mended(holes: int) -> bool:
+        now = record()
+        return now["trade_holes"] >= holes and now["trades_refilled"] == now["trade_holes"]
+
+    until(lambda: record()["trades"] > 10, "trades", 60)
+    home.fault("gap", symbol="BTCUSDT", channel="trade", count=6)
+    until(lambda: mended(6), "what never came", 60)
+    home.fault("close_streams", value=1)
+    until(lambda: record()["outages"] >= 1, "the outage", 30)
+    seen = record()["trades"]
+    until(lambda: record()["trades"] > seen + 10 and mended(6), "what the outage cost", 60)
+    home.clx("daemon", "stop", "--keep-emulator")
+    (path,) = (home.root / "data").glob("market-sim-*.sqlite")
+    with MarketStore(path) as store:
+        ids = store.trades.trades(InstrumentId(BTC), 0, (1 << 63) - 1).trade_id.tolist()
+    assert sorted(ids) == list(range(min(ids), max(ids) + 1))
+    assert home.ask("data", "gaps") == []
+
+
 COLUMNS = (
     "ts_event_ns", "ts_recv_ns", "price", "size", "buyer_is_maker", "trade_id", "first_trade_id",
 )  # fmt: skip

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from core.engine.market import DataFault, HistoryNeeded, MarketState, ResyncNeeded
+from core.engine.market import (
+    DataFault,
+    HistoryNeeded,
+    MarketState,
+    ResyncNeeded,
+    TradesNeeded,
+)
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -85,6 +91,51 @@ def test_hole_in_consecutive_ids_is_said_counted_and_its_bar_fetched() -> None:
     wanted = [item for item in closed if isinstance(item, HistoryNeeded)]
     assert Timeframe.M1 in {item.timeframe for item in wanted}
     assert not [item for item in closed if isinstance(item, Bar) and item.timeframe is Timeframe.M1]
+
+
+def test_trades_of_a_hole_are_asked_for_taken_once_and_revise_closed_bars() -> None:
+    state = market(consecutive_trades=True)
+    for number in (1, 2, 3):
+        state.apply(trade(number, T0 + number * MINUTE + 10 * S))
+    state.on_timer(T0 + 4 * MINUTE + 5 * S)
+    (before,) = [int(v) for v in state.bars(NAME, Timeframe.M1).volume[-1:]]
+    out = state.apply(trade(6, T0 + 4 * MINUTE + 6 * S))
+    (asked,) = [item for item in out if isinstance(item, TradesNeeded)]
+    hole = asked.hole
+    assert (asked.instrument_id, hole.first_id, hole.last_id) == (NAME, 4, 5)
+    assert hole.start_ns <= T0 + 3 * MINUTE + 10 * S < T0 + 4 * MINUTE + 6 * S < hole.end_ns
+    late = trade(4, T0 + 3 * MINUTE + 20 * S, 10_050)
+    revised = [bar for bar in state.apply(late) if isinstance(bar, Bar)]
+    minute = next(bar for bar in revised if bar.timeframe is Timeframe.M1)
+    assert (minute.ts_open_ns, minute.revision) == (T0 + 3 * MINUTE, 1)
+    assert (minute.volume_lots, minute.high_ticks) == (before + 1, 10_050)
+    assert state.apply(late) == ()
+    state.apply(trade(5, T0 + 4 * MINUTE + S))
+    forming = state.forming(NAME, Timeframe.M1)
+    assert forming is not None
+    assert forming.volume_lots == 2
+    quality = state.quality(NAME, T0 + 5 * MINUTE)
+    assert (quality.trade_holes, quality.trades_refilled, quality.duplicates) == (2, 2, 1)
+
+
+def test_missing_trade_makes_no_bar_whose_rest_is_on_its_way() -> None:
+    state = market(consecutive_trades=True)
+    state.apply(trade(1, T0 + S))
+    state.apply(trade(2, T0 + MINUTE + S))
+    state.apply(trade(9, T0 + 4 * MINUTE + S))
+    out = state.apply(trade(4, T0 + 2 * MINUTE + S))
+    assert not [item for item in out if isinstance(item, Bar)]
+    opens = state.bars(NAME, Timeframe.M1).ts_open_ns.tolist()
+    assert T0 + 2 * MINUTE not in opens
+
+
+def test_known_trade_older_than_all_held_is_not_counted_again() -> None:
+    state = market(consecutive_trades=True)
+    for number in range(1, 1200):
+        state.apply(trade(number, T0 + number * S))
+    before = state.quality(NAME, T0).trades
+    assert state.apply(trade(5, T0 + 5 * S)) == ()
+    assert state.quality(NAME, T0).trades == before
 
 
 def test_first_trade_after_subscribing_is_no_hole() -> None:
