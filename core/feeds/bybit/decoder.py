@@ -56,6 +56,7 @@ _NEAR: Final = 100
 """Bytes within which a frame has its topic; of options an id comes first."""
 
 _BEST: Final = b"orderbook.1."
+_TRADES: Final = b'{"topic":"publicTrade.'
 _MS: Final = 1_000_000
 _LARGEST: Final = (1 << 63) - 1
 
@@ -164,6 +165,12 @@ class BybitDecoder(FeedDecoder):
                 return (VenueBar(name, _BARS[a], b, ts_recv_ns, c, d, e, f, g, h == 1),)
             if form == FULL and scanner.renew():
                 return self.decode(kind, conn, ts_recv_ns, url, data)
+            if data.startswith(_TRADES):
+                try:
+                    return self._trades(conn, ts_recv_ns, data)
+                except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError):
+                    # Read again, to say what is wrong.
+                    pass
         return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
