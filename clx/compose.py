@@ -31,6 +31,7 @@ from core.engine.engine import Engine
 from core.engine.kernel import Kernel
 from core.feeds.registry import make_feed
 from core.history.library import MarketLibrary
+from core.model.audit import AuditRecord
 from core.model.credentials import SecretStore
 from core.model.errors import ClxError
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
@@ -47,6 +48,7 @@ from core.venues.paper import PaperVenue
 from core.wire.budget import Budgets, Role
 from core.wire.tape import TapeWriter
 from link.audited import AuditedFace
+from link.peer import this_client
 from link.server import LinkServer
 from store.audit.writer import AuditLog
 from store.journal import SqliteJournal
@@ -303,6 +305,16 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
 
         audit = assembly.audit(tell)
         stack.callback(audit.close)
+        audit.note(
+            AuditRecord(
+                ts_ns=assembly.clock.now_ns(),
+                origin="engine",
+                what="engine.start",
+                parameters={"session": assembly.session, "mode": assembly.mode},
+                outcome=f"clx {clx.__version__}",
+                client=this_client(),
+            )
+        )
         server = LinkServer(
             AuditedFace(engine, audit, assembly.clock),
             paths.socket,

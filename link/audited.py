@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -91,7 +93,7 @@ class AuditedFace:
         self._put(
             request.origin,
             request.command.name,
-            _parameters(request.command),
+            functools.partial(_parameters, request.command),
             outcome,
             refused=refused,
             client=request.client,
@@ -101,23 +103,32 @@ class AuditedFace:
         self,
         origin: str,
         what: str,
-        parameters: _Parameters,
+        parameters: Callable[[], _Parameters],
         outcome: str,
         *,
         refused: bool,
         client: Client | None = None,
     ) -> None:
-        self._audit.note(
-            AuditRecord(
-                ts_ns=self._clock.now_ns(),
-                origin=origin,
-                what=what,
-                parameters=parameters,
-                outcome=outcome,
-                refused=refused,
-                client=client,
+        ts_ns = self._clock.now_ns()
+
+        def put() -> None:
+            self._audit.note(
+                AuditRecord(
+                    ts_ns=ts_ns,
+                    origin=origin,
+                    what=what,
+                    parameters=parameters(),
+                    outcome=outcome,
+                    refused=refused,
+                    client=client,
+                )
             )
-        )
+
+        try:
+            # After what the command itself has set going: an order leaves first.
+            asyncio.get_running_loop().call_soon(put)
+        except RuntimeError:
+            put()
 
     def _on_fact(self, _: int, fact: Fact) -> None:
         if isinstance(fact, OrderChanged):
@@ -137,12 +148,13 @@ class AuditedFace:
             self._told.popitem(last=False)
         who = f"{intent.origin}:{intent.strategy_id}" if intent.strategy_id else intent.origin
         refused = order.state in _REFUSED
-        self._put(who, "submit_order", _of(intent), _words(order), refused=refused)
+        told = functools.partial(_of, intent)
+        self._put(who, "submit_order", told, _words(order), refused=refused)
 
     def _on_risk(self, state: RiskState) -> None:
         if self._risk is not None and state is not self._risk:
             words = f"{self._risk.value} to {state.value}"
-            self._put("engine", "risk_state", {}, words, refused=False)
+            self._put("engine", "risk_state", dict, words, refused=False)
         self._risk = state
 
 

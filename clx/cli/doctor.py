@@ -52,6 +52,8 @@ def examine(paths: Paths) -> Iterator[Finding]:
     yield from _packages()
     yield from _folders(paths)
     yield _settings(paths)
+    yield from _keys(paths)
+    yield _audit(paths)
     yield from _engine(paths)
     yield from _journals(paths)
     yield from _terminal()
@@ -100,6 +102,37 @@ def _settings(paths: Paths) -> Finding:
         return Finding(what="settings", level="WRONG", text=str(error).replace("\n", "; "))
     there = paths.config_file if paths.config_file.exists() else "defaults, no file"
     return Finding(what="settings", level="ok", text=f"mode {settings.mode}, {there}")
+
+
+def _keys(paths: Paths) -> Iterator[Finding]:
+    from clx.accounts import inline_keys
+    from store.settings import load_settings
+
+    file = paths.key_file
+    if not file.exists():
+        yield Finding(what="keys", level="note", text=f"no key file at {file}")
+    elif (mode := file.stat().st_mode & 0o777) != 0o600:
+        text = f"{file}, mode {mode:o}: others may read it; run chmod 600 {file}"
+        yield Finding(what="keys", level="WRONG", text=text)
+    else:
+        yield Finding(what="keys", level="ok", text=f"{file}, encrypted, mode 600")
+    try:
+        found = inline_keys(load_settings(paths.config_file))
+    except ClxError:
+        return  # told above
+    if found:
+        text = f"{', '.join(found)}: better kept by `clx keys add`"
+        yield Finding(what="keys", level="note", text=text)
+
+
+def _audit(paths: Paths) -> Finding:
+    from store.audit.check import verify_log
+
+    verdict = verify_log(paths.audit)
+    if verdict.flaws:
+        text = f"{paths.audit}: {verdict.flaws[0]}; `clx audit verify` tells all"
+        return Finding(what="audit", level="WRONG", text=text)
+    return Finding(what="audit", level="ok", text=f"{paths.audit}, {verdict.lines} lines, whole")
 
 
 def _engine(paths: Paths) -> Iterator[Finding]:

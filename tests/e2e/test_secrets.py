@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import os
+import pty
 import struct
 import subprocess
 import sys
@@ -45,6 +46,7 @@ ws_api_url = "{ws_api_url}"
 kind = "rsi"
 enabled = true
 """
+STREAMS = ("stdin", "stdout", "stderr")
 START = """
 import sys
 from clx.spawn import start_engine
@@ -137,8 +139,18 @@ async def test_planted_secrets_are_nowhere_but_in_the_connector(home, until):
         hosts = _children(pid)
         assert hosts, "the strategy runs in a process of its own"
         cli = home.spawn("-m", "clx", "watch", "BTC-USDT", stdout=subprocess.DEVNULL)
-        for process in (pid, *hosts, cli.pid):
+        ours, theirs = pty.openpty()
+        env = {**home.env, "TERM": "xterm-256color"}
+        tui = home.spawn("-m", "clx", "attach", **dict.fromkeys(STREAMS, theirs), env=env)
+        drawn = b""
+        while len(drawn) < 5_000:
+            drawn += await asyncio.to_thread(os.read, ours, 1 << 16)
+        assert _leaks(drawn) == []
+        for process in (pid, *hosts, cli.pid, tui.pid):
             assert _leaks(_said_by(process)) == []
+        tui.kill()
+        os.close(ours)
+        os.close(theirs)
         await client.until(lambda: len(heard) > 10_000, "frames at the second link")
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

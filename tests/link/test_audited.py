@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,16 @@ from core.model.views import EngineStatus, Fact, OrderChanged, StatusChanged
 from link.audited import AuditedFace
 
 BTC = InstrumentId("BTC-USDT.binance")
+
+
+class Settled(AuditedFace):
+    """Lets the loop turn once after a command: that is when it is written down."""
+
+    async def execute(self, request: Request) -> Any:
+        try:
+            return await super().execute(request)
+        finally:
+            await asyncio.sleep(0)
 
 
 class Notes:
@@ -106,7 +117,7 @@ def face() -> Face:
 
 @pytest.fixture
 def audited(face: Face, notes: Notes) -> AuditedFace:
-    return AuditedFace(face, notes, SimClock(77))  # type: ignore[arg-type]  # no views are asked for
+    return Settled(face, notes, SimClock(77))  # type: ignore[arg-type]  # no views are asked for
 
 
 async def test_a_command_is_written_down_with_who_what_and_outcome(
@@ -211,3 +222,21 @@ def _status(state: RiskState) -> EngineStatus:
         phase="running",
         risk_state=state,
     )
+
+
+async def test_an_order_leaves_before_it_is_written_down(face: Face, notes: Notes) -> None:
+    order: list[str] = []
+
+    async def send() -> None:
+        order.append("sent")
+
+    async def execute(request: Request) -> Any:
+        face.sending = asyncio.create_task(send())  # type: ignore[attr-defined]  # kept alive
+        return Done()
+
+    face.execute = execute  # type: ignore[method-assign]  # the engine starts sending and answers
+    audited = AuditedFace(face, notes, SimClock(77))  # type: ignore[arg-type]  # no views
+    notes.note = lambda record: order.append(record.what)  # type: ignore[method-assign]
+    await audited.execute(Request(command=SUBMIT, origin="cli"))
+    await asyncio.sleep(0)
+    assert order == ["sent", "submit_order"]
