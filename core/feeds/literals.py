@@ -1,7 +1,8 @@
 """Texts that always stand between a venue's values, passed eight bytes at a step.
 
 These functions are compiled into the venues' scanners, whose caches only know of their own source:
-clear `__pycache__` after a change here. A place beyond the end says that what was asked for is not there.
+clear `__pycache__` after a change here. A place beyond the end says that what was asked for is not
+there.
 """
 
 from __future__ import annotations
