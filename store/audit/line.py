@@ -24,8 +24,11 @@ CURRENT: Final = "audit.jsonl"
 HEAD: Final = "head"
 GENESIS: Final = "0" * 64
 
+LINE_BYTES: Final = 60_000
+"""No line is longer."""
+
 _TAIL: Final = 1 << 16
-"""Bytes of a file's end in which its last line begins; no line is longer."""
+"""Bytes of a file's end in which its last line begins."""
 
 
 class AuditLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,7 +25,7 @@ Prompt = Callable[[bool], str]
 
 
 class PassphraseSource:
-    """Finds the passphrase once and remembers it for as long as the vault lives."""
+    """Finds the passphrase each time it is asked; a vault remembers it while it lives."""
 
     def __init__(self, prompt: Prompt | None = None, env: Mapping[str, str] = os.environ) -> None:
         self._prompt = prompt

@@ -317,3 +317,31 @@ def test_a_log_that_cannot_be_written_says_so_once(record: Make, tmp_path: Path)
     opened.close()
     assert len(told) == 1
     assert "1 records wait in memory" in told[0]
+
+
+@pytest.mark.parametrize("secret", ["outcome", "origin", "parameters", "submit_order"])
+def test_a_secret_that_is_also_a_word_of_the_log_does_not_break_it(
+    log: Open, record: Make, tmp_path: Path, secret: str
+) -> None:
+    redactor = Redactor()
+    redactor.learn(secret)
+    with log(redactor) as opened:
+        opened.note(record(outcome=f"the {secret} is known"))
+    (line,) = read_log(tmp_path / "audit")
+    assert line.outcome == "the *** is known"
+    assert verify_log(tmp_path / "audit").flaws == ()
+
+
+def test_a_line_beyond_all_bounds_is_cut_and_the_chain_holds(
+    log: Open, record: Make, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        with log() as opened:
+            long = {f"p{at}": "\x01" * 10_000 for at in range(30)}
+            opened.note(record(parameters=long, outcome="\x01" * 10_000))
+            opened.note(record("next"))
+    verdict = verify_log(tmp_path / "audit")
+    assert (verdict.lines, verdict.flaws) == (4, ())
+    assert max(len(line) for line in _lines(tmp_path)) < 65_536
+    first = next(iter(read_log(tmp_path / "audit")))
+    assert first.parameters["cut"].endswith(" bytes")
