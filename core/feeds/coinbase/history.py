@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from typing import Final
 
 import msgspec
 
 from core.feeds.answers import ask, decoded
-from core.feeds.candles import aligned, join_bars, make_bar, offered
-from core.feeds.windows import stretched
+from core.feeds.candles import make_bar
+from core.feeds.windows import StretchedHistory
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.ports import Clock
-from core.wire.http import HttpSession
 
 PAGE: Final = 350
 """Most candles the venue gives at once."""
@@ -46,35 +43,13 @@ class _Answer(msgspec.Struct, gc=False):
     candles: list[Candle]
 
 
-class CandleHistory:
+class CandleHistory(StretchedHistory):
     """Pages through ``/api/v3/brokerage/market/products/{id}/candles``."""
 
-    def __init__(self, http: HttpSession, clock: Clock) -> None:
-        self._http = http
-        self._clock = clock
+    sources = _SOURCES
+    rows = PAGE
 
-    async def bars(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Return closed bars with start_ns <= open time < end_ns, oldest first.
-
-        The venue leaves out periods without a trade and lists the newest first, so each page asks
-        for a stretch that fits into one answer.
-
-        Raises:
-            TemporaryError: The venue is away or asks for patience.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        source, granularity = offered(_SOURCES, timeframe, instrument)
-        start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
-        if instrument.listed_ns:
-            start_ns = max(start_ns, instrument.listed_ns // timeframe.ns * timeframe.ns)
-        page = partial(self._page, instrument, source, granularity)
-        found = await stretched(page, start_ns, end_ns, PAGE * source.ns)
-        return found if source is timeframe else list(join_bars(found, timeframe))
-
-    async def _page(
+    async def page(
         self,
         instrument: Instrument,
         source: Timeframe,
@@ -82,6 +57,7 @@ class CandleHistory:
         start_ns: int,
         stop_ns: int,
     ) -> list[Bar]:
+        """Return one stretch of candles, oldest first."""
         what = f"bars of {instrument.id}"
         reply = await ask(
             self._http,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import partial
 from typing import Final, TypeAlias
 
 from core.feeds.answers import ask, decoded
-from core.feeds.candles import aligned, join_bars, make_bar, offered
+from core.feeds.candles import make_bar
 from core.feeds.stamps import rfc3339
-from core.feeds.windows import stretched
+from core.feeds.windows import StretchedHistory
 from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
-from core.model.ports import Clock
-from core.wire.http import HttpSession
 
 PAGE: Final = 300
 """Most candles the venue gives at once."""
@@ -42,33 +39,13 @@ _Row: TypeAlias = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Time in seconds, low, high, open, close, volume: an order of its own."""
 
 
-class ExchangeHistory:
+class ExchangeHistory(StretchedHistory):
     """Pages through ``/products/{id}/candles``."""
 
-    def __init__(self, http: HttpSession, clock: Clock) -> None:
-        self._http = http
-        self._clock = clock
+    sources = _SOURCES
+    rows = PAGE
 
-    async def bars(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
-    ) -> list[Bar]:
-        """Return closed bars with start_ns <= open time < end_ns, oldest first.
-
-        The venue leaves out periods without a trade and lists the newest first, so each page asks
-        for a stretch that fits into one answer.
-
-        Raises:
-            TemporaryError: The venue is away or asks for patience.
-            DataError: Its answer is not what it documents.
-            ConfigError: The venue has no bars of this length.
-        """
-        source, granularity = offered(_SOURCES, timeframe, instrument)
-        start_ns, end_ns = aligned(timeframe, start_ns, end_ns, self._clock.now_ns())
-        page = partial(self._page, instrument, source, granularity)
-        found = await stretched(page, start_ns, end_ns, PAGE * source.ns)
-        return found if source is timeframe else list(join_bars(found, timeframe))
-
-    async def _page(
+    async def page(
         self,
         instrument: Instrument,
         source: Timeframe,
@@ -76,6 +53,7 @@ class ExchangeHistory:
         start_ns: int,
         stop_ns: int,
     ) -> list[Bar]:
+        """Return one stretch of candles, oldest first."""
         what = f"bars of {instrument.id}"
         reply = await ask(
             self._http,
