@@ -86,7 +86,7 @@ def _simple(desk: Desk, assets: Assets, account: Account, asked: Json) -> Order:
         order_class=str(asked.get("order_class") or ""),
         qty=qty or _NONE,
         notional=notional,
-        limit=amount(asked, "limit_price"),
+        limit=amount(asked, "limit_price") or _target(asked),
         stop=amount(asked, "stop_price"),
         trail_price=amount(asked, "trail_price"),
         trail_percent=amount(asked, "trail_percent"),
@@ -105,6 +105,14 @@ def _simple(desk: Desk, assets: Assets, account: Account, asked: Json) -> Order:
         step = max(instrument.lot, _NINE) if coin else _NINE
         made.qty = (notional / made.reference).quantize(step, ROUND_DOWN)
     return made
+
+
+def _target(asked: Json) -> Decimal | None:
+    """Return the limit price of an OCO, which is its target's."""
+    target = asked.get("take_profit")
+    if asked.get("order_class") != "oco" or not isinstance(target, dict):
+        return None
+    return amount(target, "limit_price")
 
 
 def _instrument(assets: Assets, symbol: str) -> Instrument:

@@ -282,6 +282,7 @@ class Desk:
     def _remove(self, order: Order) -> None:
         """Take an order out of wherever it waits or rests, without a word."""
         shard = order.instrument.shard
+        order.house = _NONE
         if shard is not None:
             self._watches[shard].disarm(order)
             if order.engine_id:
