@@ -17,7 +17,7 @@ from core.model.market import (
     FeedStatus,
     FeedStatusChanged,
 )
-from core.model.ports import DEFAULT_TRAITS, BookTop, BookTraits, Verdict
+from core.model.ports import DEFAULT_TRAITS, BookTop, BookTraits, ResyncReason, Verdict
 
 NAME = InstrumentId("BTC-USDT.binance")
 S = 1_000_000_000
@@ -342,3 +342,16 @@ def test_messages_missing_from_the_connection_drop_the_book(live: Gate) -> None:
 def test_doubted_price_asks_for_a_fresh_image_once(live: Gate) -> None:
     assert asks(live.doubt(3 * S, "price off band")) == 1
     assert not live.doubt(3 * S, "price off band")
+
+
+def test_plea_says_why_and_only_of_what_is_not_live(live: Gate) -> None:
+    assert not live.plead(ResyncReason.SILENT, 7)
+    live.on_timer(14 * S, "book silent")
+    assert list(live.plead(ResyncReason.SILENT, 7)) == [ResyncNeeded(NAME, ResyncReason.SILENT, 7)]
+    live.unsubscribe(15 * S)
+    assert not live.plead(ResyncReason.SILENT, 7)
+
+
+def test_gap_asks_for_an_image_and_nothing_else(live: Gate) -> None:
+    asked = [out for out in live.doubt(3 * S, "price off band") if isinstance(out, ResyncNeeded)]
+    assert [out.reason for out in asked] == [ResyncReason.IMAGE]

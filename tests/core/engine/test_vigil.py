@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.engine.vigil import Vigil
+from core.model.ports import ResyncReason
 
 S = 1_000_000_000
 DEFAULT = 10 * S
@@ -55,3 +56,39 @@ def test_rate_is_learned() -> None:
         now += S // 4
         vigil.look((count * 5, count * 3, count * 2), now)
     assert 39 < vigil.rate_per_s < 41
+
+
+def test_instrument_never_heard_since_it_was_joined_is_pleaded_for_now_and_then() -> None:
+    vigil = Vigil()
+    assert vigil.plea(50 * S, DEFAULT) is None, "it was never subscribed to"
+    vigil.joined(100 * S, (0, 0, 0))
+    assert vigil.plea(105 * S, DEFAULT) is None
+    assert vigil.plea(109 * S, DEFAULT) == (ResyncReason.UNHEARD, 0)
+    assert vigil.plea(110 * S, DEFAULT) is None
+    assert vigil.plea(115 * S, DEFAULT) == (ResyncReason.UNHEARD, 0)
+
+
+def test_instrument_that_fell_silent_is_pleaded_for_after_several_times_its_limit() -> None:
+    vigil, now = taught(S // 4)
+    assert vigil.plea(now + 10 * S, DEFAULT) is None
+    assert vigil.plea(now + 16 * S, DEFAULT) == (ResyncReason.SILENT, 201)
+
+
+def test_lost_connection_is_not_pleaded_for_until_it_is_joined_again() -> None:
+    vigil, now = taught(S // 4)
+    vigil.lost(now + S)
+    assert vigil.plea(now + 600 * S, DEFAULT) is None
+    vigil.joined(now + 700 * S, (201, 0, 0))
+    assert vigil.plea(now + 720 * S, DEFAULT) == (ResyncReason.UNHEARD, 201)
+
+
+def test_book_that_stands_still_while_quotes_move_is_told_and_pleaded_for() -> None:
+    vigil, now = Vigil(booked=True), 100 * S
+    vigil.joined(now, (0, 0, 0))
+    for count in range(100):
+        now += S // 4
+        vigil.look((1, count, 0), now)
+    assert vigil.silence(now, now, DEFAULT).startswith("book stands still while quotes move")
+    assert vigil.plea(now, DEFAULT) == (ResyncReason.SILENT, 100)
+    vigil.look((2, 101, 0), now + S)
+    assert vigil.silence(now + S, now + S, DEFAULT) == "", "it moves"

@@ -16,8 +16,8 @@ from core.wire.websocket import Connection, hold
 
 
 @pytest.fixture
-async def strangers(tmp_path: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """A TLS server that nobody vouches for, and the requests that reached it."""
+def context(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate that nobody vouches for."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         [
@@ -29,6 +29,12 @@ async def strangers(tmp_path: Path) -> AsyncIterator[tuple[str, list[str]]]:
     )
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.fixture
+async def strangers(context: ssl.SSLContext) -> AsyncIterator[tuple[str, list[str]]]:
+    """A TLS server, and the requests that reached it."""
     asked: list[str] = []
 
     async def take(request: web.Request) -> web.Response:
