@@ -259,17 +259,6 @@ class AlpacaDialect(RestDialect):
         return key, secret
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = ALPACA
-) -> AlpacaDialect:
-    """Return the dialect of Alpaca.
-
-    Raises:
-        ConfigError: A setting is none the provider knows.
-    """
-    return AlpacaDialect(settings, clock=clock, venue=venue)
-
-
 def _channels(route: str) -> Sequence[str]:
     return _STOCK_CHANNELS if route == STOCKS else _CRYPTO_CHANNELS
 
@@ -281,3 +270,7 @@ def _request(action: str, channels: Sequence[str], instruments: Sequence[Instrum
 
 def _text(message: dict[str, str | list[str]]) -> str:
     return msgspec.json.encode(message).decode()
+
+
+make_dialect: Final = AlpacaDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

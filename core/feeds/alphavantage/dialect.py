@@ -222,17 +222,10 @@ class AlphaVantageDialect(RestDialect):
         return key
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, data: Path, venue: VenueName = ALPHAVANTAGE
-) -> AlphaVantageDialect:
-    """Return the dialect of Alpha Vantage; `data` is the folder that outlives the process.
-
-    Raises:
-        ConfigError: A setting is none the provider knows.
-    """
-    return AlphaVantageDialect(settings, clock=clock, data=data, venue=venue)
-
-
 def _request(action: str, instruments: Sequence[Instrument]) -> str:
     symbols = [item.venue_symbol for item in instruments]
     return msgspec.json.encode({"action": action, "symbols": symbols}).decode()
+
+
+make_dialect: Final = AlphaVantageDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -106,12 +106,5 @@ class SpotDialect(BinanceDialect):
         return await self._rest.listing(_LISTING_WEIGHT, parse_exchange_info)
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = BINANCE
-) -> SpotDialect:
-    """Return Binance spot as the feed speaks to it.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return SpotDialect(settings, clock=clock, venue=venue)
+make_dialect: Final = SpotDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -152,12 +152,5 @@ def kline_weight(limit: int) -> int:
     return 5 if limit <= 1000 else 10
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = BINANCE_USDM
-) -> UsdmDialect:
-    """Return Binance USD-M as the feed speaks to it.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return UsdmDialect(settings, clock=clock, venue=venue)
+make_dialect: Final = UsdmDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -254,10 +254,5 @@ def _is_option(item: Instrument) -> bool:
     return item.kind is InstrumentKind.OPTION
 
 
-def make_dialect(settings: FeedSettings, *, clock: Clock, venue: VenueName = BYBIT) -> BybitDialect:
-    """Return Bybit as the feed speaks to it.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return BybitDialect(settings, clock=clock, venue=venue)
+make_dialect: Final = BybitDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -53,17 +53,6 @@ _TIMEOUT_S: Final = 15.0
 _MAX_PAGES: Final = 50
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE
-) -> CoinbaseDialect:
-    """Make the dialect of a feed.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return CoinbaseDialect(settings, clock=clock, venue=venue)
-
-
 class CoinbaseDialect(RestDialect):
     """Coinbase Advanced Trade's way to speak."""
 
@@ -71,7 +60,9 @@ class CoinbaseDialect(RestDialect):
     images_by_rest = False
     missed_page = 1 << 62
 
-    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+    def __init__(
+        self, settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE
+    ) -> None:
         planless(settings, venue)
         rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self._rest_url = rest_url.removesuffix(_ROOT)
@@ -204,3 +195,7 @@ def _read(body: bytes, venue: VenueName) -> tuple[list[Instrument], dict[str, ms
     pages = page.pagination
     cursor = pages.next_cursor if pages is not None and pages.has_next else ""
     return listed, {symbol: raw.copy() for symbol, raw in entries.items()}, cursor
+
+
+make_dialect: Final = CoinbaseDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -54,17 +54,6 @@ _PER_S: Final = 10
 _TIMEOUT_S: Final = 15.0
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE_EXCHANGE
-) -> ExchangeDialect:
-    """Make the dialect of a feed.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return ExchangeDialect(settings, clock=clock, venue=venue)
-
-
 class ExchangeDialect(RestDialect):
     """Coinbase Exchange's way to speak."""
 
@@ -72,7 +61,9 @@ class ExchangeDialect(RestDialect):
     images_by_rest = False
     polls = (Poll("missed trades", 5.0),)
 
-    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+    def __init__(
+        self, settings: FeedSettings, *, clock: Clock, venue: VenueName = COINBASE_EXCHANGE
+    ) -> None:
         planless(settings, venue)
         self._rest_url, self._stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
@@ -168,3 +159,7 @@ def _request(word: str, channels: Sequence[str], instruments: Sequence[Instrumen
 
 class _Entry(msgspec.Struct):
     id: str
+
+
+make_dialect: Final = ExchangeDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -55,17 +55,6 @@ _SHORT: Final = 200
 """Heartbeats are shorter than this, and little else is."""
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = DERIBIT
-) -> DeribitDialect:
-    """Make the dialect of a feed.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return DeribitDialect(settings, clock=clock, venue=venue)
-
-
 class DeribitDialect(RestDialect):
     """Deribit's way to speak."""
 
@@ -75,7 +64,7 @@ class DeribitDialect(RestDialect):
 
     _history: ChartHistory
 
-    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = DERIBIT) -> None:
         planless(settings, venue)
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
@@ -242,3 +231,7 @@ def _read(body: bytes, venue: VenueName) -> tuple[list[Instrument], dict[str, ms
     return listed, {
         msgspec.json.decode(raw, type=_Entry).instrument_name: raw.copy() for raw in raws
     }
+
+
+make_dialect: Final = DeribitDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -49,17 +49,6 @@ _PER_MINUTE: Final = 60
 """Public questions an address may ask."""
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = KRAKEN
-) -> KrakenDialect:
-    """Make the dialect of a feed.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan.
-    """
-    return KrakenDialect(settings, clock=clock, venue=venue)
-
-
 class KrakenDialect(RestDialect):
     """Kraken's way to speak."""
 
@@ -70,7 +59,7 @@ class KrakenDialect(RestDialect):
 
     _history: KrakenHistory
 
-    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName) -> None:
+    def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = KRAKEN) -> None:
         planless(settings, venue)
         rest_url, stream_url = hosts(settings, HOSTS, venue)
         self.venue = venue
@@ -210,3 +199,7 @@ def _request(word: str, channel: dict[str, object], symbols: Sequence[str]) -> s
 
 def _symbols(instruments: Sequence[Instrument]) -> list[str]:
     return [item.venue_symbol for item in instruments]
+
+
+make_dialect: Final = KrakenDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

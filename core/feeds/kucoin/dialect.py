@@ -302,12 +302,5 @@ def _mac(secret: str, text: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = KUCOIN
-) -> KucoinDialect:
-    """Return KuCoin as the feed speaks to it.
-
-    Raises:
-        ConfigError: The venue has no such environment or plan, or keys are not complete.
-    """
-    return KucoinDialect(settings, clock=clock, venue=venue)
+make_dialect: Final = KucoinDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

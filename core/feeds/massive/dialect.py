@@ -217,16 +217,9 @@ class MassiveDialect(RestDialect):
         return key
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = MASSIVE
-) -> MassiveDialect:
-    """Return the dialect of Massive.
-
-    Raises:
-        ConfigError: A setting is none the provider knows.
-    """
-    return MassiveDialect(settings, clock=clock, venue=venue)
-
-
 def _text(action: str, params: str) -> str:
     return msgspec.json.encode({"action": action, "params": params}).decode()
+
+
+make_dialect: Final = MassiveDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""

@@ -184,17 +184,10 @@ class TwelveDataDialect(RestDialect):
         return key
 
 
-def make_dialect(
-    settings: FeedSettings, *, clock: Clock, venue: VenueName = TWELVEDATA
-) -> TwelveDataDialect:
-    """Return the dialect of Twelve Data.
-
-    Raises:
-        ConfigError: A setting is none the provider knows.
-    """
-    return TwelveDataDialect(settings, clock=clock, venue=venue)
-
-
 def _request(action: str, instruments: Sequence[Instrument]) -> str:
     symbols = ",".join(item.venue_symbol for item in instruments)
     return msgspec.json.encode({"action": action, "params": {"symbols": symbols}}).decode()
+
+
+make_dialect: Final = TwelveDataDialect
+"""How `core.feeds.registry` makes the dialect of a table of settings."""
