@@ -87,48 +87,56 @@ steps = st.lists(
 )
 
 
-def carry_out(bench, step):
-    orders = list(bench.account.orders.values())
+def near(bench, name, ticks):
+    instrument = bench.assets.all[name]
+    return str(instrument.last + ticks * instrument.tick)
 
-    def near(name, ticks):
-        instrument = bench.assets.all[name]
-        return str(instrument.last + ticks * instrument.tick)
 
-    def size(name, text):
-        return Decimal(text) / 100 if name == COIN else text
+def size(name, text):
+    return Decimal(text) / 100 if name == COIN else text
 
-    def pair(away, gains):
-        last = bench.assets.all[SHARE].last
-        return {
-            "take_profit": {"limit_price": str(last + gains * away * Decimal("0.01"))},
-            "stop_loss": {"stop_price": str(last - gains * away * Decimal("0.01"))},
-        }
 
+def pair(bench, away, gains):
+    last = bench.assets.all[SHARE].last
+    return {
+        "take_profit": {"limit_price": str(last + gains * away * Decimal("0.01"))},
+        "stop_loss": {"stop_price": str(last - gains * away * Decimal("0.01"))},
+    }
+
+
+def ask(bench, step):
     match step:
         case ("market", name, which, text):
             bench.place(name, which, size(name, text))
         case ("limit", name, which, text, ticks):
-            bench.place(name, which, size(name, text), "limit", limit_price=near(name, ticks))
+            price = near(bench, name, ticks)
+            bench.place(name, which, size(name, text), "limit", limit_price=price)
         case ("stop_limit", name, which, text, ticks):
-            prices = {"stop_price": near(name, ticks), "limit_price": near(name, ticks + 5)}
+            stop, limit = near(bench, name, ticks), near(bench, name, ticks + 5)
+            prices = {"stop_price": stop, "limit_price": limit}
             bench.place(name, which, size(name, text), "stop_limit", **prices)
         case ("trailing_stop", which, text, ticks):
             trail = str(ticks * Decimal("0.01"))
             bench.place(SHARE, which, text, "trailing_stop", trail_price=trail)
         case ("bracket", which, text, ticks):
-            legs = pair(ticks, 1 if which == "buy" else -1)
+            legs = pair(bench, ticks, 1 if which == "buy" else -1)
             bench.place(SHARE, which, text, order_class="bracket", **legs)
         case ("oco", which, text, ticks):
-            legs = pair(ticks, -1 if which == "buy" else 1)
+            legs = pair(bench, ticks, -1 if which == "buy" else 1)
             bench.place(SHARE, which, text, "limit", order_class="oco", **legs)
         case ("option", which, index):
             contracts = bench.assets.contracts()
             bench.place(contracts[index % len(contracts)].symbol, which, "1")
+
+
+def move(bench, step):
+    orders = list(bench.account.orders.values())
+    match step:
         case ("replace", index, whole, ticks) if index < len(orders):
             old = orders[index]
             change = {"qty": str(whole)} if not old.role else {}
             if old.limit is not None:
-                change["limit_price"] = near(old.instrument.symbol, ticks)
+                change["limit_price"] = near(bench, old.instrument.symbol, ticks)
             new = asked.change(bench.desk, bench.account, old, change)
             bench.desk.replace(bench.account, old, new)
         case ("cancel", index) if index < len(orders) and orders[index].open:
@@ -179,7 +187,8 @@ def test_money_is_conserved_and_updates_tell_the_truth(run):
     bench = Bench()
     for step in run:
         try:
-            carry_out(bench, step)
+            ask(bench, step)
+            move(bench, step)
         except Refusal:
             continue
         check(bench)

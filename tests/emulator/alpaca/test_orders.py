@@ -109,7 +109,7 @@ async def test_a_market_order_is_answered_before_it_is_filled(broker, updates):
     found = await broker.get("/v2/orders:by_client_order_id", client_order_id="mine")
     assert (found["status"], found["filled_qty"]) == ("filled", "10")
     told = await updates(2)
-    assert [each["event"] for each in told][0] == "new"
+    assert told[0]["event"] == "new"
     assert told[-1]["event"] in ("fill", "partial_fill")
     position = await broker.get("/v2/positions/AAPL")
     assert (position["qty"], position["side"], position["qty_available"]) == ("10", "long", "10")
