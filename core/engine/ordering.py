@@ -53,6 +53,7 @@ def submit_bracket(kernel: Kernel, ask: c.SubmitBracket, origin: OriginKind) -> 
         raise ConfigError("submit_bracket: give a stop, a target or both; or submit_order")
     if ask.stop_limit is not None and ask.stop_price is None:
         raise ConfigError("submit_bracket.stop_limit: only a stop with a stop_price has a limit")
+    _check_sides(kernel, ask)
     link = Link.BRACKET if given and ask.target_price is not None else Link.OTO
     entry = OrderIntent(
         client_order_id=ask.client_order_id,
@@ -143,6 +144,26 @@ def close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> 
         ask.client_order_id, ask.instrument, origin, dry_run=ask.dry_run
     )
     return c.OrderReport(order=order)
+
+
+def _check_sides(kernel: Kernel, ask: c.SubmitBracket) -> None:
+    """Refuse a stop or target that lies on the wrong side of where the entry will trade."""
+    around = ask.price or ask.entry_trigger
+    if around is None:
+        top = kernel.market.top(ask.instrument)
+        if top is None:
+            return
+        around = kernel.listing.instrument(ask.instrument).price((top[0] + top[1]) // 2)
+    for name, value, way in (
+        ("stop_price", ask.stop_price, -ask.side.sign),
+        ("target_price", ask.target_price, ask.side.sign),
+    ):
+        if value is not None and (value - around) * way <= 0:
+            where = "above" if way > 0 else "below"
+            raise ConfigError(
+                f"submit_bracket.{name}: of a {ask.side} it must be {where} the entry at "
+                f"{around:f}, was {value:f}"
+            )
 
 
 def _stop(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:

@@ -96,7 +96,7 @@ class RiskGate:
             if denial is not None:
                 return denial
         return (
-            self._check_band(intent, instrument, exits)
+            (None if held and exits else self._check_band(intent, instrument, exits))
             or self._check_balance(intent, instrument)
             or (None if held else self._check_armed(intent, now_ns))
         )

@@ -90,6 +90,26 @@ def test_a_bracket_that_makes_no_sense_says_why(
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("wrong", [{"stop_price": "1e6"}, {"target_price": "1"}])
+def test_an_exit_on_the_wrong_side_is_refused(traded: Any, wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="of a buy it must be"):
+        ask(
+            traded, "submit_bracket", client_order_id="b", side="buy", type="market", size="0.01",
+            **wrong,
+        )  # fmt: skip
+
+
+def test_a_far_target_goes_out_when_its_entry_fills(traded: Any) -> None:
+    price = market(traded)
+    ask(
+        traded, "submit_bracket", client_order_id="b", side="buy", type="market", size="0.01",
+        target_price=str(price * 2), stop_price=str(price - 500),
+    )  # fmt: skip
+    traded.pump()
+    target = traded.kernel.desk.books.orders.get("b-t").order
+    assert target.state is OrderState.ACCEPTED, target.note
+
+
 def test_an_id_too_long_for_its_children_is_refused_before_anything_is_sent(traded: Any) -> None:
     with pytest.raises(ConfigError, match="client order id"):
         ask(
