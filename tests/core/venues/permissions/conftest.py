@@ -23,6 +23,8 @@ class Host:
         self.asked.append(request)
         self.bodies.append(await request.read())
         status, answer = self.answers.get(request.path, (404, {"message": "no such path"}))
+        if callable(answer):
+            answer = answer(request)
         if isinstance(answer, str):
             return web.Response(status=status, text=answer, content_type="text/html")
         return web.json_response(answer, status=status)

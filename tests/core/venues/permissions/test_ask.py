@@ -389,3 +389,44 @@ def test_every_venue_says_how_to_make_a_better_key(venue: str) -> None:
         for urls in question.hosts.values()
         for url in urls
     )
+
+
+@pytest.mark.parametrize(
+    ("most", "reduces", "wanted"),
+    [
+        ("account:read trade:read_write wallet:read", True, (True, True, False)),
+        ("account:read trade:read_write wallet:read", False, (True, True, False)),
+        ("account:read trade:read_write wallet:read_write", True, (True, True, True)),
+        ("account:read trade:read_write wallet:read_write", False, (True, True, True)),
+        ("account:read", False, (True, False, False)),
+    ],
+)
+async def test_deribit_is_asked_for_each_scope_where_it_names_none_unasked(
+    host: Any, account: Make, most: str, reduces: bool, wanted: tuple[bool, bool, bool]
+) -> None:
+    """Whether the venue grants less than was asked for or refuses, the answer is the same."""
+
+    def login(request: Any) -> dict[str, Any]:
+        scope = request.query.get("scope", "")
+        name, _, level = scope.partition(":")
+        has = dict(word.split(":") for word in most.split()).get(name, "none")
+        if scope and not reduces and level == "read_write" != has:
+            told = {"code": 13010, "message": "value_required", "data": {"reason": "scope"}}
+            return {"error": told}
+        given = f" {name}:{has}" if scope else ""
+        return {"result": {"scope": f"connection mainaccount session:x{given}"}}
+
+    host.answers[PATHS["deribit"]] = (200, login)
+    may = await _ask(host, account("deribit"))
+    assert (may.read, may.trade, may.withdraw) == wanted
+
+
+async def test_another_refusal_of_deribit_is_not_taken_for_a_no(host: Any, account: Make) -> None:
+    def login(request: Any) -> dict[str, Any]:
+        if "scope" in request.query:
+            return {"error": {"code": 10040, "message": "retry"}}
+        return {"result": {"scope": "connection mainaccount"}}
+
+    host.answers[PATHS["deribit"]] = (200, login)
+    with pytest.raises(VenueError, match="retry"):
+        await _ask(host, account("deribit"))
