@@ -137,8 +137,10 @@ class OrderFlow:
         """Journal and send a held order in the form given; False: a refusal was recorded."""
         order = tracked.order
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        denial = self._gate.check(intent, now_ns, monotonic_ns, held=True)
-        if denial is None and not self._written(record, exits=self._gate.is_exit(intent)):
+        with self._books.holds.without(order):
+            denial = self._gate.check(intent, now_ns, monotonic_ns, held=True)
+            exits = self._gate.is_exit(intent)
+        if denial is None and not self._written(record, exits=exits):
             denial = Denial("journal", f"it cannot be written: {self._recorder.problem}")
         if denial is not None:
             self.refuse_held(tracked, denial)

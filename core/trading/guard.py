@@ -307,16 +307,24 @@ class Guard:
         self._fit(tracked, want, others)
 
     def _entered(self, entry_id: ClientOrderId) -> tuple[Decimal, bool]:
-        """Return what an entry and its replacements filled, and whether the last has ended."""
+        """Return what an entry and its replacements brought, and whether the last has ended."""
         filled, over = _ZERO, False
         name: ClientOrderId | None = entry_id
         while name is not None:
             tracked = self._orders.get(name)
             if tracked is not None:
-                filled += tracked.order.filled
+                filled += self._gained(tracked.order)
                 over = tracked.order.state.terminal
             name = self._successors.get(name)
         return filled, over
+
+    def _gained(self, order: Order) -> Decimal:
+        """Return what an order filled, less what its fees took of a holding it bought."""
+        instrument = listed(self._instruments, order.intent.instrument_id)
+        fees = order.fees.get(instrument.base, _ZERO)
+        if instrument.derivative or order.intent.side is Side.SELL or not fees:
+            return order.filled
+        return instrument.size(instrument.floor_lots(order.filled - fees))
 
     def _fit(self, tracked: Tracked, want: Decimal, others: list[Tracked]) -> None:
         """Let an order go out that waited, or be as large as is wanted."""

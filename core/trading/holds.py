@@ -66,13 +66,18 @@ class Holds:
 
     @contextmanager
     def without(self, order: Order) -> Iterator[None]:
-        """Count for a while as if an order were not there."""
-        claim = self._drop(order.id)
+        """Count for a while as if an order, and what it would fill for, were not there."""
+        names = [order.id]
+        group = _group_of(order)
+        if group is not None:
+            names += [name for name in self._groups.get(group, ()) if name != order.id]
+        claims = [(name, self._drop(name)) for name in names]
         try:
             yield
         finally:
-            if claim is not None:
-                self._put(order.id, claim)
+            for name, claim in claims:
+                if claim is not None:
+                    self._put(name, claim)
 
     def open_size(
         self, instrument_id: InstrumentId, side: Side, venue: VenueName | None = None
@@ -127,8 +132,7 @@ class Holds:
         intent = order.intent
         instrument = listed(self._instruments, intent.instrument_id)
         way = (intent.instrument_id, intent.side, order.venue)
-        exits = intent.link in _LINKED and intent.role is not Role.ENTRY
-        group = (intent.group_id, way) if exits else None
+        group = _group_of(order)
         if intent.side is Side.SELL:
             return _Claim(way, left, (order.venue, instrument.base), left, _ZERO, group)
         price = intent.price or intent.trigger_price or self._prices.get(order.id, _ZERO)
@@ -153,3 +157,11 @@ def _shift(sums: dict[_Key, Decimal], key: _Key, amount: Decimal, sign: int) -> 
 
 def _largest(members: Mapping[ClientOrderId, _Claim]) -> _Claim:
     return max(members.values(), key=lambda claim: (claim.size, claim.amount))
+
+
+def _group_of(order: Order) -> _Group | None:
+    """Return what an exit shares its claim with, None if nothing."""
+    intent = order.intent
+    if intent.link not in _LINKED or intent.role is Role.ENTRY:
+        return None
+    return intent.group_id, (intent.instrument_id, intent.side, order.venue)

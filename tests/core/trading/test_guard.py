@@ -8,6 +8,7 @@ import pytest
 
 from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import (
     Link,
     Order,
@@ -411,3 +412,31 @@ def test_an_amend_is_judged_without_the_order_it_changes(floor: Any) -> None:
     assert amended(floor, size=D("2.9")).amending
     with pytest.raises(ConfigError, match="max_position_notional"):
         floor.desk.amend("o1", "tui", size=D("3.1"))
+
+
+def test_exits_are_of_what_fees_in_the_base_left(floor: Any) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("entry", "2")
+    floor.venue.outbox[-1] = msgspec.structs.replace(fill, fee=D("0.0021"), fee_asset="BTC")
+    floor.venue.deliver(floor.desk)
+    assert floor.order("stop").intent.size == D("1.997"), "whole lots of what is really held"
+    assert floor.venue.orders_by_id["target"].size == D("1.997")
+
+
+def test_a_contracts_stop_fires_beside_its_resting_target(floor: Any, btc: Instrument) -> None:
+    perp = msgspec.structs.replace(btc, kind=InstrumentKind.PERPETUAL, settle="USDT")
+    floor.instruments[perp.id] = perp
+    floor.open()
+    floor.venue.able = CAN_AMEND
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    floor.desk.amend("stop", "tui", trigger_price=D(96))
+    floor.move("95.5")
+    floor.venue.deliver(floor.desk)
+    assert floor.state("stop") is S.FILLED, floor.order("stop").note
+    assert floor.state("target") is S.CANCELED
+    assert floor.desk.position(perp.id).size == 0

@@ -79,7 +79,8 @@ def test_exits_of_one_group_count_as_the_largest_of_them(floor: Any, btc: Instru
     assert holds.open_size(BTC, Side.SELL) == 3
     assert holds.held(VENUE, "BTC") == 3
     with holds.without(orders[0]):
-        assert holds.open_size(BTC, Side.SELL) == 2
+        assert holds.open_size(BTC, Side.SELL) == 0, "the other would fill in its place"
+    assert holds.open_size(BTC, Side.SELL) == 3
     holds.update(msgspec.structs.replace(orders[0], state=OrderState.CANCELED))
     assert holds.open_size(BTC, Side.SELL) == 2
     holds.update(msgspec.structs.replace(orders[1], state=OrderState.FILLED))
