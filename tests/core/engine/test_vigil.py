@@ -71,7 +71,7 @@ def test_instrument_never_heard_since_it_was_joined_is_pleaded_for_now_and_then(
 def test_instrument_that_fell_silent_is_pleaded_for_after_several_times_its_limit() -> None:
     vigil, now = taught(S // 4)
     assert vigil.plea(now + 10 * S, DEFAULT) is None
-    assert vigil.plea(now + 16 * S, DEFAULT) == (ResyncReason.SILENT, 201)
+    assert vigil.plea(now + 16 * S, DEFAULT) == (ResyncReason.SILENT, 200)
 
 
 def test_lost_connection_is_not_pleaded_for_until_it_is_joined_again() -> None:
