@@ -274,7 +274,7 @@ class Message(msgspec.Struct):
 DECODE = msgspec.json.Decoder(Message, strict=False).decode
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1200, deadline=None)
 @given(st.data())
 def test_what_is_taken_is_what_msgspec_reads(data: st.DataObject) -> None:
     made = scanner(drop_zero=True)
