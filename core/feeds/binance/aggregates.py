@@ -196,7 +196,7 @@ def _made(
         try:
             price, size = Decimal(price_text), Decimal(size_text)
         except InvalidOperation:
-            raise DataError(f"{what}: {number} must have decimals, has {price_text[:40]}") from None
+            raise DataError(f"{what}: price and size of {number} must be decimals") from None
         if not (price.is_finite() and size.is_finite() and price > 0 and size > 0):
             raise DataError(f"{what}: price and size must be above 0, were {price} and {size}")
         if number <= last_id or last_ms > ms:

@@ -39,7 +39,7 @@ ORDERS = "an account's stream or answer, order issue"
 WALLET = "an account's fees and funds, order issue"
 STATISTICS = "statistics nothing here uses"
 PAST = "past funding, which nothing here uses"
-SINGLES = "single trades of the past; the aggregates are read for holes"
+SINGLES = "the newest single trades; those asked for by id are read for holes"
 EXAMPLE = "an example of the documentation without values"
 OTHER_CANDLES = "candles of other things than the instruments listed"
 TOP = "a stream of top levels, which the book makes needless"
@@ -64,7 +64,6 @@ UNREAD = {
     "binance_spot/messages_with_expected_tardis#4": "made up by its recorder",
     **dict.fromkeys([f"binance_spot/ws_gocryptotrader#{n}" for n in (2, 3)], ORDERS),
     "binance_spot/rest_gocryptotrader#10": STATISTICS,
-    "binance_spot/rest_gocryptotrader#11": SINGLES,
     **dict.fromkeys([f"binance_spot/rest_gocryptotrader#{n}" for n in (18, 19, 20)], ONCE),
     "binance_spot/rest_gocryptotrader#21": SINGLES,
     "binance_spot/rest_gocryptotrader#1": "its recorder lost a key: its rows have one without name",
