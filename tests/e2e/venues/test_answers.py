@@ -9,7 +9,7 @@ import pytest
 from core.engine.followed import DataFault
 from core.model.errors import ClxError, ConfigError, TemporaryError
 from core.model.ids import InstrumentId
-from core.model.market import FeedStatus, Liquidation, TradeCanceled
+from core.model.market import FeedNotice, FeedStatus, Liquidation, TradeCanceled
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -22,6 +22,7 @@ CASES: dict[str, Run] = {}
 LEFT_OUT: dict[str, dict[str, str]] = {}
 """Why a fault is not for a venue, by case and subject."""
 
+OFF_MS = 5 * 3_600_000
 ONE_CONNECTION = "the account has one connection a market, so no second feed can be opened"
 STREAMED = dict.fromkeys(
     ("okx", "coinbase", "deribit", "alpaca_crypto", "alpaca_stocks"), "images come in the stream"
@@ -135,16 +136,40 @@ for _name, _kind, _more in (
     },
 )
 async def clock_skew(stage: Any) -> None:
-    """A clock an hour off is measured, and changes neither book nor trust."""
-    await stage.arm("clock_skew_ms", symbol="", value=3_600_000)
+    """A clock hours off is measured and told, and changes neither book nor trust."""
+    await stage.arm("clock_skew_ms", symbol="", value=OFF_MS)
     fresh = await stage.tracks.opened(stage.name)
     offset_ns = fresh.desk.market.clocks.offset_ns(fresh.desk.feed.venue)
-    assert abs(abs(offset_ns) - 3600e9) < 5e9
+    assert abs(abs(offset_ns) - OFF_MS * 1e6) < 5e9
+    (told,) = [
+        event for event, _ in fresh.desk.told
+        if isinstance(event, FeedNotice) and event.kind == "clock"
+    ]  # fmt: skip
+    assert fresh.desk.feed.venue in told.text
+    assert "set this machine's clock" in told.text
     await fresh.begin()
     await fresh.more(fresh.target)
     unhurt(fresh)
     await fresh.desk.stop()
     await stage.disarm()
+
+
+@case(
+    "clock_refused",
+    dict.fromkeys(set(ALL) - {"kucoin"}, "nothing it asks for market data is signed"),
+)
+async def clock_refused(stage: Any) -> None:
+    """Images refused for a clock that is off are told with what to check, and come once it is."""
+    await stage.arm("clock_skew_ms", symbol="", value=OFF_MS)
+    await stage.arm("gap", channel="book")
+    await stage.desk.until(lambda: stage.told(FeedNotice, stage.target), "the refusal to be told")
+    (told, *_) = stage.told(FeedNotice, stage.target)
+    assert told.kind == "image"
+    assert "clock" in told.text
+    unhurt(stage, stage.other)
+    await stage.disarm()
+    stage.ask_for_image()
+    await stage.settle()
 
 
 @case("halt")

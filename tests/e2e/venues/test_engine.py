@@ -1,6 +1,12 @@
 """One engine with six feeds at once, and what it does when all venues go and come back."""
 
 import asyncio
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +21,7 @@ WATCHED = {
 }  # fmt: skip
 NAMES = [InstrumentId(f"{symbol}.{venue}") for venue, symbol in WATCHED.items()]
 PATHS = {"binance_usdm": ("/binancefut", ""), "coinbase": ("/coinbase", "/advanced")}
+FAR = InstrumentId("ETH-USDT.okx_far")
 SETTINGS = """
 mode = "paper"
 [engine]
@@ -27,7 +34,7 @@ enabled = false
 
 
 def configured(state: dict[str, Any]) -> str:
-    text = SETTINGS.format(watched=[str(name) for name in NAMES])
+    text = SETTINGS.format(watched=[str(name) for name in (*NAMES, FAR)])
     for venue in WATCHED:
         rest, stream = PATHS.get(venue, (f"/{venue}", ""))
         host = f"127.0.0.1:{state['port']}{rest}"
@@ -37,10 +44,56 @@ def configured(state: dict[str, Any]) -> str:
     return text
 
 
+def unreachable(state: dict[str, Any], tls_port: int) -> str:
+    """Return feeds whose hosts have no name, or a certificate nobody vouches for."""
+    rest = f"http://127.0.0.1:{state['port']}/okx"
+    return (
+        '[feeds.bybit]\nrest_url = "http://nowhere.invalid"\n'
+        f'[feeds.kraken]\nrest_url = "https://127.0.0.1:{tls_port}"\n'
+        f'[feeds.okx_far]\nkind = "okx"\nrest_url = "{rest}"\n'
+        'stream_url = "ws://nowhere.invalid"\n'
+    )
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[int]:
+    """The port of a TLS server with a certificate of its own making; it hears nothing."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=stranger"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    heard: list[str] = []
+
+    class Heard(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Say nothing of clients that rightly went away."""
+
+    with Server(("127.0.0.1", 0), Heard) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+    assert not heard, "it must never be trusted"
+
+
 @pytest.mark.slow
-async def test_six_venues_are_live_at_once_and_come_back_after_all_of_them_went(home: Any) -> None:
+async def test_six_venues_are_live_at_once_and_come_back_after_all_of_them_went(
+    home: Any, stranger: int
+) -> None:
+    """Three more cannot be reached at all, which is told, and holds nobody up."""
     state = home.start_emulator("--venues=all")
-    home.configure(configured(state))
+    home.configure(configured(state) + unreachable(state, stranger))
     home.spawn("-m", "clx", "daemon", "run")
     async with home.attach() as client:
         feeds = client.replica.feeds
@@ -49,6 +102,25 @@ async def test_six_venues_are_live_at_once_and_come_back_after_all_of_them_went(
             return all(name in feeds and feeds[name].status in wanted for name in NAMES)
 
         await client.until(lambda: all_are(FeedStatus.LIVE), "six venues to be live", 40)
+
+        def told(venue: str, *words: str) -> bool:
+            return any(
+                venue in alert.source and all(word in alert.text for word in words)
+                for alert in client.replica.alerts
+            )
+
+        await client.until(
+            lambda: told("bybit", "nowhere.invalid", "cannot be resolved", "check the network"),
+            "the missing name to be told",
+        )
+        await client.until(
+            lambda: told("kraken", f":{stranger}", "certificate is not trusted", "check the host"),
+            "the stranger to be told",
+        )
+        await client.until(
+            lambda: told("okx_far", "ws://nowhere.invalid", "cannot be resolved"),
+            "the missing stream to be told",
+        )
         # The history each venue was asked for at the start: 24 hours of it in a few points.
         async with asyncio.timeout(20):
             while True:
