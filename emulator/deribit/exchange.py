@@ -10,17 +10,21 @@ import orjson
 from aiohttp import web
 
 from emulator.clock import Clock
+from emulator.deribit import private, users
 from emulator.deribit.methods import METHODS, Params, number
 from emulator.deribit.streams import Pump, known, send_indices
 from emulator.deribit.venue import Deribit, RpcError, invalid
+from emulator.market.derivatives.orders import Ending
 from emulator.market.market import Market
 from emulator.wire.connection import Connection
 from emulator.wire.rest import Call, Refusal, Route, routes
-from emulator.wire.venue import Dialogue, Json, converse
+from emulator.wire.striking import Dropped, ProxyFailed, over_http
+from emulator.wire.venue import Dialogue, converse
 
 _MOST_CONNECTIONS: Final = 32
 _MOST_CHANNELS: Final = 500
 _LEAST_HEARTBEAT_S: Final = 10
+_ALL: Final = (*METHODS, *private.METHODS)
 _STATUS: Final[dict[int, int]] = {10028: 429, 13004: 400, 13009: 401, -32601: 400}
 
 
@@ -33,16 +37,17 @@ class DeribitExchange(Deribit):
         super().__init__(market, clock, seed, api_key, api_secret)
         self.second_s = 1.0
         """How long a second of a heartbeat's interval is; tests shorten it."""
+        self.users = users.Users(self, self.account)
         self._pumps = [Pump(self, self.tapes[name], self.writers[name]) for name in market.shards]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
         table = [
-            *(Route(path=f"/api/v2/{method}", handler=self._get) for method in METHODS),
+            *(Route(path=f"/api/v2/{method}", handler=self._get) for method in _ALL),
             Route(method="POST", path="/api/v2", handler=self._post),
             *(
                 Route(method="POST", path=f"/api/v2/{method}", handler=self._post)
-                for method in METHODS
+                for method in _ALL
             ),
         ]
         made = routes(self, self.prefix, table)
@@ -55,6 +60,8 @@ class DeribitExchange(Deribit):
 
     def send(self) -> None:
         """Send what happened since the last tick, and what is due by the clock."""
+        self.house.look()
+        self.users.beat()
         sent_ms = self.sent_ms()
         for pump in self._pumps:
             if pump.tape.shard.listed:
@@ -77,7 +84,7 @@ class DeribitExchange(Deribit):
 
     async def _get(self, call: Call) -> Any:
         method = call.request.path.partition("/api/v2/")[2]
-        return self._answered(call, None, method, call.params)
+        return await self._answered(call, None, method, call.params)
 
     async def _post(self, call: Call) -> Any:
         try:
@@ -87,15 +94,33 @@ class DeribitExchange(Deribit):
         if not isinstance(asked, dict) or not isinstance(asked.get("params", {}), dict):
             raise self._refused(call, None, RpcError(-32700, "Parse error"))
         method = str(asked.get("method"))
-        return self._answered(call, asked.get("id"), method, asked.get("params", {}))
+        return await self._answered(call, asked.get("id"), method, asked.get("params", {}))
 
-    def _answered(self, call: Call, request_id: object, method: str, params: Params) -> Json:
+    async def _answered(self, call: Call, request_id: object, method: str, params: Params) -> Any:
         started_us = self.now_ms() * 1_000
         try:
-            result = self.call(call.address, method, params)
+            if method.startswith("private/"):
+                result = await self._private(call, method, params)
+            else:
+                result = self.call(call.address, method, params)
         except RpcError as error:
             raise self._refused(call, request_id, error) from error
+        if isinstance(result, web.StreamResponse):
+            return result
         return self.envelope(request_id, started_us, result=result)
+
+    async def _private(self, call: Call, method: str, params: Params) -> Any:
+        """Call a private method for who signed the request, or sent a token."""
+        token = params.get("access_token")
+        if token is not None:
+            self.check_token(str(token))
+        else:
+            path = call.request.raw_path.removeprefix(self.prefix)
+            signed = f"{call.request.method}\n{path}\n{call.body.decode()}\n"
+            private.check_header(self, call.request.headers.get("Authorization", ""), signed)
+        return await over_http(
+            call, lambda: private.carry_out(self, method, params, call.address, "")
+        )
 
     def _refused(self, call: Call, request_id: object, error: RpcError) -> Refusal:
         body = self.envelope(request_id, self.now_ms() * 1_000, error=error.body())
@@ -113,14 +138,24 @@ class _Session(Dialogue):
     def __init__(self, connection: Connection, venue: DeribitExchange) -> None:
         super().__init__(connection)
         self._venue = venue
-        self._logged_in = False
+        self._token = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        connection.state["cancels"] = venue.cancels_on_disconnect
         self._key = f"session {secrets.token_hex(8)}"
         self._beat: asyncio.Task[None] | None = None
         self._heard_test = asyncio.Event()
 
     def closed(self) -> None:
-        """End the heartbeat, and forget what was spent."""
+        """End the heartbeat, cancel its orders where that is wanted, forget what was spent."""
         self._stop_beating()
+        for task in self._tasks:
+            task.cancel()
+        if self.connection.state.get("cancels"):
+            self._venue.house.desk.cancel_all(
+                self._venue.account,
+                lambda order: order.ticket.words.get("session") == self._key,
+                Ending.DISCONNECT,
+            )
         self._venue.forget(self._key)
 
     def _stop_beating(self) -> None:
@@ -141,6 +176,9 @@ class _Session(Dialogue):
             params = asked.get("params") or {}
             if not isinstance(params, dict):
                 raise invalid("params", "must be an object")
+            if asked["method"] in private.METHODS:
+                self._later(request_id, asked["method"], params)
+                return
             result = self._carry_out(asked["method"], params)
             if result is None:
                 return
@@ -153,6 +191,57 @@ class _Session(Dialogue):
                 self.connection.finish(1008, b"too_many_requests")
                 return
         self.connection.send(orjson.dumps(answer))
+
+    def _later(self, request_id: object, method: str, params: Params) -> None:
+        """Let a private method be carried out; its answer comes when it is there."""
+        self._authorize(params)
+        work = self._privately(request_id, method, params)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _privately(self, request_id: object, method: str, params: Params) -> None:
+        venue, started_us = self._venue, self._venue.now_ms() * 1_000
+        try:
+            result = await private.carry_out(venue, method, params, self._key, self._key)
+            answer = venue.envelope(request_id, started_us, result=result)
+        except (Dropped, ProxyFailed):
+            self.connection.abort()
+            return
+        except RpcError as error:
+            answer = venue.envelope(request_id, started_us, error=error.body())
+            if error.code == 10028:
+                self.connection.send(orjson.dumps(answer))
+                self.connection.finish(1008, b"too_many_requests")
+                return
+        self.connection.send(orjson.dumps(answer))
+
+    @property
+    def _logged_in(self) -> bool:
+        return self._venue.tokens.get(self._token) == "access"
+
+    def _authorize(self, params: Params) -> None:
+        """Refuse who is not logged in, by a token or for the whole connection.
+
+        Raises:
+            RpcError: 13009.
+        """
+        self._venue.check_token(str(params.get("access_token", self._token)))
+
+    def _on_disconnect(self, method: str, params: Params) -> Any:
+        """Tell or set whether the session's orders end with it."""
+        self._authorize(params)
+        scope = str(params.get("scope", "connection"))
+        if scope not in ("connection", "account"):
+            raise invalid("scope", "wrong format")
+        state, venue = self.connection.state, self._venue
+        if method == "private/get_cancel_on_disconnect":
+            enabled = state["cancels"] if scope == "connection" else venue.cancels_on_disconnect
+            return {"scope": scope, "enabled": enabled}
+        state["cancels"] = method == "private/enable_cancel_on_disconnect"
+        if scope == "account":
+            venue.cancels_on_disconnect = state["cancels"]
+        return "ok"
 
     def _carry_out(self, method: str, params: Params) -> Any:
         venue, key = self._venue, self._key
@@ -167,6 +256,18 @@ class _Session(Dialogue):
                 for name in tuple(self.connection.streams):
                     venue.topics.unsubscribe(self.connection, name)
                 return "ok"
+            case (
+                "private/enable_cancel_on_disconnect"
+                | "private/disable_cancel_on_disconnect"
+                | "private/get_cancel_on_disconnect"
+            ):
+                return self._on_disconnect(method, params)
+            case "private/logout":
+                # To log out is no loss of the connection: orders stay.
+                self._authorize(params)
+                self.connection.state["cancels"] = False
+                self.connection.finish(1000, b"logout")
+                return None
             case "public/set_heartbeat":
                 return self._set_heartbeat(number(params, "interval"))
             case "public/disable_heartbeat":
@@ -174,7 +275,7 @@ class _Session(Dialogue):
                 return "ok"
         result = venue.call(key, method, params)
         if method == "public/auth":
-            self._logged_in = True
+            self._token = result["access_token"]
         if method == "public/test":
             self._heard_test.set()
         return result
@@ -195,11 +296,13 @@ class _Session(Dialogue):
         names = self._channels(params)
         if len(names) > _MOST_CHANNELS:
             raise invalid("channels", f"at most {_MOST_CHANNELS}")
-        if any(name.endswith(".raw") for name in names) and not self._logged_in:
+        if any(name.startswith("user.") for name in names):
+            self._authorize(params)
+        elif any(name.endswith(".raw") for name in names) and not self._logged_in:
             raise RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
         if venue.struck("no_ack"):
             return None
-        taken = [name for name in names if known(venue, name)]
+        taken = [name for name in names if known(venue, name) or users.known(venue, name)]
         if venue.struck("partial_ack"):
             taken = taken[:1]
         for name in taken:

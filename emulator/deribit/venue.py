@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
-from emulator.clock import Clock
+from emulator.clock import MS, Clock
 from emulator.deribit.instruments import currency, index_name, kind_of
 from emulator.deribit.wire import Writer, change_id
+from emulator.market.derivatives.house import House
+from emulator.market.derivatives.orders import Category
+from emulator.market.derivatives.product import Economy, Product, Terms
+from emulator.market.derivatives.telling import account_truth
 from emulator.market.market import Market
 from emulator.market.perps import futures_of
 from emulator.market.shard import Shard
+from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.limits import Bucket
 from emulator.wire.rest import Refusal
 from emulator.wire.venue import Json, Venue
 
+if TYPE_CHECKING:
+    from emulator.deribit.users import Users
+
+_FUTURE: Final = Terms(
+    maker_ppm=0, taker_ppm=500, most_leverage=50, usual_leverage=50, maintenance_ppm=10_000
+)
+_OPTION: Final = Terms(maker_ppm=300, taker_ppm=300, most_leverage=1, usual_leverage=1)
+_FUNDS: Final = {"BTC": 10, "ETH": 100, "USDC": 100_000}
+_UNLIMITED: Final = 1_000_000
+"""A weight limit above this lifts the credits."""
 RAW_MS: Final = 20
 FAST_MS: Final = 100
 SLOW_MS: Final = 1_000
@@ -26,6 +41,7 @@ _COSTS: Final[dict[str, tuple[str, float]]] = {
     "public/unsubscribe": ("subscribe", 3_000),
     "private/subscribe": ("subscribe", 3_000),
     "public/get_instruments": ("instruments", 10_000),
+    "matching": ("matching", 500),
 }
 _TOKEN_S: Final = 900
 
@@ -69,12 +85,17 @@ class Deribit(Venue):
     ) -> None:
         super().__init__(market, clock, seed)
         self.keys = {api_key: api_secret}
+        self.uid = 96_103
         self.tokens: dict[str, str] = {}
         """Access and refresh tokens, by what they are."""
+        self._token_ends: dict[str, int] = {}
+        self.cancels_on_disconnect = False
+        """New sessions cancel their orders when they end."""
         self._credits = {
             "": Bucket(50_000, 10_000),
             "subscribe": Bucket(30_000, 10_000),
             "instruments": Bucket(500_000, 10_000),
+            "matching": Bucket(50_000, 15_000),
         }
         self.futures = futures_of(market)
         self.writers = {
@@ -88,10 +109,72 @@ class Deribit(Venue):
             for number, (name, shard) in enumerate(market.shards.items())
         }
 
+        products = {name: self._product(shard) for name, shard in market.shards.items()}
+        self.house = House(market, products, self.futures)
+        self.house.desk.unique_client_ids = False
+        self.house.guard.forced_words = _forced_words
+        self.account = self.house.desk.open_account(_FUNDS)
+        self._unlimited = False
+
+    users: Users
+    """Who listens to the account."""
+
+    def _product(self, shard: Shard) -> Product:
+        listing = shard.listing
+        if listing.kind == "option":
+            return Product(shard, Economy.OPTION, listing.base, _OPTION, self._mark(shard))
+        economy = Economy.INVERSE if listing.inverse else Economy.LINEAR
+        settle = listing.base if listing.inverse else listing.quote
+        return Product(shard, economy, settle, _FUTURE, self._mark(shard))
+
+    def _mark(self, shard: Shard) -> Callable[[], float]:
+        future = self.futures.get(shard.listing.symbol)
+        if future is not None:
+            found = future
+            return lambda: found.mark
+        return lambda: self.writers[shard.listing.symbol].mark(self.market.now_ns // MS)
+
+    def set_weight_limit(self, limit: int) -> None:
+        """Lift the credits, by a limit above a million."""
+        self._unlimited = limit > _UNLIMITED
+
+    def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
+        """Do something to the account or to what it holds."""
+        if kind == "expire_sessions":
+            self.tokens.clear()
+            return True
+        if kind == "fire_dead_man":
+            # The switch of this venue is the connection itself.
+            for connection in tuple(self.connections):
+                if connection.state.get("cancels"):
+                    connection.abort()
+            return True
+        return self.house.strike(kind, shard, value)
+
+    def truth(self) -> list[AccountTruth]:
+        """Return what the oracle tells of the accounts."""
+        from emulator.deribit.private_wire import order_id
+
+        return [
+            account_truth(self.name, account, self.scales, order_id)
+            for account in self.house.desk.accounts.values()
+        ]
+
+    def check_token(self, token: str) -> None:
+        """Refuse what is no access token, or no longer one.
+
+        Raises:
+            RpcError: 13009.
+        """
+        if self.tokens.get(token) != "access":
+            raise RpcError(13009, "unauthorized", {"reason": "invalid_token"})
+        if self.now_ms() >= self._token_ends.get(token, 0):
+            raise RpcError(13009, "unauthorized", {"reason": "token_expired"})
+
     def spend(self, key: str, method: str) -> bool:
         """Take a method's credits; False when there are not enough."""
         pool, cost = _COSTS.get(method, ("", 500.0))
-        return self._credits[pool].spend(key, cost)
+        return self._unlimited or self._credits[pool].spend(key, cost)
 
     def forget(self, key: str) -> None:
         """Forget what a session has spent."""
@@ -131,6 +214,7 @@ class Deribit(Venue):
         """Make an access and a refresh token."""
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self.tokens |= {access: "access", refresh: "refresh"}
+        self._token_ends[access] = self.now_ms() + _TOKEN_S * 1_000
         return {
             "access_token": access,
             "expires_in": _TOKEN_S,
@@ -173,6 +257,7 @@ class Deribit(Venue):
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
         super().rename(old, new)
+        self.house.rename(old, new)
         self.writers[new] = self.writers.pop(old)
         for table in (self.futures, self.market.options):
             if old in table:
@@ -214,3 +299,7 @@ class Deribit(Venue):
         """Return an error as a body."""
         error = RpcError(10040, "retry")
         return self.envelope(None, self.now_ms() * 1_000, error=error.body())
+
+
+def _forced_words(product: Product, category: Category) -> dict[str, object]:
+    return {"order_type": "market", "time_in_force": "immediate_or_cancel"}

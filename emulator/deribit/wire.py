@@ -111,11 +111,10 @@ class Writer:
 
     def trade(self, row: TradeRow, now_ms: int) -> Json:
         """Write a trade."""
-        listing = self.shard.listing
         amount = self.scale.size_number(row.lots)
         told: Json = {
             "trade_seq": row.id,
-            "trade_id": self._trade_id(row.id),
+            "trade_id": self.own_trade_id(row.id),
             "timestamp": row.ts_ms,
             "tick_direction": 0 if not row.buyer_is_maker else 2,
             "price": self.scale.price_number(row.price_ticks),
@@ -131,9 +130,12 @@ class Writer:
         if self.chain is not None:
             told["iv"] = round(100 * self._iv(row.price_ticks, now_ms), 2)
             told["contracts"] = amount
-        if listing.base != "BTC":
-            told["trade_id"] = f"{listing.base}-{told['trade_id']}"
         return told
+
+    def own_trade_id(self, number: int) -> str:
+        """Return a trade's id, the same that everybody is told."""
+        told, base = self._trade_id(number), self.shard.listing.base
+        return told if base == "BTC" else f"{base}-{told}"
 
     def _trade_id(self, number: int) -> str:
         return str(number % 10**10 * 64 + self._number % 64)

@@ -204,7 +204,7 @@ class MarginAccount:
         orders = [
             (order.product, order.ticket, order.left, order.price_ticks)
             for order in self.open.values()
-            if order.product.settle == settle
+            if order.product.settle == settle and not order.ticket.market
         ]
         if more is not None:
             orders.append(more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from emulator.market.derivatives.account import MarginAccount
@@ -35,6 +36,10 @@ _WAITS: Final[dict[Wait, State]] = {
 }
 
 
+Name = Callable[[Order | Conditional], str]
+"""Gives an order's id as its venue has it."""
+
+
 def e8(amount: int) -> str:
     """Write an amount of 1e-8."""
     return short(amount, 8)
@@ -47,11 +52,22 @@ def average_e8(product: Product, order: Order) -> int:
     return (2 * order.notional * product.tick_e8 + order.filled) // (2 * order.filled)
 
 
-def account_truth(venue: str, account: MarginAccount, scales: dict[str, Scale]) -> AccountTruth:
-    """Return everything about an account."""
-    orders = [(each.created_ms, each.id, _order(each, scales)) for each in account.orders.values()]
+def _number(row: Order | Conditional) -> str:
+    return str(row.id)
+
+
+def account_truth(
+    venue: str,
+    account: MarginAccount,
+    scales: dict[str, Scale],
+    name: Name = _number,
+) -> AccountTruth:
+    """Return everything about an account; `name` gives an order's id as the venue has it."""
+    orders = [
+        (each.created_ms, each.id, _order(each, scales, name)) for each in account.orders.values()
+    ]
     orders += [
-        (each.created_ms, each.id, _conditional(each, scales))
+        (each.created_ms, each.id, _conditional(each, scales, name))
         for each in account.conditionals.values()
     ]
     orders.sort(key=lambda each: each[:2])
@@ -60,7 +76,7 @@ def account_truth(venue: str, account: MarginAccount, scales: dict[str, Scale]) 
         owner=str(account.owner),
         venue=venue,
         orders=[truth for _, _, truth in orders],
-        fills=[_fill(each, scales) for each in account.fills],
+        fills=[_fill(each, scales, name) for each in account.fills],
         positions=[
             PositionTruth(
                 symbol=each.product.symbol,
@@ -81,10 +97,10 @@ def account_truth(venue: str, account: MarginAccount, scales: dict[str, Scale]) 
     )
 
 
-def _order(order: Order, scales: dict[str, Scale]) -> OrderTruth:
+def _order(order: Order, scales: dict[str, Scale], name: Name) -> OrderTruth:
     scale, ticket = scales[order.product.symbol], order.ticket
     return OrderTruth(
-        id=str(order.id),
+        id=name(order),
         client_id=ticket.client_id,
         symbol=order.product.symbol,
         side=ticket.side.value,
@@ -96,17 +112,17 @@ def _order(order: Order, scales: dict[str, Scale]) -> OrderTruth:
         state=_STATES[order.status],
         reduce_only=ticket.only_closes,
         position_side=ticket.leg.value,
-        parent=str(order.parent.id) if order.parent is not None else "",
+        parent=name(order.parent) if order.parent is not None else "",
         created_ms=order.created_ms,
         updated_ms=order.updated_ms,
     )
 
 
-def _conditional(waits: Conditional, scales: dict[str, Scale]) -> OrderTruth:
+def _conditional(waits: Conditional, scales: dict[str, Scale], name: Name) -> OrderTruth:
     scale, ticket = scales[waits.product.symbol], waits.ticket
     trigger = (waits.fired or waits.branches[0]).trigger
     return OrderTruth(
-        id=str(waits.id),
+        id=name(waits),
         client_id=waits.client_id,
         symbol=waits.product.symbol,
         side=ticket.side.value,
@@ -124,11 +140,11 @@ def _conditional(waits: Conditional, scales: dict[str, Scale]) -> OrderTruth:
     )
 
 
-def _fill(fill: Fill, scales: dict[str, Scale]) -> FillTruth:
+def _fill(fill: Fill, scales: dict[str, Scale], name: Name) -> FillTruth:
     scale = scales[fill.product.symbol]
     return FillTruth(
         id=str(fill.trade_id),
-        order_id=str(fill.order.id),
+        order_id=name(fill.order),
         client_id=fill.order.ticket.client_id,
         symbol=fill.product.symbol,
         side=fill.side.value,
