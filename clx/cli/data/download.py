@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.argument("instruments", nargs=-1, required=True)
 @click.option("--timeframe", "-t", "frames", multiple=True, default=("1m",), show_default=True,
               help="length of bars; may be given again")  # fmt: skip
-@click.option("--trades", is_flag=True, help="single trades instead of bars, as far as kept there")
+@click.option("--trades", is_flag=True, help="single trades instead of bars")
 @click.option(
     "--days", "--lookback-days", type=float, help="days back; 30 of bars, 1 of trades if unsaid"
 )
