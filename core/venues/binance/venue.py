@@ -38,8 +38,8 @@ from core.venues.binance.account import AccountReader
 from core.venues.binance.answers import Answers
 from core.venues.binance.parse import Symbols, order_params
 from core.venues.binance.rest import BinanceRest
-from core.venues.binance.standing import Standing
 from core.venues.binance.stream import UserStream
+from core.venues.standing import Standing
 from core.wire.budget import Budgets
 
 _log = logging.getLogger(__name__)

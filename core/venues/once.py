@@ -1,4 +1,4 @@
-"""Say everything once: REST answers and the user stream tell the same story twice."""
+"""Say everything once: answers to requests and the private stream tell the same story twice."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections import OrderedDict
 from enum import IntEnum
 from typing import Final
 
+import msgspec
+
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, origin_of
 from core.model.orders import (
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderTriggered,
     OrderUnknown,
 )
 from core.model.ports import VenueSink
@@ -35,12 +39,15 @@ class OnceSink:
     ::
 
         OWED ──► UNKNOWN ──► LIVE ──► ENDED     each step at most once, steps may be skipped
+
+    What changes a living order (a trigger touched, an amend) is told once as it is worded.
     """
 
     def __init__(self, sink: VenueSink) -> None:
         self._sink = sink
         self._orders: OrderedDict[ClientOrderId, _Told] = OrderedDict()
         self._fills: OrderedDict[tuple[InstrumentId, ExecutionId], None] = OrderedDict()
+        self._changes: OrderedDict[OrderTriggered | OrderAmended, None] = OrderedDict()
 
     def ours(self, order_id: str) -> bool:
         """Return whether clx made this client order id, now or in an earlier session."""
@@ -90,6 +97,25 @@ class OnceSink:
         if self._orders.get(event.client_order_id) is not _Told.ENDED:
             self._tell(event.client_order_id, _Told.ENDED)
             self._sink(event)
+
+    def triggered(self, event: OrderTriggered) -> None:
+        """Pass on that a trigger was touched; acceptance is told before it, by whoever calls."""
+        self._change(event, msgspec.structs.replace(event, ts_event_ns=0, ts_ns=0))
+
+    def amended(self, event: OrderAmended) -> None:
+        """Pass on that an order stands changed, once for each time of the venue's."""
+        self._change(event, msgspec.structs.replace(event, ts_ns=0))
+
+    def _change(
+        self, event: OrderTriggered | OrderAmended, key: OrderTriggered | OrderAmended
+    ) -> None:
+        ended = self._orders.get(event.client_order_id) is _Told.ENDED
+        if ended or key in self._changes:
+            return
+        self._changes[key] = None
+        if len(self._changes) > _REMEMBERED:
+            self._changes.popitem(last=False)
+        self._sink(event)
 
     def _tell(self, order_id: ClientOrderId, told: _Told) -> None:
         self._orders[order_id] = told

@@ -22,7 +22,7 @@ class Standing:
         self._told: str | None = None
 
     def stream_up(self) -> None:
-        """Note that the user stream is subscribed."""
+        """Note that the private stream is subscribed."""
         self._down = ""
         self._tell()
 
