@@ -26,6 +26,7 @@ def daemon() -> None:
 @click.option("--timeout", default=60.0, show_default=True, help="seconds to wait for it")
 def start(timeout: float) -> int:
     """Start the engine in the background and wait until it answers."""
+    from clx.accounts import inline_keys
     from clx.modes import check_modes
     from clx.spawn import engine_answers, last_words, start_engine
     from store.settings import load_settings
@@ -33,6 +34,11 @@ def start(timeout: float) -> int:
     paths = find_paths()
     make_folders(paths)
     settings = load_settings(paths.config_file)
+    if found := inline_keys(settings):
+        click.echo(
+            f"warning: {', '.join(found)} can be read by others; `clx keys add` keeps them better",
+            err=True,
+        )
     check_modes(settings)
     if engine_answers(paths.socket):
         status: commands.StatusReport = ask(commands.GetStatus())

@@ -176,3 +176,13 @@ def test_the_assembly_shares_its_settings_without_keys(tmp_path: Path) -> None:
     assert assembly.settings.venues["binance"].api_secret == SecretStr("")
     assert assembly.inline_keys == ["venues.binance.api_key", "venues.binance.api_secret"]
     assert redactor.text(f"{KEY} {SECRET}") == "*** ***"
+
+
+def test_the_terminals_own_look_at_the_settings_has_no_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from clx.cli.opening import _load_settings
+
+    monkeypatch.setenv("CLX_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text(f'[venues.binance]\napi_secret = "{SECRET}"\n')
+    assert inline_keys(_load_settings()) == []

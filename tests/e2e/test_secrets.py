@@ -204,3 +204,14 @@ def test_an_engine_without_its_passphrase_says_every_way_to_give_it(home):
     home.env["CLX_PASSPHRASE_FILE"] = str(home.root / "none")
     late = home.run("daemon", "start")
     assert "none cannot be read" in late.stderr
+
+
+def test_keys_in_the_settings_are_warned_of_and_not_shown(home):
+    home.configure('mode = "live"\n[venues.binance]\napi_key = "a-key-of-config-1"\n')
+    home.env["CLX_VENUES__BINANCE__API_SECRET"] = "a-secret-of-env-1"
+    late = home.run("daemon", "start")
+    assert late.returncode == 2  # trading.live is not set
+    said = "warning: venues.binance.api_key, venues.binance.api_secret can be read by others"
+    assert said in late.stderr
+    assert "config-1" not in late.stderr
+    assert "env-1" not in late.stderr
