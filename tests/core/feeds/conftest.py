@@ -65,6 +65,8 @@ class ToyVenue:
         self.refusals = 0
         """Handshakes answered 503 from now on."""
         self.most_at_once = 0
+        self.deaf = 0
+        """Subscriptions it does not hear from now on."""
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.refusals:
@@ -89,7 +91,10 @@ class ToyVenue:
         names = rest.split(",") if rest else []
         if word == "login":
             await socket.send_str('{"welcome":true}')
+        elif word == "join" and self.deaf:
+            self.deaf -= 1
         elif word == "join":
+            await socket.send_str(json.dumps({"joined": names}))
             self.sockets[socket].update(names)
             for name in names:
                 await socket.send_str(json.dumps({"image": name, "n": self.sequence[name]}))
