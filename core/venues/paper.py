@@ -33,6 +33,8 @@ from core.venues.sim import SimVenue
 PAPER: Final = VenueName("paper")
 _IDLE_S: Final = 60.0
 _NS: Final = 1_000_000_000
+_LATE_NS: Final = 1_000_000_000
+"""How far trades may come out of the order of their times."""
 
 
 class PaperVenue:
@@ -52,6 +54,8 @@ class PaperVenue:
         self._clock = clock
         self._sim = SimVenue(name, settings, clock=clock, instruments=instruments, depth=depth)
         self._woken = asyncio.Event()
+        self._newest_ns: dict[InstrumentId, int] = {}
+        """Time of each instrument's newest trade, by its venue's clock."""
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Learn steps and limits; orders for other instruments are rejected."""
@@ -140,7 +144,15 @@ class PaperVenue:
         return await self._sim.cash_flows(since_ns)
 
     def on_trade(self, trade: Trade) -> None:
-        """Let a public trade serve resting orders; cheap where there are none."""
+        """Let a public trade serve resting orders; cheap where there are none.
+
+        One that a feed fetched later than newer ones is of a time before, and serves nobody.
+        """
+        newest_ns = self._newest_ns.get(trade.instrument_id, 0)
+        if trade.ts_event_ns < newest_ns - _LATE_NS:
+            return
+        if trade.ts_event_ns > newest_ns:
+            self._newest_ns[trade.instrument_id] = trade.ts_event_ns
         self._sim.on_trade(trade)
 
     def on_quote(self, quote: Quote) -> None:

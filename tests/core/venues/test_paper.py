@@ -107,6 +107,19 @@ async def test_resting_order_is_served_by_trades_and_found_when_asked(instrument
         assert await venue.open_orders() == []
 
 
+async def test_trade_of_before_that_was_fetched_later_serves_nobody(instrument, limit, trade):
+    desk, venue = Desk(), make(instrument)
+    intent = limit("buy", 99, 5)
+    async with running(venue, desk):
+        venue.on_trade(trade("sell", 105, 1, 60 * 10**9))
+        venue.submit(intent)
+        await desk.until(OrderAccepted)
+        venue.on_trade(trade("sell", 90, 100, 30 * 10**9))
+        assert not [event for event in desk.events if isinstance(event, OrderFilled)]
+        venue.on_trade(trade("sell", 90, 100, 60 * 10**9))
+        await desk.until(OrderFilled)
+
+
 async def test_quote_through_a_resting_order_fills_it(instrument, limit, quote):
     desk, venue = Desk(), make(instrument)
     async with running(venue, desk):
