@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from clx.accounts import learn_settings
+from clx.kernelcache import renew_kernels
 from clx.latency import prefer_latency, settle_once_running
 from clx.logs import guard_output
 from clx.modes import check_modes
@@ -58,6 +59,7 @@ def run(settings: Settings, paths: Paths, redactor: Redactor | None = None) -> N
         ClxError: It cannot start, or had to stop.
     """
     check_modes(settings)
+    renew_kernels()
     emulator = None
     if settings.mode == "sim":
         process = start_emulator(settings.emulator, paths)

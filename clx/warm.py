@@ -11,6 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 
+from clx.kernelcache import renew_kernels
+
 
 def kernels(feeds: Collection[str] | None = None) -> Mapping[str, Callable[[], object]]:
     """Return what compiles the kernels that some kinds of feeds need, or all, by their names."""
@@ -29,6 +31,7 @@ def kernels(feeds: Collection[str] | None = None) -> Mapping[str, Callable[[], o
 
 def main() -> int:
     """Compile or load every kernel and say how long each took."""
+    renew_kernels()
     found = kernels()
     for count, (name, warm) in enumerate(found.items(), 1):
         sys.stderr.write(f"compiling kernels {count}/{len(found)}: {name} ... ")

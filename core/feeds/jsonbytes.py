@@ -1,7 +1,6 @@
 """JSON values straight from bytes, eight at a step: what the kernel of `scanner` is made of.
 
-Everything is compiled into that kernel, whose cache only knows of its own source: touch `scanner`
-too. A place is an index into the text; a place of -1 says that what was asked for is not there.
+Everything is compiled into that kernel. A place is an index into the text; a place of -1 says that what was asked for is not there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Levels whose prices are spelt like those before them, which is how venues write nearly all.
 
 No byte of such a price waits for another one to be understood: the places of its point and quotes
-are known, and need only be looked at. It is compiled into the kernel of `scanner`, whose cache only
-knows of its own source: touch that too.
+are known, and need only be looked at. It is compiled into the kernel of `scanner`.
 """
 
 from __future__ import annotations

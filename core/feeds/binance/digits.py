@@ -1,6 +1,6 @@
 """Digits to integers, eight bytes at a step: what the scanner of `scan` is made of.
 
-It is compiled into the scanner, whose cache only knows of its own source: touch `scan` too.
+It is compiled into the scanner.
 
 A place is an index into the text; a place beyond the end says that what was asked for is not there.
 """

@@ -1,6 +1,6 @@
 """What stands between the values of the venue's frames, byte for byte, for `scan`.
 
-It is compiled into the scanner, whose cache only knows of its own source: touch `scan` too.
+It is compiled into the scanner.
 """
 
 from __future__ import annotations

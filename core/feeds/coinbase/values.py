@@ -1,7 +1,6 @@
 """Values of Coinbase's messages for its scanner: quoted decimals and RFC 3339 times.
 
-They are compiled into the scanner, whose cache only knows of its own source: clear `__pycache__`
-after a change here. A place beyond the end says that a value is not spelt as the venue spells it,
+They are compiled into the scanner. A place beyond the end says that a value is not spelt as the venue spells it,
 or is not exact.
 """
 
