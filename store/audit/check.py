@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from core.model.errors import DataError, StoreError
-from store.audit.line import GENESIS, HEAD, AuditLine, files_of, parse_line
+from store.audit.line import GENESIS, HEAD, AuditLine, files_of, locked, parse_line
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +39,21 @@ def read_log(folder: Path) -> Iterator[AuditLine]:
 def verify_log(folder: Path) -> Verdict:
     """Check every line against the one before it, and the last against the head.
 
+    Writers wait meanwhile, so that a batch on its way is no flaw.
+
     Raises:
         StoreError: A file cannot be read.
     """
+    if not folder.exists():
+        return Verdict(lines=0, files=0)
+    try:
+        with locked(folder):
+            return _verify(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be locked: {error.strerror}") from None
+
+
+def _verify(folder: Path) -> Verdict:
     flaws: list[str] = []
     lines = first = number = 0
     prev = ""

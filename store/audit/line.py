@@ -9,8 +9,12 @@ r"""One line of the audit log, and where lines lie.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +27,12 @@ from core.model.errors import DataError
 CURRENT: Final = "audit.jsonl"
 HEAD: Final = "head"
 GENESIS: Final = "0" * 64
+MODE: Final = 0o600
 
 LINE_BYTES: Final = 60_000
 """No line is longer."""
 
+_LOCK_S: Final = 5.0
 _TAIL: Final = 1 << 16
 """Bytes of a file's end in which its last line begins."""
 
@@ -64,6 +70,29 @@ def stamp(ts_ns: int) -> str:
     """Return a time as RFC 3339 with milliseconds, UTC."""
     at = datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{ts_ns // 1_000_000 % 1000:03d}Z"
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from changing a log; whoever has the lock is writing a batch.
+
+    Raises:
+        OSError: It cannot be had.
+    """
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+    try:
+        end = time.monotonic() + _LOCK_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(lock)
 
 
 def files_of(folder: Path) -> list[Path]:

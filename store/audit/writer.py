@@ -7,11 +7,9 @@ Several processes may write: each takes the lock for a batch and goes on from th
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,19 +26,19 @@ from store.audit.line import (
     GENESIS,
     HEAD,
     LINE_BYTES,
+    MODE,
     AuditLine,
     closed_files,
+    locked,
     stamp,
     tail_of,
 )
 
-MODE: Final = 0o600
 WAITING: Final = 20_000
 """Records kept while the disk refuses; more are counted and told of in the log itself."""
 
 _FLUSH_S: Final = 0.5
 _JOIN_S: Final = 5.0
-_LOCK_S: Final = 5.0
 _LONGEST: Final = 4000
 _SHORT: Final = 400
 
@@ -143,12 +141,8 @@ class AuditLog:
             return
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-            try:
-                _take(lock)
+            with locked(self._folder):
                 self._append([self._waiting[at] for at in range(count)])
-            finally:
-                os.close(lock)
         except OSError as error:
             raise StoreError(
                 f"audit log {self._folder} cannot be written: {error.strerror}; {count} records"
@@ -236,20 +230,6 @@ class AuditLog:
         path.rename(self._folder / f"audit-{last - count + 1:012d}.jsonl")
         for old in closed_files(self._folder)[: -self._keep]:
             old.unlink(missing_ok=True)
-
-
-def _take(lock: int) -> None:
-    """Wait for the lock of a log; whoever holds it is writing a batch."""
-    end = time.monotonic() + _LOCK_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _notices(records: list[AuditRecord], lost: int, torn: int) -> Iterator[AuditRecord]:

@@ -345,3 +345,26 @@ def test_a_line_beyond_all_bounds_is_cut_and_the_chain_holds(
     assert max(len(line) for line in _lines(tmp_path)) < 65_536
     first = next(iter(read_log(tmp_path / "audit")))
     assert first.parameters["cut"].endswith(" bytes")
+
+
+def test_a_log_that_is_being_written_verifies(log: Open, record: Make, tmp_path: Path) -> None:
+    opened = log(max_bytes=2000, keep=5)
+    opened.note(record())
+    opened.flush()
+    done = threading.Event()
+
+    def write() -> None:
+        for at in range(150):
+            opened.note(record(f"c{at}"))
+            opened.flush()
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    checks = 0
+    while not done.is_set():
+        assert verify_log(tmp_path / "audit").flaws == ()
+        checks += 1
+    thread.join()
+    assert checks
+    assert verify_log(tmp_path / "audit").last == 151
