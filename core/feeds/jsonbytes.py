@@ -1,6 +1,7 @@
 """JSON values straight from bytes, eight at a step: what the kernel of `scanner` is made of.
 
-Everything is compiled into that kernel. A place is an index into the text; a place of -1 says that what was asked for is not there.
+Everything is compiled into that kernel. A place is an index into the text; a place of -1 says that
+what was asked for is not there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Values of Coinbase's messages for its scanner: quoted decimals and RFC 3339 times.
 
-They are compiled into the scanner. A place beyond the end says that a value is not spelt as the venue spells it,
-or is not exact.
+They are compiled into the scanner. A place beyond the end says that a value is not spelt as the
+venue spells it, or is not exact.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Keys and values of Deribit's messages for its scanner: the venue writes numbers unquoted.
 
-They are compiled into the scanner. A place beyond the end says that something is not spelt as the venue spells it.
+They are compiled into the scanner. A place beyond the end says that something is not spelt as the
+venue spells it.
 """
 
 from __future__ import annotations
