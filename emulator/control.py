@@ -16,6 +16,7 @@ from aiohttp import web
 
 from core.model.market import Side
 from emulator.binance.exchange import Binance
+from emulator.binance.gate.auth import well_formed
 from emulator.binance.private_wire import own_trade, queried
 from emulator.binance.wire import Json, amount
 from emulator.chaos import Chaos, Dice
@@ -58,6 +59,7 @@ class Control:
             ("GET", "/_ctl/clock", self._tell_clock),
             ("POST", "/_ctl/clock", self._set_clock),
             ("POST", "/_ctl/chaos", self._set_chaos),
+            ("POST", "/_ctl/accounts", self._open_account),
         )
         return [web.route(method, path, self._guard(handler)) for method, path, handler in table]
 
@@ -241,6 +243,15 @@ class Control:
                 self._dice[venue.name] = Dice(plan, venue)
         return {name: dice.armed for name, dice in self._dice.items()}
 
+    async def _open_account(self, request: web.Request) -> Json:
+        """Take ``{"venue", "api_key", "secret", "funds": {"USDT": 1000}}``; no funds: the usual."""
+        asked = msgspec.json.decode(await request.read(), type=_NewAccount)
+        if not well_formed(asked.api_key):
+            raise ValueError(f"api_key must be 8-128 of [A-Za-z0-9_-], was {len(asked.api_key)}")
+        venue = self._of(asked.venue)[0]
+        venue.add_account(asked.api_key, asked.secret, asked.funds)
+        return {"accounts": len(venue.truth())}
+
     def _roll(self, now_ns: int) -> None:
         for dice in self._dice.values():
             dice.roll(now_ns)
@@ -248,6 +259,13 @@ class Control:
     def _asked(self, request: web.Request) -> tuple[Venue, Shard]:
         venue = self._of(request.query.get("venue", ""))[0]
         return venue, listed(venue, request.query.get("symbol", ""))
+
+
+class _NewAccount(msgspec.Struct, forbid_unknown_fields=True):
+    api_key: str
+    secret: str
+    venue: str = ""
+    funds: dict[str, int] = {}
 
 
 class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):

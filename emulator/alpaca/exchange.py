@@ -58,6 +58,12 @@ class AlpacaExchange(Alpaca):
         self.keys[api_key] = secret
         return self.house.open(api_key, cash)
 
+    def add_account(self, api_key: str, secret: str, funds: dict[str, int]) -> None:
+        """Open another account with a key of its own, at both hosts."""
+        if unknown := sorted(set(funds) - {"USD"}):
+            raise ValueError(f"funds must be of USD, was {unknown[0]!r}")
+        self.open_account(api_key, secret, Decimal(funds["USD"]) if funds else FUNDS)
+
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the accounts."""
         return self.house.truth()
@@ -109,7 +115,7 @@ class AlpacaExchange(Alpaca):
         """Call an instrument by another name from now on."""
         super().rename(old, new)
         self._pumps[new] = self._pumps.pop(old)
-        self.house.assets.rename(old, new)
+        self.house.rename(old, new)
 
     def status_changed(self, shard: Shard) -> None:
         """Tell a halt or its end."""

@@ -57,7 +57,10 @@ class Venue(House):
 
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
+        base = self.market.shards[old].listing.base
         super().rename(old, new)
+        for account in self.desk.accounts.values():
+            account.relist(old, new, base, self.market.shards[new].listing.base)
         self.writers[new] = self.writers.pop(old)
         self.writers[new].symbol = new
         self.hub.rename()
@@ -85,6 +88,13 @@ class Venue(House):
         account = self.desk.open_account(funds)
         self.keys.add(api_key, secret, account)
         return account
+
+    def add_account(self, api_key: str, secret: str, funds: dict[str, int]) -> None:
+        """Open another account with a key of its own."""
+        known = {s.listing.base for s in self.market.shards.values()} | {"USDT"}
+        if unknown := sorted(set(funds) - known):
+            raise ValueError(f"funds must be of {', '.join(sorted(known))}, was {unknown[0]!r}")
+        self.open_account(api_key, secret, {**dict.fromkeys(known, 0), **funds} if funds else None)
 
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the accounts."""

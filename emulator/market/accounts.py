@@ -305,6 +305,26 @@ class Account:
         order.ticket = msgspec.structs.replace(order.ticket, client_id=client_id)
         self._newest[(order.symbol, client_id)] = order
 
+    def relist(self, old: str, new: str, old_base: str, new_base: str) -> None:
+        """Call a symbol and its asset by other names from now on."""
+        for table in (self.orders, self.open):
+            kept = {
+                (new if symbol == old else symbol, key): o for (symbol, key), o in table.items()
+            }
+            table.clear()
+            table.update(kept)
+        for symbol, name in [key for key in self._newest if key[0] == old]:
+            self._newest[(new, name)] = self._newest.pop((symbol, name))
+        for fills in (self.fills, *(order.fills for order in self.orders.values())):
+            fills[:] = [
+                msgspec.structs.replace(fill, symbol=new) if fill.symbol == old else fill
+                for fill in fills
+            ]
+        if old_base != new_base and old_base in self.free:
+            for money in (self.free, self.locked):
+                money[new_base] = money.get(new_base, 0) + money.pop(old_base)
+            self.moved()
+
     def find(self, symbol: str, order_id: int | None, client_id: str | None) -> DeskOrder | None:
         """Return an order by id, or the newest one with a client id."""
         if order_id is not None:

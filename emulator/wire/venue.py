@@ -179,6 +179,14 @@ class Venue(ABC):
         """Do something to the accounts or to what they hold; False where the venue cannot."""
         return False
 
+    def add_account(self, api_key: str, secret: str, funds: dict[str, int]) -> None:
+        """Open another account with a key of its own; no funds are the usual ones.
+
+        Raises:
+            ValueError: The venue has the one account alone, or has no such asset.
+        """
+        raise ValueError(f"{self.name} opens no more accounts")
+
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the venue's accounts, none where nobody trades."""
         return []

@@ -56,6 +56,13 @@ class House:
         """Return a key's account at a host."""
         return self._accounts.get((host, api_key))
 
+    def rename(self, old: str, new: str) -> None:
+        """Call an instrument by another name from now on."""
+        self.assets.rename(old, new)
+        for account in self.desk.accounts.values():
+            if old in account.positions:
+                account.positions[new] = account.positions.pop(old)
+
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the accounts."""
         return [tell_account(account) for account in self.desk.accounts.values()]

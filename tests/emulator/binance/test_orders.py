@@ -434,3 +434,31 @@ async def test_an_ed25519_key_logs_on_and_its_session_expires(still):
         assert ended["event"]["e"] == "eventStreamTerminated"
         told = await call("account.status", timestamp=venue.now_ms())
         assert told["error"]["code"] == -1102
+
+
+async def test_a_second_account_has_its_own_money_orders_and_stream(still):
+    made = {"venue": "binance", "api_key": "z" * 32, "secret": "y" * 32, "funds": {"USDT": 500}}
+    assert await still.control("POST", "accounts", made) == (200, {"accounts": 2})
+    status, told = await still.signed("GET", "account", key="z" * 32, secret="y" * 32)
+    assert status == 200
+    money = {row["asset"]: row["free"] for row in told["balances"]}
+    assert (money["USDT"], money["BTC"]) == ("500.00000000", "0.00000000")
+    await resting(still)
+    status, rows = await still.signed("GET", "openOrders", key="z" * 32, secret="y" * 32)
+    assert rows == []
+    status, refused = await still.control("POST", "accounts", {**made, "funds": {"GOLD": 1}})
+    assert status == 400
+    assert "GOLD" in refused["error"]
+
+
+async def test_orders_and_money_follow_a_renamed_symbol(still):
+    order = await resting(still)
+    await ask(still, "POST", "order", **BTC, side="BUY", type="MARKET", quantity="0.01")
+    await still.arm("rename", symbol="BTCUSDT", text="XBTUSDT")
+    status, found = await still.signed("GET", "order", symbol="XBTUSDT", orderId=order["orderId"])
+    assert (status, found["symbol"]) == (200, "XBTUSDT")
+    assert Decimal((await account(still, "XBT"))["free"]) > 2
+    assert len(await ask(still, "GET", "myTrades", symbol="XBTUSDT")) >= 1
+    params = {"symbol": "XBTUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.01"}
+    assert (await ask(still, "POST", "order", **params))["status"] == "FILLED"
+    assert (await ask(still, "DELETE", "openOrders", symbol="XBTUSDT"))[0]["status"] == "CANCELED"
