@@ -173,22 +173,45 @@ def _identity(venue: Deribit) -> Json:
     }
 
 
+def _fees(asset: str) -> list[Json]:
+    """Write what trades cost, as `instruments.describe` has it."""
+    index = f"{asset.lower()}_usd" if asset != "USDC" else "sol_usdc"
+    rates = {"perpetual": (0.0, 0.0005), "future": (0.0, 0.0005), "option": (0.0003, 0.0003)}
+    return [
+        {
+            "index_name": index,
+            "kind": kind,
+            "value": {"default": {"type": "fixed", "maker": maker, "taker": taker}},
+        }
+        for kind, (maker, taker) in rates.items()
+    ]
+
+
+def _part(venue: Deribit, account: MarginAccount, asset: str) -> Json:
+    told = portfolio(account, asset, venue.dollars(asset))
+    equity = told["equity"]
+    return {
+        **told,
+        "deposit_address": "",
+        "estimated_liquidation_ratio": told["maintenance_margin"] / equity if equity else 0.0,
+        "fee_group": "standard",
+        "fees": _fees(asset),
+        "limits": _LIMITS,
+    }
+
+
 def summary(venue: Deribit, account: MarginAccount, params: Params) -> Json:
     """Tell everything about one currency's part of the account."""
     account = _seen(venue, account)
     of = chosen(params, "currency", _ASSETS[:-1])
-    told = {**portfolio(account, of), "limits": _LIMITS, "fee_group": "standard"}
-    told["deposit_address"] = ""
+    told = _part(venue, account, of)
     return {**told, **_identity(venue)} if flag(params, "extended") else told
 
 
 def summaries(venue: Deribit, account: MarginAccount, params: Params) -> Json:
     """Tell every currency's part of the account."""
     account = _seen(venue, account)
-    rows = [
-        {**portfolio(account, asset), "limits": _LIMITS, "fee_group": "standard"}
-        for asset in account.cash
-    ]
+    rows = [_part(venue, account, asset) for asset in account.cash]
     return {**_identity(venue), "summaries": rows}
 
 

@@ -246,8 +246,8 @@ def position(row: Position, account: MarginAccount, writer: Writer) -> Json:
     return told
 
 
-def portfolio(account: MarginAccount, asset: str) -> Json:
-    """Write what ``user.portfolio`` tells of a currency."""
+def portfolio(account: MarginAccount, asset: str, dollars: float) -> Json:
+    """Write what ``user.portfolio`` tells of a currency that is worth so many dollars."""
     rows = account.open_positions(asset)
     options = [row for row in rows if row.product.option]
     worth = sum(row.worth_e8(row.product.mark_e8()) for row in options)
@@ -291,6 +291,11 @@ def portfolio(account: MarginAccount, asset: str) -> Json:
         "session_rpl": units(realized),
         "session_upl": units(floating),
         "total_pl": units(floating + realized),
+        "total_equity_usd": units(equity) * dollars,
+        "total_margin_balance_usd": units(equity) * dollars,
+        "total_initial_margin_usd": units(initial) * dollars,
+        "total_maintenance_margin_usd": units(maintenance) * dollars,
+        "total_delta_total_usd": delta * dollars,
         "margin_model": "segregated_sm",
         "portfolio_margining_enabled": False,
         "cross_collateral_enabled": False,

@@ -69,7 +69,12 @@ class Users:
             topic = f"user.portfolio.{asset.lower()}"
             if self._venue.topics.wanted(topic) and self._venue.topics.fresh(topic):
                 for each in self._account.cash if asset == "any" else (asset,):
-                    self._venue.tell(topic, portfolio(self._account, each), "private", "")
+                    self._venue.tell(
+                        topic,
+                        portfolio(self._account, each, self._venue.dollars(each)),
+                        "private",
+                        "",
+                    )
 
     def _on_message(self, message: PrivateMessage) -> None:
         if isinstance(message, OrderReport):
@@ -108,7 +113,7 @@ class Users:
 
     def _portfolio(self, assets: list[str]) -> None:
         for asset in assets:
-            row = portfolio(self._account, asset)
+            row = portfolio(self._account, asset, self._venue.dollars(asset))
             self._outlet.tell({"portfolio": row, "asset": asset}, report=False)
 
     def _send(self, message: Json) -> None:

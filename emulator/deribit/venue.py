@@ -134,6 +134,10 @@ class Deribit(Venue):
             return lambda: found.mark
         return lambda: self.writers[shard.listing.symbol].mark(self.market.now_ns // MS)
 
+    def dollars(self, asset: str) -> float:
+        """Return what a currency is worth in dollars."""
+        return self.indices().get(f"{asset.lower()}_usd", 1.0)
+
     def set_weight_limit(self, limit: int) -> None:
         """Lift the credits, by a limit above a million."""
         self._unlimited = limit > _UNLIMITED

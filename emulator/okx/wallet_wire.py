@@ -110,6 +110,7 @@ _DETAIL_EMPTY: Final = [
     "clSpotInUseAmt",
     "crossLiab",
     "interest",
+    "isoLiab",
     "liab",
     "maxLoan",
     "maxSpotInUse",
