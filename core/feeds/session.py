@@ -37,7 +37,7 @@ _OPENING_S: Final = 15.0
 _TOPICS: Final = 50
 """Channels asked for again in one message."""
 
-_STILL_NS: Final = 3_000_000_000
+_STILL_NS: Final = 10_000_000_000
 """A connection of several instruments that brings nothing for so long stands still."""
 
 _NAMED: Final = 5

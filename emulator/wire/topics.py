@@ -31,9 +31,12 @@ class Topics:
         self._listeners: dict[str, dict[Connection, bool]] = {}
         self._starting: dict[str, tuple[str, ...]] = {}
         self._held: dict[tuple[Connection, str], bytes] = {}
+        self._forgotten: set[tuple[Connection, str]] = set()
 
     def subscribe(self, connection: Connection, name: str) -> bool:
         """Add a listener; False when it listens already. A name that no topic has stays silent."""
+        if (connection, name) in self._forgotten:
+            return False
         if self.hollow:
             connection.streams[name] = None
             return True
@@ -50,6 +53,7 @@ class Topics:
         """Remove a listener; False when it did not listen."""
         connection.streams.pop(name, None)
         self._held.pop((connection, name), None)
+        self._forgotten.discard((connection, name))
         listeners = self._listeners.get(name)
         if listeners is None or connection not in listeners:
             return False
@@ -63,7 +67,7 @@ class Topics:
         """Send nothing of a symbol to those who listen now, by a fault; they count as listeners."""
         word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(symbol)}(?![A-Za-z0-9])", re.IGNORECASE)
         for name in [name for name in self._listeners if word.search(name)]:
-            del self._listeners[name]
+            self._forgotten |= {(connection, name) for connection in self._listeners.pop(name)}
         self._starting.clear()
 
     def leave(self, connection: Connection) -> None:

@@ -44,7 +44,8 @@ from core.model.settings import FeedSettings
 from core.model.views import QualityView
 
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 12.0
+EMULATORS = 2
+PATIENCE_S = 20.0
 TIMER_S = 0.1
 CLOCK = SystemClock()
 
@@ -490,7 +491,16 @@ class Tracks:
         for pairs in wanted.values():
             for pair in pairs:
                 self._outcomes[pair] = loop.create_future()
-        self._tasks = [asyncio.create_task(self._run(pairs)) for pairs in wanted.values()]
+        self._open: set[tuple[str, str]] = set()
+        self._tasks = [asyncio.create_task(self._run(pairs)) for pairs in wanted.values() if pairs]
+
+    @property
+    def all_open(self) -> bool:
+        """Whether every track has got as far as its first case."""
+        return len(self._open) == len(self._tasks)
+
+    def has(self, subject: str, case: str) -> bool:
+        return (subject, case) in self._outcomes
 
     async def outcome(self, subject: str, case: str) -> None:
         await self._outcomes[subject, case]
@@ -505,10 +515,12 @@ class Tracks:
                         stages[name] = await self.opened(name)
                     stage = stages[name]
                     stage.tracks = self
+                    self._open.add(pairs[0])
                     await stage.begin()
                     await self._cases[case](stage)
                 outcome.set_result(None)
             except Exception as error:
+                self._open.add(pairs[0])
                 outcome.set_exception(error)
                 if name in stages:
                     await stages.pop(name).desk.stop()
@@ -578,47 +590,94 @@ def feed_of(subject: Subject, control: Control) -> Any:
     )
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="clx-") as folder:
-        file = Path(folder) / "emulator.json"
-        with subprocess.Popen(
-            [
-                *(sys.executable, "-m", "emulator", "--venues", "all", "--history-days", "2"),
-                *("--events-per-second", "60", "--state-file", str(file)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-        ) as process:
+@contextlib.contextmanager
+def emulators() -> Iterator[list[dict[str, Any]]]:
+    """Start emulators side by side, each with all venues; give what they say of themselves."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clx-")))
+        started = []
+        for number in range(EMULATORS):
+            file = folder / f"{number}.json"
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "emulator", "--venues", "all"),
+                        *("--history-days", "2", "--events-per-second", "60"),
+                        *("--state-file", str(file)),
+                    ],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            stack.callback(process.kill)
+            started.append((process, file))
+        states = []
+        for process, file in started:
             assert process.stdout is not None
-            # It says so in one line as soon as it listens.
+            # It says so in one line as soon as it listens; secrets are in the file alone.
             assert process.stdout.readline()
-            try:
-                state: dict[str, Any] = json.loads(file.read_text())
-                # Secrets are in the file alone.
-                yield state
-            finally:
-                process.kill()
+            states.append(json.loads(file.read_text()))
+        yield states
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[list[dict[str, Any]]]:
+    """Emulators that all modules share."""
+    with emulators() as states:
+        yield states
+
+
+@pytest.fixture(scope="module")
+def states(request: Any) -> Iterator[list[dict[str, Any]]]:
+    """Emulators of this module: those of all, unless it turns their clocks."""
+    if getattr(request.module, "TURNS_CLOCKS", False):
+        with emulators() as own:
+            yield own
+    else:
+        yield request.getfixturevalue("pool")
+
+
+class Halves:
+    """The same venues twice, so that twice as many cases run side by side."""
+
+    def __init__(self, parts: list[Tracks]) -> None:
+        self._parts = parts
+
+    async def outcome(self, subject: str, case: str) -> None:
+        """Wait for a case wherever it runs."""
+        for part in self._parts:
+            if part.has(subject, case):
+                await part.outcome(subject, case)
+                return
+        raise AssertionError(f"{subject} {case} runs nowhere")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def control(emulator: dict[str, Any]) -> AsyncIterator[Control]:
-    made = Control(emulator)
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def tracks(request: Any, control: Control) -> AsyncIterator[Tracks]:
+async def tracks(request: Any, states: list[dict[str, Any]]) -> AsyncIterator[Halves]:
     """The cases of the module's `CASES` that were asked for, under way."""
-    wanted: dict[str, list[tuple[str, str]]] = {}
+    cases: dict[str, list[tuple[str, str]]] = {}
     for item in request.session.items:
         if item.module is request.module and hasattr(item, "callspec"):
             params = item.callspec.params
             if "case" in params and "subject" in params:
-                track = SUBJECTS[params["subject"]].venue
-                wanted.setdefault(track, []).append((params["subject"], params["case"]))
+                cases.setdefault(params["subject"], []).append((params["subject"], params["case"]))
+    wanted: list[dict[str, list[tuple[str, str]]]] = [{} for _ in states]
+    for subject, pairs in cases.items():
+        track = SUBJECTS[subject].venue
+        for number, part in enumerate(wanted):
+            # Two subjects of one venue cannot share it, so each has one to itself.
+            mine = pairs[number :: len(states)]
+            if track == "alpaca":
+                mine = pairs if (subject == "alpaca_stocks") == (number == 0) else []
+            part.setdefault(track, []).extend(mine)
     stale_after_s = getattr(request.module, "STALE_AFTER_S", 4.0)
-    made = Tracks(control, wanted, request.module.CASES, stale_after_s)
-    yield made
-    await made.close()
+    controls = [Control(state) for state in states]
+    parts = [
+        Tracks(control, part, request.module.CASES, stale_after_s)
+        for control, part in zip(controls, wanted, strict=True)
+    ]
+    yield Halves(parts)
+    for part in parts:
+        await part.close()
+    for control in controls:
+        await control.close()

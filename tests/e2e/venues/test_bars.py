@@ -17,6 +17,7 @@ ALL = (
     "alpaca_stocks",
 )  # fmt: skip
 MINUTE_NS = Timeframe.M1.ns
+TURNS_CLOCKS = True
 Run = Callable[[Any], Awaitable[None]]
 CASES: dict[str, Run] = {}
 STATED = ("binance", "binance_usdm", "okx", "coinbase", "kucoin")
@@ -90,6 +91,8 @@ async def bars(stage: Any) -> None:
     def ours() -> Any:
         return stage.desk.market.bars(target, Timeframe.M1, 1)
 
+    # Signed questions are refused by a clock that jumped, and whoever opens a book may ask some.
+    await stage.desk.until(lambda: stage.tracks.all_open, "all to be live", 40)
     begun_ns = (await stage.control.ask("clock"))["now_ms"] * 1_000_000
     await pass_minutes(
         stage, lambda: len(ours().ts_open_ns) > 0 and int(ours().ts_open_ns[0]) > begun_ns

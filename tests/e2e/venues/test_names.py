@@ -15,7 +15,7 @@ ALL = (
     "binance", "binance_usdm", "okx", "coinbase", "deribit", "kucoin", "alpaca_crypto",
     "alpaca_stocks",
 )  # fmt: skip
-STALE_AFTER_S = 2.0
+STALE_AFTER_S = 3.0
 Run = Callable[[Any], Awaitable[None]]
 CASES: dict[str, Run] = {}
 RENAMED = {
@@ -101,7 +101,6 @@ def _hasty() -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.engine.vigil._SILENT_NS", 1_000_000_000)
         patch.setattr("core.engine.vigil._TIMES_LIMIT", 1)
-        patch.setattr("core.engine.vigil._LEAST_NS", 2_000_000_000)
         yield
 
 
