@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from core.model.errors import StoreError
 
 Synchronous = Literal["FULL", "NORMAL"]
+
+_TRIES: Final = 5
+"""Times a change of the journal mode is tried."""
 
 
 def private_file(path: Path) -> None:
@@ -65,7 +69,7 @@ def open_database(
             # Only an empty file takes it, and the journal mode already writes the file. On a full
             # one it would wait for the lock of whoever is writing.
             connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _log_ahead(connection)
         connection.execute(f"PRAGMA synchronous={synchronous}")
         _migrate(connection, path, application_id, migrations)
     except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -78,9 +82,25 @@ def open_database(
     return connection
 
 
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Changing it does not wait for another process that changes it at this moment.
+            if not left:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _check_ours(connection: sqlite3.Connection, path: Path, application_id: int) -> None:
-    found = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    # Of one image, which the first table read takes: another process may be making the file.
+    connection.execute("BEGIN")
     tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    found = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    connection.execute("COMMIT")
     if found != application_id and (found or tables):
         raise StoreError(
             f"{path} is not the clx file it should be: its application id is {found:#010x}, "

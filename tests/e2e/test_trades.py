@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import random
@@ -110,7 +111,8 @@ async def test_download_killed_in_the_middle_goes_on_and_leaves_no_trade_out(
     binance: Emulator, tmp_path: Path
 ) -> None:
     verbs = Verbs(tmp_path, binance)
-    wanted = ("download", BTC, "--trades", "--days", "0.0035")
+    since = dt.datetime.fromtimestamp(time.time() - PAST_S - OLD_S - 50, dt.UTC)
+    wanted = ("download", BTC, "--trades", "--since", since.isoformat())
     faults = binance.venues["binance"].faults
     for asked in (8, 6):
         before = len(verbs.kept())
@@ -127,9 +129,7 @@ async def test_download_killed_in_the_middle_goes_on_and_leaves_no_trade_out(
     (done,) = await verbs.ask(*wanted)
     there = truth(binance, "binance", "BTCUSDT")
     assert done["left"] == []
-    newest_ms = max(ms for ms, _, _ in verbs.kept().values())
-    assert verbs.kept() == {n: row for n, row in there.items() if row[0] <= newest_ms}
-    assert newest_ms > time.time() * 1000 - 30_000
+    assert verbs.kept() == there
     (again,) = await verbs.ask(*wanted)
     assert again["written"]["kept"] == 0, "what is there is not asked for again"
 
@@ -238,7 +238,7 @@ def feed_of(emulator: Emulator, venue: str) -> Any:
 async def test_each_venue_tells_its_past_as_far_as_it_goes(
     venue: str, symbol: str, name: str, deep: bool, market: MarketStore
 ) -> None:
-    emulator = await past_of((venue,), 60.0, 30)
+    emulator = await past_of((venue,), 20.0 if deep else 60.0, 30)
     feed = feed_of(emulator, venue)
     try:
         item = next(item for item in await feed.instruments() if item.id == name)
@@ -257,7 +257,7 @@ async def test_each_venue_tells_its_past_as_far_as_it_goes(
         await emulator.stop()
     rows = market.trades.trades(item.id, *span)
     ids = sorted(rows.trade_id.tolist())
-    assert len(set(ids)) == len(ids) > 50
+    assert len(set(ids)) == len(ids) > 10
     assert done.left == ()
     if venue == "binancefut":
         shard = emulator.venues[venue].market.shards[symbol]
