@@ -116,37 +116,6 @@ def close(name: str, dry_run: bool, style: str) -> int:
 
 
 @click.command()
-@click.option(
-    "--level",
-    type=click.Choice(["reduce", "cancel", "flatten"]),
-    default="cancel",
-    show_default=True,
-    help="reduce: block entries; cancel: also cancel all; flatten: also close positions",
-)
-@click.option("--reason", default="", help="kept with the record")
-@format_option
-def kill(level: str, reason: str, style: str) -> int:
-    """Block entries; by default also cancel every open order."""
-    report: commands.KillReport = ask(
-        commands.Kill.model_validate({"level": level, "reason": reason})
-    )
-    if style == "json":
-        print_json(report)
-        return Exit.OK
-    click.echo(
-        f"risk {report.risk_state.value}; cancelling {report.cancels} orders; "
-        f"closing {len(report.closing_orders)} positions. `clx resume` lets entries through again"
-    )
-    return Exit.OK
-
-
-@click.command()
-def resume() -> None:
-    """Let entries through again after a kill or a halt."""
-    click.echo(ask(commands.Resume()).text)
-
-
-@click.command()
 @click.argument("name")
 @click.option(
     "--seconds", type=click.IntRange(5, 3600), help="for how long; trading.arm_seconds if not given"

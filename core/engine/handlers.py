@@ -231,12 +231,12 @@ def _disable(kernel: Kernel, ask: c.DisableStrategy, origin: OriginKind) -> Stra
 
 
 def _kill(kernel: Kernel, ask: c.Kill, origin: OriginKind) -> c.KillReport:
-    return kernel.desk.kill(ask.level, ask.reason, origin)
+    return kernel.desk.kill(ask.level, ask.reason, origin, dry_run=ask.dry_run)
 
 
-def _resume(kernel: Kernel, _: c.Resume, origin: OriginKind) -> c.Done:
-    kernel.desk.resume(origin)
-    return c.Done(text="entries go again")
+def _resume(kernel: Kernel, ask: c.Resume, origin: OriginKind) -> c.Done:
+    kernel.desk.resume(origin, dry_run=ask.dry_run)
+    return c.Done(text="entries would go again" if ask.dry_run else "entries go again")
 
 
 def _reconcile(kernel: Kernel, _: c.Reconcile, __: OriginKind) -> c.Done:

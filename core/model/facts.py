@@ -89,7 +89,7 @@ class RiskStateChanged(msgspec.Struct, frozen=True, kw_only=True, tag="risk"):
     origin: OriginKind
     ts_ns: int
     kill: str = ""
-    """The kill switch's step (``reduce``, ``cancel``, ``flatten``) while it stands, else empty."""
+    """The kill switch's step (``pause``, ``reduce``, ``cancel``, ``flatten``) while it stands."""
 
 
 class StrategyToggled(msgspec.Struct, frozen=True, kw_only=True, tag="strategy"):

@@ -198,6 +198,14 @@ class Account:
         for (instrument_id, _, _), net in sorted(self._nets.items(), key=_by_key):
             yield instrument_id, net.size, net.cost, net.realised, net.fees
 
+    def open_nets(
+        self, instrument_id: InstrumentId | None = None
+    ) -> Iterator[tuple[InstrumentId, PositionSide, VenueName, Decimal]]:
+        """Yield (instrument, side, account, signed size) of what is open, in that order."""
+        for (name, side, venue), net in sorted(self._nets.items(), key=_by_key):
+            if net.size and instrument_id in {None, name}:
+                yield name, side, venue, net.size
+
     def contracts(
         self, venue: VenueName
     ) -> Iterator[tuple[tuple[InstrumentId, PositionSide], Decimal]]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from core.model.ids import ClientOrderId, InstrumentId, OriginKind
+from core.model.ids import ClientOrderId, InstrumentId, OriginKind, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import Order, OrderIntent, OrderState, OrderType, TimeInForce
+from core.model.orders import (
+    Order,
+    OrderIntent,
+    OrderState,
+    OrderType,
+    PositionSide,
+    TimeInForce,
+)
 from core.trading.account import Account
 from core.trading.listing import listed
 from core.trading.orders import OrderCache
@@ -20,6 +27,14 @@ from core.trading.risk import RiskGate
 MAX_ATTEMPTS: Final = 5
 """Closing orders per instrument before a person has to look."""
 _PAUSE_NS: Final = 1_000_000_000
+
+
+class Part(NamedTuple):
+    """One position: an instrument at one account, LONG or SHORT where they are held apart."""
+
+    instrument_id: InstrumentId
+    venue: VenueName
+    side: PositionSide
 
 
 class Closer:
@@ -32,9 +47,23 @@ class Closer:
         self._account = account
         self._gate = gate
 
+    def part(self, instrument_id: InstrumentId) -> Part:
+        """Return the largest open position of an instrument, or where its orders go."""
+        found = list(self._account.open_nets(instrument_id))
+        if found:
+            _, side, venue, _ = max(found, key=lambda item: abs(item[3]))
+            return Part(instrument_id, venue, side)
+        instrument = listed(self._instruments, instrument_id)
+        venue = self._gate.route(instrument) or instrument.venue
+        return Part(instrument_id, venue, PositionSide.NET)
+
+    def size(self, part: Part) -> Decimal:
+        """Return the signed size of a position."""
+        return self._account.size(part.instrument_id, part.side, part.venue)
+
     def intent(
         self,
-        instrument_id: InstrumentId,
+        part: Part,
         order_id: ClientOrderId,
         origin: OriginKind,
         reason: str,
@@ -43,21 +72,26 @@ class Closer:
 
         On a spot venue it is cut to the base that is really free, as fees may have eaten some.
         """
-        instrument = listed(self._instruments, instrument_id)
-        side = Side.SELL if self._account.size(instrument_id) > 0 else Side.BUY
-        size = self._gate.closable(instrument_id, side)
+        instrument = listed(self._instruments, part.instrument_id)
+        side = Side.SELL if self.size(part) > 0 else Side.BUY
+        size = self._gate.closable(part.instrument_id, side, part.venue, part.side)
+        usual = self._gate.route(instrument) == part.venue
+        account = None if usual else part.venue
         if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
-            size = min(size, max(self._gate.free(instrument, instrument.base), Decimal(0)))
+            free = self._gate.free(instrument, instrument.base, account)
+            size = min(size, max(free, Decimal(0)))
         if instrument.max_size:
             size = min(size, instrument.max_size)
         return OrderIntent(
             client_order_id=order_id,
-            instrument_id=instrument_id,
+            instrument_id=part.instrument_id,
             side=side,
             type=OrderType.MARKET,
             size=instrument.size(instrument.floor_lots(size)),
             time_in_force=TimeInForce.IOC,
             reduce_only=True,
+            position_side=part.side,
+            account=account,
             origin=origin,
             reason=reason,
         )
@@ -70,7 +104,7 @@ class Closer:
         mark = self._account.mark(instrument)
         if mark is None:
             return None
-        close = self.intent(instrument_id, order_id, "engine", reason)
+        close = self.intent(self.part(instrument_id), order_id, "engine", reason)
         away = 1 - away_pct / 100 * close.side.opposite.sign
         ticks = instrument.nearest_ticks(mark * away)
         return msgspec.structs.replace(
@@ -80,10 +114,10 @@ class Closer:
             trigger_price=instrument.price(ticks),
         )
 
-    def is_flat(self, instrument_id: InstrumentId) -> bool:
+    def is_flat(self, part: Part) -> bool:
         """Return whether less than one lot is open."""
-        lot = listed(self._instruments, instrument_id).size_lot
-        return abs(self._account.size(instrument_id)) < lot
+        lot = listed(self._instruments, part.instrument_id).size_lot
+        return abs(self.size(part)) < lot
 
 
 class _Task:
@@ -108,14 +142,14 @@ class Flattener:
         orders: OrderCache,
         submit: Callable[[OrderIntent], Order],
         next_id: Callable[[], ClientOrderId],
-        give_up: Callable[[InstrumentId, str], None],
+        give_up: Callable[[Part, str], None],
     ) -> None:
         self._closer = closer
         self._orders = orders
         self._submit = submit
         self._next_id = next_id
         self._give_up = give_up
-        self._tasks: dict[InstrumentId, _Task] = {}
+        self._tasks: dict[Part, _Task] = {}
         self._reason = ""
 
     @property
@@ -123,13 +157,11 @@ class Flattener:
         """Return whether anything is still to be closed."""
         return bool(self._tasks)
 
-    def start(
-        self, instrument_ids: list[InstrumentId], reason: str, now_ns: int
-    ) -> tuple[ClientOrderId, ...]:
+    def start(self, parts: Sequence[Part], reason: str, now_ns: int) -> tuple[ClientOrderId, ...]:
         """Begin; return the closing orders that could be sent at once."""
         self._reason = reason
-        for instrument_id in instrument_ids:
-            self._tasks.setdefault(instrument_id, _Task())
+        for part in parts:
+            self._tasks.setdefault(part, _Task())
         return self.step(now_ns)
 
     def stop(self) -> None:
@@ -140,39 +172,45 @@ class Flattener:
         """Send what can be closed now; return the ids of the orders sent."""
         sent = [
             order.id
-            for instrument_id, task in list(self._tasks.items())
-            if (order := self._step(instrument_id, task, now_ns)) is not None
+            for part, task in list(self._tasks.items())
+            if (order := self._step(part, task, now_ns)) is not None
         ]
         return tuple(sent)
 
-    def _step(self, instrument_id: InstrumentId, task: _Task, now_ns: int) -> Order | None:
-        live = any(item.order.intent.instrument_id == instrument_id for item in self._orders.open())
-        if self._closer.is_flat(instrument_id):
+    def _step(self, part: Part, task: _Task, now_ns: int) -> Order | None:
+        live = any(_of(item.order, part) for item in self._orders.open())
+        if self._closer.is_flat(part):
             if not live:
-                del self._tasks[instrument_id]
+                del self._tasks[part]
             return None
         last = self._orders.get(task.order_id) if task.order_id is not None else None
         if now_ns < task.next_ns or (last is not None and not last.order.state.terminal):
             return None
         if task.attempts >= MAX_ATTEMPTS:
-            self._stop(instrument_id, f"{MAX_ATTEMPTS} closing orders did not do it")
+            self._stop(part, f"{MAX_ATTEMPTS} closing orders did not do it")
             return None
         order_id = self._next_id()
-        intent = self._closer.intent(instrument_id, order_id, "engine", self._reason)
+        intent = self._closer.intent(part, order_id, "engine", self._reason)
         if not intent.size:
             if live:
                 return None
-            self._stop(instrument_id, "what is left is less than can be sold")
+            self._stop(part, "what is left is less than can be sold")
             return None
         task.attempts += 1
         task.order_id = order_id
         task.next_ns = now_ns + _PAUSE_NS
         order = self._submit(intent)
         if order.state is OrderState.DENIED:
-            self._stop(instrument_id, order.note)
+            self._stop(part, order.note)
             return None
         return order
 
-    def _stop(self, instrument_id: InstrumentId, why: str) -> None:
-        self._tasks.pop(instrument_id, None)
-        self._give_up(instrument_id, why)
+    def _stop(self, part: Part, why: str) -> None:
+        self._tasks.pop(part, None)
+        self._give_up(part, why)
+
+
+def _of(order: Order, part: Part) -> bool:
+    """Return whether an order may still change a position."""
+    intent = order.intent
+    return (intent.instrument_id, order.venue, intent.position_side) == part

@@ -16,7 +16,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Final, Literal
+from typing import Final
 
 from core.model.accounts import (
     Balance,
@@ -34,7 +34,6 @@ from core.model.facts import (
     CashMoved,
     DayOpened,
     PositionSet,
-    RiskStateChanged,
     SessionStarted,
     StrategyToggled,
     VenueConnected,
@@ -69,17 +68,17 @@ from core.trading.account import DAY_NS
 from core.trading.board import AlertLevel, Board
 from core.trading.books import Books
 from core.trading.changing import Changer
-from core.trading.closing import Closer, Flattener
+from core.trading.closing import Closer
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
 from core.trading.guard import Guard
+from core.trading.killing import KillLevel, KillSwitch
 from core.trading.links import VenueLinks
 from core.trading.listing import listed
 from core.trading.orders import Tracked
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 
-KillLevel = Literal["reduce", "cancel", "flatten"]
 _SECOND_NS: Final = 1_000_000_000
 _MARKS_PATIENCE_NS: Final = 60 * _SECOND_NS
 """How long a new day waits for a market to value every open position at."""
@@ -149,13 +148,18 @@ class TradingDesk:
             self._changer,
         )
         self._closer = Closer(instruments, self.books.account, self._gate)
-        self._flattener = Flattener(
-            self._closer, self.books.orders, self.submit, self._next_id, self._not_flattened
+        self._switch = KillSwitch(
+            books=self.books,
+            closer=self._closer,
+            submit=self.submit,
+            cancel=self._flow.cancel,
+            record=self._flow.record,
+            next_id=self._next_id,
+            board=self._board,
+            clock=clock,
         )
         self._id_seed = int.from_bytes(hashlib.sha256(session.encode()).digest()[:3], "big")
         self._ids_made = 0
-        self._kill_left: KillLevel = "reduce"
-        """What the kill switch of an earlier session still has to do."""
         self._marked_ns = 0
         self._day_due_ns = 0
         self.recovered_ns = 0
@@ -186,8 +190,7 @@ class TradingDesk:
                 "each mode keeps its own journal: point clx to another data folder"
             )
         self.recovered_ns = self.books.last_ts_ns
-        if self.books.switches.kill in {"cancel", "flatten"}:
-            self._kill_left = "flatten" if self.books.switches.kill == "flatten" else "cancel"
+        self._switch.recover()
         now_ns = self._clock.now_ns()
         masked = self._settings.model_dump_json().encode()
         self._flow.record(
@@ -293,7 +296,8 @@ class TradingDesk:
         known = self.books.orders.get(client_order_id)
         if known is not None:
             return known.order
-        intent = self._closer.intent(instrument, client_order_id, origin, reason or "close")
+        part = self._closer.part(instrument)
+        intent = self._closer.intent(part, client_order_id, origin, reason or "close")
         if intent.size:
             return self.submit(intent, dry_run)
         size = self.books.account.size(instrument)
@@ -328,24 +332,17 @@ class TradingDesk:
         """Return each armed instrument and the UTC ns at which its arming ends."""
         return dict(self.books.switches.armed)
 
-    def kill(self, level: KillLevel, reason: str, origin: OriginKind) -> KillReport:
-        """Block entries; with "cancel" also cancel all, with "flatten" also close positions.
-
-        Closing goes on in `on_venue_event` and `on_timer` while cancels are under way.
-        """
-        words = f"kill ({level}) by {origin}" + (f": {reason}" if reason else "")
-        halted = self.books.switches.state is RiskState.HALTED
-        state = RiskState.HALTED if halted else RiskState.REDUCING
-        self._set_state(state, words, origin, level)
-        self._board.alert("warning", words)
-        return self._carry_out(level, words, origin)
+    def kill(
+        self, level: KillLevel, reason: str, origin: OriginKind, *, dry_run: bool = False
+    ) -> KillReport:
+        """Go a step down the kill switch's ladder, see `core.trading.killing`."""
+        return self._switch.kill(level, reason, origin, dry_run=dry_run)
 
     def halt(self, reason: str) -> None:
         """Let nothing but cancels through: something that must hold does not."""
-        self._set_state(RiskState.HALTED, reason, "engine")
-        self._board.alert("error", f"trading is halted: {reason}")
+        self._switch.halt(reason)
 
-    def resume(self, origin: OriginKind) -> None:
+    def resume(self, origin: OriginKind, *, dry_run: bool = False) -> None:
         """Let entries through again.
 
         Raises:
@@ -357,9 +354,8 @@ class TradingDesk:
                 f"cannot resume: lost {loss:.2f} {self._settings.engine.equity_asset} today, "
                 f"allowed {allowed} (risk.max_daily_loss); raise it, or wait for 00:00 UTC"
             )
-        self._flattener.stop()
-        self._kill_left = "reduce"
-        self._set_state(RiskState.ACTIVE, "", origin)
+        if not dry_run:
+            self._switch.resume(origin)
 
     def toggle_strategy(self, strategy_id: StrategyId, enabled: bool, reason: str = "") -> None:
         """Record that a strategy was enabled, disabled or stopped for cause."""
@@ -388,8 +384,7 @@ class TradingDesk:
                     self._flow.take(event)
                 except InvariantError as error:
                     self.halt(str(error))
-                if self._flattener.active:
-                    self._flattener.step(self._clock.now_ns())
+                self._switch.step(self._clock.now_ns())
 
     def set_balance(self, venue: VenueName, asset: str, total: Decimal, reason: str) -> None:
         """Adopt a balance as the venue states it."""
@@ -432,15 +427,11 @@ class TradingDesk:
 
     def reduce(self, reason: str) -> None:
         """Let only exits through until somebody resumes."""
-        if self.books.switches.state is RiskState.ACTIVE:
-            self._set_state(RiskState.REDUCING, reason, "engine")
-            self._board.alert("warning", f"{reason}; only exits go until resumed")
+        self._switch.reduce(reason)
 
     def flatten(self, instruments: Sequence[InstrumentId], reason: str) -> None:
         """Close positions step by step; their orders are cancelled first."""
-        for instrument in instruments:
-            self.cancel_all("engine", instrument)
-        self._flattener.start(list(instruments), reason, self._clock.now_ns())
+        self._switch.flatten(instruments, reason)
 
     def rearm(self, venue: VenueName) -> None:
         """Take up what the engine holds for a venue, whose orders and fills are known now."""
@@ -450,8 +441,8 @@ class TradingDesk:
         """Open a venue for entries: what we know and what it says are the same."""
         self.links.reconciled(venue, self._clock.now_ns(), differences)
         self.rearm(venue)
-        if self._kill_left != "reduce" and not self.books.switches.closed_venues:
-            self._carry_on_kill()
+        if not self.books.switches.closed_venues:
+            self._switch.reconciled()
         self._board.show_account()
 
     def on_timer(self, now_ns: int) -> None:
@@ -461,8 +452,7 @@ class TradingDesk:
         armed = self.books.switches.armed
         for instrument in [key for key, until_ns in armed.items() if until_ns <= now_ns]:
             self.disarm(instrument)
-        if self._flattener.active:
-            self._flattener.step(now_ns)
+        self._switch.step(now_ns)
         if now_ns - self._marked_ns >= _SECOND_NS or now_ns < self._marked_ns:
             self._marked_ns = now_ns
             self._roll_day(now_ns)
@@ -562,29 +552,6 @@ class TradingDesk:
             )
         return tracked
 
-    def _carry_out(self, level: KillLevel, words: str, origin: OriginKind) -> KillReport:
-        cancels = 0 if level == "reduce" else self.cancel_all(origin).cancels
-        closing: tuple[ClientOrderId, ...] = ()
-        if level == "flatten":
-            ids = {item[0] for item in self.books.account.nets()}
-            ids |= {item.order.intent.instrument_id for item in self.books.orders.open()}
-            closing = self._flattener.start(sorted(ids), words, self._clock.now_ns())
-        return KillReport(risk_state=self.risk_state(), cancels=cancels, closing_orders=closing)
-
-    def _carry_on_kill(self) -> None:
-        """Finish what an earlier session's kill began, once all venues are compared."""
-        level, self._kill_left = self._kill_left, "reduce"
-        words = self.books.switches.reason
-        self._board.alert("warning", f"carrying on after the restart: {words}")
-        self._carry_out(level, words, "engine")
-
-    def _set_state(self, state: RiskState, reason: str, origin: OriginKind, kill: str = "") -> None:
-        now_ns = self._clock.now_ns()
-        self._flow.record(
-            RiskStateChanged(state=state, reason=reason, origin=origin, ts_ns=now_ns, kill=kill)
-        )
-        self._board.status_version += 1
-
     def _adopt_opening(self, event: BalancesReported) -> None:
         """Take a venue's first word on balances; later ones are compared by reconciliation.
 
@@ -614,16 +581,11 @@ class TradingDesk:
 
     def _check_loss(self) -> None:
         loss, allowed = -self.day_pnl(), self._settings.risk.max_daily_loss
-        if loss >= allowed and self.books.switches.state is RiskState.ACTIVE:
+        if loss >= allowed:
             asset = self.books.account.equity_asset
-            reason = f"risk.max_daily_loss: lost {loss:.2f} {asset} today, allowed {allowed}"
-            self._set_state(RiskState.REDUCING, reason, "engine")
-            self._board.alert("error", f"{reason}; only exits go until resumed")
-
-    def _not_flattened(self, instrument_id: InstrumentId, why: str) -> None:
-        size = self.books.account.size(instrument_id)
-        text = f"{instrument_id}: {size} is not closed: {why}; close it by hand"
-        self._board.alert("error", text)
+            self._switch.reduce(
+                f"risk.max_daily_loss: lost {loss:.2f} {asset} today, allowed {allowed}", "error"
+            )
 
     def _next_id(self) -> ClientOrderId:
         """Make the id of an order of the engine's own; the session makes it unique."""

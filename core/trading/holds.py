@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeVar
 
-from core.model.ids import ClientOrderId, InstrumentId, VenueName
+from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
-from core.model.orders import Link, Order, OrderState, Role
+from core.model.orders import Link, Order, OrderState, PositionSide, Role
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
 
 _ZERO: Final = Decimal(0)
 _Asset = tuple[VenueName, str]
-_Way = tuple[InstrumentId, Side, VenueName]
-_Key = TypeVar("_Key", _Asset, _Way)
+_Key = TypeVar("_Key")
 
 
-_Group = tuple[str, _Way]
+class Way(NamedTuple):
+    """What an order may fill: where, which way, of which position."""
+
+    instrument_id: InstrumentId
+    side: Side
+    venue: VenueName
+    position_side: PositionSide
+
+
+_Group = tuple[str, Way]
 _LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
 
 
-class _Claim(NamedTuple):
-    way: _Way
+class Claim(NamedTuple):
+    """What one open order may still do."""
+
+    way: Way
     size: Decimal
     asset: _Asset
     amount: Decimal
     fee: Decimal
     group: _Group | None
     """Exits of one group fill for each other, so together they may do what one may."""
+    strategy_id: StrategyId | None
 
 
 class Holds:
@@ -41,13 +52,16 @@ class Holds:
         """`fee_rate` is set aside on top of what a buy costs, as a fraction of it."""
         self._instruments = instruments
         self._fee_rate = fee_rate
-        self._claims: dict[ClientOrderId, _Claim] = {}
-        self._groups: dict[_Group, dict[ClientOrderId, _Claim]] = {}
-        self._sizes: dict[_Way, Decimal] = {}
+        self._claims: dict[ClientOrderId, Claim] = {}
+        self._groups: dict[_Group, dict[ClientOrderId, Claim]] = {}
+        self._sizes: dict[Way, Decimal] = {}
+        self._sides: dict[tuple[InstrumentId, Side], Decimal] = {}
         self._held: dict[_Asset, Decimal] = {}
         self._fees: dict[_Asset, Decimal] = {}
         self._prices: dict[ClientOrderId, Decimal] = {}
         """What a market order was expected to cost apiece."""
+        self.on_change: Callable[[Claim, int], None] | None = None
+        """Told of every claim that counts from now on (1) or no longer (-1)."""
 
     def expect_price(self, order_id: ClientOrderId, price: Decimal) -> None:
         """Say what a market order is expected to cost apiece, before it is entered."""
@@ -80,12 +94,23 @@ class Holds:
                     self._put(name, claim)
 
     def open_size(
-        self, instrument_id: InstrumentId, side: Side, venue: VenueName | None = None
+        self,
+        instrument_id: InstrumentId,
+        side: Side,
+        venue: VenueName | None = None,
+        position_side: PositionSide | None = None,
     ) -> Decimal:
-        """Return the size that open orders of one side may still fill, at one venue or all."""
-        if venue is not None:
-            return self._sizes.get((instrument_id, side, venue), _ZERO)
-        sizes = (size for way, size in self._sizes.items() if way[:2] == (instrument_id, side))
+        """Return the size that open orders of one side may still fill, at one venue or all.
+
+        With `position_side`, also where positions are held apart, only orders of that position.
+        """
+        if venue is None:
+            return self._sides.get((instrument_id, side), _ZERO)
+        if position_side is not None:
+            return self._sizes.get(Way(instrument_id, side, venue, position_side), _ZERO)
+        sizes = (
+            self._sizes.get(Way(instrument_id, side, venue, each), _ZERO) for each in PositionSide
+        )
         return sum(sizes, _ZERO)
 
     def held(self, venue: VenueName, asset: str) -> Decimal:
@@ -96,7 +121,7 @@ class Holds:
         """Return `held` plus the fees that open buys may cost."""
         return self.held(venue, asset) + self._fees.get((venue, asset), _ZERO)
 
-    def _put(self, order_id: ClientOrderId, claim: _Claim) -> None:
+    def _put(self, order_id: ClientOrderId, claim: Claim) -> None:
         self._claims[order_id] = claim
         if claim.group is None:
             self._add(claim, 1)
@@ -104,7 +129,7 @@ class Holds:
         with self._regrouped(claim.group) as members:
             members[order_id] = claim
 
-    def _drop(self, order_id: ClientOrderId) -> _Claim | None:
+    def _drop(self, order_id: ClientOrderId) -> Claim | None:
         claim = self._claims.pop(order_id, None)
         if claim is not None and claim.group is None:
             self._add(claim, -1)
@@ -114,7 +139,7 @@ class Holds:
         return claim
 
     @contextmanager
-    def _regrouped(self, group: _Group) -> Iterator[dict[ClientOrderId, _Claim]]:
+    def _regrouped(self, group: _Group) -> Iterator[dict[ClientOrderId, Claim]]:
         """Change who is in a group, of which only the largest claim counts."""
         members = self._groups.setdefault(group, {})
         if members:
@@ -125,25 +150,30 @@ class Holds:
         else:
             del self._groups[group]
 
-    def _claim(self, order: Order) -> _Claim | None:
+    def _claim(self, order: Order) -> Claim | None:
         left = max(order.remaining, _ZERO)
         if not left:
             return None
         intent = order.intent
         instrument = listed(self._instruments, intent.instrument_id)
-        way = (intent.instrument_id, intent.side, order.venue)
+        way = Way(intent.instrument_id, intent.side, order.venue, intent.position_side)
         group = _group_of(order)
         if intent.side is Side.SELL:
-            return _Claim(way, left, (order.venue, instrument.base), left, _ZERO, group)
+            asset = (order.venue, instrument.base)
+            return Claim(way, left, asset, left, _ZERO, group, intent.strategy_id)
         price = intent.price or intent.trigger_price or self._prices.get(order.id, _ZERO)
         cost = EXACT.multiply(left, price)
         fee = EXACT.multiply(cost, self._fee_rate)
-        return _Claim(way, left, (order.venue, instrument.quote), cost, fee, group)
+        asset = (order.venue, instrument.quote)
+        return Claim(way, left, asset, cost, fee, group, intent.strategy_id)
 
-    def _add(self, claim: _Claim, sign: int) -> None:
+    def _add(self, claim: Claim, sign: int) -> None:
         _shift(self._sizes, claim.way, claim.size, sign)
+        _shift(self._sides, claim.way[:2], claim.size, sign)
         _shift(self._held, claim.asset, claim.amount, sign)
         _shift(self._fees, claim.asset, claim.fee, sign)
+        if self.on_change is not None:
+            self.on_change(claim, sign)
 
 
 def _shift(sums: dict[_Key, Decimal], key: _Key, amount: Decimal, sign: int) -> None:
@@ -155,7 +185,7 @@ def _shift(sums: dict[_Key, Decimal], key: _Key, amount: Decimal, sign: int) -> 
         sums.pop(key, None)
 
 
-def _largest(members: Mapping[ClientOrderId, _Claim]) -> _Claim:
+def _largest(members: Mapping[ClientOrderId, Claim]) -> Claim:
     return max(members.values(), key=lambda claim: (claim.size, claim.amount))
 
 
@@ -164,4 +194,5 @@ def _group_of(order: Order) -> _Group | None:
     intent = order.intent
     if intent.link not in _LINKED or intent.role is Role.ENTRY:
         return None
-    return intent.group_id, (intent.instrument_id, intent.side, order.venue)
+    way = Way(intent.instrument_id, intent.side, order.venue, intent.position_side)
+    return intent.group_id, way

@@ -16,7 +16,7 @@ from core.model.accounts import LimitUse, RiskState
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderIntent, TimeInForce
+from core.model.orders import OrderIntent, PositionSide, TimeInForce
 from core.model.ports import Marks
 from core.model.settings import Settings
 from core.model.views import Mode
@@ -108,14 +108,21 @@ class RiskGate:
     def is_exit(self, intent: OrderIntent) -> bool:
         """Return whether the order can only bring the position nearer to flat."""
         venue = self.venue_of(intent)
-        return intent.size <= self.closable(intent.instrument_id, intent.side, venue)
+        return intent.size <= self.closable(
+            intent.instrument_id, intent.side, venue, intent.position_side
+        )
 
     def closable(
-        self, instrument_id: InstrumentId, side: Side, venue: VenueName | None = None
+        self,
+        instrument_id: InstrumentId,
+        side: Side,
+        venue: VenueName | None = None,
+        position_side: PositionSide = PositionSide.NET,
     ) -> Decimal:
-        """Return how much of the position orders of `side` may still close, at one account."""
-        size = self._account.size(instrument_id, venue=venue) * -side.sign
-        return max(size - self._holds.open_size(instrument_id, side, venue), _ZERO)
+        """Return how much of a position orders of `side` may still close, at one account."""
+        apart = None if position_side is PositionSide.NET else position_side
+        size = self._account.size(instrument_id, apart, venue) * -side.sign
+        return max(size - self._holds.open_size(instrument_id, side, venue, apart), _ZERO)
 
     def route(self, instrument: Instrument, account: VenueName | None = None) -> VenueName | None:
         """Return where orders go: the account named, else the instrument's own venue.

@@ -17,9 +17,10 @@ from tui.widgets.fields import Words
 if TYPE_CHECKING:
     from tui.desk import Desk
 
-Level = Literal["reduce", "cancel", "flatten"]
+Level = Literal["pause", "reduce", "cancel", "flatten"]
 LEVELS: Final[tuple[tuple[Level, str], ...]] = (
-    ("reduce", "block entries; open orders and positions stay"),
+    ("pause", "block entries; open orders and positions stay"),
+    ("reduce", "block entries and cancel open ones; exits and stops stay"),
     ("cancel", "block entries and cancel all open orders"),
     ("flatten", "block entries, cancel all orders, close all at market"),
 )
@@ -33,9 +34,10 @@ class KillScreen(ModalScreen[Reply | None]):
         Binding("escape", "close", "close", show=False),
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
-        Binding("1", "level(0)", "reduce", show=False),
-        Binding("2", "level(1)", "cancel", show=False),
-        Binding("3", "level(2)", "flatten", show=False),
+        Binding("1", "level(0)", "pause", show=False),
+        Binding("2", "level(1)", "reduce", show=False),
+        Binding("3", "level(2)", "cancel", show=False),
+        Binding("4", "level(3)", "flatten", show=False),
         Binding("enter", "confirm", "confirm", show=False),
     ]
 
@@ -43,7 +45,7 @@ class KillScreen(ModalScreen[Reply | None]):
         super().__init__()
         self.desk = desk
         names: list[str] = [name for name, _ in LEVELS]
-        self.chosen = names.index(level) if level in names else 1
+        self.chosen = names.index(level) if level in names else 2
         self.asked = False
         """True when the next Enter does it."""
         self.sending = False

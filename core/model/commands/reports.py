@@ -49,6 +49,11 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
     risk_state: RiskState
     cancels: int
     closing_orders: tuple[ClientOrderId, ...] = ()
+    spared: int = 0
+    """Open orders left alone: exits and protective stops on the lower steps."""
+    positions: int = 0
+    """Positions that are, or would be, closed."""
+    dry_run: bool = False
 
 
 class ListedSymbols(msgspec.Struct, frozen=True, kw_only=True):

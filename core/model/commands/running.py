@@ -42,14 +42,16 @@ class Kill(Command):
 
     name = "kill"
     title = "Kill switch"
-    help = "Block entries; on the higher steps also cancel all orders and flatten positions."
+    help = "Block entries; on the higher steps also cancel orders and flatten positions."
     tier = Tier.DANGEROUS
     result = KillReport
-    level: Literal["reduce", "cancel", "flatten"] = Field(
+    level: Literal["pause", "reduce", "cancel", "flatten"] = Field(
         "cancel",
-        description="reduce: block entries; cancel: also cancel all; flatten: also close positions",
+        description="pause: block entries; reduce: also cancel open entries, exits and stops stay; "
+        "cancel: cancel all; flatten: also close positions",
     )
     reason: str = Field("", max_length=200)
+    dry_run: bool = Field(False, description="count what would be done")
 
 
 class Resume(Command):
@@ -60,6 +62,7 @@ class Resume(Command):
     help = "Let entries through again after a kill or a halt."
     tier = Tier.DANGEROUS
     result = Done
+    dry_run: bool = Field(False, description="say whether it would be let")
 
 
 class Reconcile(Command):

@@ -145,7 +145,7 @@ def test_a_stop_that_would_fire_at_once_is_refused_with_the_market(held: Any) ->
 def test_an_entry_stop_is_checked_again_when_it_fires(floor: Any) -> None:
     floor.open()
     floor.desk.submit(stop(floor, "in", "105", side="buy"))
-    floor.desk.kill("reduce", "", "tui")
+    floor.desk.kill("pause", "", "tui")
     floor.move("106")
     assert floor.state("in") is S.DENIED
     assert "risk.state" in floor.order("in").note

@@ -18,7 +18,7 @@ async def test_the_kill_switch_opens_above_everything_also_while_typing(opened, 
 
 @pytest.mark.parametrize(
     ("keys", "level"),
-    [((), "cancel"), (("1",), "reduce"), (("down",), "flatten"), (("3",), "flatten")],
+    [((), "cancel"), (("1",), "pause"), (("down",), "flatten"), (("4",), "flatten")],
 )
 async def test_two_enters_send_the_chosen_level_once(opened, press, link, look, keys, level):
     async with opened() as pilot:

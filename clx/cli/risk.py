@@ -1,0 +1,59 @@
+"""Verbs about what the risk gate lets through: its limits, the kill switch and its end."""
+
+from __future__ import annotations
+
+import click
+
+from clx.cli.client import ask
+from clx.cli.exits import Exit
+from clx.cli.output import format_option, print_json
+from core.model import commands
+
+STEPS = "pause: block entries; reduce: also cancel open entries; cancel: cancel all; flatten: close"
+
+
+@click.command()
+@click.option(
+    "--level",
+    type=click.Choice(["pause", "reduce", "cancel", "flatten"]),
+    default="cancel",
+    show_default=True,
+    help=STEPS,
+)
+@click.option("--reason", default="", help="kept with the record")
+@click.option("--dry-run", is_flag=True, help="count what would be done, do nothing")
+@format_option
+def kill(level: str, reason: str, dry_run: bool, style: str) -> int:
+    """Block entries; by default also cancel every open order.
+
+    On the steps pause and reduce, exits and protective stops stay where they are.
+    """
+    report: commands.KillReport = ask(
+        commands.Kill.model_validate({"level": level, "reason": reason, "dry_run": dry_run})
+    )
+    if style == "json":
+        print_json(report)
+    elif dry_run:
+        click.echo(
+            f"would cancel {report.cancels} orders, leave {report.spared} and close "
+            f"{report.positions} positions; risk stays {report.risk_state.value}"
+        )
+    else:
+        click.echo(
+            f"risk {report.risk_state.value}; cancelling {report.cancels} orders, leaving "
+            f"{report.spared}; closing {report.positions} positions. "
+            "`clx resume` lets entries through again"
+        )
+    return Exit.OK
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="say whether it would be let, change nothing")
+@format_option
+def resume(dry_run: bool, style: str) -> None:
+    """Let entries through again after a kill or a halt."""
+    done: commands.Done = ask(commands.Resume(dry_run=dry_run))
+    if style == "json":
+        print_json(done)
+    else:
+        click.echo(done.text)
