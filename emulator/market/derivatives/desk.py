@@ -334,7 +334,9 @@ class Desk:
         order.engine_id = shard.next_order_id()
         self._at[(id(shard), order.engine_id)] = (account, order)
         if met and ticket.self_trade is SelfTrade.BOTH:
-            self._tell(account, order, What.NEW)
+            if not order.moving:
+                self._tell(account, order, What.NEW)
+            order.moving = False
             self._end(account, order, Status.EXPIRED, Ending.SELF_TRADE, What.EXPIRED)
             return
         engine = shard.engine

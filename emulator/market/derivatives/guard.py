@@ -60,6 +60,10 @@ class Guard:
         for account in self._desk.accounts.values():
             for settle in {each.product.settle for each in account.open_positions()}:
                 acted |= self._check(account, settle)
+            for settle, cash in list(account.cash.items()):
+                if cash < 0:
+                    # Closed at less than its mark: what is missing nobody can be made to pay.
+                    self._make_good(account, settle)
         return acted
 
     def idle(self) -> None:
@@ -189,13 +193,13 @@ class Guard:
         missing = -account.cash.get(settle, 0)
         if missing <= 0 or account.open_positions(settle):
             return
+        held = (each for each in account.positions.values() if each.product.settle == settle)
+        position = next(held, None)
+        if position is None:
+            return
         self._desk.books.insurance[settle] -= missing
-        product = next(each for each in self._desk.products.values() if each.settle == settle)
-        position = next(
-            each for each in account.positions.values() if each.product.settle == settle
-        )
         account.remember()
-        self._move(account, position, missing, "insurance", product)
+        self._move(account, position, missing, "insurance")
 
     def _move(
         self,
@@ -203,7 +207,6 @@ class Guard:
         position: Position,
         amount_e8: int,
         why: str,
-        product: Product | None = None,
     ) -> None:
         settle = position.product.settle
         account.cash[settle] = account.cash.get(settle, 0) + amount_e8
@@ -213,7 +216,7 @@ class Guard:
             why,
             settle,
             amount_e8,
-            product or position.product,
+            position.product,
             position_lots=position.lots,
         )
         account.tell(

@@ -140,29 +140,29 @@ async def test_market_order_opens_a_position_whose_figures_agree(trader):
     assert 0 <= liquidation < Decimal(position["entryPrice"])
 
 
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
-        ({"type": "STOP_MARKET", "quantity": "0.01", "stopPrice": "1"}, -4120),
-        ({"quantity": "0.0105", "price": "58000"}, -1111),
-        ({"quantity": "0", "price": "58000"}, -4003),
-        ({"quantity": "0.01", "price": "58000.05"}, -4014),
-        ({"quantity": "0.01", "price": "99000"}, -4016),
-        ({"quantity": "0.01", "price": "1000", "side": "SELL"}, -4024),
-        ({"quantity": "0.01", "price": "58000", "timeInForce": "GTD"}, -1102),
-        ({"quantity": "0.01", "price": "58000", "newClientOrderId": "a b"}, -1100),
-        ({"quantity": "0.01", "price": "58000", "positionSide": "LONG"}, -4061),
-        ({"quantity": "0.01", "reduceOnly": "true"}, -2022),
-        ({"quantity": "100"}, -2019),
-        ({"quantity": "0.01", "price": "58000", "nonsense": "1"}, -1104),
-        ({"quantity": "0.01", "side": "BOTH"}, -1117),
-        ({"type": "LIMIT", "quantity": "0.01"}, -1102),
-        ({"type": "FOO", "quantity": "0.01"}, -1116),
-    ],
+BAD_ORDERS = (
+    ({"type": "STOP_MARKET", "quantity": "0.01", "stopPrice": "1"}, -4120),
+    ({"quantity": "0.0105", "price": "58000"}, -1111),
+    ({"quantity": "0", "price": "58000"}, -4003),
+    ({"quantity": "0.01", "price": "58000.05"}, -4014),
+    ({"quantity": "0.01", "price": "99000"}, -4016),
+    ({"quantity": "0.01", "price": "1000", "side": "SELL"}, -4024),
+    ({"quantity": "0.01", "price": "58000", "timeInForce": "GTD"}, -1102),
+    ({"quantity": "0.01", "price": "58000", "newClientOrderId": "a b"}, -1100),
+    ({"quantity": "0.01", "price": "58000", "positionSide": "LONG"}, -4061),
+    ({"quantity": "0.01", "reduceOnly": "true"}, -2022),
+    ({"quantity": "100"}, -2019),
+    ({"quantity": "0.01", "price": "58000", "nonsense": "1"}, -1104),
+    ({"quantity": "0.01", "side": "BOTH"}, -1117),
+    ({"type": "LIMIT", "quantity": "0.01"}, -1102),
+    ({"type": "FOO", "quantity": "0.01"}, -1116),
 )
-async def test_bad_orders_are_refused_in_the_venues_codes(trader, params, code):
-    status, answer = await trader.order(**params)
-    assert (status, answer["code"]) == (400, code), answer
+
+
+async def test_bad_orders_are_refused_in_the_venues_codes(trader):
+    for params, code in BAD_ORDERS:
+        status, answer = await trader.order(**params)
+        assert (status, answer["code"]) == (400, code), (params, answer)
 
 
 async def test_small_and_crossing_post_only_orders_are_refused(trader):
@@ -264,9 +264,7 @@ async def test_stop_market_waits_fires_and_closes_the_position(trader, stream):
     assert await trader.position() == []
 
 
-@pytest.mark.parametrize(
-    ("params", "code"),
-    [
+BAD_ALGOS = (
         ({"type": "STOP_MARKET", "triggerPrice": "99000", "quantity": "0.1"}, -2021),
         ({"type": "STOP_MARKET", "triggerPrice": "50000"}, -1102),
         ({"type": "STOP", "triggerPrice": "50000", "quantity": "0.1"}, -1102),
@@ -276,11 +274,13 @@ async def test_stop_market_waits_fires_and_closes_the_position(trader, stream):
         ({"type": "TRAILING_STOP_MARKET", "quantity": "0.1", "callbackRate": "1",
           "activatePrice": "1000"}, -2021),
         ({"type": "LIMIT", "quantity": "0.1", "price": "50000"}, -1116),
-    ],
 )  # fmt: skip
-async def test_bad_conditional_orders_are_refused(trader, params, code):
-    _, answer = await trader.algo(**params)
-    assert answer["code"] == code, answer
+
+
+async def test_bad_conditional_orders_are_refused(trader):
+    for params, code in BAD_ALGOS:
+        _, answer = await trader.algo(**params)
+        assert answer["code"] == code, (params, answer)
 
 
 async def test_trailing_stop_follows_the_price(trader, stream):

@@ -157,26 +157,27 @@ async def test_smaller_size_keeps_the_place_in_the_queue(trader):
         assert (order.engine_id == first and engine.queue_ahead(first) == ahead) is kept
 
 
-@pytest.mark.parametrize(
-    ("args", "code"),
-    [
-        ({"px": "1000"}, "0"),
-        ({"px": "90000"}, "51006"),
-        ({"sz": "0.001"}, "51020"),
-        ({"sz": "0.015"}, "51121"),
-        ({"sz": "900000"}, "51008"),
-        ({"clOrdId": "with-dash"}, "51000"),
-        ({"tdMode": "isolated"}, "51010"),
-        ({"tdMode": "cash"}, "51010"),
-        ({"reduceOnly": "true"}, "51169"),
-        ({"instId": "NOPE"}, "51001"),
-        ({"posSide": "long"}, "51000"),
-        ({"ordType": "mmp", "px": "50000"}, "51000"),
-        ({"expTime": "1"}, "51149"),
-    ],
+ANSWERED = (
+    ({"px": "1000"}, "0"),
+    ({"px": "90000"}, "51006"),
+    ({"sz": "0.001"}, "51020"),
+    ({"sz": "0.015"}, "51121"),
+    ({"sz": "900000"}, "51008"),
+    ({"clOrdId": "with-dash"}, "51000"),
+    ({"tdMode": "isolated"}, "51010"),
+    ({"tdMode": "cash"}, "51010"),
+    ({"reduceOnly": "true"}, "51169"),
+    ({"instId": "NOPE"}, "51001"),
+    ({"posSide": "long"}, "51000"),
+    ({"ordType": "mmp", "px": "50000"}, "51000"),
+    ({"expTime": "1"}, "51149"),
 )
-async def test_orders_are_answered_in_the_venues_codes(trader, args, code):
-    assert (await trader.order(**args))["sCode"] == code
+
+
+async def test_orders_are_answered_in_the_venues_codes(trader):
+    for args, code in ANSWERED:
+        row = await trader.order(**args)
+        assert row["sCode"] == code, (args, row)
 
 
 async def test_inst_id_code_takes_precedence(trader):
@@ -394,20 +395,20 @@ async def test_oco_trigger_and_trailing_orders(trader):
     assert answer["data"][0]["sCode"] == "51400"
 
 
-@pytest.mark.parametrize(
-    ("args", "code"),
-    [
-        ({"ordType": "conditional", "slTriggerPx": "90000", "slOrdPx": "-1"}, "51280"),
-        ({"ordType": "conditional", "tpTriggerPx": "1000", "tpOrdPx": "-1"}, "51279"),
-        ({"ordType": "oco", "tpTriggerPx": "90000"}, "51000"),
-        ({"ordType": "conditional"}, "51000"),
-        ({"ordType": "twap"}, "51000"),
-        ({"ordType": "move_order_stop"}, "51000"),
-    ],
+BAD_ALGOS = (
+    ({"ordType": "conditional", "slTriggerPx": "90000", "slOrdPx": "-1"}, "51280"),
+    ({"ordType": "conditional", "tpTriggerPx": "1000", "tpOrdPx": "-1"}, "51279"),
+    ({"ordType": "oco", "tpTriggerPx": "90000"}, "51000"),
+    ({"ordType": "conditional"}, "51000"),
+    ({"ordType": "twap"}, "51000"),
+    ({"ordType": "move_order_stop"}, "51000"),
 )
-async def test_bad_algo_orders_are_refused(trader, args, code):
-    row = await trader.order("sell", path="trade/order-algo", sz="1", **args)
-    assert row["sCode"] == code
+
+
+async def test_bad_algo_orders_are_refused(trader):
+    for args, code in BAD_ALGOS:
+        row = await trader.order("sell", path="trade/order-algo", sz="1", **args)
+        assert row["sCode"] == code, (args, row)
 
 
 async def test_stops_that_come_with_an_order_wait_for_its_fill(trader):
