@@ -163,6 +163,24 @@ class VenueDisconnected(msgspec.Struct, frozen=True, kw_only=True):
     ts_ns: int
 
 
+class DeadManSet(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's dead-man switch was armed, renewed for other orders, or taken off."""
+
+    venue: VenueName
+    state: str
+    """Such as ``cancels BTCUSDT 60 s after our last word``; empty: it is not armed."""
+    ts_ns: int
+
+
+class VenueWarned(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue, or what watches it, has something to say that a person must read."""
+
+    venue: VenueName
+    text: str
+    """Such as a margin call with its figures."""
+    ts_ns: int
+
+
 VenueEvent: TypeAlias = (
     OrderAccepted
     | OrderTriggered
@@ -178,5 +196,7 @@ VenueEvent: TypeAlias = (
     | BalancesReported
     | VenueConnected
     | VenueDisconnected
+    | DeadManSet
+    | VenueWarned
 )
 """What a venue adapter tells the engine."""

@@ -68,6 +68,8 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     """Positions of which somebody must say whether to adopt, protect or flatten them; until then
     nothing is opened at the venue."""
+    dead_man: str = ""
+    """What the venue does by itself when it no longer hears from us; empty: nothing is armed."""
 
 
 class StrategyView(msgspec.Struct, frozen=True, kw_only=True):

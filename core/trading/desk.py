@@ -33,12 +33,14 @@ from core.model.facts import (
     BalancesReported,
     CashMoved,
     DayOpened,
+    DeadManSet,
     PositionSet,
     SessionStarted,
     StrategyToggled,
     VenueConnected,
     VenueDisconnected,
     VenueEvent,
+    VenueWarned,
 )
 from core.model.ids import (
     ClientOrderId,
@@ -373,6 +375,10 @@ class TradingDesk:
                 self.links.connected(event)
             case VenueDisconnected():
                 self.links.disconnected(event)
+            case DeadManSet():
+                self.links.dead_man(event)
+            case VenueWarned():
+                self._board.alert("error", f"{event.venue}: {event.text}")
             case BalancesReported():
                 self._adopt_opening(event)
             case CashMoved():

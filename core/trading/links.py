@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from core.model.errors import ConfigError
-from core.model.facts import VenueConnected, VenueDisconnected
+from core.model.facts import DeadManSet, VenueConnected, VenueDisconnected
 from core.model.ids import VenueName
 from core.model.views import Fact, VenueChanged, VenueView
 from core.trading.switches import Switches
@@ -64,6 +64,10 @@ class VenueLinks:
         self._down.add(event.venue)
         self._switches.closed_venues[event.venue] = f"its stream is down: {event.reason}"
         self._show(event.venue, connected=False, reason=event.reason)
+
+    def dead_man(self, event: DeadManSet) -> None:
+        """Show what the venue does by itself when it no longer hears from us."""
+        self._show(event.venue, dead_man=event.state)
 
     def reconciled(self, venue: VenueName, ts_ns: int, differences: tuple[str, ...]) -> None:
         """Open a venue for entries, unless its stream is down."""
