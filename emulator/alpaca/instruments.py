@@ -74,7 +74,7 @@ def describe(shard: Shard, scale: Scale) -> Json:
         "shortable": stock,
         "easy_to_borrow": stock,
         "fractionable": True,
-        "attributes": [],
+        "attributes": ["has_options", "fractional_eh_enabled"] if stock else [],
     }
     if not stock:
         told["min_order_size"] = scale.short_size(10**5)

@@ -390,6 +390,22 @@ def _contracts(desktop: Desktop, account: Account, call: Call) -> Json:
     return {"option_contracts": rows[first : first + limit], "next_page_token": more}
 
 
+def _option_quotes(desktop: Desktop, account: Account, call: Call) -> Json:
+    names = [name for name in (call.params.get("symbols") or "").split(",") if name]
+    if not names:
+        raise Refusal(400, {"message": "symbols is required"})
+    found = [desktop.house.assets.find(name) for name in names]
+    now_ms = desktop.desk.now_ms
+    return {
+        "quotes": {
+            each.symbol: wire.option_quote(each.contract, now_ms)
+            for each in found
+            if each is not None and each.contract is not None
+        },
+        "next_page_token": None,
+    }
+
+
 def _within(params: dict[str, str], strike: str) -> bool:
     low, high = rules.amount(params, "strike_price_gte"), rules.amount(params, "strike_price_lte")
     at = Decimal(strike)
@@ -431,4 +447,5 @@ _TABLE: Final[Iterable[tuple[Literal["GET", "POST", "PATCH", "DELETE"], str, _Wh
     ("GET", "/v2/account/activities/{kind}", "", _activities),
     ("GET", "/v2/options/contracts", "", _contracts),
     ("GET", "/v2/options/contracts/{symbol}", "", _contract),
+    ("GET", "/v1beta1/options/quotes/latest", "", _option_quotes),
 )

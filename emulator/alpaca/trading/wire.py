@@ -8,7 +8,7 @@ from typing import Final
 
 from core.model.market import Side
 from emulator.alpaca.trading.account import Account, Activity, Position, Update
-from emulator.alpaca.trading.assets import CONTRACT, Instrument, asset_id
+from emulator.alpaca.trading.assets import CONTRACT, QUOTED, Contract, Instrument, asset_id
 from emulator.alpaca.trading.orders import Fill, Order
 from emulator.wire.venue import Json
 
@@ -226,6 +226,22 @@ def activity(done: Activity) -> Json:
         "price": number(done.price),
         "per_share_amount": "0",
         "status": "executed",
+    }
+
+
+def option_quote(option: Contract, now_ms: int) -> Json:
+    """Write what an option's market maker bids and asks."""
+    bid, ask = option.quote()
+    size = int(QUOTED)
+    return {
+        "t": moment(now_ms),
+        "bp": float(bid),
+        "bs": size,
+        "bx": "C",
+        "ap": float(ask),
+        "as": size,
+        "ax": "C",
+        "c": "A",
     }
 
 

@@ -337,6 +337,8 @@ async def test_options_are_listed_bought_and_sold(broker):
     )
     assert second["option_contracts"][0] not in page["option_contracts"]
     symbol = contract["symbol"]
+    quotes = await broker.get("/v1beta1/options/quotes/latest", symbols=symbol)
+    assert quotes["quotes"][symbol]["bp"] < quotes["quotes"][symbol]["ap"]
     order = await broker.place(symbol, "buy", 2)
     told = await broker.found(order)
     assert (told["status"], told["position_intent"]) == ("filled", "buy_to_open")

@@ -209,3 +209,48 @@ async def test_closed_user_streams(api, until):
     message = await api.socket.receive(timeout=10)
     assert message.type is not WSMsgType.TEXT
     await until(lambda: not api.client.emulator.venue.user_stream.sinks)
+
+
+async def test_lists_changes_and_their_failures(api):
+    shard = api.client.emulator.venue.market.shards["BTCUSDT"]
+    last = Decimal(shard.last_ticks) / 100
+    pair = {
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "quantity": "0.1",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": str(last + 300),
+        "belowType": "STOP_LOSS",
+        "belowStopPrice": str(last - 300),
+        "listClientOrderId": "pair",
+    }
+    made = (await api.signed("orderList.place.oco", **pair))["result"]
+    assert [row["type"] for row in made["orderReports"]] == ["STOP_LOSS", "LIMIT_MAKER"]
+    told = (await api.signed("orderList.status", origClientOrderId="pair"))["result"]
+    assert told["orderListId"] == made["orderListId"]
+    assert len((await api.signed("openOrderLists.status"))["result"]) == 1
+    number = made["orderReports"][1]["orderId"]
+    changed = await api.signed(
+        "order.amend.keepPriority", symbol="BTCUSDT", orderId=number, newQty="0.05"
+    )
+    assert changed["result"]["listStatus"]["listClientOrderId"] == "pair"
+    rows = await api.signed("order.amendments", symbol="BTCUSDT", orderId=number)
+    assert [row["newQty"] for row in rows["result"]] == ["0.05000000"]
+    both = {
+        "symbol": "BTCUSDT",
+        "cancelReplaceMode": "ALLOW_FAILURE",
+        "cancelOrderId": 404,
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": "0.01",
+        "price": str(last - 400),
+    }
+    failed = await api.signed("order.cancelReplace", **both)
+    assert (failed["status"], failed["error"]["code"]) == (409, -2021)
+    assert failed["error"]["data"]["newOrderResult"] == "SUCCESS"
+    gone = await api.signed("orderList.cancel", symbol="BTCUSDT", listClientOrderId="pair")
+    assert gone["result"]["listOrderStatus"] == "ALL_DONE"
+    assert len((await api.signed("allOrderLists"))["result"]) == 1
+    fees = await api.signed("account.commission", symbol="BTCUSDT")
+    assert fees["result"]["symbol"] == "BTCUSDT"
