@@ -37,6 +37,8 @@ from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
 from core.trading.routing import wire_form
 
+_MAX_GROUP: Final = 30
+"""Orders of one group, after which a person has to look."""
 _WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _CHILDREN: Final = frozenset({Link.OCO, Link.BRACKET})
 
@@ -257,6 +259,27 @@ class Changer:
         self._flow.record(
             OrderHeld(intent=intent, venue=order.venue, waits="trigger", ts_ns=now_ns)
         )
+
+    def cover(self, tracked: Tracked, size: Decimal) -> None:
+        """Hold another exit like one that has ended, of the size its group has entered."""
+        order = tracked.order
+        tries = sum(
+            item.order.intent.group_id == order.intent.group_id for item in self._books.orders.all()
+        )
+        if tries > _MAX_GROUP:
+            text = f"{order.intent.instrument_id}: group {order.intent.group_id} is not closed"
+            self._board.alert("error", f"{text} by {tries} orders; close it by hand")
+            return
+        intent = msgspec.structs.replace(
+            order.intent,
+            client_order_id=self._next_id(),
+            size=size,
+            replaces=None,
+            reason=f"covers what filled after {order.id}",
+        )
+        waits: Literal["trigger", "parent"] = "trigger" if intent.type.conditional else "parent"
+        now_ns = self._clock.now_ns()
+        self._flow.record(OrderHeld(intent=intent, venue=order.venue, waits=waits, ts_ns=now_ns))
 
     def alert(self, text: str) -> None:
         """Tell people."""

@@ -78,6 +78,10 @@ class Hands(Protocol):
         """Put a stop of the engine's own in place of one the venue refused."""
         ...
 
+    def cover(self, tracked: Tracked, size: Decimal) -> None:
+        """Hold another exit like one that has ended, of the size its group has entered."""
+        ...
+
     def alert(self, text: str) -> None:
         """Tell people."""
         ...
@@ -271,6 +275,7 @@ class Guard:
         group = self._groups.get(name, {})
         for tracked in list(group.values()):
             self._protect(tracked)
+        self._close_up(group)
         if all(item.order.state.terminal for item in group.values()):
             for order_id in self._groups.pop(name, {}):
                 self._successors.pop(order_id, None)
@@ -351,6 +356,28 @@ class Guard:
         stop = order.intent.role is Role.STOP and order.id not in self._successors
         if stop and order.state is OrderState.REJECTED:
             self._hands.protect(tracked)
+
+    def _close_up(self, group: Mapping[ClientOrderId, Tracked]) -> None:
+        """End an entry whose exits have begun to fill, and cover what it fills after them.
+
+        An entry may fill on while its cancel is under way; what that brings has exits that are
+        gone already, so it gets another stop, or target where the group has no stop.
+        """
+        entries = [item for item in group.values() if item.order.intent.role is Role.ENTRY]
+        exits = [item for item in group.values() if item.order.intent.role is not Role.ENTRY]
+        gone = sum((item.order.filled for item in exits), _ZERO)
+        if not entries or not gone:
+            return
+        for entry in entries:
+            if not entry.order.state.terminal:
+                self._finish(entry, "its exits have filled")
+        if any(not item.order.state.terminal for item in exits):
+            return
+        brought, _ = self._entered(entries[0].order.id)
+        lot = listed(self._instruments, entries[0].order.intent.instrument_id).size_lot
+        if brought - gone >= lot:
+            stops = [item for item in exits if item.order.intent.role is Role.STOP]
+            self._hands.cover((stops or exits)[-1], brought)
 
     def _inherit(self, parent_id: ClientOrderId) -> None:
         """Send what replaces an order that has ended, as large as what it left."""
