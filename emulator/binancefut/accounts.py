@@ -105,7 +105,7 @@ async def account_v2(venue: BinanceFutures, account: MarginAccount, params: Para
         "feeTier": 0,
         "canTrade": True,
         "canDeposit": True,
-        "canWithdraw": False,
+        "canWithdraw": venue.withdrawing_keys,
         "updateTime": 0,
         "multiAssetsMargin": True,
         "tradeGroupId": -1,

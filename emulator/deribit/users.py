@@ -77,6 +77,8 @@ class Users:
                     )
 
     def _on_message(self, message: PrivateMessage) -> None:
+        if not self._venue.topics.starting("user."):
+            return
         if isinstance(message, OrderReport):
             self._order(message)
         elif isinstance(message, ConditionalReport):

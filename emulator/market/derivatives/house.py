@@ -109,11 +109,14 @@ class House:
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
         self.desk.products[new] = self.desk.products.pop(old)
+        self.waiting.rename(old, new)
         for account in self.desk.accounts.values():
             for key in [key for key in account.positions if key[0] == old]:
                 account.positions[(new, key[1])] = account.positions.pop(key)
             if old in account.leverage:
                 account.leverage[new] = account.leverage.pop(old)
+            if old in account.dead_man:
+                account.dead_man[new] = account.dead_man.pop(old)
 
     def fire_dead_men(self) -> None:
         """Let every armed dead-man switch fire now."""

@@ -36,8 +36,6 @@ class Waiting:
     def of(self, product: Product) -> Triggers:
         """Return a product's triggers, told of all that was traded."""
         symbol = product.symbol
-        if symbol not in self._triggers:  # renamed
-            self._triggers[symbol], self._heard[symbol] = Triggers(), product.shard.trade_id
         triggers = self._triggers[symbol]
         if not len(triggers):
             triggers.move(_LAST, product.last_ticks() * product.tick_e8)
@@ -45,6 +43,11 @@ class Waiting:
             triggers.move(Watched.INDEX, self.index_e8(product))
             self._heard[symbol] = product.shard.trade_id
         return triggers
+
+    def rename(self, old: str, new: str) -> None:
+        """Call an instrument by another name from now on."""
+        self._triggers[new] = self._triggers.pop(old)
+        self._heard[new] = self._heard.pop(old)
 
     def index_e8(self, product: Product) -> int:
         """Return the price of the asset a product follows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -312,6 +313,24 @@ def test_stop_that_would_fire_at_once_is_refused_and_one_without_position_expire
     floor.house.waiting.arm(floor.account, waits, refuse_met=True)
     floor.house.market.crowd_trade("BTCUSDT", SELL, 10**6, bid - 9)
     assert (waits.state, waits.failure) == (Wait.EXPIRED, Refusal.NO_POSITION)
+
+
+def test_what_waits_and_what_is_held_follow_a_new_name(floor):
+    floor.place(BUY, 50)
+    floor.account.leverage["BTCUSDT"] = 7
+    bid, _ = floor.best()
+    waits = stop(floor, bid - 2, close=True)
+    floor.house.waiting.arm(floor.account, waits, refuse_met=True)
+    shard = floor.btc.shard
+    shard.listing = msgspec.structs.replace(shard.listing, symbol="XBTUSDT")
+    market = floor.house.market
+    for table in (market.shards, market.crowds, market.views, floor.futures):
+        table["XBTUSDT"] = table.pop("BTCUSDT")
+    floor.house.rename("BTCUSDT", "XBTUSDT")
+    assert floor.account.leverage_of(floor.btc) == 7
+    market.crowd_trade("XBTUSDT", SELL, 10**6, bid - 9)
+    assert waits.state is Wait.FINISHED
+    assert floor.position().lots == 0
 
 
 def test_one_branch_that_fires_takes_the_other_out(floor):
