@@ -80,10 +80,15 @@ class VenueSettings(_Table):
     account: str = ""
     """A name that `clx keys add` was given; the better place for the keys below."""
 
-    rest_url: str = "https://api.binance.com"
-    ws_api_url: str = "wss://ws-api.binance.com:443/ws-api/v3"
+    rest_url: str = ""
+    ws_api_url: str = ""
+    """Of the account's stream. Empty: the venue's own hosts of the environment."""
     api_key: SecretStr = SecretStr("")
     api_secret: SecretStr = SecretStr("")
+    passphrase: SecretStr = SecretStr("")
+    """Only where a venue's keys have one."""
+    dead_man_s: float = Field(0.0, ge=0, le=86_400)
+    """The venue cancels what rests when it does not hear from us for so long; 0: it does not."""
     recv_window_ms: int = Field(5000, ge=100, le=60_000)
     timeout_s: float = Field(5.0, gt=0)
 
