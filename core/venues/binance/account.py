@@ -11,8 +11,9 @@ from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.orders import Order, OrderFilled, VenueOrder
 from core.model.ports import Clock
 from core.venues.binance.messages import ACCOUNT, ORDER, ORDERS, TRADES, TradeRow
-from core.venues.binance.parse import MS, Symbols, trade_fill, venue_order
+from core.venues.binance.parse import MS, trade_fill, venue_order
 from core.venues.binance.rest import BinanceRest
+from core.venues.symbols import Symbols
 
 _DAY_MS: Final = 86_400_000
 _PAGE: Final = 1000

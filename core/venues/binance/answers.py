@@ -28,9 +28,10 @@ from core.venues.binance.messages import (
     ExecutionReport,
     OrderReply,
 )
-from core.venues.binance.parse import MS, Symbols, order_state, reply_fill, reported_fill
+from core.venues.binance.parse import MS, order_state, reply_fill, reported_fill
 from core.venues.binance.rest import decode, error_of
 from core.venues.once import OnceSink
+from core.venues.symbols import Symbols
 from core.wire.http import HttpReply
 
 _UNDECIDED = frozenset({-1000, -1001, -1006, -1007})

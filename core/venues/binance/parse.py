@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
 from core.model.errors import ConfigError, DataError
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, VenueOrderId
-from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import OrderFilled, OrderIntent, OrderState, OrderType, VenueOrder
 from core.venues.binance.messages import ExecutionReport, OrderRow, ReplyFill, TradeRow
+from core.venues.symbols import Symbols
 
 MS: Final = 1_000_000
 
@@ -27,44 +26,6 @@ _STATES: Final[dict[str, OrderState]] = {
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
 _SIDES: Final[dict[str, Side]] = {"BUY": Side.BUY, "SELL": Side.SELL}
-
-
-class Symbols:
-    """The venue's spellings beside ours."""
-
-    def __init__(self, venue: VenueName) -> None:
-        self._venue = venue
-        self._listed: dict[InstrumentId, Instrument] = {}
-        self._ours: dict[str, InstrumentId] = {}
-
-    def add(self, instruments: Collection[Instrument]) -> None:
-        """Learn instruments; a later one of the same id replaces the earlier."""
-        for instrument in instruments:
-            self._listed[instrument.id] = instrument
-            self._ours[instrument.venue_symbol] = instrument.id
-
-    def wire(self, instrument_id: InstrumentId) -> str:
-        """Return the venue's spelling.
-
-        Raises:
-            ConfigError: The venue is not known to list it.
-        """
-        try:
-            return self._listed[instrument_id].venue_symbol
-        except KeyError:
-            raise ConfigError(
-                f"{self._venue} is not known to list {instrument_id!r}; "
-                "its instruments are fetched when the engine starts"
-            ) from None
-
-    def ours(self, symbol: str) -> InstrumentId:
-        """Return our id; a symbol never taught keeps the venue's spelling."""
-        return self._ours.get(symbol) or InstrumentId(f"{symbol}.{self._venue}")
-
-    def quote(self, instrument_id: InstrumentId) -> str:
-        """Return the quote asset, empty for an instrument never taught."""
-        instrument = self._listed.get(instrument_id)
-        return instrument.quote if instrument else ""
 
 
 def number(value: Decimal) -> str:

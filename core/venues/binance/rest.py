@@ -22,6 +22,7 @@ from core.wire.budget import Budgets
 from core.wire.http import HttpReply, HttpSession
 from core.wire.limits import WeightLimiter
 from core.wire.signing import HmacSigner, encode_query
+from core.wire.witness import Witness
 
 WEIGHT_PER_MINUTE: Final = 6000
 WEIGHT_RESERVE: Final = 600
@@ -36,8 +37,8 @@ Param = tuple[str, str]
 class BinanceRest:
     """Sign, send and judge requests; knows how far the venue's clock is from ours."""
 
-    def __init__(self, settings: VenueSettings, *, clock: Clock, name: str) -> None:
-        """Take keys and host from the settings.
+    def __init__(self, url: str, settings: VenueSettings, *, clock: Clock, name: str) -> None:
+        """Take keys from the settings.
 
         Raises:
             ConfigError: There is no key or no secret, or the URL is none.
@@ -57,11 +58,13 @@ class BinanceRest:
         self._headers = {"X-MBX-APIKEY": key}
         self._recv_window = str(settings.recv_window_ms)
         self._http = HttpSession(
-            settings.rest_url,
+            url,
             clock=clock,
             timeout_s=settings.timeout_s,
             limiter=WeightLimiter(clock=clock, capacity=WEIGHT_PER_MINUTE, reserve=WEIGHT_RESERVE),
         )
+        self.witness = self._http.witness = Witness()
+        """Sees the bytes of orders and of the account's events."""
         self.offset_ms = 0
         """The venue's time minus ours, as last sampled."""
 

@@ -106,6 +106,7 @@ class UserStream:
                 if kind in _GOODBYES:
                     self._drop(f"the venue says {kind}")
                 else:
+                    self._rest.witness.heard(self._clock.now_ns(), data)
                     self._on_event(kind, frame.event)
             elif self._reply is not None and not self._reply.done():
                 self._reply.set_result(frame)

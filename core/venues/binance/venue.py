@@ -36,13 +36,26 @@ from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.account import AccountReader
 from core.venues.binance.answers import Answers
-from core.venues.binance.parse import Symbols, order_params
+from core.venues.binance.parse import order_params
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance.stream import UserStream
+from core.venues.kinds import hosts_of, market_of
 from core.venues.standing import Standing
+from core.venues.symbols import Symbols
 from core.wire.budget import Budgets
+from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
+
+HOSTS: Final = {
+    "live": ("https://api.binance.com", "wss://ws-api.binance.com:443/ws-api/v3"),
+    "demo": ("https://demo-api.binance.com", "wss://demo-ws-api.binance.com/ws-api/v3"),
+    "testnet": (
+        "https://testnet.binance.vision",
+        "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    ),
+}
+"""REST and WS-API address of each environment."""
 
 _KEEP_WARM_S: Final = 10.0
 
@@ -65,11 +78,13 @@ class BinanceVenue:
             ConfigError: A key is missing or a URL is none.
         """
         self.name = name
+        self.market = market_of(name, settings)
+        rest_url, self._ws_api_url = hosts_of(name, settings, HOSTS)
         self._clock = clock
         self._settings = settings
-        self._symbols = Symbols(name)
+        self._symbols = Symbols(name, self.market)
         self._symbols.add(instruments)
-        self._rest = BinanceRest(settings, clock=clock, name=name)
+        self._rest = BinanceRest(rest_url, settings, clock=clock, name=name)
         self._account = AccountReader(name, self._rest, clock=clock, symbols=self._symbols)
         self._rng = rng
         self._answers: Answers | None = None
@@ -78,6 +93,10 @@ class BinanceVenue:
 
     def __repr__(self) -> str:
         return f"BinanceVenue({self.name!r}, {self._rest!r})"
+
+    def traffic(self, words: str) -> list[Seen]:
+        """Return what went over the wire lately that has these words in it."""
+        return self._rest.witness.find(words)
 
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with the feed's and other programs' of this home."""
@@ -97,7 +116,7 @@ class BinanceVenue:
         standing = self._standing = Standing(self.name, clock=self._clock, sink=sink)
         stream = UserStream(
             self._rest,
-            self._settings.ws_api_url,
+            self._ws_api_url,
             clock=self._clock,
             rng=self._rng,
             timeout_s=self._settings.timeout_s,

@@ -1,0 +1,165 @@
+"""Grounds for `clx test-venue`: each kind of venue against the emulator, in this process."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from pydantic import SecretStr
+
+from core.engine.clock import SystemClock
+from core.feeds.registry import make_feed
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import VenueName
+from core.model.instruments import Instrument
+from core.model.ports import Clock, Venue
+from core.model.settings import FeedSettings, VenueSettings
+from core.venues.conformance.control import Control
+from core.venues.conformance.ground import Ground, Subject
+from core.venues.registry import LiveVenue, make_venue
+from emulator.app import Emulator
+
+_SEED: Final = 7
+_HISTORY_DAYS: Final = 2
+_TIMEOUT_S: Final = 1.0
+_UNLIMITED: Final = 10_000_000
+
+
+class Emulated(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kind of venue is found at the emulator."""
+
+    venue: str
+    """The emulator's name of it."""
+    symbol: str
+    """The instrument traded, as the venue spells it."""
+    size: str
+    feed: Mapping[str, str]
+    """Fields of the feed's table; HOST stands for the emulator's address."""
+    table: Mapping[str, str]
+    """Fields of the venue's table."""
+    hedge: Callable[[Venue], Awaitable[None]] | None = None
+    """Lets the account hold long and short apart."""
+
+
+EMULATED: Final[Mapping[str, Emulated]] = {
+    "binance": Emulated(
+        venue="binance",
+        symbol="BTCUSDT",
+        size="0.0200",
+        feed={"rest_url": "http://HOST/binance", "stream_url": "ws://HOST/binance"},
+        table={
+            "rest_url": "http://HOST/binance",
+            "ws_api_url": "ws://HOST/binance/ws-api/v3",
+        },
+    ),
+}
+"""Kinds that can be proven, which are those the emulator speaks."""
+
+
+def subject(kind: str) -> Subject:
+    """Return how to open a fresh ground for a kind of venue.
+
+    Raises:
+        ConfigError: The emulator does not speak it.
+    """
+    found = EMULATED.get(kind)
+    if found is None:
+        known = ", ".join(sorted(EMULATED))
+        raise ConfigError(
+            f"the emulator takes no orders as {kind!r}{did_you_mean(kind, EMULATED)}; it does as "
+            f"{known}"
+        )
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Ground]:
+        async with _running(found) as emulator:
+            ground = await _ground(kind, found, emulator)
+            try:
+                yield ground
+            finally:
+                await ground.control.close()
+
+    listed: dict[str, tuple[Instrument, ...]] = {}
+
+    async def _ground(kind: str, found: Emulated, emulator: Emulator) -> Ground:
+        host = f"127.0.0.1:{emulator.port}"
+        if kind not in listed:
+            listed[kind] = await _listed(kind, found, host)
+        instruments = listed[kind]
+        instrument = next(item for item in instruments if item.venue_symbol == found.symbol)
+        state = emulator.state(0, "", "")
+        control = Control(
+            str(state["control_url"]),
+            str(state["control_token"]),
+            venue=found.venue,
+            symbol=found.symbol,
+            clock=SystemClock(),
+        )
+        await control.arm("weight_limit", value=_UNLIMITED)
+        keys: dict[str, Any] = {
+            "api_key": SecretStr(emulator_key),
+            "api_secret": SecretStr(emulator_secret),
+            "timeout_s": _TIMEOUT_S,
+        }
+        table = VenueSettings(kind=kind, **_placed(found.table, host), **keys)
+
+        def make(clock: Clock) -> LiveVenue:
+            made = make_venue(VenueName(kind), table, clock=clock, rng=random.Random(_SEED))  # noqa: S311  jitters back-off
+            made.add_instruments(instruments)
+            return made
+
+        return Ground(
+            name=VenueName(kind),
+            table=table,
+            control=control,
+            instrument=instrument,
+            instruments=instruments,
+            size=Decimal(found.size),
+            make=make,
+            hedge=found.hedge,
+        )
+
+    emulator_key, emulator_secret = secrets.token_hex(32), secrets.token_hex(32)
+
+    @asynccontextmanager
+    async def _running(found: Emulated) -> AsyncIterator[Emulator]:
+        emulator = Emulator(
+            seed=_SEED,
+            api_key=emulator_key,
+            api_secret=emulator_secret,
+            control_token=secrets.token_hex(16),
+            history_days=_HISTORY_DAYS,
+            flow=False,
+            venues=(found.venue,),
+        )
+        await emulator.start()
+        try:
+            yield emulator
+        finally:
+            await emulator.stop()
+
+    return opened
+
+
+async def _listed(kind: str, found: Emulated, host: str) -> tuple[Instrument, ...]:
+    feed = make_feed(
+        VenueName(kind),
+        FeedSettings(kind=kind, **_placed(found.feed, host)),
+        clock=SystemClock(),
+        rng=random.Random(_SEED),  # noqa: S311  jitters back-off
+        data=Path(),
+    )
+    try:
+        return tuple(await feed.instruments())
+    finally:
+        await feed.close()
+
+
+def _placed(fields: Mapping[str, str], host: str) -> dict[str, Any]:
+    return {name: text.replace("HOST", host) for name, text in fields.items()}

@@ -1,0 +1,1 @@
+"""What every venue adapter must do, as cases anyone can run against an emulated venue."""

@@ -1,0 +1,67 @@
+"""The kinds of venues there is code for to send orders to; light, so anyone may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import VenueName
+from core.model.settings import VenueSettings
+
+
+class VenueKind(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an adapter is found, and whose instruments it trades."""
+
+    place: str
+    """``module:Class``."""
+    market: str
+    """The kind of feed that lists its instruments."""
+
+
+KINDS: Final[Mapping[str, VenueKind]] = {
+    "binance": VenueKind(place="core.venues.binance.venue:BinanceVenue", market="binance"),
+}
+"""Adapters of our own by kind."""
+
+
+def venue_kind(name: str, table: VenueSettings) -> str:
+    """Return the kind of a ``[venues.<name>]`` table.
+
+    Raises:
+        ConfigError: There is no such kind; names the table and the nearest known kind.
+    """
+    kind = table.kind or name
+    if kind not in KINDS:
+        what = f"venues.{name}.kind must be one of" if table.kind else f"venues.{name}: no such"
+        known = ", ".join(sorted(KINDS))
+        words = f"{what} {known}" if table.kind else f"{what} venue; known: {known}"
+        raise ConfigError(f"{words}, was {kind!r}{did_you_mean(kind, KINDS)}")
+    return kind
+
+
+def market_of(name: str, table: VenueSettings) -> VenueName:
+    """Return the feed whose instruments a venue trades: what is set, else its kind's."""
+    kind = table.kind or name
+    known = KINDS.get(kind)
+    return VenueName(table.market or (known.market if known else kind.removeprefix("ccxt:")))
+
+
+def hosts_of(
+    name: str, table: VenueSettings, known: Mapping[str, tuple[str, str]]
+) -> tuple[str, str]:
+    """Return REST and stream address: those of the settings, else the venue's own.
+
+    Raises:
+        ConfigError: The venue has no such environment and an address is missing.
+    """
+    rest_url, stream_url = known.get(table.environment, ("", ""))
+    rest_url, stream_url = table.rest_url or rest_url, table.ws_api_url or stream_url
+    if not rest_url or not stream_url:
+        raise ConfigError(
+            f"venues.{name}.environment must be one of {', '.join(sorted(known))}, was "
+            f"{table.environment!r}; or give rest_url and ws_api_url"
+        )
+    return rest_url.rstrip("/"), stream_url.rstrip("/")
