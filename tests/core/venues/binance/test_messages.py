@@ -12,7 +12,8 @@ import pytest
 from core.model.ids import ClientOrderId, VenueName
 from core.model.orders import OrderState
 from core.venues.binance import messages
-from core.venues.binance.parse import Symbols, reported_fill, venue_order
+from core.venues.binance.parse import reported_fill, venue_order
+from core.venues.symbols import Symbols
 
 ROOT = Path(__file__).parents[4]
 DATA = Path(os.environ.get("CLX_RECORDED_DATA", ROOT.parent / "shared" / "data")) / "binance_spot"
