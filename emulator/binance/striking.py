@@ -37,11 +37,18 @@ async def carry_out(
             if order.status.open and fill_first(venue.market, order.shard, order.id):
                 return
 
+    async def run() -> Any:
+        # A replacement cancels too, though it counts as a new order.
+        symbol = params.peek("symbol")
+        if params.peek("cancelReplaceMode") and venue.struck("cancel_race", symbol):
+            race()
+        return await handler(venue, account, params)
+
     return await strike(
         venue,
         Deed(
             what=what,
-            run=lambda: handler(venue, account, params),
+            run=run,
             symbol=params.peek("symbol"),
             missing=ApiError(-2013, NOT_SENT),
             unknown=ApiError(-1007, TIMEOUT_UNKNOWN, 408),

@@ -369,13 +369,19 @@ async def test_the_oracle_tells_what_the_stream_told(still):
     assert mine["balances"]["BTC"]["locked"] == "0.50000000"
 
 
-@pytest.mark.parametrize("late", [False, True])
-async def test_a_cancel_that_loses_the_race_finds_nothing(still, late):
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_cancel_that_loses_the_race_finds_nothing(still, replaced):
     order = await resting(still, price=str(last(still) - 20))
     await still.arm("cancel_race")
     params = {**BTC, "orderId": order["orderId"]}
-    status, answer = await still.signed("DELETE", "order", **params)
-    assert (status, answer["code"]) == (400, -2011)
+    if replaced:
+        asked = replacement(still, cancelOrderId=order["orderId"])
+        _, answer = await still.signed("POST", "order/cancelReplace", **asked)
+        assert answer["data"]["newOrderResult"] == "NOT_ATTEMPTED"
+        answer = answer["data"]["cancelResponse"]
+    else:
+        _, answer = await still.signed("DELETE", "order", **params)
+    assert answer["code"] == -2011
     told = await ask(still, "GET", "order", **params)
     assert told["status"] == "FILLED"
 
