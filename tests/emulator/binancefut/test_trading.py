@@ -363,6 +363,25 @@ async def test_listen_keys_expire_and_say_so(trader, stream):
     assert (await trader.ask("PUT", "v1/listenKey"))[1]["code"] == -1125
 
 
+async def test_a_listen_key_lives_an_hour_unless_it_is_renewed(trader, stream):
+    for jump_s in (3_000, 3_000):
+        await trader.remote.control("POST", "clock", {"jump_s": jump_s, "speed": 5})
+        assert (await trader.ask("PUT", "v1/listenKey"))[0] == 200
+    await trader.remote.control("POST", "clock", {"jump_s": 3_700, "speed": 5})
+    assert (await stream("listenKeyExpired"))["listenKey"] == stream.key
+
+
+async def test_margin_call_comes_once_before_the_liquidation(trader, stream):
+    await trader.order(quantity="20")
+    position = (await trader.position())[0]
+    near = float(position["liquidationPrice"]) * 1.0005
+    await trader.remote.arm("pin_mark", symbol="BTCUSDT", value=near)
+    call = await stream("MARGIN_CALL")
+    assert call["p"][0]["pa"] == "20.000"
+    await trader.remote.arm("pin_mark", symbol="BTCUSDT", value=near * 0.99)
+    await stream("ORDER_TRADE_UPDATE", lambda e: e["o"]["x"] == "CALCULATED")
+
+
 @pytest.mark.parametrize(
     ("kind", "taken", "code"),
     [("code_1007", True, -1007), ("code_1007_before", False, -1007)],
