@@ -21,8 +21,8 @@ from emulator.market.derivatives.orders import (
     What,
 )
 from emulator.market.derivatives.position import Leg, Position
-from emulator.market.derivatives.telling import average_e8
 from emulator.wire.numbers import Scale, fixed
+from emulator.wire.telling import average_e8
 from emulator.wire.venue import Json
 
 LEGS: Final = {Leg.NET: "BOTH", Leg.LONG: "LONG", Leg.SHORT: "SHORT"}

@@ -17,7 +17,6 @@ from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category
 from emulator.market.derivatives.product import Economy, Product, Terms
-from emulator.market.derivatives.telling import account_truth
 from emulator.market.market import Market
 from emulator.market.perps import Future, futures_of
 from emulator.market.shard import Shard
@@ -25,6 +24,7 @@ from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.limits import Windows
 from emulator.wire.rest import Call
+from emulator.wire.telling import account_truth
 from emulator.wire.venue import Json, Venue
 
 _ARRAYS_MS: Final = 1_000

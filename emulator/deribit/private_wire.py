@@ -19,9 +19,9 @@ from emulator.market.derivatives.orders import (
 )
 from emulator.market.derivatives.position import Position
 from emulator.market.derivatives.product import Economy, Product
-from emulator.market.derivatives.telling import units
 from emulator.market.listings import E8
 from emulator.market.triggers import Watched
+from emulator.wire.telling import units
 from emulator.wire.venue import Json
 
 _STATES: Final = {

@@ -12,7 +12,6 @@ from emulator.deribit.wire import Writer, change_id
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category
 from emulator.market.derivatives.product import Economy, Product, Terms
-from emulator.market.derivatives.telling import account_truth
 from emulator.market.market import Market
 from emulator.market.perps import futures_of
 from emulator.market.shard import Shard
@@ -20,6 +19,7 @@ from emulator.market.truth import AccountTruth
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.limits import Bucket
 from emulator.wire.rest import Refusal
+from emulator.wire.telling import account_truth
 from emulator.wire.venue import Json, Venue
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from emulator.market.derivatives.orders import (
 )
 from emulator.market.derivatives.position import Leg
 from emulator.market.derivatives.product import Economy, Product
-from emulator.market.derivatives.telling import average_e8, e8
 from emulator.market.triggers import Watched
 from emulator.okx.instruments import inst_type
 from emulator.wire.numbers import Scale
+from emulator.wire.telling import average_e8, e8
 from emulator.wire.venue import Json
 
 _SOURCES: Final = {

@@ -9,7 +9,6 @@ from emulator.clock import Clock
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category, Order, OrderReport, PrivateMessage
 from emulator.market.derivatives.product import Economy, Product, Terms
-from emulator.market.derivatives.telling import account_truth
 from emulator.market.market import Market
 from emulator.market.perps import Future, futures_of
 from emulator.market.shard import Shard
@@ -18,6 +17,7 @@ from emulator.okx.wire import Writer
 from emulator.wire.connection import Connection, Habits
 from emulator.wire.limits import Windows
 from emulator.wire.rest import Call, Refusal
+from emulator.wire.telling import account_truth
 from emulator.wire.venue import Json, Venue
 
 if TYPE_CHECKING:

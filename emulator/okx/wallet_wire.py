@@ -8,12 +8,43 @@ from core.model.market import Side
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.orders import Entry
 from emulator.market.derivatives.position import Leg, Position
-from emulator.market.derivatives.telling import e8
 from emulator.okx.private_wire import kind, usd_e8
 from emulator.wire.numbers import Scale
+from emulator.wire.telling import e8
 from emulator.wire.venue import Json
 
 _ADL: Final = "2"
+_POSITION_EMPTY: Final = [
+    "baseBal",
+    "baseBorrowed",
+    "baseInterest",
+    "bizRefId",
+    "bizRefType",
+    "clSpotInUseAmt",
+    "deltaBS",
+    "deltaPA",
+    "gammaBS",
+    "gammaPA",
+    "interest",
+    "liab",
+    "liabCcy",
+    "margin",
+    "maxSpotInUseAmt",
+    "nonSettleAvgPx",
+    "optVal",
+    "pendingCloseOrdLiabVal",
+    "posCcy",
+    "quoteBal",
+    "quoteBorrowed",
+    "quoteInterest",
+    "settledPnl",
+    "spotInUseAmt",
+    "spotInUseCcy",
+    "thetaBS",
+    "thetaPA",
+    "vegaBS",
+    "vegaPA",
+]
 
 
 def _percent(part: int, whole: int) -> str:
@@ -33,39 +64,8 @@ def position(row: Position, account: MarginAccount, now_ms: int) -> Json:
     size = scale.short_size(row.lots if row.leg is Leg.NET else abs(row.lots))
     liquidation = account.liquidation_e8(row)
     realized = row.realized_e8 - row.fees_e8 + row.funding_e8
-    empty = [
-        "baseBal",
-        "baseBorrowed",
-        "baseInterest",
-        "bizRefId",
-        "bizRefType",
-        "clSpotInUseAmt",
-        "deltaBS",
-        "deltaPA",
-        "gammaBS",
-        "gammaPA",
-        "interest",
-        "liab",
-        "liabCcy",
-        "margin",
-        "maxSpotInUseAmt",
-        "nonSettleAvgPx",
-        "optVal",
-        "pendingCloseOrdLiabVal",
-        "posCcy",
-        "quoteBal",
-        "quoteBorrowed",
-        "quoteInterest",
-        "settledPnl",
-        "spotInUseAmt",
-        "spotInUseCcy",
-        "thetaBS",
-        "thetaPA",
-        "vegaBS",
-        "vegaPA",
-    ]
     return {
-        **dict.fromkeys(empty, ""),
+        **dict.fromkeys(_POSITION_EMPTY, ""),
         "adl": _ADL,
         "availPos": size if row.leg is not Leg.NET else "",
         "avgPx": e8(row.entry_e8),

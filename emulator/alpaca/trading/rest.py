@@ -183,7 +183,7 @@ def _order(desktop: Desktop, account: Account, call: Call) -> Json:
     order = desktop.find(account, call)
     if not desktop.seen(order):
         raise _no_order(order.id)
-    return wire.order(order, nested=call.params.get("nested") != "false")
+    return wire.order(order, nested=call.params.get("nested") == "true")
 
 
 def _by_client_id(desktop: Desktop, account: Account, call: Call) -> Json:
@@ -340,7 +340,7 @@ def _activities(desktop: Desktop, account: Account, call: Call) -> list[Json]:
     category = params.get("category")
     after, until = _time(params.get("after"), 0), _time(params.get("until"), 1 << 62)
     if day := params.get("date"):
-        after = int(dt.datetime.fromisoformat(day).replace(tzinfo=dt.UTC).timestamp() * 1_000) - 1
+        after = _time(day, 0) - 1
         until = after + 86_400_000
     rows = [
         row
@@ -384,7 +384,10 @@ def _contracts(desktop: Desktop, account: Account, call: Call) -> Json:
         and (not last or told["expiration_date"] <= last)
         and _within(params, told["strike_price"])
     ]
-    first = int(params.get("page_token") or 0)
+    token = params.get("page_token") or "0"
+    if not token.isdigit():
+        raise rules.bad(f"invalid page_token: {token}", 40010001)
+    first = int(token)
     limit = _limit(call, 100, _MOST_CONTRACTS)
     more = str(first + limit) if len(rows) > first + limit else None
     return {"option_contracts": rows[first : first + limit], "next_page_token": more}

@@ -19,6 +19,9 @@ _NINE: Final = Decimal("1e-9")
 _ONE: Final = Decimal(1)
 _PENNY: Final = Decimal("0.01")
 _LEAST_COIN_COST: Final = 10
+_LARGEST: Final = 10**12
+_LEAST_TRAIL: Final = Decimal("0.01")
+_MOST_TRAIL: Final = 100
 _NONE: Final = Decimal(0)
 
 
@@ -64,6 +67,8 @@ def amount(asked: Json, name: str) -> Decimal | None:
         raise bad(f"invalid {name}: {value}", 40010001)
     if parsed <= 0:
         raise bad(f"{name} must be > 0", 40010001)
+    if parsed > _LARGEST:
+        raise bad(f"{name} must be <= {_LARGEST}", 40010001)
     return parsed
 
 
@@ -98,6 +103,11 @@ def check_prices(made: Order) -> None:
         raise bad("trail_price and trail_percent are for trailing_stop orders alone", 40010001)
     if made.trail_price is not None:
         check_step(made.instrument, "trail_price", made.trail_price)
+        if made.trail_price >= made.instrument.last:
+            raise bad("trail_price must be less than the price of the asset")
+    percent = made.trail_percent
+    if percent is not None and not _LEAST_TRAIL <= percent < _MOST_TRAIL:
+        raise bad("trail_percent must be >= 0.01 and < 100")
 
 
 def check_step(instrument: Instrument, name: str, value: Decimal) -> None:

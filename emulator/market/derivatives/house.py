@@ -15,7 +15,6 @@ from emulator.market.market import Market
 from emulator.market.perps import Future
 from emulator.market.races import fill_first
 from emulator.market.shard import Shard
-from emulator.wire.striking import Placed
 
 _ROUNDS: Final = 1_000
 """Orders that fire orders that fire orders end some time; this is when it is called a bug."""
@@ -77,7 +76,7 @@ class House:
             if order.status.open and fill_first(self.market, shard, order.engine_id):
                 return
 
-    def expire(self, account: MarginAccount, placed: Placed) -> None:
+    def expire(self, account: MarginAccount, placed: object) -> None:
         """End a resting or waiting order as the venue itself does."""
         if isinstance(placed, Order) and placed.status.open:
             self.desk.cancel(account, placed, Ending.VENUE, status=Status.EXPIRED)
