@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -28,6 +29,10 @@ class VenueAbilities(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool = False
     """False: the engine's own check alone stands behind it."""
     iceberg: bool = False
+    trail_prices: bool = False
+    """Trailing stops may be at a distance in price."""
+    trail_pct: tuple[Decimal, Decimal, Decimal] | None = None
+    """Least, most and step of a trailing stop's distance in per cent; None: no such distances."""
     hedging: bool = False
     """Long and short positions can be held apart."""
     dead_man: bool = False

@@ -34,8 +34,23 @@ def holds_trigger(intent: OrderIntent, instrument: Instrument, abilities: VenueA
     linked = intent.link in {Link.OCO, Link.BRACKET} and intent.link not in abilities.links
     shares = linked and not instrument.derivative and intent.role is Role.STOP
     return (
-        shares or intent.type not in abilities.types or intent.trigger_by not in abilities.triggers
+        shares
+        or intent.type not in abilities.types
+        or intent.trigger_by not in abilities.triggers
+        or (intent.type is OrderType.TRAILING_STOP and not _trails_there(intent, abilities))
     )
+
+
+def _trails_there(intent: OrderIntent, abilities: VenueAbilities) -> bool:
+    """Return whether the venue can follow at just this distance, from where the market is now."""
+    if intent.trigger_price is not None:
+        return False
+    if intent.trail_pct is None:
+        return abilities.trail_prices
+    if abilities.trail_pct is None:
+        return False
+    least, most, step = abilities.trail_pct
+    return least <= intent.trail_pct <= most and not intent.trail_pct % step
 
 
 def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
