@@ -27,6 +27,7 @@ _MOST_ORDERS: Final = 500
 _MOST_ACTIVITIES: Final = 100
 _MOST_CONTRACTS: Final = 10_000
 _NONE: Final = Decimal(0)
+_HIGHEST: Final = Decimal(10**12)
 _NINE: Final = Decimal("1e-9")
 _TIMED_OUT: Final = "timed out waiting for the order to be acknowledged"
 
@@ -364,6 +365,8 @@ def _activities(desktop: Desktop, account: Account, call: Call) -> list[Json]:
 def _contracts(desktop: Desktop, account: Account, call: Call) -> Json:
     params = call.params
     today = _today(desktop)
+    low = rules.amount(params, "strike_price_gte") or _NONE
+    high = rules.amount(params, "strike_price_lte") or _HIGHEST
     roots = {name for name in (params.get("underlying_symbols") or "").split(",") if name}
     # Unless asked otherwise, those that expire by the end of the coming week.
     last = params.get("expiration_date_lte") or (
@@ -382,7 +385,7 @@ def _contracts(desktop: Desktop, account: Account, call: Call) -> Json:
         and params.get("expiration_date") in (None, "", told["expiration_date"])
         and (params.get("expiration_date_gte") or "") <= told["expiration_date"]
         and (not last or told["expiration_date"] <= last)
-        and _within(params, told["strike_price"])
+        and low <= Decimal(told["strike_price"]) <= high
     ]
     token = params.get("page_token") or "0"
     if not token.isdigit():
@@ -407,12 +410,6 @@ def _option_quotes(desktop: Desktop, account: Account, call: Call) -> Json:
         },
         "next_page_token": None,
     }
-
-
-def _within(params: dict[str, str], strike: str) -> bool:
-    low, high = rules.amount(params, "strike_price_gte"), rules.amount(params, "strike_price_lte")
-    at = Decimal(strike)
-    return (low is None or at >= low) and (high is None or at <= high)
 
 
 def _today(desktop: Desktop) -> dt.date:

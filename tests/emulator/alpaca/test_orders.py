@@ -256,7 +256,7 @@ async def test_an_oto_places_its_one_leg(broker):
     entry = await broker.place(
         "AAPL", "buy", 10, order_class="oto", stop_loss={"stop_price": str(last - 5)}
     )
-    told = await broker.get(f"/v2/orders/{entry['id']}")
+    told = await broker.get(f"/v2/orders/{entry['id']}", nested="true")
     assert [leg["status"] for leg in told["legs"]] == ["held"]
     broker.push("AAPL", last - 5)
     assert await broker.get("/v2/positions") == []
@@ -601,3 +601,42 @@ async def test_sessions_expire(broker, talk):
     await broker.remote.arm("expire_sessions")
     assert (await socket.hear())["data"]["status"] == "unauthorized"
     assert await socket.end() == 1008
+
+
+WEIRD = (None, 0, -1, "", "x", "1e999999", "1e-400", "NaN", True, [], {}, [1], {"a": 1}, "9" * 40)
+
+
+async def test_weird_requests_are_refused_and_change_nothing(broker):
+    broker.venue.set_weight_limit(100_000)
+    names = ("symbol", "side", "type", "time_in_force", "qty", "notional", "limit_price")
+    more = ("stop_price", "trail_price", "trail_percent", "order_class", "take_profit")
+    legs = {"take_profit": {"limit_price": "900"}, "stop_loss": {"stop_price": "1"}}
+    for base in (STOCK, {**STOCK, "order_class": "bracket", **legs}):
+        for name in (*names, *more, "stop_loss", "client_order_id", "extended_hours"):
+            for value in WEIRD:
+                body = {**base, name: value}
+                status, answer = await broker.call("POST", "/v2/orders", body)
+                assert status in (200, 403, 422), (body, answer)
+    for body in ([], "x", 1, None):
+        status, _ = await broker.call("POST", "/v2/orders", body)
+        assert status == 400
+    for trail in ("0.001", "100", "1e6"):
+        body = {"trail_percent": trail}
+        status, _ = await broker.order("AAPL", "buy", 1, "trailing_stop", **body)
+        assert status == 422
+    order = await broker.place("MSFT", "buy", 1, "limit", "gtc", limit_price="1")
+    for name in ("qty", "limit_price", "stop_price", "trail", "time_in_force"):
+        for value in WEIRD:
+            path = f"/v2/orders/{order['id']}"
+            status, answer = await broker.call("PATCH", path, {name: value})
+            assert status in (200, 403, 422), (name, value, answer)
+    for path in (
+        "/v2/orders?limit=x",
+        "/v2/orders?after=yesterday",
+        "/v2/account/activities?date=x",
+        "/v2/account/activities?page_token=x",
+        "/v2/options/contracts?page_token=x",
+        "/v2/options/contracts?strike_price_gte=x",
+    ):
+        status, answer = await broker.call("GET", path)
+        assert (status, answer["code"]) == (422, 40010001), path
