@@ -32,6 +32,8 @@ class Standing:
     reason: str
     """Why the link is not up."""
     armed_s: int = 0
+    armed_others: int = 0
+    """Instruments armed beside the one in question."""
     day_pnl: Decimal = Decimal(0)
     slow_fps: float = 0.0
     """The frame rate in force when the terminal cannot follow, else 0."""
@@ -122,6 +124,9 @@ def _right(now: Standing) -> list[tuple[int, Run]]:
     if now.armed_s:
         left = f"{now.armed_s // 60}:{now.armed_s % 60:02d}"
         out.append((0, (f" ARMED {left} ", "chip_warn")))
+    elif now.armed_others:
+        others = "1 OTHER" if now.armed_others == 1 else f"{now.armed_others} OTHERS"
+        out.append((0, (f" ARMED: {others} ", "chip_warn")))
     else:
         out.append((0, (" DISARMED ", "chip")))
     return out

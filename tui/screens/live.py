@@ -218,13 +218,18 @@ class LiveScreen(Screen[None]):
         """Return how things stand for the first line, as far as every screen says it."""
         replica, app = self.replica, self.clx
         feeds = [feed for feed in replica.feeds.values() if feed.status]
+        target = self.target()
+        armed = replica.status.armed if replica.status is not None else {}
         return Standing(
             instrument=None,
             quote=None,
             status=replica.status,
             link="starting" if self.engine_starting else app.link.state,
             reason=app.link.reason,
-            armed_s=app.desk.armed_left_s(self.target()),
+            armed_s=app.desk.armed_left_s(target),
+            armed_others=sum(
+                bool(app.desk.armed_left_s(name)) for name in armed if name != target
+            ),
             day_pnl=replica.day_pnl,
             slow_fps=self.pace.fps if self.pace.slow else 0.0,
             feeds=(sum(feed.status == FeedStatus.LIVE for feed in feeds), len(feeds)),

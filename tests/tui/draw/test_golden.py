@@ -137,6 +137,14 @@ def test_header(golden, width):
     golden(f"look_header_down_{width}", [draw_header(down, width, BLOCK)])
 
 
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "DISARMED"), (1, "ARMED: 1 OTHER"), (3, "3 OTHERS")]
+)
+def test_header_says_when_others_are_armed(count, words):
+    now = Standing(ITEM, market().quote(), status(), "up", "", armed_others=count)
+    assert words in "".join(text for text, _ in draw_header(now, 120, BLOCK))
+
+
 @pytest.mark.parametrize("width", [30, 60, 80, 120])
 def test_tabs_and_hints(golden, width):
     names = [(name, 2 if name == "orders" else 0) for name in ALL]
