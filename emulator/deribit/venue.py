@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.clock import MS, Clock
 from emulator.deribit.instruments import currency, index_name, kind_of
+from emulator.deribit.private_wire import order_id
 from emulator.deribit.wire import Writer, change_id
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category
@@ -157,8 +158,6 @@ class Deribit(Venue):
 
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the accounts."""
-        from emulator.deribit.private_wire import order_id
-
         return [
             account_truth(self.name, account, self.scales, order_id)
             for account in self.house.desk.accounts.values()

@@ -236,8 +236,9 @@ def _topic(arg: Json) -> str:
 
 
 def _fits(arg: Json, of: str, name: str) -> bool:
-    return (
-        arg.get("instType", "ANY") in ("ANY", of) or not of
-        if not arg.get("instId")
-        else (arg["instId"] == name)
-    )
+    """Return whether a subscription wants what is of a type and an instrument (empty: of none)."""
+    if not of:
+        return True
+    if arg.get("instId"):
+        return bool(arg["instId"] == name)
+    return arg.get("instType", "ANY") in ("ANY", of)

@@ -6,6 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from core.model.market import Side
+from emulator.binancefut.private_wire import algo_update, margin_call
+from emulator.deribit import accounts, trading
+from emulator.deribit.private_wire import portfolio
+from emulator.market.derivatives.orders import (
+    Branch,
+    Conditional,
+    ConditionalReport,
+    Ticket,
+    Wait,
+    Warned,
+)
+from emulator.market.triggers import Trigger
+from emulator.okx import algos
+from emulator.okx.private_wire import algo
+
 _DEFAULT = Path(__file__).parents[3] / "shared" / "data"
 DATA = Path(os.environ.get("CLX_RECORDED_DATA", _DEFAULT))
 pytestmark = pytest.mark.skipif(
@@ -66,9 +82,6 @@ def collect(outlet):
 
 
 async def test_usdm_events_have_the_documented_fields(quiet):
-    from core.model.market import Side
-    from emulator.market.derivatives.orders import Ticket
-
     venue = quiet["binancefut"]
     venue.users.open()
     told = collect(venue.users._outlet)
@@ -89,18 +102,6 @@ async def test_usdm_events_have_the_documented_fields(quiet):
 
 
 async def test_usdm_algo_updates_and_margin_calls_have_the_documented_fields(quiet):
-    from core.model.market import Side
-    from emulator.binancefut.private_wire import algo_update, margin_call
-    from emulator.market.derivatives.orders import (
-        Branch,
-        Conditional,
-        ConditionalReport,
-        Ticket,
-        Wait,
-        Warned,
-    )
-    from emulator.market.triggers import Trigger
-
     venue = quiet["binancefut"]
     product = venue.house.products["BTCUSDT"]
     words = {
@@ -126,9 +127,6 @@ async def test_usdm_algo_updates_and_margin_calls_have_the_documented_fields(qui
 
 
 async def test_okx_channels_have_the_recorded_fields(quiet):
-    from core.model.market import Side
-    from emulator.market.derivatives.orders import Ticket
-
     venue = quiet["okx"]
     told = []
     venue.users._subscribed[object()] = []
@@ -157,9 +155,6 @@ async def test_okx_channels_have_the_recorded_fields(quiet):
 
 
 async def test_okx_algo_orders_have_the_recorded_fields(quiet):
-    from emulator.okx import algos
-    from emulator.okx.private_wire import algo
-
     venue = quiet["okx"]
     args = {
         "instId": "BTC-USDT-SWAP", "tdMode": "cross", "side": "sell", "ordType": "oco",
@@ -177,10 +172,6 @@ async def test_okx_algo_orders_have_the_recorded_fields(quiet):
 
 
 async def test_deribit_replies_have_the_recorded_fields(quiet):
-    from core.model.market import Side
-    from emulator.deribit import accounts, trading
-    from emulator.deribit.private_wire import portfolio
-
     venue = quiet["deribit"]
     file = "deribit/messages_nautilus.jsonl"
     placed = trading.place(
