@@ -468,3 +468,46 @@ async def test_orders_and_money_follow_a_renamed_symbol(still):
     params = {"symbol": "XBTUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.01"}
     assert (await ask(still, "POST", "order", **params))["status"] == "FILLED"
     assert (await ask(still, "DELETE", "openOrders", symbol="XBTUSDT"))[0]["status"] == "CANCELED"
+
+
+WEIRD = ("0", "-1", "x", "1e9", "9" * 30, "0.000000001", "NaN", "[]", "é")
+
+
+async def test_weird_parameters_are_refused_in_words(still):
+    still.emulator.venue.set_weight_limit(2_000_000)
+    at = last(still)
+    pair = {
+        **BTC,
+        "side": "SELL",
+        "quantity": "0.01",
+        "aboveType": "LIMIT_MAKER",
+        "abovePrice": str(at + 200),
+        "belowType": "STOP_LOSS_LIMIT",
+        "belowStopPrice": str(at - 200),
+        "belowPrice": str(at - 220),
+        "belowTimeInForce": "GTC",
+        "belowTrailingDelta": "100",
+        "belowIcebergQty": "0.005",
+        "belowStrategyType": "1000000",
+        "listClientOrderId": "l",
+        "newOrderRespType": "FULL",
+    }
+    swap = replacement(still, cancelOrderId="7", cancelRestrictions="ONLY_NEW")
+    amend = {**BTC, "orderId": "7", "newQty": "0.001", "newClientOrderId": "n"}
+    query = {"fromId": "1", "limit": "5"}
+    for method, path, params in (
+        ("POST", "orderList/oco", pair),
+        ("POST", "order/cancelReplace", swap),
+        ("PUT", "order/amend/keepPriority", amend),
+        ("DELETE", "orderList", {**BTC, "orderListId": "1", "newClientOrderId": "n"}),
+        ("GET", "orderList", {"orderListId": "1"}),
+        ("GET", "allOrderList", query),
+        ("GET", "order/amendments", {**BTC, "orderId": "1", "fromExecutionId": "1"}),
+    ):
+        for name in params:
+            for value in WEIRD:
+                status, answer = await still.signed(method, path, **{**params, name: value})
+                told = (method, path, name, value, answer)
+                assert status in (200, 400, 409), told
+                assert status == 200 or answer["code"] < 0, told
+                assert status != 200 or isinstance(answer, list | dict), told
