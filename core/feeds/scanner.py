@@ -297,6 +297,23 @@ def _finish(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, turn: in
     return 0
 
 
+@numba.njit(cache=True, forceinline=True)
+def _symbol(data: bytes, size: int, at: int, desk: Grid, form: Grid, part: int) -> tuple[int, int]:
+    """Note the row a symbol names; the place behind it, -1 if it is odd, and where its plan is."""
+    if data[at] != 34:
+        return -1, 0
+    start = at + 1
+    at, hashed = string(data, size, start)
+    if at < 0:
+        return -1, 0
+    row = _row(data, size, start, at - 1, hashed, desk, form[_FLAGS] >> _TAIL, form[part + 2])
+    table = view(desk[2], desk[3], 3)
+    if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
+        return -1, 0
+    desk[_ROW] = table[row, 2]
+    return at, table[row, 1]
+
+
 @numba.njit(cache=True)
 def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901  one pass
     """Tell what a message of a form holds; returns 0, or `ODD` or `FULL`."""
@@ -356,17 +373,10 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             return ODD
         has |= 1 << index
         if kind == 0:  # SYMBOL
-            start = at + 1
-            at, hashed = string(data, size, start)
-            if at < 0 or letter != 34:
+            at, plan_at = _symbol(data, size, at, desk, form, part)
+            if at < 0:
                 return ODD
-            tail, front = form[_FLAGS] >> _TAIL, form[part + 2]
-            row = _row(data, size, start, at - 1, hashed, desk, tail, front)
-            table = view(desk[2], desk[3], 3)
-            if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
-                return ODD
-            plan = view(table[row, 1], 1, PLAN)[0]
-            desk[_ROW] = table[row, 2]
+            plan = view(plan_at, 1, PLAN)[0]
         elif kind == 1:  # SIDE
             mine = form[part + 1]
             if letter != 91:
