@@ -45,6 +45,7 @@ async def place(venue: BinanceFutures, account: MarginAccount, params: Params) -
     product = asked.product_of(venue.house.products, params)
     waits = _asked(venue, account, product, params)
     params.finish()
+    asked.check_trading(product)
     venue.count_order(account.owner)
     waiting = [each for each in account.armed.values() if each.product is product]
     if len(waiting) >= _MOST_WAITING:

@@ -279,3 +279,13 @@ def product_of(products: dict[str, Product], params: Params) -> Product:
     if product is None or not product.shard.listed:
         raise bad_symbol()
     return product
+
+
+def check_trading(product: Product) -> None:
+    """Refuse new orders while a symbol does not trade.
+
+    Raises:
+        ApiError: -4141.
+    """
+    if product.shard.halted:
+        raise ApiError(-4141, "Symbol is closed.")

@@ -49,6 +49,7 @@ async def place(venue: BinanceFutures, account: MarginAccount, params: Params) -
 
 def _place(venue: BinanceFutures, account: MarginAccount, params: Params) -> Json:
     product, ticket, detail = _parsed(venue, account, params)
+    asked.check_trading(product)
     venue.count_order(account.owner)
     if len(account.open_orders(product.symbol)) >= _MOST_OPEN:
         raise ApiError(-2025, "Reach max open order limit.")

@@ -177,6 +177,15 @@ async def test_small_and_crossing_post_only_orders_are_refused(trader):
     assert answer["code"] == -4164
 
 
+async def test_a_halted_symbol_takes_no_orders_and_still_cancels(trader):
+    bid, _ = trader.best()
+    _, placed = await trader.order(quantity="0.01", price=str(bid - 5))
+    await trader.remote.arm("halt", symbol="BTCUSDT")
+    assert (await trader.order(quantity="0.01", price=str(bid - 5)))[1]["code"] == -4141
+    given = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
+    assert (await trader.ask("DELETE", "v1/order", **given))[1]["status"] == "CANCELED"
+
+
 async def test_duplicate_client_ids_are_refused_while_the_first_is_open(trader):
     bid, _ = trader.best()
     given = {"quantity": "0.01", "price": str(bid - 5), "newClientOrderId": "same"}

@@ -414,14 +414,18 @@ def act(floor, account, product, what, side, lots, off):
     mine = list(account.open.values())
     spot = product.spot
     size = lots * 10_000 if spot else lots
+    leg = Leg.NET
+    if account.hedge and not spot:
+        leg = (Leg.LONG, Leg.SHORT)[lots % 2]
+    with_leg = {"product": product, "account": account, "leg": leg}
     match what:
         case "market":
-            floor.place(side, size, product=product, account=account)
+            floor.place(side, size, **with_leg)
         case "limit" | "post":
             post = PostOnly.CANCEL if what == "post" else PostOnly.NO
-            floor.place(side, size, price, product=product, account=account, post_only=post)
+            floor.place(side, size, price, post_only=post, **with_leg)
         case "reduce" if not spot:
-            floor.place(side, size, price, product=product, account=account, reduce_only=True)
+            floor.place(side, size, price, reduce_only=True, **with_leg)
         case "cancel" if mine:
             floor.desk.cancel(account, mine[lots % len(mine)])
         case "amend" if mine:
@@ -433,7 +437,7 @@ def act(floor, account, product, what, side, lots, off):
         case "mark":
             floor.pin(1.0 + off / 50)
         case "stop":
-            waits = stop(floor, floor.btc.last_ticks() + off, side=side, lots=lots)
+            waits = stop(floor, floor.btc.last_ticks() + off, side=side, lots=lots, leg=leg)
             floor.house.waiting.arm(account, waits, refuse_met=False)
         case "fund":
             floor.house.guard.pay(floor.btc, off / 10_000)
@@ -471,6 +475,7 @@ def test_money_is_conserved_and_debts_never_stay(steps):
     names = ("BTCUSDT", "BTC-USDT", "BTC-USD-SWAP", "ETHUSDT")
     products = [floor.house.products[name] for name in names]
     accounts = [floor.account, floor.desk.open_account({"USDT": 2_000, "BTC": 1})]
+    accounts[1].hedge = True
     told = {account.owner: [] for account in accounts}
     for account in accounts:
         account.sinks.append(told[account.owner].append)
