@@ -116,8 +116,7 @@ class HttpSession:
 
         Parameters are percent-encoded once, exactly as `core.wire.signing` signs them; text is
         sent as it is, for a query that was encoded to be signed. An urgent request may use the
-        limiter's reserve and never waits for budget. One with a body goes through aiohttp always;
-        its type is for `headers` to say.
+        limiter's reserve and never waits for budget. What type a body is of is for `headers` to say.
 
         Raises:
             TemporaryError: Nothing was sent.
@@ -127,11 +126,11 @@ class HttpSession:
         """
         await self._wait_for_budget(weight, urgent)
         query = params if isinstance(params, str) else encode_query(params)
-        lines = self._direct() if urgent and not body else None
+        lines = self._direct() if urgent else None
         if lines is None:
             reply = await self._exchange(method, path, query, headers, body)
         else:
-            raw = await lines.exchange(method, path, query, headers)
+            raw = await lines.exchange(method, path, query, headers, body)
             reply = HttpReply(
                 status=raw.status,
                 headers=raw.headers,

@@ -1,8 +1,8 @@
 """Kept-alive HTTP/1.1 connections for requests that cannot wait.
 
 A general client spends 0.1 ms on a request before its first byte; a line writes it in one call.
-What it leaves out is what an order never needs: request bodies, redirects, cookies, compression,
-proxies. A request is written at most once, and never again on another connection.
+What it leaves out is what an order never needs: redirects, cookies, compression, proxies. A
+request is written at most once, and never again on another connection.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class Lines:
         self._free = asyncio.Semaphore(MAX_LINES)
 
     async def exchange(
-        self, method: str, path: str, query: str, headers: Mapping[str, str]
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes = b""
     ) -> RawReply:
-        """Write a request without a body and return the whole answer.
+        """Write a request and return the whole answer.
 
         Raises:
             TemporaryError: No connection could be had; nothing was sent.
@@ -60,7 +60,7 @@ class Lines:
             ConfigError: A header is not plain ASCII; nothing was sent.
         """
         what = f"{method} {self._base_url}{path}"
-        request = self._head(method, f"{path}?{query}" if query else path, headers)
+        request = self._head(method, f"{path}?{query}" if query else path, headers, body) + body
         await self._reserve(what)
         try:
             line = self._take() or await self._open(what)
@@ -86,14 +86,14 @@ class Lines:
         while self._idle:
             self._idle.pop().close()
 
-    def _head(self, method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    def _head(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
         lines = [f"{method} {self._prefix}{target}{self._fixed}"]
         for name, value in headers.items():
             if not (value.isascii() and value.isprintable()):
                 raise ConfigError(f"header {name} must be printable ASCII, was something else")
             lines.append(f"{name}: {value}\r\n")
-        if method == "POST":
-            lines.append("Content-Length: 0\r\n")
+        if body or method == "POST":
+            lines.append(f"Content-Length: {len(body)}\r\n")
         lines.append("\r\n")
         return "".join(lines).encode("ascii")
 
