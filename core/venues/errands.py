@@ -42,24 +42,24 @@ class Errands:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[asyncio.TaskGroup]:
-        """Take errands until the block is left; those under way are cancelled then."""
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            try:
+        """Take errands until all tasks of the group have ended or it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 yield tasks
-            finally:
-                self._tasks = None
+        finally:
+            self._tasks = None
 
     def place(self, order_ids: Sequence[ClientOrderId], work: Work) -> None:
         """Send orders; every one of them is owed an outcome, also when we are stopped."""
         for order_id in order_ids:
             self._teller.once.expect(order_id)
-        if self._tasks is None:
-            for order_id in order_ids:
-                self._later(self._teller.refused, order_id)
+        task = self._begin(work)
+        if task is not None:
+            task.add_done_callback(partial(self._settle, order_ids))
             return
-        task = self._tasks.create_task(work())
-        task.add_done_callback(partial(self._settle, order_ids))
+        for order_id in order_ids:
+            self._later(self._teller.refused, order_id)
 
     def cancel(self, order_id: ClientOrderId, work: Work) -> None:
         """Cancel an order the engine knows to be at the venue."""
@@ -71,8 +71,18 @@ class Errands:
 
     def run(self, work: Work) -> None:
         """Do something beside, if we are not stopped."""
-        if self._tasks is not None:
-            self._tasks.create_task(work())
+        self._begin(work)
+
+    def _begin(self, work: Work) -> asyncio.Task[None] | None:
+        """Start something; None: we are stopped, or about to be."""
+        if self._tasks is None:
+            return None
+        started = work()
+        try:
+            return self._tasks.create_task(started)
+        except RuntimeError:  # the group is shutting down
+            started.close()
+            return None
 
     def _change(
         self,
@@ -81,10 +91,8 @@ class Errands:
         refused: Callable[[ClientOrderId, str, str], None],
     ) -> None:
         self._teller.once.adopt(order_id)
-        if self._tasks is None:
+        if self._begin(work) is None:
             self._later(refused, order_id)
-        else:
-            self._tasks.create_task(work())
 
     def _later(
         self, refused: Callable[[ClientOrderId, str, str], None], order_id: ClientOrderId

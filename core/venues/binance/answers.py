@@ -1,119 +1,148 @@
-"""Judge what the venue says about orders, and tell it to the engine once."""
+"""Judge what Binance spot says about orders, and tell it to the engine."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from core.model.accounts import Balance
+from core.model.accounts import Balance, EntryKind
 from core.model.errors import DataError
-from core.model.facts import BalancesReported
-from core.model.ids import ClientOrderId, VenueName, VenueOrderId
-from core.model.orders import (
-    CancelRejected,
-    OrderAccepted,
-    OrderCanceled,
-    OrderExpired,
-    OrderIntent,
-    OrderRejected,
-    OrderState,
-    OrderUnknown,
-)
-from core.model.ports import Clock, VenueSink
+from core.model.facts import CashMoved
+from core.model.ids import ClientOrderId
+from core.model.orders import Order, OrderIntent, OrderState
 from core.venues.binance.messages import (
+    AMEND_REPLY,
+    BALANCE_UPDATE,
     CANCEL_REPLY,
+    CANCELED_LIST,
     EXECUTION,
+    LIST_REPLY,
+    LIST_STATUS,
     ORDER_REPLY,
     POSITION,
+    Canceled,
     ErrorBody,
     ExecutionReport,
     OrderReply,
 )
-from core.venues.binance.parse import MS, order_state, reply_fill, reported_fill
+from core.venues.binance.parse import (
+    CONDITIONAL,
+    MS,
+    amount,
+    order_state,
+    reply_fill,
+    reported_fill,
+)
 from core.venues.binance.rest import decode, error_of
-from core.venues.once import OnceSink
+from core.venues.binance.verdicts import is_undecided, refusal, words
 from core.venues.symbols import Symbols
+from core.venues.teller import Teller
 from core.wire.http import HttpReply
-
-_UNDECIDED = frozenset({-1000, -1001, -1006, -1007})
-"""Errors that leave the outcome open, whatever the HTTP status."""
-
-_DUPLICATE = "Duplicate order sent."
-"""An order of this very id is open: the refusal proves that it lives."""
 
 
 class Answers:
-    """Turn replies and stream events into order events."""
+    """Turns replies and stream events into order events."""
 
-    def __init__(
-        self, venue: VenueName, *, clock: Clock, symbols: Symbols, sink: VenueSink
-    ) -> None:
-        self._venue = venue
-        self._clock = clock
+    def __init__(self, *, symbols: Symbols, teller: Teller) -> None:
         self._symbols = symbols
-        self._sink = sink
-        self.once = OnceSink(sink)
+        self._teller = teller
 
-    def refused(self, order_id: ClientOrderId, code: str, reason: str) -> None:
-        """Tell that an order is definitely not at the venue."""
-        self.once.rejected(
-            OrderRejected(
-                client_order_id=order_id, code=code, reason=reason, ts_ns=self._clock.now_ns()
-            )
-        )
-
-    def unknown(self, order_id: ClientOrderId, reason: str) -> None:
-        """Tell that an order may or may not be at the venue."""
-        self.once.unknown(
-            OrderUnknown(client_order_id=order_id, reason=reason, ts_ns=self._clock.now_ns())
-        )
-
-    def cancel_refused(self, order_id: ClientOrderId, code: str, reason: str) -> None:
-        """Tell that a cancel was not carried out."""
-        self._sink(
-            CancelRejected(
-                client_order_id=order_id, code=code, reason=reason, ts_ns=self._clock.now_ns()
-            )
-        )
+    # -- replies ---------------------------------------------------------------------------
 
     def placed(self, intent: OrderIntent, reply: HttpReply) -> None:
         """Judge the answer to placing an order."""
         order_id = intent.client_order_id
-        if reply.status == 200:
-            try:
-                placed = decode(ORDER_REPLY, reply)
-                state = order_state(placed.status)
-            except DataError as error:
-                self.unknown(order_id, str(error))
-                return
-            self._took(intent, placed, state)
+        if reply.status != 200:
+            self._not_placed((order_id,), reply)
             return
-        body = error_of(reply)
-        if _is_undecided(reply, body):
-            words = f"{body.msg} (venue code {body.code})" if body else "no reason given"
-            self.unknown(order_id, f"status {reply.status}: {words}")
-        else:
-            code, reason = _refusal(reply, body)
-            self.refused(order_id, code, reason)
+        try:
+            placed = decode(ORDER_REPLY, reply)
+            state = order_state(placed.status)
+        except DataError as error:
+            self._teller.unknown(order_id, str(error))
+            return
+        self._took(intent, placed, state)
+
+    def listed(self, intents: Sequence[OrderIntent], reply: HttpReply) -> None:
+        """Judge the answer to placing a list; what filled at once is for the stream to tell."""
+        ids = [intent.client_order_id for intent in intents]
+        if reply.status != 200:
+            self._not_placed(ids, reply)
+            return
+        try:
+            reports = {row.client_order_id: row for row in decode(LIST_REPLY, reply).order_reports}
+            states = {name: order_state(row.status) for name, row in reports.items()}
+        except DataError as error:
+            reports, states = {}, {}
+            for order_id in ids:
+                self._teller.unknown(order_id, str(error))
+        for order_id in ids:
+            row = reports.get(order_id)
+            if row is None:
+                self._teller.unknown(order_id, "the venue's answer does not name it")
+                continue
+            self._teller.accepted(order_id, str(row.order_id), row.transact_time * MS)
+            if states[order_id] is OrderState.EXPIRED:
+                self._expired(order_id, row.status, row.time_in_force, row.transact_time)
 
     def canceled(self, order_id: ClientOrderId, reply: HttpReply) -> None:
         """Judge the answer to a cancel; silence means: ask the venue."""
         if reply.status == 200:
-            try:
-                answer = decode(CANCEL_REPLY, reply)
-            except DataError:
-                return
-            if answer.status == "CANCELED":
-                self.once.ended(
-                    OrderCanceled(
-                        client_order_id=order_id,
-                        ts_event_ns=answer.transact_time * MS,
-                        ts_ns=self._clock.now_ns(),
-                    )
-                )
+            for row in _ended(reply):
+                if row.status == "CANCELED":
+                    name = ClientOrderId(row.orig_client_order_id)
+                    self._teller.canceled(name, row.transact_time * MS)
             return
         body = error_of(reply)
-        if not _is_undecided(reply, body):
-            self.cancel_refused(order_id, *_refusal(reply, body))
+        if not is_undecided(reply, body):
+            self._teller.cancel_refused(order_id, *refusal(reply, body))
+
+    def amended(self, order: Order, reply: HttpReply) -> None:
+        """Judge the answer to an amend; silence means: ask the venue."""
+        if reply.status == 200:
+            try:
+                answer = decode(AMEND_REPLY, reply)
+            except DataError:
+                return
+            self._teller.amended(
+                order.id,
+                size=answer.amended_order.qty,
+                price=amount(answer.amended_order.price),
+                ts_event_ns=answer.transact_time * MS,
+            )
+            return
+        body = error_of(reply)
+        if not is_undecided(reply, body):
+            self._teller.amend_refused(order.id, *refusal(reply, body))
+
+    def _not_placed(self, order_ids: Sequence[ClientOrderId], reply: HttpReply) -> None:
+        body: ErrorBody | None = error_of(reply)
+        undecided = is_undecided(reply, body)
+        for order_id in order_ids:
+            if undecided:
+                self._teller.unknown(order_id, words(reply, body))
+            else:
+                self._teller.refused(order_id, *refusal(reply, body))
+
+    def _took(self, intent: OrderIntent, placed: OrderReply, state: OrderState) -> None:
+        order_id, time_ms = intent.client_order_id, placed.transact_time
+        if state is OrderState.REJECTED:
+            reason = "the venue rejected it without a reason"
+            self._teller.refused(order_id, placed.status, reason)
+            return
+        self._teller.accepted(order_id, str(placed.order_id), time_ms * MS)
+        now_ns = self._teller.now_ns()
+        for fill in placed.fills:
+            self._teller.filled(
+                reply_fill(fill, intent, placed.order_id, self._teller.venue, time_ms, now_ns)
+            )
+        if state is OrderState.EXPIRED:
+            self._expired(order_id, placed.status, intent.time_in_force, time_ms)
+        elif state is OrderState.CANCELED:
+            self._teller.canceled(order_id, time_ms * MS)
+
+    # -- the stream ------------------------------------------------------------------------
 
     def event(self, kind: str, raw: msgspec.Raw) -> None:
         """Take one event of the user stream.
@@ -122,126 +151,125 @@ class Answers:
             DataError: It cannot be read.
         """
         try:
-            if kind == "executionReport":
-                self._executed(EXECUTION.decode(raw))
-            elif kind == "outboundAccountPosition":
-                self._balances(raw)
+            match kind:
+                case "executionReport":
+                    self._executed(EXECUTION.decode(raw))
+                case "outboundAccountPosition":
+                    self._balances(raw)
+                case "listStatus":
+                    self._list_status(raw)
+                case "balanceUpdate":
+                    self._moved(raw)
         except msgspec.MsgspecError as error:
-            raise DataError(f"{self._venue} {kind}: {error}") from error
-
-    def _took(self, intent: OrderIntent, placed: OrderReply, state: OrderState) -> None:
-        order_id = intent.client_order_id
-        if state is OrderState.REJECTED:
-            self.refused(order_id, placed.status, "the venue rejected it without a reason")
-            return
-        now_ns = self._clock.now_ns()
-        self.once.accepted(
-            OrderAccepted(
-                client_order_id=order_id,
-                venue_order_id=VenueOrderId(str(placed.order_id)),
-                ts_event_ns=placed.transact_time * MS,
-                ts_ns=now_ns,
-            )
-        )
-        for fill in placed.fills:
-            self.once.filled(
-                reply_fill(fill, intent, placed.order_id, self._venue, placed.transact_time, now_ns)
-            )
-        if state is OrderState.EXPIRED:
-            self._expired(order_id, placed.status, intent.time_in_force, placed.transact_time)
-        elif state is OrderState.CANCELED:
-            self.once.ended(
-                OrderCanceled(
-                    client_order_id=order_id,
-                    ts_event_ns=placed.transact_time * MS,
-                    ts_ns=now_ns,
-                )
-            )
+            raise DataError(f"{self._teller.venue} {kind}: {error}") from error
 
     def _executed(self, report: ExecutionReport) -> None:
         # On a cancel `c` names the cancel and `C` the order.
         name = report.original_client_order_id or report.client_order_id
-        if not self.once.ours(name):
+        if not self._teller.once.ours(name):
             return
-        order_id = ClientOrderId(name)
-        now_ns = self._clock.now_ns()
+        order_id, ts_event_ns = ClientOrderId(name), report.time_ms * MS
         match report.execution:
             case "NEW":
-                self.once.accepted(
-                    OrderAccepted(
-                        client_order_id=order_id,
-                        venue_order_id=VenueOrderId(str(report.order_id)),
-                        ts_event_ns=report.time_ms * MS,
-                        ts_ns=now_ns,
-                    )
-                )
+                self._teller.accepted(order_id, str(report.order_id), ts_event_ns)
+                self._triggered(order_id, report)
             case "TRADE":
                 # Binance also sends trades of nothing, to say that an order ended in matching.
+                self._triggered(order_id, report)
                 if report.last_size:
-                    self.once.filled(
-                        reported_fill(report, order_id, self._venue, self._symbols, now_ns)
+                    self._teller.filled(
+                        reported_fill(
+                            report,
+                            order_id,
+                            self._teller.venue,
+                            self._symbols,
+                            self._teller.now_ns(),
+                        )
                     )
                 self._expired_if_so(order_id, report)
+            case "REPLACED":
+                self._replaced(order_id, report)
             case "CANCELED":
-                self.once.ended(
-                    OrderCanceled(
-                        client_order_id=order_id, ts_event_ns=report.time_ms * MS, ts_ns=now_ns
-                    )
-                )
+                self._teller.canceled(order_id, ts_event_ns)
             case "REJECTED":
-                self.refused(order_id, report.reject_reason, "the venue rejected it")
+                self._teller.refused(order_id, report.reject_reason, "the venue rejected it")
             case "EXPIRED" | "TRADE_PREVENTION":
                 self._expired_if_so(order_id, report)
+
+    def _triggered(self, order_id: ClientOrderId, report: ExecutionReport) -> None:
+        """Tell of a conditional order that works: it is in the book, or trades."""
+        works = report.working_ms > 0 or report.last_size > 0
+        if report.kind in CONDITIONAL and works:
+            self._teller.accepted(order_id, str(report.order_id), report.time_ms * MS)
+            self._teller.triggered(order_id, (report.working_ms or report.time_ms) * MS)
+
+    def _replaced(self, order_id: ClientOrderId, report: ExecutionReport) -> None:
+        self._teller.amended(
+            order_id,
+            size=report.size,
+            price=amount(report.price),
+            trigger_price=amount(report.stop_price),
+            ts_event_ns=report.time_ms * MS,
+        )
 
     def _expired_if_so(self, order_id: ClientOrderId, report: ExecutionReport) -> None:
         # Self-trade prevention may only shrink an order; it has ended when its state says so.
         if order_state(report.status) is OrderState.EXPIRED:
-            self._expired(order_id, report.status, report.time_in_force, report.time_ms)
+            reason = "" if report.reject_reason == "NONE" else report.reject_reason
+            self._expired(order_id, report.status, report.time_in_force, report.time_ms, reason)
 
     def _expired(
-        self, order_id: ClientOrderId, status: str, time_in_force: str, time_ms: int
+        self,
+        order_id: ClientOrderId,
+        status: str,
+        time_in_force: str,
+        time_ms: int,
+        reason: str = "",
     ) -> None:
-        reason = (
-            "self-trade prevention"
-            if status == "EXPIRED_IN_MATCH"
-            else f"the venue ended it ({time_in_force.lower()})"
-        )
-        self.once.ended(
-            OrderExpired(
-                client_order_id=order_id,
-                reason=reason,
-                ts_event_ns=time_ms * MS,
-                ts_ns=self._clock.now_ns(),
-            )
-        )
+        if status == "EXPIRED_IN_MATCH":
+            reason = "self-trade prevention"
+        told = reason or f"the venue ended it ({time_in_force.lower()})"
+        self._teller.expired(order_id, told, time_ms * MS)
+
+    def _list_status(self, raw: msgspec.Raw) -> None:
+        """Take it that a list was refused; whatever else becomes of one its orders tell."""
+        told = LIST_STATUS.decode(raw)
+        if told.L == "REJECT":
+            for row in told.O:
+                if self._teller.once.ours(row.c):
+                    words = "the venue rejected the list it is of"
+                    self._teller.refused(ClientOrderId(row.c), told.r, words)
 
     def _balances(self, raw: msgspec.Raw) -> None:
-        position = POSITION.decode(raw)
-        self._sink(
-            BalancesReported(
-                venue=self._venue,
-                balances=tuple(
-                    Balance(venue=self._venue, asset=row.a, total=row.f + row.l, held=row.l)
-                    for row in position.B
-                ),
-                ts_event_ns=position.E * MS,
-                ts_ns=self._clock.now_ns(),
+        told = POSITION.decode(raw)
+        rows = (
+            Balance(venue=self._teller.venue, asset=row.a, total=row.f + row.l, held=row.l)
+            for row in told.B
+        )
+        self._teller.balances(rows, told.E * MS)
+
+    def _moved(self, raw: msgspec.Raw) -> None:
+        told = BALANCE_UPDATE.decode(raw)
+        self._teller.cash(
+            CashMoved(
+                venue=self._teller.venue,
+                asset=told.a,
+                amount=told.d,
+                kind=EntryKind.TRANSFER,
+                flow_id=f"{told.a}-{told.T}-{told.d}",
+                ts_event_ns=told.T * MS,
+                ts_ns=self._teller.now_ns(),
             )
         )
 
 
-def _is_undecided(reply: HttpReply, body: ErrorBody | None) -> bool:
-    """Return whether a status other than 200 leaves open what became of the request."""
-    if reply.status in {403, 418, 429}:
-        # The firewall and the rate limiter stand in front of the exchange.
-        return False
-    if reply.status >= 500 or body is None:
-        return True
-    return body.code in _UNDECIDED or body.msg == _DUPLICATE
-
-
-def _refusal(reply: HttpReply, body: ErrorBody | None) -> tuple[str, str]:
-    if body is not None:
-        return str(body.code), body.msg
-    wait = f", come back in {reply.retry_after_s:g} s" if reply.retry_after_s else ""
-    return str(reply.status), f"the venue lets nothing through (status {reply.status}{wait})"
+def _ended(reply: HttpReply) -> list[Canceled]:
+    """Return the orders a cancel ended: one, or all of its list; none if it cannot be read."""
+    try:
+        return [decode(CANCEL_REPLY, reply)]
+    except DataError:
+        pass
+    try:
+        return decode(CANCELED_LIST, reply).order_reports
+    except DataError:
+        return []

@@ -47,16 +47,67 @@ class OrderReply(msgspec.Struct, frozen=True, rename="camel"):
     fills: list[ReplyFill] = []
 
 
-class CancelReply(msgspec.Struct, frozen=True, rename="camel"):
-    """The answer to a cancel: ``origClientOrderId`` is the order's, ``clientOrderId`` the cancel's.
+class Canceled(msgspec.Struct, frozen=True, rename="camel"):
+    """An order a cancel ended; ``clientOrderId`` is the cancel's own.
 
     ``{"symbol":"LTCBTC","origClientOrderId":"myOrder1","orderId":4,"clientOrderId":"cancelMy1",
     "transactTime":1684804350068,"executedQty":"0.0","status":"CANCELED",..}``
     """
 
-    order_id: int
+    orig_client_order_id: str
     status: str
     transact_time: int = 0
+
+
+class CanceledList(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to the cancel of one order of a list: all of them went.
+
+    ``{"orderListId":0,"contingencyType":"OCO","listStatusType":"ALL_DONE",..,"orderReports":[..]}``
+    """
+
+    order_reports: list[Canceled]
+
+
+class ListedOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """An order of a list that was placed; without its fills."""
+
+    order_id: int
+    client_order_id: str
+    status: str
+    transact_time: int
+    time_in_force: str = "GTC"
+
+
+class ListReply(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to placing a list.
+
+    ``{"orderListId":1,"contingencyType":"OCO","listStatusType":"EXEC_STARTED",
+    "listOrderStatus":"EXECUTING","orders":[{"symbol":"LTCBTC","orderId":10,"clientOrderId":
+    "44n.."},..],"orderReports":[{"orderId":10,"clientOrderId":"44n..","status":"NEW",..},..]}``
+    """
+
+    order_reports: list[ListedOrder]
+
+
+class AmendedOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """An order as a change left it."""
+
+    order_id: int
+    qty: Decimal
+    price: Decimal
+    stop_price: Decimal = Decimal(0)
+
+
+class AmendReply(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to a change that kept an order's place.
+
+    ``{"transactTime":1741926410255,"executionId":75,"amendedOrder":{"symbol":"BTCUSDT",
+    "orderId":33,"origClientOrderId":"5xrg..","clientOrderId":"4zR9..","price":"6.00000000",
+    "qty":"5.00000000","executedQty":"0.00000000","status":"NEW",..}}``
+    """
+
+    transact_time: int
+    amended_order: AmendedOrder
 
 
 class OrderRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -78,6 +129,9 @@ class OrderRow(msgspec.Struct, frozen=True, rename="camel"):
     side: str
     time: int
     update_time: int = 0
+    stop_price: Decimal = Decimal(0)
+    trailing_delta: int = 0
+    cummulative_quote_qty: Decimal = Decimal(0)
 
 
 class TradeRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -156,6 +210,11 @@ class ExecutionReport(
         "trade_id": "t",
         "maker": "m",
         "time_in_force": "f",
+        "kind": "o",
+        "size": "q",
+        "price": "p",
+        "stop_price": "P",
+        "working_ms": "W",
     },
 ):
     """Something happened to an order of the account.
@@ -182,6 +241,42 @@ class ExecutionReport(
     trade_id: int = -1
     maker: bool = False
     time_in_force: str = "GTC"
+    kind: str = ""
+    size: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+    stop_price: Decimal = Decimal(0)
+    working_ms: int = 0
+    """Since when it is in the book; 0: it waits for its trigger, or does not rest."""
+
+
+class ListedName(msgspec.Struct, frozen=True):
+    """``{"s":"ETHBTC","i":17,"c":"AJYsMjErWJesZvqlJCTUgL"}``."""
+
+    c: str
+
+
+class ListStatus(msgspec.Struct, frozen=True):
+    """How a list stands.
+
+    ``{"e":"listStatus","E":1564035303637,"s":"ETHBTC","g":2,"c":"OCO","l":"EXEC_STARTED",
+    "L":"EXECUTING","r":"NONE","C":"F4QN4G8DlFATFlIUQ0cjdD","T":1564035303625,"O":[..]}``
+    """
+
+    L: str
+    r: str
+    O: list[ListedName]  # noqa: E741 - the venue's own letter
+
+
+class BalanceUpdate(msgspec.Struct, frozen=True):
+    """Money came or went without a trade.
+
+    ``{"e":"balanceUpdate","E":1573200697110,"a":"BTC","d":"100.00000000","T":1573200697068}``
+    """
+
+    E: int
+    a: str
+    d: Decimal
+    T: int
 
 
 class PositionAsset(msgspec.Struct, frozen=True):
@@ -202,7 +297,12 @@ class AccountPosition(msgspec.Struct, frozen=True):
 ERROR: Final = msgspec.json.Decoder(ErrorBody)
 SERVER_TIME: Final = msgspec.json.Decoder(ServerTime)
 ORDER_REPLY: Final = msgspec.json.Decoder(OrderReply)
-CANCEL_REPLY: Final = msgspec.json.Decoder(CancelReply)
+CANCEL_REPLY: Final = msgspec.json.Decoder(Canceled)
+CANCELED_LIST: Final = msgspec.json.Decoder(CanceledList)
+LIST_REPLY: Final = msgspec.json.Decoder(ListReply)
+AMEND_REPLY: Final = msgspec.json.Decoder(AmendReply)
+LIST_STATUS: Final = msgspec.json.Decoder(ListStatus)
+BALANCE_UPDATE: Final = msgspec.json.Decoder(BalanceUpdate)
 ORDER: Final = msgspec.json.Decoder(OrderRow)
 ORDERS: Final = msgspec.json.Decoder(list[OrderRow])
 TRADES: Final = msgspec.json.Decoder(list[TradeRow])

@@ -1,11 +1,11 @@
-"""Between Binance's words and ours: symbols, order parameters, states, fills."""
+"""Between Binance's words and ours: numbers, states, orders, fills."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Final
 
-from core.model.errors import ConfigError, DataError
+from core.model.errors import DataError
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, VenueOrderId
 from core.model.market import Side
 from core.model.orders import OrderFilled, OrderIntent, OrderState, OrderType, VenueOrder
@@ -25,6 +25,16 @@ _STATES: Final[dict[str, OrderState]] = {
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
+_TYPES: Final[dict[str, OrderType]] = {
+    "MARKET": OrderType.MARKET,
+    "LIMIT": OrderType.LIMIT,
+    "LIMIT_MAKER": OrderType.LIMIT,
+    "STOP_LOSS": OrderType.STOP,
+    "STOP_LOSS_LIMIT": OrderType.STOP_LIMIT,
+    "TAKE_PROFIT": OrderType.TAKE_PROFIT,
+    "TAKE_PROFIT_LIMIT": OrderType.TAKE_PROFIT_LIMIT,
+}
+CONDITIONAL: Final = frozenset(name for name, kind in _TYPES.items() if kind.conditional)
 _SIDES: Final[dict[str, Side]] = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 
@@ -35,42 +45,6 @@ def number(value: Decimal) -> str:
     """
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def order_params(intent: OrderIntent, symbol: str) -> list[tuple[str, str]]:
-    """Return the parameters that place an order, exact and unsigned.
-
-    The FULL answer is asked for: it carries the fills with their trade ids, so an order that
-    executes at once is known even while the user stream is down. Spot has no reduce-only; the
-    risk gate keeps that promise.
-
-    Raises:
-        ConfigError: The intent is none the venue can carry out.
-    """
-    params = [("symbol", symbol), ("side", intent.side.value.upper())]
-    if intent.type is OrderType.MARKET:
-        params.append(("type", "MARKET"))
-    elif intent.price is None:
-        raise ConfigError(f"order {intent.client_order_id}: a limit order needs a price, has none")
-    elif intent.post_only:
-        if intent.time_in_force.value != "gtc":
-            raise ConfigError(
-                f"order {intent.client_order_id}: a post-only order must be gtc, "
-                f"was {intent.time_in_force.value}"
-            )
-        params += [("type", "LIMIT_MAKER"), ("price", number(intent.price))]
-    else:
-        params += [
-            ("type", "LIMIT"),
-            ("timeInForce", intent.time_in_force.value.upper()),
-            ("price", number(intent.price)),
-        ]
-    params += [
-        ("quantity", number(intent.size)),
-        ("newClientOrderId", intent.client_order_id),
-        ("newOrderRespType", "FULL"),
-    ]
-    return params
 
 
 def order_state(status: str) -> OrderState:
@@ -99,24 +73,37 @@ def side_of(word: str) -> Side:
         raise DataError(f"side must be BUY or SELL, was {word!r}") from None
 
 
+def amount(value: Decimal) -> Decimal | None:
+    """Return a price, None for the 0 that stands for none."""
+    return value or None
+
+
 def venue_order(row: OrderRow, symbols: Symbols) -> VenueOrder:
     """Make an order of a queried row.
 
     Raises:
-        DataError: Status or side are none the venue documents.
+        DataError: Status, side or type are none the venue documents.
     """
-    priced = "LIMIT" in row.type
+    kind = _TYPES.get(row.type)
+    if kind is None:
+        raise DataError(f"order type must be one of {', '.join(_TYPES)}, was {row.type!r}")
+    if row.trailing_delta:
+        kind = OrderType.TRAILING_STOP
+    worth = row.cummulative_quote_qty
     return VenueOrder(
         client_order_id=ClientOrderId(row.client_order_id),
         venue_order_id=VenueOrderId(str(row.order_id)),
         instrument_id=symbols.ours(row.symbol),
         side=side_of(row.side),
-        type=OrderType.LIMIT if priced else OrderType.MARKET,
-        price=row.price if priced else None,
+        type=kind,
+        price=row.price if kind.limited else None,
         size=row.orig_qty,
         filled=row.executed_qty,
         state=order_state(row.status),
         ts_event_ns=(row.update_time or row.time) * MS,
+        trigger_price=amount(row.stop_price),
+        # A worth below 0 says that the venue does not have it any more, as of orders of 2017.
+        average_price=worth / row.executed_qty if row.executed_qty and worth > 0 else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 ::
 
-    submit ──task──► POST /order ──┬─ 2xx ──────────────► Accepted, fills, Expired
+    submit ──task──► POST /order ──┬─ 200 ──────────────► Accepted, fills, Expired
                                    ├─ refused ──────────► Rejected, the venue's code
                                    ├─ connect failed ───► Rejected NOT_SENT
                                    └─ no answer, 5xx ───► Unknown
@@ -18,31 +18,27 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
-from core.model.abilities import PLAIN, VenueAbilities
+from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
-from core.model.errors import (
-    ConfigError,
-    DataError,
-    InvariantError,
-    OutcomeUnknown,
-    RateLimited,
-    TemporaryError,
-)
+from core.model.errors import InvariantError, TemporaryError
 from core.model.facts import CashMoved
-from core.model.ids import ClientOrderId, InstrumentId, VenueName
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.account import AccountReader
 from core.venues.binance.answers import Answers
-from core.venues.binance.parse import order_params
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance.stream import UserStream
+from core.venues.binance.wording import ABILITIES, amend_params, oco_params, order_params
+from core.venues.errands import Errands, asked
 from core.venues.kinds import hosts_of, market_of
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
+from core.venues.teller import Teller
 from core.wire.budget import Budgets
+from core.wire.http import HttpReply
 from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
@@ -87,9 +83,10 @@ class BinanceVenue:
         self._rest = BinanceRest(rest_url, settings, clock=clock, name=name)
         self._account = AccountReader(name, self._rest, clock=clock, symbols=self._symbols)
         self._rng = rng
+        self._teller: Teller | None = None
+        self._errands: Errands | None = None
         self._answers: Answers | None = None
         self._standing: Standing | None = None
-        self._tasks: asyncio.TaskGroup | None = None
 
     def __repr__(self) -> str:
         return f"BinanceVenue({self.name!r}, {self._rest!r})"
@@ -111,8 +108,11 @@ class BinanceVenue:
 
         Orders still waiting for an answer when it ends become Unknown.
         """
-        if self._answers is None:
-            self._answers = Answers(self.name, clock=self._clock, symbols=self._symbols, sink=sink)
+        if self._teller is None:
+            self._teller = Teller(self.name, clock=self._clock, sink=sink)
+            self._errands = Errands(self.name, self._teller)
+            self._answers = Answers(symbols=self._symbols, teller=self._teller)
+        _, errands, answers = self._running()
         standing = self._standing = Standing(self.name, clock=self._clock, sink=sink)
         stream = UserStream(
             self._rest,
@@ -122,15 +122,13 @@ class BinanceVenue:
             timeout_s=self._settings.timeout_s,
             on_up=standing.stream_up,
             on_down=standing.stream_down,
-            on_event=self._answers.event,
+            on_event=answers.event,
         )
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
+            async with errands.open() as tasks:
                 tasks.create_task(stream.run())
                 tasks.create_task(self._keep_time())
         finally:
-            self._tasks = None
             await self._rest.close()
 
     def submit(self, intent: OrderIntent) -> None:
@@ -139,50 +137,40 @@ class BinanceVenue:
         Raises:
             InvariantError: The venue was never run, so there is no sink.
         """
-        answers = self._running()
-        answers.once.expect(intent.client_order_id)
-        if self._tasks is None:
-            asyncio.get_running_loop().call_soon(
-                answers.refused, intent.client_order_id, "NOT_SENT", f"{self.name} is stopped"
-            )
-        else:
-            task = self._tasks.create_task(self._place(answers, intent))
-            task.add_done_callback(partial(_owe_no_answer, answers, intent.client_order_id))
+        _, errands, _ = self._running()
+        errands.place((intent.client_order_id,), lambda: self._place(intent))
 
-    def cancel(self, order: Order) -> None:
-        """Start cancelling by client order id.
+    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
+        """Start sending an OCO as an order list.
 
         Raises:
             InvariantError: The venue was never run, so there is no sink.
         """
-        answers = self._running()
-        answers.once.adopt(order.id)
-        if self._tasks is None:
-            asyncio.get_running_loop().call_soon(
-                answers.cancel_refused, order.id, "NOT_SENT", f"{self.name} is stopped"
-            )
-        else:
-            self._tasks.create_task(self._cancel(answers, order))
+        _, errands, _ = self._running()
+        ids = [intent.client_order_id for intent in intents]
+        errands.place(ids, lambda: self._place_list(intents))
+
+    def cancel(self, order: Order) -> None:
+        """Start cancelling by client order id; an order of a list takes the others with it.
+
+        Raises:
+            InvariantError: The venue was never run, so there is no sink.
+        """
+        _, errands, _ = self._running()
+        errands.cancel(order.id, lambda: self._cancel(order))
+
+    def amend(self, order: Order, change: AmendSubmitted) -> None:
+        """Start making an order smaller where it stands.
+
+        Raises:
+            InvariantError: The venue was never run, so there is no sink.
+        """
+        _, errands, _ = self._running()
+        errands.amend(order.id, lambda: self._amend(order, change))
 
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue."""
-        return PLAIN
-
-    def submit_group(self, intents: Sequence[OrderIntent]) -> None:
-        """Take no group whole.
-
-        Raises:
-            InvariantError: Always: `abilities` names no link.
-        """
-        raise InvariantError(f"{self.name} takes no groups, was sent {len(intents)} orders")
-
-    def amend(self, order: Order, change: AmendSubmitted) -> None:
-        """Amend nothing.
-
-        Raises:
-            InvariantError: Always: `abilities` says that it cannot.
-        """
-        raise InvariantError(f"{self.name} does not amend, was asked to change {order.id}")
+        return ABILITIES
 
     async def find_order(self, order: Order) -> VenueOrder | None:
         """Ask by client order id; None when the venue knows none.
@@ -195,8 +183,8 @@ class BinanceVenue:
             TemporaryError: The venue did not answer; nothing is known.
         """
         found = await self._account.find_order(order)
-        if found is not None and self._answers is not None:
-            self._answers.once.adopt(order.id)
+        if found is not None and self._teller is not None:
+            self._teller.once.adopt(order.id)
         return found
 
     async def open_orders(self) -> list[VenueOrder]:
@@ -231,41 +219,80 @@ class BinanceVenue:
         """Return none: deposits show in the balances."""
         return []
 
-    async def _place(self, answers: Answers, intent: OrderIntent) -> None:
+    async def _place(self, intent: OrderIntent) -> None:
+        teller, _, answers = self._running()
         order_id = intent.client_order_id
-        try:
+
+        async def send() -> HttpReply:
             params = order_params(intent, self._symbols.wire(intent.instrument_id))
-            reply = await self._rest.send("POST", "/api/v3/order", params)
-        except (ConfigError, TemporaryError) as error:
-            answers.refused(order_id, "NOT_SENT", str(error))
-        except RateLimited as error:
-            answers.refused(order_id, error.code, f"{error.reason}, {error.retry_after_s:.1f} s")
-        except (OutcomeUnknown, DataError) as error:
-            answers.unknown(order_id, str(error))
-        else:
+            return await self._rest.send("POST", "/api/v3/order", params)
+
+        reply = await asked(
+            send(),
+            refused=partial(teller.refused, order_id),
+            lost=partial(teller.unknown, order_id),
+        )
+        if reply is not None:
             answers.placed(intent, reply)
             self._resample_if_late(reply.body)
 
-    async def _cancel(self, answers: Answers, order: Order) -> None:
-        try:
+    async def _place_list(self, intents: Sequence[OrderIntent]) -> None:
+        teller, _, answers = self._running()
+        ids = [intent.client_order_id for intent in intents]
+
+        async def send() -> HttpReply:
+            params = oco_params(intents, self._symbols.wire(intents[0].instrument_id))
+            return await self._rest.send("POST", "/api/v3/orderList/oco", params)
+
+        def refused(code: str, reason: str) -> None:
+            for order_id in ids:
+                teller.refused(order_id, code, reason)
+
+        def lost(reason: str) -> None:
+            for order_id in ids:
+                teller.unknown(order_id, reason)
+
+        reply = await asked(send(), refused=refused, lost=lost)
+        if reply is not None:
+            answers.listed(intents, reply)
+            self._resample_if_late(reply.body)
+
+    async def _cancel(self, order: Order) -> None:
+        teller, _, answers = self._running()
+
+        async def send() -> HttpReply:
             symbol = self._symbols.wire(order.intent.instrument_id)
             params = [("symbol", symbol), ("origClientOrderId", order.id)]
-            reply = await self._rest.send("DELETE", "/api/v3/order", params)
-        except (ConfigError, TemporaryError) as error:
-            answers.cancel_refused(order.id, "NOT_SENT", str(error))
-        except RateLimited as error:
-            answers.cancel_refused(
-                order.id, error.code, f"{error.reason}, {error.retry_after_s:.1f} s"
-            )
-        except (OutcomeUnknown, DataError) as error:
-            _log.warning("cancel of %s: %s", order.id, error)
-        else:
+            return await self._rest.send("DELETE", "/api/v3/order", params)
+
+        reply = await asked(
+            send(),
+            refused=partial(teller.cancel_refused, order.id),
+            lost=partial(_log.warning, "cancel of %s: %s", order.id),
+        )
+        if reply is not None:
             answers.canceled(order.id, reply)
             self._resample_if_late(reply.body)
 
+    async def _amend(self, order: Order, change: AmendSubmitted) -> None:
+        teller, _, answers = self._running()
+
+        async def send() -> HttpReply:
+            params = amend_params(order, change, self._symbols.wire(order.intent.instrument_id))
+            return await self._rest.send("PUT", "/api/v3/order/amend/keepPriority", params)
+
+        reply = await asked(
+            send(),
+            refused=partial(teller.amend_refused, order.id),
+            lost=partial(_log.warning, "amend of %s: %s", order.id),
+        )
+        if reply is not None:
+            answers.amended(order, reply)
+            self._resample_if_late(reply.body)
+
     def _resample_if_late(self, body: bytes) -> None:
-        if b"-1021" in body and self._tasks is not None:
-            self._tasks.create_task(self._sample_time())
+        if b"-1021" in body and self._errands is not None:
+            self._errands.run(self._sample_time)
 
     async def _keep_time(self) -> None:
         """Follow the venue's clock; the same requests keep two connections warm."""
@@ -282,13 +309,7 @@ class BinanceVenue:
         if self._standing is not None:
             self._standing.clock_skew(self._rest.offset_ms, self._settings.recv_window_ms // 2)
 
-    def _running(self) -> Answers:
-        if self._answers is None:
-            raise InvariantError(f"{self.name}: submit or cancel before run")
-        return self._answers
-
-
-def _owe_no_answer(answers: Answers, order_id: ClientOrderId, task: asyncio.Task[None]) -> None:
-    """Settle an order whose task ended without an outcome, also before it began."""
-    if task.cancelled() or task.exception() is not None:
-        answers.unknown(order_id, "stopped while waiting for the venue's answer")
+    def _running(self) -> tuple[Teller, Errands, Answers]:
+        if self._teller is None or self._errands is None or self._answers is None:
+            raise InvariantError(f"{self.name}: it was asked for something before it was run")
+        return self._teller, self._errands, self._answers

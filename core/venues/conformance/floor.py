@@ -32,10 +32,34 @@ _PATIENCE_S: Final = 0.4
 _SKIP_S: Final = 8.0
 """More than any patience of the reconciler."""
 _WITHIN_S: Final = 10.0
+_WITHIN_ALL_THE_SAME_S: Final = 1.5
+"""Under a fault what is waited for may never come."""
 _ROUNDS: Final = 12
 _ALL: Final = Decimal(10_000_000)
 _FOUND_OUT: Final = ("adopted", "without a listed fill", "trading is halted", "is overfilled")
 """Words of alerts that mean: books and venue had come apart."""
+_WIDE: Final = RiskSettings.model_validate(
+    {
+        name: value
+        for name, value in {
+            "max_order_notional": _ALL,
+            "max_position_notional": _ALL,
+            "max_daily_loss": _ALL,
+            "max_orders_per_second": 10_000,
+            "max_open_orders": 1_000,
+            "price_band_pct": Decimal(95),
+            "max_leverage": None,
+            "max_book_share_pct": None,
+            "max_messages_per_second": None,
+            "max_drawdown_pct": None,
+            "min_liquidation_pct": None,
+            "max_clock_skew_ms": None,
+            "self_trade": "allow",
+        }.items()
+        if name in RiskSettings.model_fields
+    }
+)
+"""Limits that nothing of a case comes near: adapters are judged here, not the gate."""
 _UNSETTLED: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.PENDING_CANCEL})
 
 
@@ -57,14 +81,7 @@ class Floor:
         self._settings = Settings(
             venues={ground.name: ground.table},
             trading=TradingSettings(unknown_poll_s=0.05),
-            risk=RiskSettings(
-                max_order_notional=_ALL,
-                max_position_notional=_ALL,
-                max_daily_loss=_ALL,
-                max_orders_per_second=10_000,
-                max_open_orders=1_000,
-                price_band_pct=Decimal(95),
-            ),
+            risk=_WIDE,
         )
         self._ids = 0
         self._sessions = 0
@@ -335,7 +352,8 @@ class Floor:
     async def until(self, what: str, ready: Callable[[], bool]) -> bool:
         """Wait; whoever waits in vain for a while asks the venue, as the engine does in time."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + _WITHIN_S
+        strict = self.strict or self._is_new()
+        end = loop.time() + (_WITHIN_S if strict else _WITHIN_ALL_THE_SAME_S)
         ask_at = loop.time() + _PATIENCE_S
         while not ready():
             if loop.time() > end:
