@@ -113,6 +113,8 @@ class TimeInForce(StrEnum):
     FOK = "fok"
     GTD = "gtd"
     """Until a time."""
+    DAY = "day"
+    """Until the venue's trading day ends; only where a venue has such days."""
 
 
 class OrderState(StrEnum):

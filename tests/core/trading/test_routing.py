@@ -1,0 +1,43 @@
+"""What is sent, in which words, and what is refused because the venue has no such thing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from core.model.abilities import VenueAbilities
+from core.model.ids import ClientOrderId, InstrumentId
+from core.model.market import Side
+from core.model.orders import OrderIntent, OrderType, TimeInForce
+from core.trading.routing import lacks, wire_form
+
+LIMIT = OrderIntent(
+    client_order_id=ClientOrderId("clxc-0000000001-00000001"),
+    instrument_id=InstrumentId("AAPL-USD.alpaca"),
+    side=Side.BUY,
+    type=OrderType.LIMIT,
+    size=Decimal("0.5"),
+    price=Decimal(180),
+    origin="cli",
+)
+
+
+def test_day_order_is_refused_where_the_venue_has_no_days() -> None:
+    denial = lacks(msgspec.structs.replace(LIMIT, time_in_force=TimeInForce.DAY), VenueAbilities())
+    assert denial is not None
+    assert denial == ("time_in_force", "the venue has no day orders, only fok, gtc, ioc")
+
+
+def test_day_order_goes_out_as_it_is_where_the_venue_has_days() -> None:
+    abilities = VenueAbilities(times=frozenset({TimeInForce.DAY}))
+    wanted = msgspec.structs.replace(LIMIT, time_in_force=TimeInForce.DAY)
+    assert lacks(wanted, abilities) is None
+    assert wire_form(wanted, abilities) is wanted
+
+
+@pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC])
+def test_venue_of_days_alone_refuses_others(tif: TimeInForce) -> None:
+    abilities = VenueAbilities(times=frozenset({TimeInForce.DAY}))
+    assert lacks(msgspec.structs.replace(LIMIT, time_in_force=tif), abilities) is not None
