@@ -37,6 +37,8 @@ _NO_ASK: Final = (1 << 63) - 1
 _STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK = range(7)
 """Figures of a book: its store's address, room and bound in levels, counts, best prices."""
 
+_NEAR: Final = 8
+"""Levels looked at one by one before the rest is added up whole."""
 _NO_ROOM: Final = -1
 _BIG: Final = -2
 
@@ -321,6 +323,21 @@ class OrderBook:
         keys = self._store[row, :n]
         at = int(np.searchsorted(keys, key))
         return int(self._store[row + 1, at]) if at < n and keys[at] == key else 0
+
+    def shown(self, to_ticks: int, enough: int, *, bid: bool) -> int:
+        """Return the lots a side shows from its best level up to a price, at least `enough`."""
+        row, n, last = (0, self.n_bids, to_ticks) if bid else (2, self.n_asks, -to_ticks)
+        store, total = self._store, 0
+        keys, sizes = store[row], store[row + 1]
+        for at in range(n - 1, max(n - _NEAR, 0) - 1, -1):
+            if keys[at] < last:
+                return total
+            total += int(sizes[at])
+            if total >= enough:
+                return total
+        rest = max(n - _NEAR, 0)
+        first = int(np.searchsorted(keys[:rest], last))
+        return total + int(sizes[first:rest].sum())
 
     def image(self) -> bytes:
         """Return every level as bytes, the same for the same book on any machine."""

@@ -47,6 +47,7 @@ from core.model.market import (
     MarketEvent,
     Quote,
     SequenceBroken,
+    Side,
     Timeframe,
     Trade,
 )
@@ -305,6 +306,27 @@ class MarketState:
     def reference(self, instrument_id: InstrumentId) -> ReferenceView | None:
         """Return mark and index price, funding and the like, None where nothing was said."""
         return self.references.view(instrument_id)
+
+    def shown_lots(
+        self, instrument_id: InstrumentId, side: Side, to_ticks: int, enough: int
+    ) -> int | None:
+        """Return the lots a side of the book shows up to a price, None where no book is kept."""
+        market = self._markets.get(instrument_id)
+        if market is None or not market.gate.traits.has_book:
+            return None
+        return market.gate.book.shown(to_ticks, enough, bid=side is Side.BUY)
+
+    def closes(self, instrument_id: InstrumentId) -> tuple[Sequence[int], Sequence[int]]:
+        """Return open times and closes in ticks of closed bars of 15 minutes, oldest first."""
+        market = self._markets.get(instrument_id)
+        if market is None:
+            return (), ()
+        bars = market.of(Timeframe.M15).columns()
+        return bars.ts_open_ns.tolist(), bars.close.tolist()
+
+    def clock_offset_ns(self, venue: VenueName) -> int:
+        """Return the venue's time minus ours, the median of the newest samples, 0 unknown."""
+        return self.clocks.offset_ns(venue)
 
     def trades(self, instrument_id: InstrumentId) -> deque[Trade]:
         """Return the newest trades, oldest first, at most `MAX_TRADES`; do not change it."""

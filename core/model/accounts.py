@@ -131,6 +131,17 @@ class LimitUse(msgspec.Struct, frozen=True, kw_only=True):
     """One limit as a bar: how much of it is used."""
 
     rule: str
+    """The settings key, such as ``risk.accounts.main.max_open_orders``."""
     used: Decimal
     allowed: Decimal
     unit: str
+    scope: str = ""
+    """Whose limit it is, such as ``accounts.main``; empty: of everything."""
+    least: bool = False
+    """`allowed` is the least, not the most."""
+
+    @property
+    def share(self) -> float:
+        """How much of it is used, 1: all."""
+        over, under = (self.allowed, self.used) if self.least else (self.used, self.allowed)
+        return float(over / under) if under else 0.0

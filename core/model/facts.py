@@ -108,6 +108,27 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, tag="day"):
     """Realised + unrealised - fees of all positions since the journal began, in `asset`."""
     asset: str
     ts_ns: int
+    parts: dict[str, Decimal] = {}
+    """The same of each scope of limits, such as ``accounts.main``."""
+
+
+class PeakReached(msgspec.Struct, frozen=True, kw_only=True, tag="peak"):
+    """Trading profit was never higher; drawdown is counted from here, also after a restart."""
+
+    profits: dict[str, Decimal]
+    """Of each scope of limits, empty: of everything; in `asset`."""
+    asset: str
+    ts_ns: int
+
+
+class EquityMarked(msgspec.Struct, frozen=True, kw_only=True, tag="equity"):
+    """What the account was worth, noted now and then for its curve."""
+
+    equity: Decimal
+    total_pnl: Decimal
+    """Realised + unrealised - fees since the journal began; deposits are none of it."""
+    asset: str
+    ts_ns: int
 
 
 JournalRecord: TypeAlias = (
@@ -134,7 +155,9 @@ JournalRecord: TypeAlias = (
     | PositionSet
     | RiskStateChanged
     | StrategyToggled
+    | EquityMarked
     | DayOpened
+    | PeakReached
 )
 """All state of the trading core is a projection of these, in journal order."""
 

@@ -24,6 +24,7 @@ from core.model.market import (
     BookSnapshot,
     Levels,
     MarketEvent,
+    Side,
     Timeframe,
 )
 from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
@@ -389,6 +390,28 @@ class Marks(Protocol):
         ...
 
 
+@runtime_checkable
+class MarketDetail(Protocol):
+    """What some limits ask of the market beyond its marks."""
+
+    def shown_lots(
+        self, instrument_id: InstrumentId, side: Side, to_ticks: int, enough: int
+    ) -> int | None:
+        """Return the lots a side of the book shows up to a price, None where no book is kept.
+
+        It counts from the best level and may stop at `enough`.
+        """
+        ...
+
+    def closes(self, instrument_id: InstrumentId) -> tuple[Sequence[int], Sequence[int]]:
+        """Return open times and closes in ticks of the newest closed bars, oldest first."""
+        ...
+
+    def clock_offset_ns(self, venue: VenueName) -> int:
+        """Return the venue's time minus ours, 0 where it is not known."""
+        ...
+
+
 class Journal(Protocol):
     """The durable record the trading core is a projection of."""
 
@@ -402,6 +425,18 @@ class Journal(Protocol):
 
     def read(self, after: int = 0) -> Iterator[tuple[int, JournalRecord]]:
         """Yield (sequence, record) in order.
+
+        Raises:
+            StoreError: A record cannot be read; names the sequence number.
+        """
+        ...
+
+    def find(
+        self, words: str, after: int, rows: int
+    ) -> tuple[int, list[tuple[int, JournalRecord]]]:
+        """Look for records that have these words among the `rows` after a sequence number.
+
+        Returns the last number looked at, 0 where there are no more, and the records in order.
 
         Raises:
             StoreError: A record cannot be read; names the sequence number.

@@ -152,16 +152,91 @@ class TradingSettings(_Table):
     """How far from the market, in per cent, `protect` puts its stops."""
 
 
-class RiskSettings(_Table):
-    """[risk]: limits in front of every route; notional and loss in the equity asset."""
+class LimitSettings(_Table):
+    """Limits of one account, venue, instrument or strategy; None: no such limit here.
+
+    Sizes are in the instrument's units, money is in the equity asset, shares are in per cent.
+    """
+
+    max_order_size: Decimal | None = Field(None, gt=0)
+    max_order_notional: Decimal | None = Field(None, gt=0)
+    max_position_size: Decimal | None = Field(None, gt=0)
+    """Of one instrument, with all open orders on one side filled; also where it says notional."""
+    max_position_notional: Decimal | None = Field(None, gt=0)
+    max_gross_exposure: Decimal | None = Field(None, gt=0)
+    """Sum of all positions whatever their side, with whatever open orders may add."""
+    max_net_exposure: Decimal | None = Field(None, gt=0)
+    """Longs less shorts, with all open buys or all open sells filled."""
+    max_leverage: Decimal | None = Field(None, gt=0)
+    """Gross exposure over equity, of an account over its own."""
+    max_correlated_exposure: Decimal | None = Field(None, gt=0)
+    """sqrt(w'Cw) of positions w and the correlations C of their closed bars, and open entries."""
+    max_orders_per_second: int | None = Field(None, ge=1)
+    max_messages_per_second: int | None = Field(None, ge=1)
+    """Orders, cancels and amends; it stops entries, never a cancel."""
+    max_open_orders: int | None = Field(None, ge=1)
+    price_band_pct: Decimal | None = Field(None, gt=0)
+    """Largest distance of a limit price from the last trusted mid."""
+    max_book_share_pct: Decimal | None = Field(None, gt=0)
+    """Largest size of an order beside what the other side shows within the price band."""
+    self_trade: Literal["deny", "allow"] | None = None
+    """Whether an order may meet one of our own on the other side."""
+    max_daily_loss: Decimal | None = Field(None, gt=0)
+    max_drawdown: Decimal | None = Field(None, gt=0)
+    """Loss since the trading profit was highest."""
+    max_drawdown_pct: Decimal | None = Field(None, gt=0, lt=100)
+    """The same as a share of what the equity was then."""
+    max_loss_streak: int | None = Field(None, ge=1)
+    """Round trips lost one after the other until entries rest."""
+    cool_down_s: float | None = Field(None, gt=0)
+    """How long they rest."""
+    min_liquidation_pct: Decimal | None = Field(None, gt=0, lt=100)
+    """Least distance of a position's liquidation price, as the venue states it, from the mark."""
+    max_clock_skew_ms: int | None = Field(None, ge=1)
+    min_confidence: float | None = Field(None, gt=0, le=1)
+    """Of orders of strategies."""
+
+
+class RiskSettings(LimitSettings):
+    """[risk]: limits in front of every route, and those of parts of it; see `LimitSettings`."""
 
     max_order_notional: Decimal = Field(Decimal("50000"), gt=0)
     max_position_notional: Decimal = Field(Decimal("200000"), gt=0)
+    max_leverage: Decimal | None = Field(Decimal(10), gt=0)
     price_band_pct: Decimal = Field(Decimal("5"), gt=0)
-    """Largest distance of a limit price from the last trusted mid, in per cent."""
+    max_book_share_pct: Decimal | None = Field(Decimal(100), gt=0)
     max_orders_per_second: int = Field(20, ge=1)
+    max_messages_per_second: int | None = Field(100, ge=1)
     max_open_orders: int = Field(200, ge=1)
+    self_trade: Literal["deny", "allow"] = "deny"
     max_daily_loss: Decimal = Field(Decimal("5000"), gt=0)
+    max_drawdown_pct: Decimal | None = Field(Decimal(20), gt=0, lt=100)
+    cool_down_s: float = Field(900.0, gt=0)
+    min_liquidation_pct: Decimal | None = Field(Decimal(5), gt=0, lt=100)
+    max_clock_skew_ms: int | None = Field(2000, ge=1)
+
+    accounts: dict[str, LimitSettings] = {}
+    """[risk.accounts.<name>]: of a `[venues.<name>]` table."""
+    venues: dict[str, LimitSettings] = {}
+    """[risk.venues.<name>]: of a market, whichever accounts trade it."""
+    instruments: dict[str, LimitSettings] = {}
+    """[risk.instruments."BTC-USDT.binance"]"""
+    strategies: dict[str, LimitSettings] = {}
+    """[risk.strategies.<id>]"""
+
+
+class WatchdogSettings(_Table):
+    """[watchdog]: the process that acts when the engine hangs."""
+
+    enabled: bool = True
+    warn_s: float = Field(5.0, gt=0)
+    """No sign of life for this long is told."""
+    kill_s: float = Field(20.0, gt=0)
+    """After this long the engine is killed and started once more."""
+    restart_s: float = Field(60.0, gt=0)
+    """How long the new one may take until it answers."""
+    action: Literal["none", "cancel", "flatten"] = "none"
+    """What the watchdog does itself at the venues when the engine cannot be brought back."""
 
 
 class StrategySettings(_Table):
@@ -241,6 +316,7 @@ class Settings(_Table):
     store: StoreSettings = StoreSettings()
     trading: TradingSettings = TradingSettings()
     risk: RiskSettings = RiskSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     strategies: dict[Name, StrategySettings] = {"rsi": StrategySettings(kind="rsi")}
     models: dict[Name, ModelSettings] = {"tiny-1m": ModelSettings()}
     tui: TuiSettings = TuiSettings()

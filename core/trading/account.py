@@ -100,6 +100,17 @@ class Account:
         nets = (self._nets[key] for key in self._keys(instrument_id, side, venue))
         return sum((net.size for net in nets), _ZERO)
 
+    def net(self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName) -> Net | None:
+        """Return the running net of one position, None when there never was one."""
+        return self._nets.get((instrument_id, side, venue))
+
+    def liquidation_price(
+        self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName
+    ) -> Decimal | None:
+        """Return where the venue would close a position by force, as it last said."""
+        stated = self._stated.get((instrument_id, side, venue))
+        return stated.liquidation_price if stated is not None else None
+
     def _keys(
         self,
         instrument_id: InstrumentId,
@@ -217,16 +228,25 @@ class Account:
 
     def equity(self) -> Decimal:
         """Return what the account is worth; assets no listed instrument values count nothing."""
-        worth = _ZERO
-        for _, asset, total in self._ledger.totals():
+        return self.equities()[0]
+
+    def equities(self) -> tuple[Decimal, dict[VenueName, Decimal]]:
+        """Return what all accounts are worth, and each of them."""
+        each: dict[VenueName, Decimal] = {}
+        for venue, asset, total in self._ledger.totals():
             rate = self.rate(asset)
             if rate is not None and total:
-                worth = EXACT.add(worth, EXACT.multiply(total, rate))
-        for (instrument_id, _, _), net in self._nets.items():
+                worth = EXACT.multiply(total, rate)
+                each[venue] = EXACT.add(each.get(venue, _ZERO), worth)
+        for (instrument_id, _, venue), net in self._nets.items():
             instrument = listed(self._instruments, instrument_id)
             if instrument.derivative and net.size:
-                worth = EXACT.add(worth, self._open_worth(instrument, net))
-        return worth
+                worth = self._open_worth(instrument, net)
+                each[venue] = EXACT.add(each.get(venue, _ZERO), worth)
+        whole = _ZERO
+        for worth in each.values():
+            whole = EXACT.add(whole, worth)
+        return whole, each
 
     def _open_worth(self, instrument: Instrument, net: Net) -> Decimal:
         """Return what an open contract adds to the money in the account."""
@@ -241,20 +261,23 @@ class Account:
 
     def total_pnl(self) -> Decimal:
         """Return realised + unrealised - fees of all positions since the journal began."""
-        pnl = _ZERO
-        for (instrument_id, side, venue), net in self._nets.items():
-            instrument = listed(self._instruments, instrument_id)
-            rate = self.rate(instrument.pays_in)
-            if rate is None:
-                continue
+        return sum((self.profit(*key) for key in self._nets), _ZERO)
+
+    def profit(self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName) -> Decimal:
+        """Return realised + unrealised + funding - fees of one position, in the equity asset."""
+        net = self._nets.get((instrument_id, side, venue))
+        instrument = listed(self._instruments, instrument_id)
+        rate = self.rate(instrument.pays_in)
+        if net is None or rate is None:
+            return _ZERO
+        own = net.realised - self._fees(net, instrument)
+        if side is not _SHORT:
+            own += self._funding.get((instrument_id, venue), _ZERO)
+        if net.size:
             mark = self.mark(instrument)
-            own = net.realised - self._fees(net, instrument)
-            if side is not _SHORT:
-                own += self._funding.get((instrument_id, venue), _ZERO)
-            if net.size and mark is not None:
+            if mark is not None:
                 own += net.unrealised(mark)
-            pnl += own * rate
-        return pnl
+        return own * rate
 
     def day_pnl(self) -> Decimal:
         """Return the trading profit since 00:00 UTC; deposits and idle holdings are none of it."""

@@ -15,7 +15,9 @@ from core.model.facts import (
     BalanceSet,
     CashMoved,
     DayOpened,
+    EquityMarked,
     JournalRecord,
+    PeakReached,
     PositionSet,
     RiskStateChanged,
     SessionStarted,
@@ -25,15 +27,22 @@ from core.model.ids import InstrumentId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.orders import OrderEvent, OrderFilled
 from core.model.ports import Marks
+from core.model.settings import RiskSettings
 from core.trading.account import Account
+from core.trading.exposure import Exposure
 from core.trading.holds import Holds
 from core.trading.ledger import Ledger
+from core.trading.limits import Scopes
 from core.trading.listing import listed
 from core.trading.orders import Applied, OrderCache
+from core.trading.resting import Resting
 from core.trading.switches import Switches
 
 MAX_FILLS: Final = 10_000
 """Fills kept for reading; the journal keeps them all."""
+MAX_DAYS: Final = 3660
+MAX_MARKS: Final = 35_136
+"""A year of quarters of an hour."""
 MAX_FLOWS: Final = 100_000
 """Moves of money remembered to recognise repeats; the oldest give way."""
 
@@ -47,6 +56,7 @@ class Books:
         marks: Marks,
         equity_asset: str,
         fee_rate: Decimal,
+        risk: RiskSettings,
     ) -> None:
         self._instruments = instruments
         self.orders = OrderCache()
@@ -54,10 +64,18 @@ class Books:
         self.ledger = Ledger()
         self.account = Account(self.ledger, instruments, marks, equity_asset)
         self.switches = Switches()
+        self.scopes = Scopes(risk)
+        self.exposure = Exposure(self.scopes, self.account, instruments, marks)
+        self.holds.on_change = self.exposure.on_claim
+        self.resting = Resting(self.scopes)
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
         self._flows: dict[tuple[VenueName, EntryKind, str], None] = {}
         self.strategies: dict[StrategyId, bool] = {}
         """Strategies ever switched, and whether on."""
+        self.days: deque[DayOpened] = deque(maxlen=MAX_DAYS)
+        """Where each UTC day began, oldest first."""
+        self.equity_marks: deque[EquityMarked] = deque(maxlen=MAX_MARKS)
+        """What the account was worth now and then, oldest first."""
         self.last_ts_ns = 0
         """Time of the newest record."""
         self.last_mode = ""
@@ -71,10 +89,12 @@ class Books:
                 self.last_mode = record.mode
             case BalanceSet():
                 self.ledger.book_balance(record)
+                self.exposure.weigh()
             case CashMoved():
                 self._book_cash(record)
             case PositionSet():
                 self.account.adopt(record)
+                self.exposure.on_position(record.instrument_id, record.side, record.venue)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
                 self.switches.kill = record.kill
@@ -82,6 +102,12 @@ class Books:
                 self.strategies[record.strategy_id] = record.enabled
             case DayOpened():
                 self.account.open_day(record.ts_ns, record.total_pnl)
+                self.scopes.open_day(record)
+                self.days.append(record)
+            case PeakReached():
+                self.scopes.reach(record)
+            case EquityMarked():
+                self.equity_marks.append(record)
             case _:
                 return self._apply(record)
         return None
@@ -98,6 +124,7 @@ class Books:
             del self._flows[next(iter(self._flows))]
         self.ledger.book_cash(flow)
         self.account.book_cash(flow)
+        self.exposure.weigh()
 
     def _apply(self, event: OrderEvent) -> Applied | None:
         applied = self.orders.apply(event)
@@ -107,9 +134,12 @@ class Books:
             instrument = listed(self._instruments, fill.instrument_id)
             gain = self.account.book_fill(fill, instrument)
             self.ledger.book_fill(fill, instrument, gain)
+            strategy = applied.order.intent.strategy_id if applied.order is not None else None
+            self.exposure.on_fill(fill, instrument, strategy)
             self.fills.append(fill)
         if applied.order is not None:
             self.holds.update(applied.order)
+            self.resting.on_order(applied.before, applied.order)
         return applied
 
     def balances(self) -> tuple[Balance, ...]:

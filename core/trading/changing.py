@@ -140,6 +140,7 @@ class Changer:
             ts_ns=self._clock.now_ns(),
         )
         self._flow.record(change)
+        self._gate.count_message(order.intent, self._clock.monotonic_ns())
         try:
             self._venues[order.venue].amend(self._on_wire(order), change)
         except Exception as error:  # an adapter may die without us

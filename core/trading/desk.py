@@ -32,8 +32,8 @@ from core.model.facts import (
     BalanceSet,
     BalancesReported,
     CashMoved,
-    DayOpened,
     DeadManSet,
+    EquityMarked,
     PositionSet,
     SessionStarted,
     StrategyToggled,
@@ -59,31 +59,30 @@ from core.model.orders import (
     OrderUnknown,
     PositionSide,
 )
-from core.model.ports import Clock, Journal, Marks, Venue
+from core.model.ports import Clock, Journal, MarketDetail, Marks, Venue
 from core.model.settings import Settings
 from core.model.views import (
     Fact,
     Mode,
     VenueView,
 )
-from core.trading.account import DAY_NS
 from core.trading.board import AlertLevel, Board
 from core.trading.books import Books
 from core.trading.changing import Changer
 from core.trading.closing import Closer
+from core.trading.correlation import Correlations
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
 from core.trading.guard import Guard
 from core.trading.killing import KillLevel, KillSwitch
 from core.trading.links import VenueLinks
 from core.trading.listing import listed
+from core.trading.losses import LossWatch
 from core.trading.orders import Tracked
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 
 _SECOND_NS: Final = 1_000_000_000
-_MARKS_PATIENCE_NS: Final = 60 * _SECOND_NS
-"""How long a new day waits for a market to value every open position at."""
 _TEN_THOUSAND: Final = Decimal(10_000)
 
 
@@ -104,7 +103,9 @@ class TradingDesk:
         mode: Mode,
     ) -> None:
         fee_rate = settings.paper.taker_fee_bps / _TEN_THOUSAND
-        self.books = Books(instruments, marks, settings.engine.equity_asset, fee_rate)
+        self.books = Books(
+            instruments, marks, settings.engine.equity_asset, fee_rate, settings.risk
+        )
         self.links = VenueLinks(venues, self.books.switches, emit)
         self._settings = settings
         self._journal = journal
@@ -160,10 +161,12 @@ class TradingDesk:
             board=self._board,
             clock=clock,
         )
+        self._losses = LossWatch(self.books, self._flow.record, self._switch, self._board)
+        detail = marks if isinstance(marks, MarketDetail) else None
+        self.books.exposure.norm = Correlations(detail).norm
         self._id_seed = int.from_bytes(hashlib.sha256(session.encode()).digest()[:3], "big")
         self._ids_made = 0
         self._marked_ns = 0
-        self._day_due_ns = 0
         self.recovered_ns = 0
         """Time of the newest record of earlier sessions, 0 in a new journal."""
 
@@ -212,6 +215,7 @@ class TradingDesk:
                     OrderUnknown(client_order_id=tracked.order.id, reason=reason, ts_ns=now_ns)
                 )
         self._flow.guard = self.guard
+        self.books.exposure.refresh()
 
     # -- orders ----------------------------------------------------------------------------------
 
@@ -350,14 +354,10 @@ class TradingDesk:
         Raises:
             ConfigError: The day's loss is still beyond its limit.
         """
-        loss, allowed = -self.day_pnl(), self._settings.risk.max_daily_loss
-        if loss >= allowed:
-            raise ConfigError(
-                f"cannot resume: lost {loss:.2f} {self._settings.engine.equity_asset} today, "
-                f"allowed {allowed} (risk.max_daily_loss); raise it, or wait for 00:00 UTC"
-            )
+        self._losses.check_resumable()
         if not dry_run:
             self._switch.resume(origin)
+            self._losses.resumed(self._clock.now_ns())
 
     def toggle_strategy(self, strategy_id: StrategyId, enabled: bool, reason: str = "") -> None:
         """Record that a strategy was enabled, disabled or stopped for cause."""
@@ -461,11 +461,24 @@ class TradingDesk:
         self._switch.step(now_ns)
         if now_ns - self._marked_ns >= _SECOND_NS or now_ns < self._marked_ns:
             self._marked_ns = now_ns
-            self._roll_day(now_ns)
-            self._check_loss()
+            self._look(now_ns)
             self._board.show_positions()
             self._board.account_dirty = True
         self._board.show_account()
+
+    def mark_equity(self) -> None:
+        """Note what the account is worth in the journal, once every position has a market."""
+        account = self.books.account
+        if self._recorder.problem or not account.marked():
+            return
+        self._flow.record(
+            EquityMarked(
+                equity=account.equity(),
+                total_pnl=account.total_pnl(),
+                asset=account.equity_asset,
+                ts_ns=self._clock.now_ns(),
+            )
+        )
 
     def now_ns(self) -> int:
         """Return the desk's time."""
@@ -549,6 +562,16 @@ class TradingDesk:
 
     # -- within ----------------------------------------------------------------------------------
 
+    def _look(self, now_ns: int) -> None:
+        """Value everything anew, once a second."""
+        self._gate.judge.refresh(self._at_stake())
+        self._losses.look(now_ns)
+
+    def _at_stake(self) -> list[Instrument]:
+        """Return the instruments that were ever held or ordered."""
+        names = {line.key.instrument_id for line in self.books.exposure.lines()}
+        return [listed(self._instruments, name) for name in sorted(names)]
+
     def _tracked(self, client_order_id: ClientOrderId) -> Tracked:
         tracked = self.books.orders.get(client_order_id)
         if tracked is None:
@@ -568,30 +591,6 @@ class TradingDesk:
         for balance in event.balances:
             self.set_balance(event.venue, balance.asset, balance.total, "opening")
         self._board.show_account()
-
-    def _roll_day(self, now_ns: int) -> None:
-        account = self.books.account
-        if now_ns // DAY_NS * DAY_NS <= account.day_start_ns:
-            self._day_due_ns = 0
-            return
-        self._day_due_ns = self._day_due_ns or now_ns
-        if account.marked() or now_ns - self._day_due_ns >= _MARKS_PATIENCE_NS:
-            self._day_due_ns = 0
-            self._flow.record(
-                DayOpened(
-                    total_pnl=account.total_pnl() if account.day_start_ns else Decimal(0),
-                    asset=account.equity_asset,
-                    ts_ns=now_ns,
-                )
-            )
-
-    def _check_loss(self) -> None:
-        loss, allowed = -self.day_pnl(), self._settings.risk.max_daily_loss
-        if loss >= allowed:
-            asset = self.books.account.equity_asset
-            self._switch.reduce(
-                f"risk.max_daily_loss: lost {loss:.2f} {asset} today, allowed {allowed}", "error"
-            )
 
     def _next_id(self) -> ClientOrderId:
         """Make the id of an order of the engine's own; the session makes it unique."""

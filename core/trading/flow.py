@@ -121,7 +121,7 @@ class OrderFlow:
             return [self.deny(intent, Denial("journal", reason)) for intent in intents]
         for record in records:
             if isinstance(record, OrderSubmitted):
-                self._gate.count_sent(monotonic_ns)
+                self._gate.count_sent(record.intent, monotonic_ns)
                 self._expect_price(record.intent)
             self.project(record)
         sent = [record for record in records if isinstance(record, OrderSubmitted)]
@@ -145,7 +145,7 @@ class OrderFlow:
         if denial is not None:
             self.refuse_held(tracked, denial)
             return False
-        self._gate.count_sent(monotonic_ns)
+        self._gate.count_sent(intent, monotonic_ns)
         self._expect_price(intent)
         self.project(record)
         self._send(order.venue, wire_form(intent, self.abilities_of(intent)))
@@ -220,7 +220,7 @@ class OrderFlow:
 
     def _start(self, record: OrderSubmitted, monotonic_ns: int) -> None:
         intent = record.intent
-        self._gate.count_sent(monotonic_ns)
+        self._gate.count_sent(intent, monotonic_ns)
         self._expect_price(intent)
         self.project(record)
         self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
@@ -242,7 +242,7 @@ class OrderFlow:
             reason=denial.reason,
             ts_ns=self._clock.now_ns(),
         )
-        if denial.rule in {"journal", "risk.max_orders_per_second"}:
+        if denial.rule == "journal" or denial.rule.endswith("s_per_second"):
             self._recorder.defer(event)
         elif not self._recorder.commit((event,)):
             self._recorder.defer(event)
@@ -265,6 +265,7 @@ class OrderFlow:
             order = item.order
             if order.state.terminal or order.state in _NOT_THERE:
                 continue
+            self._gate.count_message(order.intent, self._clock.monotonic_ns())
             try:
                 self._venues[order.venue].cancel(order)
             except Exception as error:  # an adapter may die without us

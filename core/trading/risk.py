@@ -7,8 +7,7 @@ would refuse anyway, or a halt, stops them. Everything else is an *entry*.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -22,9 +21,11 @@ from core.model.settings import Settings
 from core.model.views import Mode
 from core.trading.books import Books
 from core.trading.form import Denial, check_form, touched
+from core.trading.judging import Judge
 from core.trading.ledger import EXACT
+from core.trading.limits import Scope
+from core.trading.uses import Uses
 
-_SECOND_NS: Final = 1_000_000_000
 _HUNDRED: Final = Decimal(100)
 _ZERO: Final = Decimal(0)
 PAPER: Final = VenueName("paper")
@@ -47,7 +48,6 @@ class RiskGate:
     ) -> None:
         self.switches = books.switches
         self._settings = settings
-        self._limits = settings.risk
         self._mode = mode
         self._venues = venues
         self._instruments = instruments
@@ -57,7 +57,11 @@ class RiskGate:
         self._ledger = books.ledger
         self._account = books.account
         self._fee_rate = fee_rate
-        self._sent: deque[int] = deque()
+        self._scopes = books.scopes
+        self.judge = Judge(
+            settings.risk, books.scopes, books.exposure, books.resting, books.account, marks
+        )
+        self._uses = Uses(books, self.judge)
         self._markets = {
             name: VenueName(table.market or table.kind.removeprefix("ccxt:") or name)
             for name, table in settings.venues.items()
@@ -92,18 +96,27 @@ class RiskGate:
         if intent.reduce_only and not exits:
             return self._not_reducing(intent)
         if not exits:
-            denial = self._check_entry(intent, instrument, monotonic_ns)
+            denial = self._check_entry(intent, instrument, now_ns, monotonic_ns)
             if denial is not None:
                 return denial
-        return (
-            (None if held and exits else self._check_band(intent, instrument, exits))
-            or self._check_balance(intent, instrument)
-            or (None if held else self._check_armed(intent, now_ns))
+        return self._check_balance(intent, instrument) or (
+            None if held else self._check_armed(intent, now_ns)
         )
 
-    def count_sent(self, monotonic_ns: int) -> None:
+    def count_sent(self, intent: OrderIntent, monotonic_ns: int) -> None:
         """Note that an order was let through."""
-        self._sent.append(monotonic_ns)
+        for scope in self._of(intent):
+            scope.orders.add(monotonic_ns)
+            scope.messages.add(monotonic_ns)
+
+    def count_message(self, intent: OrderIntent, monotonic_ns: int) -> None:
+        """Note that a cancel or an amend of an order was sent."""
+        for scope in self._of(intent):
+            scope.messages.add(monotonic_ns)
+
+    def _of(self, intent: OrderIntent) -> tuple[Scope, ...]:
+        venue = self.venue_of(intent) or VenueName("")
+        return self._scopes.of(intent.instrument_id, venue, intent.strategy_id)
 
     def is_exit(self, intent: OrderIntent) -> bool:
         """Return whether the order can only bring the position nearer to flat."""
@@ -151,31 +164,7 @@ class RiskGate:
 
     def limits(self, monotonic_ns: int) -> tuple[LimitUse, ...]:
         """Return every limit with how much of it is used."""
-        limits, unit = self._limits, self._account.equity_asset
-        largest = max((self._order_notional(item) for item in self._open_intents()), default=_ZERO)
-        loss = max(-self._account.day_pnl(), _ZERO)
-        return (
-            _use("risk.max_order_notional", largest, limits.max_order_notional, unit),
-            _use(
-                "risk.max_position_notional",
-                self._largest_position(),
-                limits.max_position_notional,
-                unit,
-            ),
-            _use("risk.max_daily_loss", loss, limits.max_daily_loss, unit),
-            _use(
-                "risk.max_open_orders",
-                Decimal(self._orders.open_count),
-                Decimal(limits.max_open_orders),
-                "orders",
-            ),
-            _use(
-                "risk.max_orders_per_second",
-                Decimal(self._sent_lately(monotonic_ns)),
-                Decimal(limits.max_orders_per_second),
-                "orders/s",
-            ),
-        )
+        return self._uses.all(monotonic_ns)
 
     def _check_place(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
         switches = self.switches
@@ -210,81 +199,28 @@ class RiskGate:
         )
 
     def _check_entry(
-        self, intent: OrderIntent, instrument: Instrument, monotonic_ns: int
+        self, intent: OrderIntent, instrument: Instrument, now_ns: int, monotonic_ns: int
     ) -> Denial | None:
-        switches, limits = self.switches, self._limits
+        switches = self.switches
         if switches.journal_problem:
             return Denial("journal", f"it cannot be written: {switches.journal_problem}")
-        loss = -self._account.day_pnl()
-        if loss >= limits.max_daily_loss:
-            return Denial(
-                "risk.max_daily_loss", f"lost {loss:.2f} today, allowed {limits.max_daily_loss}"
-            )
+        venue = self.route(instrument, intent.account) or instrument.venue
+        scopes = self._scopes.of(instrument.id, venue, intent.strategy_id)
+        denial = self.judge.losses(scopes, instrument, now_ns)
+        if denial is not None:
+            return denial
         if switches.state is RiskState.REDUCING:
             return Denial("risk.state", f"only exits go: {switches.reason}")
-        venue = self.route(instrument, intent.account) or instrument.venue
         waiting = switches.closed_venues.get(venue)
         if waiting is not None:
             return Denial("venue.reconcile", f"{venue} is not reconciled: {waiting}")
         if not self._marks.trusted(instrument.id):
             return Denial("data.stale", f"market data of {instrument.id} is not to be trusted now")
-        sent = self._sent_lately(monotonic_ns)
-        if sent >= limits.max_orders_per_second:
-            return Denial(
-                "risk.max_orders_per_second",
-                f"{sent} orders in the last second, allowed {limits.max_orders_per_second}",
-            )
-        count = self._orders.open_count
-        if count >= limits.max_open_orders:
-            return Denial(
-                "risk.max_open_orders", f"{count} orders open, allowed {limits.max_open_orders}"
-            )
-        return self._check_size(intent, instrument)
-
-    def _check_size(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
-        limits, unit = self._limits, self._account.equity_asset
-        price, rate = self._price(intent, instrument), self._account.rate(instrument.quote)
-        if price is None or rate is None:
-            return Denial(
-                "risk.max_order_notional",
-                f"{instrument.id} cannot be valued in {unit} without a market price",
-            )
-        notional = EXACT.multiply(intent.size, price) * rate
-        if notional > limits.max_order_notional:
-            return Denial(
-                "risk.max_order_notional",
-                f"order is worth {notional:.2f} {unit}, allowed {limits.max_order_notional}",
-            )
-        size = self._account.size(intent.instrument_id) * intent.side.sign
-        reach = size + self._holds.open_size(intent.instrument_id, intent.side) + intent.size
-        mark = max(price, self._account.mid(instrument) or price)
-        worth = EXACT.multiply(max(reach, _ZERO), mark) * rate
-        if worth > limits.max_position_notional:
-            return Denial(
-                "risk.max_position_notional",
-                f"position could reach {reach * intent.side.sign} {instrument.base} worth "
-                f"{worth:.2f} {unit}, allowed {limits.max_position_notional}",
-            )
-        return None
-
-    def _check_band(
-        self, intent: OrderIntent, instrument: Instrument, exits: bool
-    ) -> Denial | None:
-        """Hold a limit price near the market; an exit is not judged by a stale one."""
-        if intent.price is None or (exits and not self._marks.trusted(instrument.id)):
-            return None
-        mid, what = self._account.mid(instrument), "mid"
-        if intent.type.conditional:
-            mid, what = intent.trigger_price, "trigger"
-        if not mid:
-            return None
-        away = abs(intent.price - mid) / mid * _HUNDRED
-        if away <= self._limits.price_band_pct:
-            return None
-        return Denial(
-            "risk.price_band_pct",
-            f"price {intent.price} is {away:.2f} % from the {what} {mid}, "
-            f"allowed {self._limits.price_band_pct} %",
+        price = self._price(intent, instrument)
+        return (
+            self.judge.flow(scopes, instrument, monotonic_ns)
+            or self.judge.size(scopes, intent, instrument, venue, price)
+            or self.judge.against_book(scopes, intent, instrument)
         )
 
     def _check_balance(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
@@ -335,40 +271,3 @@ class RiskGate:
             return instrument.price(top[1])
         bid = instrument.price(top[0])
         return bid if intent.price is None else max(intent.price, bid)
-
-    def _open_intents(self) -> Iterator[OrderIntent]:
-        return (tracked.order.intent for tracked in self._orders.open())
-
-    def _order_notional(self, intent: OrderIntent) -> Decimal:
-        instrument = self._instruments.get(intent.instrument_id)
-        if instrument is None:
-            return _ZERO
-        price, rate = self._price(intent, instrument), self._account.rate(instrument.quote)
-        return _ZERO if price is None or rate is None else intent.size * price * rate
-
-    def _largest_position(self) -> Decimal:
-        largest = _ZERO
-        for instrument_id in {item[0] for item in self._account.nets()} | {
-            intent.instrument_id for intent in self._open_intents()
-        }:
-            instrument = self._instruments.get(instrument_id)
-            if instrument is None:
-                continue
-            mark, rate = self._account.mark(instrument), self._account.rate(instrument.quote)
-            size = self._account.size(instrument_id)
-            reach = max(
-                size + self._holds.open_size(instrument_id, Side.BUY),
-                self._holds.open_size(instrument_id, Side.SELL) - size,
-            )
-            if mark is not None and rate is not None:
-                largest = max(largest, reach * mark * rate)
-        return largest
-
-    def _sent_lately(self, monotonic_ns: int) -> int:
-        while self._sent and self._sent[0] <= monotonic_ns - _SECOND_NS:
-            self._sent.popleft()
-        return len(self._sent)
-
-
-def _use(rule: str, used: Decimal, allowed: Decimal, unit: str) -> LimitUse:
-    return LimitUse(rule=rule, used=used, allowed=allowed, unit=unit)

@@ -14,7 +14,7 @@ def test_kill_reduce_blocks_entries_lets_exits_and_survives_a_restart(floor: Any
     floor.open()
     assert floor.desk.risk_state() is RiskState.REDUCING
     floor.desk.resume("tui")
-    assert floor.submit("c").state is OrderState.SUBMITTED
+    assert floor.submit("c", price="99.00").state is OrderState.SUBMITTED
 
 
 def test_kill_flatten_cancels_first_and_never_turns_the_position(floor: Any) -> None:

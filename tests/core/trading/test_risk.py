@@ -116,8 +116,8 @@ def test_a_buy_needs_its_cost_and_fee_and_a_sell_its_base(floor: Any) -> None:
     )
     assert floor.submit("b", size="9").state is OrderState.SUBMITTED
     assert "free is 99.1" in denied(floor, "c", size="1"), "what an open buy may cost is not free"
-    assert floor.submit("d", "sell", "1.5").state is OrderState.SUBMITTED
-    assert denied(floor, "e", "sell", "0.6") == "balance: sell needs 0.6 BTC, free is 0.5"
+    assert floor.submit("d", "sell", "1.5", "101.00").state is OrderState.SUBMITTED
+    assert denied(floor, "e", "sell", "0.6", "101.00") == "balance: sell needs 0.6 BTC, free is 0.5"
 
 
 def test_reduce_only_never_opens_or_turns_a_position(floor: Any) -> None:

@@ -1,0 +1,348 @@
+"""What is held and ordered, valued, as running sums per scope.
+
+A line is one position (instrument, account, side where they are held apart) with the open orders
+that may change it; strategies with limits have lines of their own beside. When a line changes, the
+sums of its scopes change by as much, so that a check costs the same with 1 or 200 of them::
+
+    gross    value of max(size + buys, sells - size)      long, short  of size + buys, size - sells
+    pending  value of what entries may add on the worse side
+
+Values are those of the last change or second; `refresh` works everything out anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from core.model.ids import InstrumentId, StrategyId, VenueName
+from core.model.instruments import Instrument
+from core.model.market import Side
+from core.model.orders import OrderFilled, PositionSide
+from core.model.ports import Marks
+from core.trading.account import Account
+from core.trading.holds import Claim
+from core.trading.ledger import EXACT
+from core.trading.limits import Scope, Scopes
+from core.trading.listing import listed
+from core.trading.net import Net
+
+_ZERO: Final = Decimal(0)
+_HUNDRED: Final = Decimal(100)
+
+
+class Key(NamedTuple):
+    """What a line is of."""
+
+    instrument_id: InstrumentId
+    side: PositionSide
+    venue: VenueName
+    strategy_id: StrategyId | None = None
+
+
+class Line:
+    """One position and the open orders that may change it."""
+
+    __slots__ = (
+        "buys", "gross", "held", "key", "long", "net", "pending", "pnl", "scopes", "sells",
+        "short", "size", "trip_base", "unit",
+    )  # fmt: skip
+
+    def __init__(self, key: Key, scopes: tuple[Scope, ...], net: Net | None) -> None:
+        self.key = key
+        self.scopes = scopes
+        self.net = net
+        """A strategy's share of the position; the account keeps the others."""
+        self.size = _ZERO
+        self.buys = _ZERO
+        self.sells = _ZERO
+        self.unit: Decimal | None = None
+        """What one unit of size is worth, None: nothing tells."""
+        self.trip_base = _ZERO
+        """Realised less fees when it was last flat."""
+        self.pnl = self.gross = self.long = self.short = self.pending = self.held = _ZERO
+
+    def reach(self, side: Side, more: Decimal = _ZERO) -> Decimal:
+        """Return how far on a side it may get, unsigned by that side."""
+        if side is Side.BUY:
+            return self.size + self.buys + more
+        return self.sells + more - self.size
+
+    def valued(
+        self, unit: Decimal, buys: Decimal, sells: Decimal
+    ) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+        """Return (gross, long, short, pending) with these open orders."""
+        times, size = EXACT.multiply, self.size
+        high, low = size + buys, size - sells
+        opens = max(
+            max(high, _ZERO) - max(size, _ZERO), max(low.copy_negate(), _ZERO) + min(size, _ZERO)
+        )
+        return (
+            times(max(high, low.copy_negate()), unit),
+            times(high, unit),
+            times(low, unit),
+            times(opens, unit),
+        )
+
+
+class Exposure:
+    """Keeps the lines and the sums of their scopes."""
+
+    def __init__(
+        self,
+        scopes: Scopes,
+        account: Account,
+        instruments: Mapping[InstrumentId, Instrument],
+        marks: Marks,
+    ) -> None:
+        self._scopes = scopes
+        self._account = account
+        self._instruments = instruments
+        self._marks = marks
+        self._lines: dict[Key, Line] = {}
+        self._of: dict[InstrumentId, list[Line]] = {}
+        self._tops: dict[InstrumentId, tuple[int, int] | None] = {}
+        self.live = False
+        """False while the past is read back: nothing is valued before `refresh`."""
+        self.norm: Callable[[Mapping[InstrumentId, Decimal]], Decimal] = _straight
+        """sqrt(w'Cw) of values by instrument."""
+
+    # -- what happens ----------------------------------------------------------------------
+
+    def on_claim(self, claim: Claim, sign: int) -> None:
+        """Take it that an open order counts from now on, or no longer."""
+        way = claim.way
+        self._order(Key(way.instrument_id, way.position_side, way.venue), claim, sign)
+        if self._scopes.strategy(claim.strategy_id) is not None:
+            key = Key(way.instrument_id, way.position_side, way.venue, claim.strategy_id)
+            self._order(key, claim, sign)
+
+    def on_fill(
+        self, fill: OrderFilled, instrument: Instrument, strategy_id: StrategyId | None
+    ) -> None:
+        """Take an execution, once the account has booked it."""
+        key = Key(fill.instrument_id, fill.position_side, fill.venue)
+        own = self._scopes.strategy(strategy_id)
+        if own is not None:
+            line = self.line(key._replace(strategy_id=strategy_id))
+            assert line.net is not None
+            line.net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
+            if fill.fee_asset == instrument.pays_in:
+                line.net.fees = EXACT.add(line.net.fees, fill.fee)
+            self._moved(line, line.net, fill.ts_event_ns)
+        line = self.line(key)
+        net = self._account.net(*key[:3])
+        if net is not None:
+            self._moved(line, net, fill.ts_event_ns)
+        if not line.size:
+            self._nobodys(key, fill)
+
+    def on_position(
+        self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName
+    ) -> None:
+        """Take it that a position was adopted as the venue states it; that is no round trip."""
+        line = self.line(Key(instrument_id, side, venue))
+        net = self._account.net(instrument_id, side, venue)
+        if net is not None:
+            line.trip_base = net.realised - net.fees
+            self._resize(line, net.size)
+
+    def _nobodys(self, key: Key, fill: OrderFilled) -> None:
+        """Close strategies' shares of a position that is flat, whoever closed it."""
+        for line in self._of.get(key.instrument_id, ()):
+            mine = line.key.strategy_id is not None and line.key[:3] == key[:3]
+            if mine and line.net is not None and line.net.size:
+                line.net.trade(line.net.size.copy_negate(), fill.price)
+                self._moved(line, line.net, fill.ts_event_ns)
+
+    def _moved(self, line: Line, net: Net, ts_ns: int) -> None:
+        """Let a line follow its net, and count a round trip that ended."""
+        before = line.size
+        if before and (not net.size or (net.size > 0) is not (before > 0)):
+            result = net.realised - net.fees
+            for scope in line.scopes:
+                scope.on_trip(result - line.trip_base, ts_ns)
+            line.trip_base = result
+        self._resize(line, net.size)
+
+    def _order(self, key: Key, claim: Claim, sign: int) -> None:
+        line = self.line(key)
+        change = EXACT.add if sign > 0 else EXACT.subtract
+        if claim.way.side is Side.BUY:
+            line.buys = change(line.buys, claim.size)
+        else:
+            line.sells = change(line.sells, claim.size)
+        if self.live:
+            self._sum(line)
+
+    def _resize(self, line: Line, size: Decimal) -> None:
+        before = line.held
+        line.size = size
+        if not self.live:
+            return
+        self._value(line)
+        opened = max(abs(line.held) - abs(before), _ZERO)
+        if opened:
+            for scope in line.scopes:
+                scope.drift = EXACT.add(scope.drift, opened)
+
+    # -- values ----------------------------------------------------------------------------
+
+    def line(self, key: Key) -> Line:
+        """Return a line; it is made when it is first asked for."""
+        found = self._lines.get(key)
+        if found is None:
+            found = self._lines[key] = self._made(key)
+        return found
+
+    def lines(self) -> list[Line]:
+        """Return every line, in the order they were made."""
+        return list(self._lines.values())
+
+    def revalue(self, instrument_id: InstrumentId) -> None:
+        """Value an instrument's lines by the market as it is now."""
+        top = self._marks.top(instrument_id)
+        if top == self._tops.get(instrument_id, ()):
+            return
+        self._tops[instrument_id] = top
+        for line in self._of.get(instrument_id, ()):
+            self._value(line)
+
+    def weigh(self) -> None:
+        """Work out what the accounts are worth; after balances changed, and once a second."""
+        if not self.live:
+            return
+        total, equities = self._account.equities()
+        for scope in self._scopes:
+            account = scope.name.removeprefix("accounts.")
+            scope.equity = equities.get(VenueName(account)) if account != scope.name else total
+
+    def refresh(self) -> None:
+        """Work out every value and sum anew; profits, equity and correlations with them."""
+        self.live = True
+        self.weigh()
+        for scope in self._scopes:
+            scope.gross = scope.long = scope.short = scope.pending = _ZERO
+            scope.pnl = scope.drift = _ZERO
+            scope.nearest = None
+            scope.unvalued.clear()
+        for line in self._lines.values():
+            line.pnl = line.gross = line.long = line.short = line.pending = line.held = _ZERO
+            self._tops[line.key.instrument_id] = self._marks.top(line.key.instrument_id)
+            self._value(line)
+            self._near(line)
+        for scope in self._scopes:
+            if scope.limits.max_correlated_exposure is not None:
+                scope.norm = self.norm(_weights(scope))
+            if scope.day_base is None:
+                scope.day_base = scope.pnl
+
+    def unit_at(self, instrument_id: InstrumentId, price: Decimal | None) -> Decimal | None:
+        """Return what one unit is worth at a price, else at the market, None if nothing tells."""
+        instrument = listed(self._instruments, instrument_id)
+        price = price or self._account.mark(instrument)
+        return self.unit_worth(instrument, price) if price else None
+
+    def unit_worth(self, instrument: Instrument, price: Decimal) -> Decimal | None:
+        """Return what one unit of size is worth at a price, None where nothing tells."""
+        rate = self._account.rate
+        if not instrument.derivative:
+            worth, asset = price, instrument.quote
+        elif instrument.inverse:
+            worth, asset = instrument.contract_size / price, instrument.pays_in
+        else:
+            worth, asset = EXACT.multiply(instrument.contract_size, price), instrument.quote
+        known = rate(asset)
+        if known is None and asset != instrument.pays_in:
+            known = rate(instrument.pays_in)
+        return None if known is None else EXACT.multiply(worth, known)
+
+    def _made(self, key: Key) -> Line:
+        scopes = self._scopes
+        if key.strategy_id is None:
+            of = scopes.of(key.instrument_id, key.venue)
+            line = Line(key, of, None)
+        else:
+            own = scopes.strategies[key.strategy_id]
+            instrument = listed(self._instruments, key.instrument_id)
+            line = Line(key, (own,), Net(instrument))
+        self._of.setdefault(key.instrument_id, []).append(line)
+        for scope in line.scopes:
+            scope.lines.setdefault(key.instrument_id, []).append(line)
+        if self.live:
+            self._value(line)
+        return line
+
+    def _value(self, line: Line) -> None:
+        """Value a line by the market as it is."""
+        instrument = listed(self._instruments, line.key.instrument_id)
+        mark = self._account.mark(instrument)
+        line.unit = self.unit_worth(instrument, mark) if mark else None
+        pnl = self._profit(line, instrument, mark)
+        if pnl != line.pnl:
+            for scope in line.scopes:
+                scope.pnl = EXACT.add(scope.pnl, EXACT.subtract(pnl, line.pnl))
+            line.pnl = pnl
+        self._sum(line)
+
+    def _profit(self, line: Line, instrument: Instrument, mark: Decimal | None) -> Decimal:
+        if line.net is None:
+            return self._account.profit(*line.key[:3])
+        rate = self._account.rate(instrument.pays_in)
+        if rate is None:
+            return _ZERO
+        own = line.net.realised - line.net.fees
+        if line.size and mark is not None:
+            own += line.net.unrealised(mark)
+        return own * rate
+
+    def _sum(self, line: Line) -> None:
+        """Change the sums of a line's scopes by as much as the line has changed."""
+        unit = line.unit
+        if unit is None:
+            busy = bool(line.size or line.buys or line.sells)
+            for scope in line.scopes:
+                (scope.unvalued.add if busy else scope.unvalued.discard)(line.key.instrument_id)
+            unit = _ZERO
+        elif line.scopes[0].unvalued:
+            for scope in line.scopes:
+                scope.unvalued.discard(line.key.instrument_id)
+        add, less = EXACT.add, EXACT.subtract
+        gross, long, short, pending = line.valued(unit, line.buys, line.sells)
+        for scope in line.scopes:
+            scope.gross = add(scope.gross, less(gross, line.gross))
+            scope.long = add(scope.long, less(long, line.long))
+            scope.short = add(scope.short, less(short, line.short))
+            scope.pending = add(scope.pending, less(pending, line.pending))
+        line.gross, line.long, line.short, line.pending = gross, long, short, pending
+        line.held = EXACT.multiply(line.size, unit)
+
+    def _near(self, line: Line) -> None:
+        """Note how far a line is from its liquidation, as the venue states it."""
+        if not line.size or line.net is not None:
+            return
+        away = self.liquidation_pct(line.key)
+        if away is None:
+            return
+        for scope in line.scopes:
+            scope.nearest = away if scope.nearest is None else min(scope.nearest, away)
+
+    def liquidation_pct(self, key: Key) -> Decimal | None:
+        """Return per cent between a position's mark and its liquidation, None where not stated."""
+        stated = self._account.liquidation_price(*key[:3])
+        mark = self._account.mark(listed(self._instruments, key.instrument_id))
+        if stated is None or not mark:
+            return None
+        return abs(mark - stated) / mark * _HUNDRED
+
+
+def _weights(scope: Scope) -> dict[InstrumentId, Decimal]:
+    return {
+        name: held for name, lines in scope.lines.items() if (held := sum(x.held for x in lines))
+    }
+
+
+def _straight(weights: Mapping[InstrumentId, Decimal]) -> Decimal:
+    """Count every pair as wholly correlated, and nothing as a hedge."""
+    return sum((abs(value) for value in weights.values()), _ZERO)

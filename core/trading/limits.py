@@ -1,0 +1,205 @@
+"""Scopes: tables of limits, and what counts against each of them.
+
+::
+
+    risk                              everything
+    risk.accounts.main                what goes to one [venues.<name>] table
+    risk.venues.binance               one market, whichever accounts trade it
+    risk.instruments.BTC-USDT.binance
+    risk.strategies.rsi
+
+An order is judged by every scope it is in; only scopes that have a table cost anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from core.model.facts import DayOpened, PeakReached
+from core.model.ids import InstrumentId, StrategyId, VenueName
+from core.model.settings import LimitSettings, RiskSettings
+
+if TYPE_CHECKING:
+    from core.trading.exposure import Line
+
+_ZERO: Final = Decimal(0)
+_SECOND_NS: Final = 1_000_000_000
+
+
+class Window:
+    """Counts what happened within the last second."""
+
+    __slots__ = ("_times",)
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque()
+
+    def add(self, monotonic_ns: int) -> None:
+        """Note that it happened."""
+        self.count(monotonic_ns)
+        self._times.append(monotonic_ns)
+
+    def count(self, monotonic_ns: int) -> int:
+        """Return how often it happened of late."""
+        times, before = self._times, monotonic_ns - _SECOND_NS
+        while times and times[0] <= before:
+            times.popleft()
+        return len(times)
+
+
+class Scope:
+    """One table of limits and everything that counts against it; money is in the equity asset."""
+
+    __slots__ = (
+        "cool_down_ns", "day_base", "drift", "equity", "gross", "judges_exposure", "judges_loss",
+        "judges_order", "last_loss_ns", "limits", "lines", "long", "messages", "name", "nearest",
+        "norm", "open_orders", "orders", "peak", "pending", "pnl", "prefix", "short", "streak",
+        "told_peak", "told_peak_ns", "unvalued",
+    )  # fmt: skip
+
+    def __init__(self, name: str, limits: LimitSettings, cool_down_s: float) -> None:
+        self.name = name
+        """Such as ``accounts.main``; empty: everything."""
+        self.prefix = f"risk.{name}." if name else "risk."
+        self.limits = limits
+        self.cool_down_ns = int((limits.cool_down_s or cool_down_s) * _SECOND_NS)
+        self.judges_loss = _any(limits, "max_daily_loss", "max_drawdown", "max_drawdown_pct",
+                                "max_loss_streak")  # fmt: skip
+        self.judges_order = _any(limits, "max_order_size", "max_order_notional", "min_confidence",
+                                 "max_position_size", "max_position_notional")  # fmt: skip
+        self.judges_exposure = _any(limits, "max_gross_exposure", "max_net_exposure",
+                                    "max_leverage", "max_correlated_exposure")  # fmt: skip
+        self.lines: dict[InstrumentId, list[Line]] = {}
+        """What of it is held and ordered, by instrument."""
+        self.gross = _ZERO
+        self.long = _ZERO
+        """What it would be worth, signed, with every open buy filled."""
+        self.short = _ZERO
+        """The same with every open sale filled."""
+        self.pending = _ZERO
+        """What open entries may add at most, line by line."""
+        self.norm = _ZERO
+        """sqrt(w'Cw) of what was held when it was last worked out."""
+        self.drift = _ZERO
+        """What was opened since; more than it can have added to `norm`."""
+        self.unvalued: set[InstrumentId] = set()
+        """Instruments held or ordered that nothing gives a value to."""
+        self.pnl = _ZERO
+        """Realised + unrealised + funding - fees since the journal began."""
+        self.day_base: Decimal | None = None if name else _ZERO
+        """`pnl` when the day began; None: it is not known, and counted from the next `refresh`."""
+        self.peak = _ZERO
+        """The highest `pnl`."""
+        self.told_peak: Decimal | None = None
+        """The peak as the journal has it."""
+        self.told_peak_ns = 0
+        self.equity: Decimal | None = None
+        self.nearest: Decimal | None = None
+        """Per cent to the nearest liquidation price, None where none is stated."""
+        self.streak = 0
+        self.last_loss_ns = 0
+        self.open_orders = 0
+        self.orders = Window()
+        self.messages = Window()
+
+    @property
+    def day_pnl(self) -> Decimal:
+        """Profit since 00:00 UTC."""
+        return _ZERO if self.day_base is None else self.pnl - self.day_base
+
+    @property
+    def drawdown(self) -> Decimal:
+        """Loss since the peak."""
+        return max(self.peak - self.pnl, _ZERO)
+
+    @property
+    def drawdown_pct(self) -> Decimal:
+        """The same in per cent of what the equity was then, 0 where the equity is not known."""
+        lost = self.drawdown
+        if not lost or self.equity is None or self.equity + lost <= 0:
+            return _ZERO
+        return lost / (self.equity + lost) * 100
+
+    def on_trip(self, gain: Decimal, ts_ns: int) -> None:
+        """Take the result of a round trip, from flat to flat."""
+        if gain > 0:
+            self.streak = 0
+        elif gain < 0:
+            most = self.limits.max_loss_streak
+            rested = most is not None and self.streak >= most and not self.rests(ts_ns)
+            self.streak = 1 if rested else self.streak + 1
+            self.last_loss_ns = ts_ns
+
+    def rests(self, now_ns: int) -> bool:
+        """Return whether entries rest after too many losses."""
+        most = self.limits.max_loss_streak
+        return (
+            most is not None
+            and self.streak >= most
+            and now_ns < self.last_loss_ns + self.cool_down_ns
+        )
+
+
+class Scopes:
+    """All scopes that have a table, and which of them an order is in."""
+
+    def __init__(self, risk: RiskSettings) -> None:
+        def table(kind: str, tables: Mapping[str, LimitSettings]) -> dict[str, Scope]:
+            return {
+                name: Scope(f"{kind}.{name}", limits, risk.cool_down_s)
+                for name, limits in tables.items()
+            }
+
+        self.total = Scope("", risk, risk.cool_down_s)
+        self.accounts = table("accounts", risk.accounts)
+        self.venues = table("venues", risk.venues)
+        self.instruments = table("instruments", risk.instruments)
+        self.strategies = table("strategies", risk.strategies)
+        self._found: dict[tuple[InstrumentId, VenueName, StrategyId | None], tuple[Scope, ...]] = {}
+
+    def __iter__(self) -> Iterator[Scope]:
+        yield self.total
+        for tables in (self.accounts, self.venues, self.instruments, self.strategies):
+            yield from tables.values()
+
+    def open_day(self, record: DayOpened) -> None:
+        """Count each scope's profit of the day from a recorded one."""
+        self.total.day_base = record.total_pnl
+        for scope in self:
+            if scope.name:
+                scope.day_base = record.parts.get(scope.name)
+
+    def reach(self, record: PeakReached) -> None:
+        """Count drawdowns from recorded peaks."""
+        for scope in self:
+            if scope.name in record.profits:
+                scope.peak = scope.told_peak = record.profits[scope.name]
+
+    def of(
+        self, instrument_id: InstrumentId, account: VenueName, strategy: StrategyId | None = None
+    ) -> tuple[Scope, ...]:
+        """Return the scopes of what a strategy, or nobody in particular, orders at an account."""
+        key = (instrument_id, account, strategy)
+        found = self._found.get(key)
+        if found is None:
+            market = instrument_id.rpartition(".")[2]
+            each = (
+                self.accounts.get(account),
+                self.venues.get(market),
+                self.instruments.get(instrument_id),
+                self.strategies.get(strategy) if strategy is not None else None,
+            )
+            found = (self.total, *(scope for scope in each if scope is not None))
+            self._found[key] = found
+        return found
+
+    def strategy(self, strategy: StrategyId | None) -> Scope | None:
+        """Return a strategy's own scope, None where it has no table."""
+        return None if strategy is None else self.strategies.get(strategy)
+
+
+def _any(limits: LimitSettings, *names: str) -> bool:
+    return any(getattr(limits, name) is not None for name in names)
