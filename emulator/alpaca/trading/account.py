@@ -118,11 +118,21 @@ class Account:
         position = self.positions.get(symbol)
         return position.qty if position is not None else _NONE
 
+    def opening(self, order: Order) -> bool:
+        """Return whether an order would open or add to what is held now.
+
+        What was asked for before does not count: an order to sell short is one to sell shares
+        once there are some.
+        """
+        if order.parent is not None or order.role == "target":
+            return False
+        return self.held(order.instrument.symbol) * order.side.sign >= 0
+
     def closing(self, symbol: str) -> list[Order]:
         """Return the open orders that close a position, one of each group."""
         found: list[Order] = []
         for order in self.open.values():
-            if order.instrument.symbol != symbol or order.opens or not order.live:
+            if order.instrument.symbol != symbol or not order.live or self.opening(order):
                 continue
             if not any(twin in found for twin in order.twins):
                 found.append(order)
@@ -130,7 +140,8 @@ class Account:
 
     def available(self, symbol: str) -> Decimal:
         """Return how much of a position no open order is about to close."""
-        return abs(self.held(symbol)) - sum((o.left for o in self.closing(symbol)), _NONE)
+        spoken = sum((order.left for order in self.closing(symbol)), _NONE)
+        return max(_NONE, abs(self.held(symbol)) - spoken)
 
     @property
     def equity(self) -> Decimal:
@@ -168,14 +179,14 @@ class Account:
 
     def spoken_for(self, *, margin: bool) -> Decimal:
         """Return what open orders may take: of shares (`margin`), or of coins and options."""
-        return sum(
-            (
-                order.cost
-                for order in self.open.values()
-                if order.opens and order.live and (order.instrument.kind == "us_equity") is margin
-            ),
-            _NONE,
+        costs = (
+            order.cost
+            for order in self.open.values()
+            if (order.instrument.kind == "us_equity") is margin
+            and order.live
+            and self.opening(order)
         )
+        return sum(costs, _NONE)
 
     @property
     def cash_power(self) -> Decimal:
@@ -196,13 +207,15 @@ class Account:
         position = self.positions.get(instrument.symbol)
         if position is None:
             position = self.positions[instrument.symbol] = Position(instrument=instrument)
-        value = signed * price * instrument.multiplier
-        if position.qty * signed >= 0:
-            position.basis += value
-        else:
-            position.basis += position.basis / position.qty * signed
+        each = price * instrument.multiplier
+        self.cash -= signed * each
+        if position.qty * signed < 0:
+            closed = min(abs(position.qty), qty) * side.sign
+            position.basis += position.basis / position.qty * closed
+            position.qty += closed
+            signed -= closed
         position.qty += signed
-        self.cash -= value
+        position.basis += signed * each
         if not position.qty:
             del self.positions[instrument.symbol]
 

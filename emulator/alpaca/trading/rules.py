@@ -253,16 +253,17 @@ def _check_coin(account: Account, made: Order, cost: Decimal) -> None:
 
 
 def _check_wash(account: Account, made: Order) -> None:
-    """Refuse an order that an own one on the other side could meet."""
-    if made.order_class in ("bracket", "oco", "oto"):
+    """Refuse an order that an own one on the other side could meet, or whose legs could."""
+    if made.role == "target":
         return
     for other in account.open.values():
         if other.instrument is not made.instrument or other.side is made.side:
             continue
-        if other.parent is not None or other.legs:
+        if other.parent is not None or other.role == "target":
             continue
+        entry = "entry" in (made.role, other.role)
         unpriced = other.limit is None or made.limit is None
-        crosses = unpriced or (made.limit - other.limit) * made.side.sign >= 0  # type: ignore[operator]  # both are priced
+        crosses = entry or unpriced or (made.limit - other.limit) * made.side.sign >= 0  # type: ignore[operator]  # both are priced
         if crosses:
             what = "market/stop" if other.limit is None else "limit"
             raise forbidden(
@@ -278,7 +279,7 @@ def check_room(account: Account, old: Order, made: Order) -> None:
     Raises:
         Refusal: 403.
     """
-    if old.opens:
+    if account.opening(old):
         shares = made.instrument.kind == "us_equity"
         power = account.buying_power if shares else account.cash_power
         if made.cost > power + old.cost:

@@ -164,8 +164,9 @@ def check(bench):
     assert {name: qty for name, qty in held.items() if qty} == {
         name: position.qty for name, position in account.positions.items()
     }
-    for name in held:
-        assert account.available(name) >= 0, "what is held for orders is there"
+    for name, position in account.positions.items():
+        assert 0 <= account.available(name) <= abs(position.qty)
+        assert position.entry > 0
     for order in account.orders.values():
         assert order.filled_qty == sum(fill.qty for fill in order.fills) <= order.qty
         assert order.open == (order.id in account.open)
