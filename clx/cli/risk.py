@@ -6,7 +6,7 @@ import click
 
 from clx.cli.client import ask
 from clx.cli.exits import Exit
-from clx.cli.output import format_option, print_json
+from clx.cli.output import format_option, print_json, print_table, show
 from core.model import commands
 
 STEPS = "pause: block entries; reduce: also cancel open entries; cancel: cancel all; flatten: close"
@@ -57,3 +57,36 @@ def resume(dry_run: bool, style: str) -> None:
         print_json(done)
     else:
         click.echo(done.text)
+
+
+@click.command()
+@format_option
+def risk(style: str) -> None:
+    """Show what the risk gate lets through, and every limit as a bar."""
+    report: commands.RiskReport = ask(commands.GetRisk())
+    if style == "json":
+        print_json(report)
+        return
+    step = f"  kill switch: {report.kill}" if report.kill else ""
+    click.echo(f"risk {report.state.value} {report.reason}".rstrip() + step)
+    print_table(
+        ("limit", "", "%", "used", "allowed", "unit"),
+        [
+            (
+                item.rule.removeprefix("risk."),
+                _bar(item.share),
+                f"{min(item.share, 99.99):.0%}",
+                round(item.used, 4),
+                f"at least {show(item.allowed)}" if item.least else item.allowed,
+                item.unit,
+            )
+            for item in report.limits
+        ],
+        "no limits",
+    )
+
+
+def _bar(share: float, width: int = 20) -> str:
+    """Return a share as a bar; one that is used up ends in a mark."""
+    full = min(width, round(share * width))
+    return f"[{'#' * full}{'.' * (width - full)}]{'!' if share >= 1 else ''}"
