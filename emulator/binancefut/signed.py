@@ -178,7 +178,7 @@ def _meant(account: MarginAccount, params: Params) -> list[Order]:
     if number.isdigit() or named:
         found = account.find(int(number) if number.isdigit() else None, named or None)
         return [found] if found is not None else []
-    for name in ("orderIdList", "origClientOrderIdList"):
+    for name in ("orderIdList", "orderidlist", "origClientOrderIdList", "origclientorderidlist"):
         if text := params.peek(name):
             wanted = {str(each) for each in orjson.loads(text)}
             return [

@@ -212,8 +212,11 @@ async def cancel_all(venue: BinanceFutures, account: MarginAccount, params: Para
 async def cancel_batch(venue: BinanceFutures, account: MarginAccount, params: Params) -> list[Json]:
     """Cancel up to ten orders by their ids; each is answered for itself."""
     product = asked.product_of(venue.house.products, params)
-    by_id = params.text("orderIdList") is not None
-    wanted = _list(params, "orderIdList" if by_id else "origClientOrderIdList")
+    # Clients in use write the names in small letters too, and the venue takes both.
+    names = ("orderIdList", "orderidlist", "origClientOrderIdList", "origclientorderidlist")
+    name = next((name for name in names if params.text(name) is not None), names[0])
+    by_id = name.lower() == "orderidlist"
+    wanted = _list(params, name)
     params.finish()
     if not wanted or len(wanted) > _MOST_CANCELS:
         raise ApiError(-4082, "Invalid number of batch cancel orders.")

@@ -288,7 +288,8 @@ class _Session(Dialogue):
         names = params.get("channels")
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise invalid("channels", "must be an array of strings")
-        return names
+        # A portfolio's currency may be asked for in capitals, and is told in small letters.
+        return [name.lower() if name.startswith("user.portfolio.") else name for name in names]
 
     def _subscribe(self, key: str, method: str, params: Params) -> list[str] | None:
         venue = self._venue

@@ -10,6 +10,7 @@ from ccxt.base.errors import (  # noqa: E402
     ExchangeError,
     InsufficientFunds,
     InvalidOrder,
+    MarginModeAlreadySet,
     NetworkError,
     OrderNotFound,
     RequestTimeout,
@@ -172,3 +173,53 @@ async def test_too_much_is_refused(exchange, venue):
     # ccxt knows no class for USD-M's -2019.
     with pytest.raises(ExchangeError if venue == "binancefut" else InsufficientFunds):
         await exchange.create_order(SYMBOLS[venue], "market", "buy", SIZES[venue] * TOO_MUCH[venue])
+
+
+async def test_settings_lists_and_batches_are_answered(exchange, venue, at):
+    symbol, size, low = SYMBOLS[venue], SIZES[venue], await at(-0.01)
+    name = "label" if venue == "deribit" else "clientOrderId"
+    first = await exchange.create_order(symbol, "limit", "buy", size, low, {name: "cid1"})
+    await exchange.create_order(symbol, "market", "buy", size)
+    await exchange.create_order(symbol, "limit", "buy", size, low, {"postOnly": True})
+    if exchange.has["createOrders"]:
+        row = {"symbol": symbol, "type": "limit", "side": "buy", "amount": size, "price": low}
+        made = await exchange.create_orders([row, row])
+        await exchange.cancel_orders([order["id"] for order in made], symbol)
+    assert len(await exchange.fetch_open_orders(symbol)) == 2
+    closed = await exchange.fetch_closed_orders(symbol)
+    assert [order["status"] for order in closed][-1] == "closed"
+    asset = exchange.market(symbol)["settle"]
+    if exchange.has["fetchLedger"]:
+        assert await exchange.fetch_ledger(asset, params={"type": "swap"})
+    for method in ("set_leverage", "fetch_leverage", "fetch_trading_fee"):
+        camel = {"set_leverage": "setLeverage", "fetch_leverage": "fetchLeverage"}
+        if exchange.has.get(camel.get(method, "fetchTradingFee")):
+            await getattr(exchange, method)(*((5, symbol) if method[0] == "s" else (symbol,)))
+    if venue == "binancefut":
+        with pytest.raises(MarginModeAlreadySet):
+            await exchange.set_margin_mode("cross", symbol)
+    if exchange.has["cancelAllOrders"]:
+        await exchange.cancel_all_orders(symbol)
+        assert (await exchange.fetch_order(first["id"], symbol))["status"] == "canceled"
+
+
+def total_of(told, asset):
+    """Return an asset's total, wherever a venue's class keeps it."""
+    if not isinstance(told, dict):
+        return None
+    if isinstance(told.get(asset), dict) and isinstance(told[asset].get("total"), float):
+        return told[asset]["total"]
+    found = [total_of(part, asset) for name, part in told.items() if name != "info"]
+    return next((total for total in found if total is not None), None)
+
+
+async def test_watched_balance_moves_with_a_fill(exchange, remote, venue, until):
+    symbol, size = SYMBOLS[venue], SIZES[venue]
+    asset = exchange.market(symbol)["settle"]
+    before = total_of(await exchange.fetch_balance(), asset)
+    watching = asyncio.create_task(exchange.watch_balance())
+    connections = remote.emulator.venues[venue].connections
+    await until(lambda: any(each.streams for each in connections))
+    await exchange.create_order(symbol, "market", "sell", size)
+    await asyncio.wait_for(watching, 10)
+    await until(lambda: (total_of(exchange.balance, asset) or before) < before)

@@ -69,6 +69,7 @@ class Desk:
     def open_account(self, funds: dict[str, int]) -> MarginAccount:
         """Open an account with funds, in whole units."""
         account = MarginAccount(len(self.accounts) + 1, funds)
+        account.updated_ms = self.now_ms
         self.accounts[account.owner] = account
         return account
 
