@@ -14,7 +14,8 @@ from tui.arranged import Arranged
 from tui.draw import numbers
 from tui.draw.chart.build import Happenings
 from tui.draw.glyphs import BLOCK
-from tui.draw.tables import BALANCES, FILLS, LIMITS, LOG, ORDERS, POSITIONS, Table
+from tui.draw.records import BALANCES, FILLS, LIMITS, LOG, ORDERS, POSITIONS
+from tui.draw.tables import Table
 from tui.draw.watchlist import MODELS, STRATEGIES, WATCHLIST, quoted
 from tui.grammar import PaneName
 

@@ -6,27 +6,25 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import click
+import msgspec
 
 from clx.cli.client import ask
-from clx.cli.exits import Exit
-from clx.cli.output import format_option, print_json
-from clx.cli.trade import find_instrument, line, new_id, say
+from clx.cli.output import format_option
+from clx.cli.placing import read_line, size_of, submit_bracket, submit_oco
+from clx.cli.trade import new_id, say, say_all, send
 from core.model import commands
 from core.model.errors import ConfigError
-from core.model.grammar import parse_number, parse_order
+from core.model.grammar import OrderLine, parse_number
 from core.model.ids import ClientOrderId, check_client_order_id
-from core.model.orders import OrderState
 
 
-def _price(
-    option: str, help_: str, *, required: bool = False
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def _price(option: str, help_: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Return an option that takes a price or size."""
 
     def read(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
         return None if text is None else parse_number(text, option)
 
-    return click.option(option, callback=read, required=required, help=help_)
+    return click.option(option, callback=read, help=help_)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -52,66 +50,61 @@ def bracket(
 ) -> int:
     """Place an entry with a stop and a target that wait for its fills.
 
-    For example: clx bracket buy 0.5 BTC-USDT @64250 --stop 63000 --target 67000
+    For example: clx bracket buy 0.5 BTC-USDT @64250 --stop 63000 --target 67000, which is the same
+    as: clx order buy 0.5 BTC-USDT @64250 sl 63000 tp 67000
     """
-    spec = parse_order(words, find_instrument)
-    report: commands.GroupReport = ask(
-        commands.SubmitBracket(
-            client_order_id=check_client_order_id(order_id) if order_id else new_id(),
-            instrument=spec.instrument,
-            side=spec.side,
-            type=spec.type,
-            size=spec.size,
-            price=spec.price,
-            time_in_force=spec.time_in_force,
-            stop_price=stop,
-            stop_limit=stop_limit,
-            trail=trail,
-            trail_pct=trail_pct,
-            target_price=target,
-            dry_run=dry_run,
-        )
+    spec = _with(
+        read_line(words),
+        stop_price=stop,
+        stop_limit=stop_limit,
+        stop_trail=trail,
+        stop_trail_pct=trail_pct,
+        target_price=target,
     )
-    return _say_all(report, style)
+    made = check_client_order_id(order_id) if order_id else new_id()
+    command = submit_bracket(spec, size_of(spec, style), made, dry_run=dry_run)
+    return say_all(send(command, made), style)
+
+
+def _with(line: OrderLine, **given: Decimal | None) -> OrderLine:
+    """Return a line with what options say beside it.
+
+    Raises:
+        ConfigError: The line says it already.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    for name in said:
+        if getattr(line, name) is not None:
+            what = name.removesuffix("_price").replace("_", " ")
+            raise ConfigError(f"the {what} is given twice, in the line and as an option")
+    return msgspec.structs.replace(line, **said)
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@_price("--stop", "the stop's trigger price", required=True)
+@_price("--stop", "the stop's trigger price")
 @_price("--stop-limit", "the stop's limit price; without it, it goes at market")
-@_price("--target", "the target's limit price", required=True)
+@_price("--target", "the target's limit price")
 @click.option("--id", "order_id", default=None, help="id of the group; the same one sends once")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
 def oco(
     words: tuple[str, ...],
-    stop: Decimal,
+    stop: Decimal | None,
     stop_limit: Decimal | None,
-    target: Decimal,
+    target: Decimal | None,
     order_id: str | None,
     dry_run: bool,
     style: str,
 ) -> int:
     """Place a stop and a target of which one cancels the other.
 
-    For example: clx oco sell 0.5 BTC-USDT --stop 63000 --target 67000
+    For example: clx oco sell 0.5 BTC-USDT sl 63000 tp 67000
     """
-    spec = parse_order(words, find_instrument)
-    if spec.price is not None:
-        raise ConfigError(f"an OCO takes its prices by --stop and --target, was @{spec.price}")
-    report: commands.GroupReport = ask(
-        commands.SubmitOco(
-            client_order_id=check_client_order_id(order_id) if order_id else new_id(),
-            instrument=spec.instrument,
-            side=spec.side,
-            size=spec.size,
-            stop_price=stop,
-            stop_limit=stop_limit,
-            target_price=target,
-            dry_run=dry_run,
-        )
-    )
-    return _say_all(report, style)
+    spec = _with(read_line(words), stop_price=stop, stop_limit=stop_limit, target_price=target)
+    made = check_client_order_id(order_id) if order_id else new_id()
+    command = submit_oco(spec, size_of(spec, style), made, dry_run=dry_run)
+    return say_all(send(command, made), style)
 
 
 @click.command()
@@ -145,13 +138,3 @@ def amend(
         )
     )
     return say(report, style)
-
-
-def _say_all(report: commands.GroupReport, style: str) -> int:
-    if style == "json":
-        print_json(report)
-    else:
-        for order in report.orders:
-            click.echo(line(order))
-    refused = {OrderState.DENIED, OrderState.REJECTED}
-    return Exit.REFUSED if any(o.state in refused for o in report.orders) else Exit.OK

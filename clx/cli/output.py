@@ -16,14 +16,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def format_option(function: F) -> F:
     """Add ``--format table|json`` to a verb."""
+    return _format_option("table", "json")(function)
+
+
+def list_format_option(function: F) -> F:
+    """Add ``--format table|json|csv`` to a verb that lists records."""
+    return _format_option("table", "json", "csv")(function)
+
+
+def _format_option(*styles: str) -> Callable[[F], F]:
     return click.option(
         "--format",
         "style",
-        type=click.Choice(["table", "json"]),
-        default="table",
+        type=click.Choice(styles),
+        default=styles[0],
         show_default=True,
         help="How to print.",
-    )(function)
+    )
+
+
+def say_done(text: str, style: str, **more: object) -> None:
+    """Print what was done, or would be: a sentence, or JSON with it as ``text``."""
+    if style == "json":
+        print_json({"text": text, **more})
+    else:
+        click.echo(text)
 
 
 def print_json(value: object) -> None:

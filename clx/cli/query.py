@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
 
 import click
 
@@ -227,127 +226,6 @@ def _by_activity(instrument: InstrumentId, rule: str, count: int, style: str) ->
     )  # fmt: skip
 
 
-@click.command()
-@click.option("--all", "everything", is_flag=True, help="ended orders too")
-@click.option("--instrument", default=None)
-@format_option
-def orders(everything: bool, instrument: str | None, style: str) -> None:
-    """List open orders, or all known ones."""
-    wanted = full_instrument(instrument) if instrument else None
-    found = ask(commands.GetOrders(all=everything, instrument=wanted))
-    if style == "json":
-        print_json(found)
-        return
-    print_table(
-        ("id", "time", "instrument", "side", "type", "size", "price", "filled", "state", "why"),
-        [
-            (
-                o.intent.client_order_id,
-                _time(o.ts_submitted_ns),
-                o.intent.instrument_id,
-                o.intent.side.value,
-                o.intent.type.value,
-                o.intent.size,
-                o.intent.price,
-                o.filled,
-                o.state.value,
-                o.note or o.intent.reason,
-            )
-            for o in found
-        ],
-        "no orders; `clx order buy 0.01 BTC-USDT @PRICE` places one",
-    )
-
-
-@click.command()
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@format_option
-def fills(limit: int, style: str) -> None:
-    """List executions, newest last."""
-    found = ask(commands.GetFills(limit=limit))
-    if style == "json":
-        print_json(found)
-        return
-    print_table(
-        ("time", "instrument", "side", "size", "price", "fee", "asset", "maker", "order"),
-        [
-            (
-                _time(f.ts_event_ns),
-                f.instrument_id,
-                f.side.value,
-                f.size,
-                f.price,
-                f.fee,
-                f.fee_asset,
-                _yes(f.maker),
-                f.client_order_id,
-            )
-            for f in found
-        ],
-        "no fills yet",
-    )
-
-
-@click.command()
-@format_option
-def positions(style: str) -> None:
-    """List positions with average price, profit and fees."""
-    found = ask(commands.GetPositions())
-    if style == "json":
-        print_json(found)
-        return
-    print_table(
-        ("instrument", "size", "average", "mark", "unrealised", "realised", "fees"),
-        [
-            (
-                p.instrument_id,
-                p.size,
-                p.average_price and round(p.average_price, 8),
-                p.mark_price,
-                _money(p.unrealised_pnl),
-                _money(p.realised_pnl),
-                _money(p.fees),
-            )
-            for p in found
-        ],
-        "no positions",
-    )
-
-
-@click.command()
-@format_option
-def balances(style: str) -> None:
-    """List what the account holds."""
-    found = ask(commands.GetBalances())
-    if style == "json":
-        print_json(found)
-        return
-    print_table(
-        ("venue", "asset", "total", "held", "free"),
-        [(b.venue, b.asset, b.total, b.held, b.free) for b in found],
-        "no balances are known yet; see `clx status`",
-    )
-
-
-@click.command()
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@format_option
-def ledger(limit: int, style: str) -> None:
-    """List double-entry ledger lines, newest last."""
-    found = ask(commands.GetLedger(limit=limit))
-    if style == "json":
-        print_json(found)
-        return
-    print_table(
-        ("tx", "time", "kind", "account", "asset", "amount", "ref"),
-        [
-            (e.transaction, _time(e.ts_ns), e.kind.value, e.account, e.asset, e.amount, e.ref)
-            for e in found
-        ],
-        "the ledger is empty",
-    )
-
-
 def _instrument(name: InstrumentId) -> Instrument:
     found: tuple[Instrument, ...] = ask(commands.GetInstruments(contains=name))
     return next(item for item in found if item.id == name)
@@ -359,7 +237,3 @@ def _time(ts_ns: int) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _money(value: Decimal) -> str:
-    return f"{value:+,.2f}"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import Any
 
 import click
 
 from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
-from clx.cli.output import format_option, print_json
+from clx.cli.output import format_option, print_json, say_done
+from clx.cli.placing import read_line, size_of, submit_bracket, submit_order
 from core.model import commands
 from core.model.errors import ConfigError, LinkError, OutcomeUnknown
 from core.model.ids import (
     ClientOrderId,
-    InstrumentId,
     StrategyId,
     check_client_order_id,
     client_order_id,
@@ -34,28 +35,36 @@ def new_id() -> ClientOrderId:
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
 def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: str) -> int:
-    """Place an order: buy|sell SIZE INSTRUMENT [@PRICE|market] [post] [gtc|ioc|fok] [reduce].
+    """Place an order: buy|sell SIZE INSTRUMENT [@PRICE|market] and more words.
 
-    Without a price it is a market order. For example: clx order buy 0.5 BTC-USDT @64250 post
-    """
-    from core.model.grammar import parse_order
+    \b
+    SIZE    0.5   1000$ (costs that much)   10% (of equity)   r1% (lost at the stop)
+    waits   stop 63000   tp 66000   trail 500   trail 2%   by mark|index|last
+    exits   sl 63000   sl 63000/62900   sl trail 2%   tp 67000 beside sl, or target 67000
+    lives   gtc   ioc   fok   gtd 2026-12-01T12:00 (UTC)
+    else    post   reduce   long|short   show 0.1   acct NAME
 
+    \b
+    clx order buy 0.5 BTC-USDT @64250 post
+    clx order sell 0.5 BTC-USDT stop 63000 by mark reduce
+    clx order buy r1% BTC-USDT @64250 sl 63000 tp 67000
+    """  # noqa: D301  click keeps the lines after its mark as they are
     made = check_client_order_id(order_id) if order_id else new_id()
-    spec = parse_order(words, find_instrument)
-    command = commands.SubmitOrder(
-        client_order_id=made,
-        instrument=spec.instrument,
-        side=spec.side,
-        type=spec.type,
-        size=spec.size,
-        price=spec.price,
-        time_in_force=spec.time_in_force,
-        post_only=spec.post_only,
-        reduce_only=spec.reduce_only,
-        dry_run=dry_run,
-    )
+    line = read_line(words)
+    size = size_of(line, style)
+    if line.bracket:
+        return say_all(send(submit_bracket(line, size, made, dry_run=dry_run), made), style)
+    return say(send(submit_order(line, size, made, dry_run=dry_run), made), style)
+
+
+def send(command: commands.Command, made: ClientOrderId) -> Any:
+    """Have the engine carry out a command that must not be done twice.
+
+    Raises:
+        OutcomeUnknown: It may or may not have been done; says how to find out.
+    """
     try:
-        report: commands.OrderReport = ask(command)
+        return ask(command)
     except LinkError as error:
         if "no engine is listening" in str(error):
             raise
@@ -63,7 +72,6 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
             f"the engine did not answer: {error}. Look with `clx orders --all`, or give the very "
             f"same order again with --id {made}: it is sent at most once"
         ) from None
-    return say(report, style)
 
 
 @click.command()
@@ -71,7 +79,7 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
 @click.option("--all", "everything", is_flag=True, help="every open order of clx")
 @click.option("--instrument", default=None, help="every open order of this instrument")
 @click.option("--strategy", default=None, help="every open order of this strategy")
-@click.option("--dry-run", is_flag=True, help="with many: count them, cancel nothing")
+@click.option("--dry-run", is_flag=True, help="say what would be cancelled, cancel nothing")
 @format_option
 def cancel(
     order_id: str | None,
@@ -86,9 +94,8 @@ def cancel(
     if everything + sum(item is not None for item in some) != 1:
         raise ConfigError("say one of: an order id, --all, --instrument NAME, --strategy NAME")
     if order_id is not None:
-        if dry_run:
-            raise ConfigError("--dry-run counts many orders; look at one with `clx orders`")
-        return say(ask(commands.CancelOrder(client_order_id=ClientOrderId(order_id))), style)
+        one = commands.CancelOrder(client_order_id=ClientOrderId(order_id), dry_run=dry_run)
+        return say(ask(one), style, "would cancel " if dry_run else "")
     report: commands.KillReport = ask(
         commands.CancelAll(
             instrument=full_instrument(instrument) if instrument else None,
@@ -116,21 +123,55 @@ def close(name: str, dry_run: bool, style: str) -> int:
 
 
 @click.command()
+@click.argument("name", required=False)
+@click.option("--reason", default="", help="kept with the record")
+@click.option("--dry-run", is_flag=True, help="count what would be cancelled and closed")
+@format_option
+def flatten(name: str | None, reason: str, dry_run: bool, style: str) -> int:
+    """Cancel the orders and close the positions of NAME, or of everything.
+
+    Entries go on afterwards; `clx kill --level flatten` blocks them as well.
+    """
+    report: commands.FlattenReport = ask(
+        commands.Flatten(
+            instrument=full_instrument(name) if name else None, reason=reason, dry_run=dry_run
+        )
+    )
+    if style == "json":
+        print_json(report)
+    elif not report.instruments:
+        click.echo("nothing to flatten: no open order and no position")
+    else:
+        would = "would cancel" if dry_run else "cancelling"
+        click.echo(
+            f"{would} {report.cancels} orders and {'close' if dry_run else 'closing'} "
+            f"{report.positions} positions in {', '.join(report.instruments)}"
+        )
+    return Exit.OK
+
+
+@click.command()
 @click.argument("name")
 @click.option(
     "--seconds", type=click.IntRange(5, 3600), help="for how long; trading.arm_seconds if not given"
 )
-def arm(name: str, seconds: int | None) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be armed, arm nothing")
+@format_option
+def arm(name: str, seconds: int | None, dry_run: bool, style: str) -> None:
     """Let orders from the terminal through for NAME, for a limited time."""
-    click.echo(ask(commands.Arm(instrument=full_instrument(name), seconds=seconds)).text)
+    command = commands.Arm(instrument=full_instrument(name), seconds=seconds, dry_run=dry_run)
+    say_done(ask(command).text, style, dry_run=dry_run)
 
 
 @click.command()
 @click.argument("name", required=False)
-def disarm(name: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be disarmed, change nothing")
+@format_option
+def disarm(name: str | None, dry_run: bool, style: str) -> None:
     """Refuse orders from the terminal again, for NAME or all."""
     wanted = full_instrument(name) if name else None
-    click.echo(ask(commands.Disarm(instrument=wanted)).text)
+    done = ask(commands.Disarm(instrument=wanted, dry_run=dry_run))
+    say_done(done.text, style, dry_run=dry_run)
 
 
 @click.command()
@@ -140,20 +181,37 @@ def disarm(name: str | None) -> None:
     help="what to do with positions of a venue that the journal does not have",
 )
 @click.option("--venue", default=None, help="the venue the answer is for")
-def reconcile(answer: str | None, venue: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="say what is known and asked, compare nothing")
+@format_option
+def reconcile(answer: str | None, venue: str | None, dry_run: bool, style: str) -> None:
     """Compare orders, fills, positions and balances with the venue now."""
     if (answer is None) is not (venue is None):
         raise ConfigError("an --answer needs its --venue, and the other way round")
-    if answer is None:
-        click.echo(ask(commands.Reconcile(), timeout_s=30.0).text)
+    if dry_run:
+        _show_differences(answer, venue, style)
         return
-    command = commands.AnswerDifference.model_validate({"venue": venue, "answer": answer})
-    click.echo(ask(command, timeout_s=30.0).text)
+    if answer is None:
+        done: commands.Done = ask(commands.Reconcile(), timeout_s=30.0)
+    else:
+        command = commands.AnswerDifference.model_validate({"venue": venue, "answer": answer})
+        done = ask(command, timeout_s=30.0)
+    say_done(done.text, style)
 
 
-def find_instrument(word: str) -> InstrumentId | None:
-    """Return the instrument a word names; a word without a dash names none."""
-    return full_instrument(word) if "-" in word else None
+def _show_differences(answer: str | None, venue: str | None, style: str) -> None:
+    """Say how each venue stands, and what an answer would be an answer to."""
+    report: commands.StatusReport = ask(commands.GetStatus())
+    found = [item for item in report.venues if venue in {None, item.venue}]
+    if venue is not None and not found:
+        known = ", ".join(item.venue for item in report.venues) or "none"
+        raise ConfigError(f"no venue {venue!r}; there are: {known}")
+    if style == "json":
+        print_json({"dry_run": True, "venues": found})
+        return
+    for item in found:
+        asks = "; ".join(item.asks) or "nothing is asked"
+        would = f"would {answer}: " if answer else "would be compared; "
+        click.echo(f"{item.venue} {would}{asks}; last time: {'; '.join(item.differences) or 'ok'}")
 
 
 def line(order: Order) -> str:
@@ -162,20 +220,32 @@ def line(order: Order) -> str:
     price = f" @ {intent.price:f}" if intent.price is not None else ""
     kind = f" {intent.type.value}" if intent.type.conditional else ""
     trigger = f" at {intent.trigger_price:f}" if intent.trigger_price is not None else ""
+    held = f" held by {order.held_by}" if order.held_by else ""
     note = f": {order.note}" if order.note else ""
     return (
         f"{intent.client_order_id} {intent.side.value} {intent.size:f} "
-        f"{intent.instrument_id}{kind}{trigger}{price} {order.state.value}{note}"
+        f"{intent.instrument_id}{kind}{trigger}{price} {order.state.value}{held}{note}"
     )
 
 
-def say(report: commands.OrderReport, style: str) -> int:
+def say(report: commands.OrderReport, style: str, before: str = "") -> int:
     """Print what became of an order, and return the exit status."""
     order = report.order
     if style == "json":
         print_json(report)
     else:
-        click.echo(line(order))
-    if order.state in {OrderState.DENIED, OrderState.REJECTED}:
+        click.echo(before + line(order))
+    if order.state in {OrderState.DENIED, OrderState.REJECTED} and not before:
         return Exit.REFUSED
     return Exit.UNKNOWN if order.state is OrderState.UNKNOWN else Exit.OK
+
+
+def say_all(report: commands.GroupReport, style: str) -> int:
+    """Print what became of a group's orders, and return the exit status."""
+    if style == "json":
+        print_json(report)
+    else:
+        for order in report.orders:
+            click.echo(line(order))
+    refused = {OrderState.DENIED, OrderState.REJECTED}
+    return Exit.REFUSED if any(o.state in refused for o in report.orders) else Exit.OK

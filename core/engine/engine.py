@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
-from core.engine import handlers, market
+from core.engine import handlers, lives, market
 from core.engine.demand import Series
 from core.engine.digest import ClientView
 from core.engine.history import HistoryLoader, Library
@@ -27,6 +27,7 @@ from core.model.commands import (
     Command,
     Done,
     GetChart,
+    GetOrderLife,
     GetQuality,
     Reconcile,
     Request,
@@ -106,6 +107,7 @@ class Engine:
         self._feeds = feeds
         self._venues = venues
         self._tape = tape
+        self._journal = journal
         self._library = library
         self._session = session
         self._version = version
@@ -332,6 +334,8 @@ class Engine:
         if isinstance(command, Reconcile):
             found = await self._reconciler.reconcile()
             return Done(text="; ".join(found) or "no differences")
+        if isinstance(command, GetOrderLife):
+            return await lives.tell(self.kernel, self._journal, self._venues.values(), command)
         if isinstance(command, GetQuality) and command.days > 1 and self._library is not None:
             names = command.instruments or self.kernel.followed()
             today = handlers.execute(self.kernel, request)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from core.engine import ordering
+from core.engine import ordering, previews
 from core.engine.digest import book_view, make_chart
 from core.engine.kernel import Kernel
 from core.model import commands as c
 from core.model.errors import ConfigError, TemporaryError, did_you_mean
 from core.model.ids import InstrumentId, ModelId, OriginKind, VenueName
+from core.model.inspection import OrderLife
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import ActivityBar, FeedStatus, Timeframe
 from core.model.orders import Order, OrderFilled
@@ -141,6 +142,10 @@ def _get_fills(kernel: Kernel, ask: c.GetFills, _: OriginKind) -> tuple[OrderFil
     return kernel.desk.fills(ask.limit)
 
 
+def _get_order_life(kernel: Kernel, ask: c.GetOrderLife, _: OriginKind) -> OrderLife:
+    raise TemporaryError(f"{ask.name}: only an engine with a journal of its own tells lives")
+
+
 def _get_strategies(kernel: Kernel, _: c.GetStrategies, __: OriginKind) -> tuple[StrategyView, ...]:
     return kernel.proposals.views()
 
@@ -207,11 +212,17 @@ def _remove_group(kernel: Kernel, ask: c.RemoveGroup, _: OriginKind) -> c.Done:
 
 def _arm(kernel: Kernel, ask: c.Arm, _: OriginKind) -> c.Done:
     seconds = kernel.settings.trading.arm_seconds if ask.seconds is None else ask.seconds
+    if ask.dry_run:
+        kernel.listing.instrument(ask.instrument)
+        return c.Done(text=f"{ask.instrument} would be armed for {seconds} s")
     kernel.desk.arm(ask.instrument, seconds)
     return c.Done(text=f"{ask.instrument} is armed for {seconds} s")
 
 
 def _disarm(kernel: Kernel, ask: c.Disarm, _: OriginKind) -> c.Done:
+    if ask.dry_run:
+        armed = [name for name in kernel.line.now().armed if ask.instrument in {None, name}]
+        return c.Done(text=f"would disarm {', '.join(armed) or 'nothing: nothing is armed'}")
     kernel.desk.disarm(ask.instrument)
     return c.Done(text=f"{ask.instrument or 'everything'} is disarmed")
 
@@ -276,6 +287,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "get_strategies": _get_strategies,
     "get_models": _get_models,
     "get_predictions": _get_predictions,
+    "preview_order": previews.preview,
+    "get_order_life": _get_order_life,
+    "get_portfolio": lambda kernel, ask, __: kernel.portfolio.view(ask),
     "watch_instrument": _watch,
     "unwatch_instrument": _unwatch,
     "add_group": _add_group,
@@ -290,6 +304,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "cancel_order": ordering.cancel,
     "cancel_all": ordering.cancel_all,
     "close_position": ordering.close_position,
+    "flatten": ordering.flatten,
     "enable_strategy": _enable,
     "disable_strategy": _disable,
     "kill": _kill,
@@ -306,6 +321,8 @@ def reads_market(command: c.Command) -> tuple[InstrumentId, ...]:
     match command:
         case c.GetQuotes():
             return command.instruments
+        case c.PreviewOrder():
+            return (command.instrument,)
         case c.GetBook() | c.GetChart() | c.GetActivityBars():
             return (command.instrument,)
         case _:

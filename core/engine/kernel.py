@@ -32,6 +32,7 @@ from core.engine.market import (
     ResyncNeeded,
     TradesNeeded,
 )
+from core.engine.portfolio import Portfolio
 from core.engine.proposals import Proposals, Strategy
 from core.engine.quotes import QuoteBoard
 from core.engine.statusline import StatusLine
@@ -190,6 +191,7 @@ class Kernel:
             session=session,
             mode=mode,
         )
+        self.portfolio = Portfolio(self.desk, self.listing.instruments)
         self.forecasts = Forecasts(predictors, settings.models, predictions, self.log)
         self.proposals = self._make_proposals(infos)
         self.wants = Wants(
@@ -317,6 +319,7 @@ class Kernel:
         self.seq += 1
         self._follow(self.market.on_timer(now_ns))
         self.desk.on_timer(now_ns)
+        self.portfolio.on_timer(now_ns)
         self.proposals.on_tick(self.seq)
         if now_ns - self._second_ns >= _SECOND_NS or now_ns < self._second_ns:
             self._second_ns = now_ns

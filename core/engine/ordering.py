@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from core.engine.kernel import Kernel
+from core.engine.naming import find_order
 from core.model import commands as c
 from core.model.errors import ConfigError
 from core.model.ids import ClientOrderId, OriginKind, check_client_order_id
@@ -65,6 +66,9 @@ def submit_bracket(kernel: Kernel, ask: c.SubmitBracket, origin: OriginKind) -> 
         trigger_price=ask.entry_trigger,
         trigger_by=ask.trigger_by,
         time_in_force=ask.time_in_force,
+        expire_ns=ask.expire_ns,
+        post_only=ask.post_only,
+        position_side=ask.position_side,
         account=ask.account,
         group_id=ask.client_order_id,
         link=link,
@@ -129,12 +133,39 @@ def amend(kernel: Kernel, ask: c.AmendOrder, origin: OriginKind) -> c.OrderRepor
 
 def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
     """Cancel one order."""
+    if ask.dry_run:
+        known = kernel.desk.orders(include_ended=True)
+        return c.OrderReport(order=find_order(known, ask.client_order_id))
     return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
 
 
 def cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
     """Cancel all orders, or those of one instrument or strategy."""
     return kernel.desk.cancel_all(origin, ask.instrument, ask.strategy, dry_run=ask.dry_run)
+
+
+def flatten(kernel: Kernel, ask: c.Flatten, origin: OriginKind) -> c.FlattenReport:
+    """Cancel orders and close positions, of one instrument or of all."""
+    desk = kernel.desk
+    if ask.instrument is not None:
+        kernel.listing.instrument(ask.instrument)
+    orders = desk.orders(instrument=ask.instrument)
+    held = [
+        position
+        for position in desk.positions()
+        if position.size and ask.instrument in {None, position.instrument_id}
+    ]
+    names = {order.intent.instrument_id for order in orders}
+    names |= {position.instrument_id for position in held}
+    if not ask.dry_run and names:
+        why = f": {ask.reason}" if ask.reason else ""
+        desk.flatten(sorted(names), f"flatten by {origin}{why}")
+    return c.FlattenReport(
+        instruments=tuple(sorted(names)),
+        cancels=len(orders),
+        positions=len(held),
+        dry_run=ask.dry_run,
+    )
 
 
 def close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> c.OrderReport:
@@ -180,6 +211,7 @@ def _stop(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:
         trail=ask.trail,
         trail_pct=ask.trail_pct,
         reduce_only=True,
+        position_side=entry.position_side,
         account=entry.account,
         group_id=entry.group_id,
         link=entry.link,
@@ -201,6 +233,7 @@ def _target(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:
         price=ask.target_price,
         time_in_force=TimeInForce.GTC,
         reduce_only=True,
+        position_side=entry.position_side,
         account=entry.account,
         group_id=entry.group_id,
         link=entry.link,

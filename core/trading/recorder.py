@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
+
 from core.model.errors import StoreError
 from core.model.facts import JournalRecord
 from core.model.ports import Journal
@@ -78,6 +80,19 @@ class MemoryJournal:
         """Yield (sequence, record) in order."""
         for index in range(after, len(self._records)):
             yield index + 1, self._records[index]
+
+    def find(
+        self, words: str, after: int, rows: int
+    ) -> tuple[int, list[tuple[int, JournalRecord]]]:
+        """Look for records that have these words; there is nothing faster than looking."""
+        last = min(after + rows, len(self._records))
+        raw = words.encode()
+        found = [
+            (at + 1, self._records[at])
+            for at in range(after, last)
+            if raw in msgspec.msgpack.encode(self._records[at])
+        ]
+        return (last if last < len(self._records) else 0), found
 
     def close(self) -> None:
         """Keep everything; there is nothing to release."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from core.model.errors import (
+    ClxError,
     ConfigError,
     DataError,
     OutcomeUnknown,
@@ -29,6 +30,7 @@ from core.wire.limits import WeightLimiter
 from core.wire.lines import Lines
 from core.wire.signing import encode_query
 from core.wire.troubles import trouble
+from core.wire.witness import Witness
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -97,6 +99,8 @@ class HttpSession:
         self._client: ClientSession | None = None
         self._lines: Lines | None = None
         self._proxied: bool | None = None
+        self.witness: Witness | None = None
+        """Told of every request with parameters, where somebody wants to know."""
 
     def __repr__(self) -> str:
         return f"HttpSession({self.base_url!r})"
@@ -127,18 +131,37 @@ class HttpSession:
         await self._wait_for_budget(weight, urgent)
         query = params if isinstance(params, str) else encode_query(params)
         lines = self._direct() if urgent else None
-        if lines is None:
-            reply = await self._exchange(method, path, query, headers, body)
-        else:
-            raw = await lines.exchange(method, path, query, headers, body)
-            reply = HttpReply(
-                status=raw.status,
-                headers=raw.headers,
-                body=raw.body,
-                url=_shown(f"{self.base_url}{path}", query),
-            )
+        sent_ns = self._clock.now_ns()
+        try:
+            if lines is None:
+                reply = await self._exchange(method, path, query, headers, body)
+            else:
+                raw = await lines.exchange(method, path, query, headers, body)
+                reply = HttpReply(
+                    status=raw.status,
+                    headers=raw.headers,
+                    body=raw.body,
+                    url=_shown(f"{self.base_url}{path}", query),
+                )
+        except ClxError as error:
+            self._note(sent_ns, method, _shown(path, query), body, str(error))
+            raise
+        self._note(sent_ns, method, _shown(path, query), body, reply)
         self._learn_limits(reply)
         return reply
+
+    def _note(
+        self, sent_ns: int, method: str, target: str, body: bytes, came: HttpReply | str
+    ) -> None:
+        """Let the witness see a request that says something, and what came of it."""
+        if self.witness is None or not ("?" in target or body):
+            return
+        sent = f"{method} {target} {body.decode(errors='replace')}".rstrip()
+        if isinstance(came, str):
+            self.witness.exchanged(sent_ns, 0, sent, b"", came)
+        else:
+            words = f"status {came.status}"
+            self.witness.exchanged(sent_ns, self._clock.now_ns(), sent, came.body, words)
 
     async def get(
         self,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from core.model.errors import StoreError
 from core.model.market import Side
 from tui.arranged import Arranged
-from tui.draw.tables import FILLS, ORDERS, Column, Table
+from tui.draw.records import FILLS, ORDERS
+from tui.draw.tables import Column, Table
 from tui.export import csv_text, export_csv
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
+from core.model.amounts import Unit
 from core.model.errors import ConfigError
-from core.model.grammar import OrderLine
+from core.model.grammar import OrderLine, words_of
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.orders import Order
@@ -105,9 +106,12 @@ class Deeds:
 
         screen = self._screen
         if line is not None:
+            if line.waits or line.bracket or line.amount.unit is not Unit.QUANTITY:
+                screen.clx.say(f"write it in the shell: clx order {words_of(line)}", "warning")
+                return
             prefill = Prefill(
                 side=line.side.value,
-                size=line.size,
+                size=line.amount.value,
                 price=line.price,
                 type="market" if line.market else "limit",
                 lives="post" if line.post_only else line.time_in_force.value,

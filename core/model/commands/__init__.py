@@ -17,6 +17,7 @@ from core.model.commands.base import (
     Done,
     Tier,
 )
+from core.model.commands.inspecting import GetOrderLife, GetPortfolio, PreviewOrder
 from core.model.commands.reading import (
     GetActivityBars,
     GetBalances,
@@ -38,6 +39,7 @@ from core.model.commands.reading import (
     GetStrategies,
 )
 from core.model.commands.reports import (
+    FlattenReport,
     GroupReport,
     KillReport,
     ListedSymbols,
@@ -62,6 +64,7 @@ from core.model.commands.trading import (
     CancelOrder,
     ClosePosition,
     Disarm,
+    Flatten,
     SubmitBracket,
     SubmitOco,
     SubmitOrder,
@@ -90,6 +93,8 @@ __all__ = [
     "Disarm",
     "Done",
     "EnableStrategy",
+    "Flatten",
+    "FlattenReport",
     "GetActivityBars",
     "GetBalances",
     "GetBook",
@@ -100,7 +105,9 @@ __all__ = [
     "GetLedger",
     "GetListing",
     "GetModels",
+    "GetOrderLife",
     "GetOrders",
+    "GetPortfolio",
     "GetPositions",
     "GetPredictions",
     "GetQuality",
@@ -113,6 +120,7 @@ __all__ = [
     "KillReport",
     "ListedSymbols",
     "OrderReport",
+    "PreviewOrder",
     "Reconcile",
     "RemoveGroup",
     "RenameGroup",
@@ -152,6 +160,9 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         GetStrategies,
         GetModels,
         GetPredictions,
+        PreviewOrder,
+        GetOrderLife,
+        GetPortfolio,
         WatchInstrument,
         UnwatchInstrument,
         AddGroup,
@@ -166,6 +177,7 @@ COMMANDS: Final[dict[str, type[Command]]] = {
         CancelOrder,
         CancelAll,
         ClosePosition,
+        Flatten,
         EnableStrategy,
         DisableStrategy,
         Kill,

@@ -56,6 +56,15 @@ class KillReport(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
+class FlattenReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What flattening set in motion, or would; closing goes on while cancels are under way."""
+
+    instruments: tuple[InstrumentId, ...]
+    cancels: int
+    positions: int
+    dry_run: bool = False
+
+
 class ListedSymbols(msgspec.Struct, frozen=True, kw_only=True):
     """Part of a venue's listing in little room: thousands of symbols cross a slow link once."""
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from core.model.commands.base import Command, Done, Tier
-from core.model.commands.reports import GroupReport, KillReport, OrderReport
+from core.model.commands.reports import FlattenReport, GroupReport, KillReport, OrderReport
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
 from core.model.market import Side
 from core.model.orders import OrderType, PositionSide, TimeInForce, TriggerBy
@@ -24,6 +24,7 @@ class Arm(Command):
     instrument: InstrumentId
     seconds: int | None = Field(None, ge=5, le=3600)
     """None: as long as trading.arm_seconds says."""
+    dry_run: bool = Field(False, description="say whether it would be armed")
 
 
 class Disarm(Command):
@@ -35,6 +36,7 @@ class Disarm(Command):
     tier = Tier.MUTATE
     result = Done
     instrument: InstrumentId | None = None
+    dry_run: bool = Field(False, description="say what would be disarmed")
 
 
 class SubmitOrder(Command):
@@ -83,6 +85,9 @@ class SubmitBracket(Command):
     price: Decimal | None = Field(None, gt=0, description="of the entry; needed for a limit order")
     entry_trigger: Decimal | None = Field(None, gt=0, description="of a stop entry")
     time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ns: int = Field(0, ge=0, description="UTC end of a gtd entry")
+    post_only: bool = Field(False, description="of the entry")
+    position_side: PositionSide = PositionSide.NET
     stop_price: Decimal | None = Field(None, gt=0, description="the stop's trigger")
     stop_limit: Decimal | None = Field(None, gt=0, description="the stop's limit; none: at market")
     trail: Decimal | None = Field(None, gt=0, description="a trailing stop's distance in price")
@@ -140,6 +145,7 @@ class CancelOrder(Command):
     tier = Tier.TRADE
     result = OrderReport
     client_order_id: ClientOrderId
+    dry_run: bool = Field(False, description="say what would be cancelled")
 
 
 class CancelAll(Command):
@@ -153,6 +159,19 @@ class CancelAll(Command):
     instrument: InstrumentId | None = None
     strategy: StrategyId | None = None
     dry_run: bool = Field(False, description="count what would be cancelled")
+
+
+class Flatten(Command):
+    """Cancel orders and close positions."""
+
+    name = "flatten"
+    title = "Flatten"
+    help = "Cancel the orders and close the positions of one instrument, or of all; entries go on."
+    tier = Tier.DANGEROUS
+    result = FlattenReport
+    instrument: InstrumentId | None = None
+    reason: str = Field("", max_length=200)
+    dry_run: bool = Field(False, description="count what would be cancelled and closed")
 
 
 class ClosePosition(Command):

@@ -28,9 +28,10 @@ from tui.draw.chart.build import Happenings, Zoom, build_view
 from tui.draw.chart.candles import draw_head, draw_history, draw_live
 from tui.draw.glyphs import glyph_set
 from tui.draw.ladder import LadderView, draw_ladder, own_orders
+from tui.draw.records import FILLS, LOG, ORDERS
 from tui.draw.runs import beside
 from tui.draw.status import Standing, draw_header, draw_hints, draw_minds, draw_notice, draw_tabs
-from tui.draw.tables import FILLS, LOG, ORDERS, draw_table
+from tui.draw.tables import draw_table
 from tui.draw.tape import draw_tape
 from tui.keys import KEYS, hints
 from tui.panes import ALL

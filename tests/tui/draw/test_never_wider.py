@@ -17,9 +17,10 @@ from tui.draw.chart.build import Happenings, Zoom, build_view, with_forming
 from tui.draw.chart.candles import draw_columns, draw_head, draw_history, draw_live
 from tui.draw.glyphs import glyph_set
 from tui.draw.ladder import LadderView, draw_ladder, row_prices
+from tui.draw.records import ORDERS
 from tui.draw.runs import clip, fitted, plain, row_text
 from tui.draw.status import Standing, draw_header, draw_hints, draw_notice, draw_tabs
-from tui.draw.tables import ORDERS, draw_table
+from tui.draw.tables import draw_table
 from tui.draw.tape import draw_tape
 
 fast = settings(max_examples=25, deadline=None)

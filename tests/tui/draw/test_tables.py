@@ -6,8 +6,9 @@ import pytest
 
 from core.model.accounts import LimitUse
 from tui.draw.glyphs import ASCII, BLOCK
+from tui.draw.records import BALANCES, LIMITS, ORDERS, POSITIONS
 from tui.draw.runs import row_text
-from tui.draw.tables import BALANCES, LIMITS, ORDERS, POSITIONS, draw_table, window
+from tui.draw.tables import draw_table, window
 
 LIMIT = LimitUse(
     rule="risk.max_daily_loss", used=Decimal("600"), allowed=Decimal("5000"), unit="USDT"
