@@ -1,0 +1,1 @@
+"""Orders and accounts at OKX, over API v5."""
