@@ -29,6 +29,7 @@ from link.client import UnixLink
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+EMULATORS = 2
 STATES = {
     "NEW": OrderState.ACCEPTED,
     "PARTIALLY_FILLED": OrderState.PARTIALLY_FILLED,
@@ -527,3 +528,46 @@ def shared() -> Iterator[Home]:
 def until() -> Callable[..., Any]:
     """Poll a condition of other processes until it holds."""
     return wait_until
+
+
+@contextlib.contextmanager
+def _emulators() -> Iterator[list[dict[str, Any]]]:
+    """Start emulators side by side, each with all venues; give what they say of themselves."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clx-")))
+        started = []
+        for number in range(EMULATORS):
+            file = folder / f"{number}.json"
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "emulator", "--venues", "all"),
+                        *("--history-days", "2", "--events-per-second", "60"),
+                        *("--state-file", str(file)),
+                    ],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            stack.callback(process.kill)
+            started.append((process, file))
+        states = []
+        for process, file in started:
+            assert process.stdout is not None
+            # It says so in one line as soon as it listens; secrets are in the file alone.
+            assert process.stdout.readline()
+            states.append(json.loads(file.read_text()))
+        yield states
+
+
+@pytest.fixture(scope="session")
+def emulators() -> Any:
+    """Return what starts emulators side by side."""
+    return _emulators
+
+
+@pytest.fixture(scope="session")
+def pool(emulators: Any) -> Iterator[list[dict[str, Any]]]:
+    """Emulators that all modules share."""
+    with emulators() as states:
+        yield states

@@ -6,10 +6,7 @@ that waiting for one venue's back-off costs nothing. A test waits for the outcom
 
 import asyncio
 import contextlib
-import json
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -43,8 +40,6 @@ from core.model.ports import ResyncReason
 from core.model.settings import FeedSettings
 from core.model.views import QualityView
 
-ROOT = Path(__file__).parents[3]
-EMULATORS = 2
 PATIENCE_S = 20.0
 TIMER_S = 0.1
 CLOCK = SystemClock()
@@ -72,40 +67,9 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """One sequence runs over a whole connection, so all it carries is doubted together."""
 
 
-SUBJECTS = {
-    "binance": Subject(
-        kind="binance", venue="binance", target="BTC-USDT.binance", other="ETH-USDT.binance",
-        third="SOL-USDT.binance",
-    ),
-    "binance_usdm": Subject(
-        kind="binance_usdm", venue="binancefut", target="BTC-USDT-PERP.binance_usdm",
-        other="ETH-USDT-PERP.binance_usdm", third="SOL-USDT-PERP.binance_usdm",
-    ),
-    "okx": Subject(
-        kind="okx", venue="okx", target="BTC-USDT.okx", other="ETH-USDT.okx",
-        third="SOL-USDT.okx",
-    ),
-    "coinbase": Subject(
-        kind="coinbase", venue="coinbase", target="BTC-USD.coinbase", other="ETH-USD.coinbase",
-        third="SOL-USD.coinbase", stream="/advanced", numbered=False, joint=True,
-    ),
-    "deribit": Subject(
-        kind="deribit", venue="deribit", target="BTC-USD-PERP.deribit",
-        other="ETH-USD-PERP.deribit", third="SOL-USDC-PERP.deribit",
-    ),
-    "kucoin": Subject(
-        kind="kucoin", venue="kucoin", target="BTC-USDT.kucoin", other="ETH-USDT.kucoin",
-        third="SOL-USDT.kucoin", keys=True,
-    ),
-    "alpaca_crypto": Subject(
-        kind="alpaca", venue="alpaca", target="BTC-USD.alpaca", other="ETH-USD.alpaca",
-        third="SOL-USD.alpaca", keys=True, numbered=False,
-    ),
-    "alpaca_stocks": Subject(
-        kind="alpaca", venue="alpaca", target="AAPL-USD.alpaca", other="MSFT-USD.alpaca",
-        third="NVDA-USD.alpaca", keys=True, numbered=False,
-    ),
-}  # fmt: skip
+SUBJECTS = msgspec.json.decode(
+    (Path(__file__).parent / "subjects.json").read_bytes(), type=dict[str, Subject]
+)
 
 
 class Control:
@@ -122,9 +86,8 @@ class Control:
                 headers={"X-Clx-Control": self.state["control_token"]}
             )
         method = method or ("GET" if body is None else "POST")
-        async with self._http.request(
-            method, f"{self.base}/{path}", json=body, params=query
-        ) as answer:
+        url = f"{self.base}/{path}"
+        async with self._http.request(method, url, json=body, params=query) as answer:
             told = await answer.json()
             assert answer.status == 200, (path, body, told)
             return told
@@ -200,15 +163,6 @@ class Desk:
             self._take(self.market.on_timer(CLOCK.now_ns()))
             self.came.set()
 
-    def links(self) -> list[Any]:
-        """The feed's open websockets."""
-        return [
-            session.connection._socket
-            for line in self.feed._lines
-            for session in line._sessions
-            if session.connection is not None
-        ]
-
     def deltas(self, name: str) -> int:
         return self.market._markets[name].gate.deltas if name in self.market._markets else 0
 
@@ -231,17 +185,17 @@ class Desk:
 
     async def until(self, ready: Callable[[], Any], what: str, within_s: float = 0.0) -> Any:
         """Wait for frames or the timer until a condition holds."""
-        deadline = time.monotonic() + (within_s or PATIENCE_S)
-        while not (found := ready()):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"waited for {what}; last told: {self._last()}")
-            self.came.clear()
-            await self.came.wait()
-        return found
 
-    async def until_asked(self, ask: Callable[[], Awaitable[Any]], what: str) -> Any:
+        async def ask() -> Any:
+            return ready()
+
+        return await self.until_asked(ask, what, within_s)
+
+    async def until_asked(
+        self, ask: Callable[[], Awaitable[Any]], what: str, within_s: float = 0.0
+    ) -> Any:
         """Wait until a question to the emulator is answered with something true."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + (within_s or PATIENCE_S)
         while not (found := await ask()):
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited for {what}; last told: {self._last()}")
@@ -298,18 +252,6 @@ class Stage:
             told for told in self.told(FeedStatusChanged, name)
             if told.status is FeedStatus.STALE and reason in told.reason
         ]  # fmt: skip
-
-    def messages_between(self, first: type[Any], name: str) -> int:
-        """Book messages taken from the first of a kind told to the first stale after it."""
-        since = None
-        for told, deltas in self.desk.told[self._told :]:
-            if told.instrument_id != name:
-                continue
-            if since is None and isinstance(told, first):
-                since = deltas
-            if isinstance(told, FeedStatusChanged) and told.status is FeedStatus.STALE:
-                return 0 if since is None else deltas - since
-        raise AssertionError(f"{name} was never stale")
 
     def symbol(self, name: str) -> str:
         return self.desk.market.instrument(InstrumentId(name)).venue_symbol
@@ -590,45 +532,8 @@ def feed_of(subject: Subject, control: Control) -> Any:
     )
 
 
-@contextlib.contextmanager
-def emulators() -> Iterator[list[dict[str, Any]]]:
-    """Start emulators side by side, each with all venues; give what they say of themselves."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clx-")))
-        started = []
-        for number in range(EMULATORS):
-            file = folder / f"{number}.json"
-            process = stack.enter_context(
-                subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "emulator", "--venues", "all"),
-                        *("--history-days", "2", "--events-per-second", "60"),
-                        *("--state-file", str(file)),
-                    ],
-                    cwd=ROOT,
-                    stdout=subprocess.PIPE,
-                )
-            )
-            stack.callback(process.kill)
-            started.append((process, file))
-        states = []
-        for process, file in started:
-            assert process.stdout is not None
-            # It says so in one line as soon as it listens; secrets are in the file alone.
-            assert process.stdout.readline()
-            states.append(json.loads(file.read_text()))
-        yield states
-
-
-@pytest.fixture(scope="session")
-def pool() -> Iterator[list[dict[str, Any]]]:
-    """Emulators that all modules share."""
-    with emulators() as states:
-        yield states
-
-
 @pytest.fixture(scope="module")
-def states(request: Any) -> Iterator[list[dict[str, Any]]]:
+def states(request: Any, emulators: Any) -> Iterator[list[dict[str, Any]]]:
     """Emulators of this module: those of all, unless it turns their clocks."""
     if getattr(request.module, "TURNS_CLOCKS", False):
         with emulators() as own:

@@ -75,6 +75,19 @@ def broken_book(kind: str) -> Run:
     return run
 
 
+def messages_between(stage: Any, first: type[Any], name: str) -> int:
+    """Book messages taken from the first of a kind told to the first stale after it."""
+    since = None
+    for told, deltas in stage.desk.told[stage._told :]:
+        if told.instrument_id != name:
+            continue
+        if since is None and isinstance(told, first):
+            since = deltas
+        if isinstance(told, FeedStatusChanged) and told.status is FeedStatus.STALE:
+            return 0 if since is None else deltas - since
+    raise AssertionError(f"{name} was never stale")
+
+
 def mangled_book(kind: str) -> Run:
     """What makes a message of the book unreadable: said so, and the book is mended."""
 
@@ -87,7 +100,7 @@ def mangled_book(kind: str) -> Run:
         assert refused.channel
         assert refused.reason
         await stage.desk.until(lambda: stage.stale(stage.target), "the book to be doubted")
-        assert stage.messages_between(FrameRejected, stage.target) <= 1
+        assert messages_between(stage, FrameRejected, stage.target) <= 1
         if not stage.subject.joint:
             unhurt(stage)
         await stage.settle(lost=stage.subject.joint)

@@ -213,10 +213,20 @@ async def slow_reader(stage: Any) -> None:
     await stage.settle(lost=True)
 
 
+def open_sockets(feed: Any) -> list[Any]:
+    """The feed's open websockets."""
+    return [
+        session.connection._socket
+        for line in feed._lines
+        for session in line._sessions
+        if session.connection is not None
+    ]
+
+
 @case("small_buffers")
 async def slow_machine(stage: Any) -> None:
     """Who cannot keep up is cut off by the venue, holds little meanwhile, and comes back whole."""
-    links = stage.desk.links()
+    links = open_sockets(stage.desk.feed)
     assert links
     for link in links:
         # Pings are another case.
