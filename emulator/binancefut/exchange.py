@@ -13,7 +13,9 @@ from emulator.binancefut.rest import table
 from emulator.binancefut.signed import table as signed_table
 from emulator.binancefut.streams import serves
 from emulator.binancefut.venue import BinanceFutures
+from emulator.binancefut.ws_api import WsApi
 from emulator.wire.rest import routes
+from emulator.wire.venue import converse
 
 ROOTS: Final = ("public", "market", "private")
 
@@ -30,7 +32,11 @@ class BinanceFuturesExchange(BinanceFutures):
             made.append(web.get(f"{base}/ws", streams.raw))
             made.append(web.get(f"{base}/ws/{{names:.*}}", streams.raw))
             made.append(web.get(f"{base}/stream", streams.combined))
+        made.append(web.get(f"{self.prefix}/ws-fapi/v1", self._ws_api))
         return made
+
+    async def _ws_api(self, request: web.Request) -> web.StreamResponse:
+        return await converse(self, request, WsApi, self, request.remote or "?")
 
     def _serves(self, root: str) -> Callable[[str], bool]:
         return self.users.serves if root == "private" else partial(serves, root)
@@ -41,4 +47,5 @@ class BinanceFuturesExchange(BinanceFutures):
         return {
             "rest": f"http://{base}/fapi/v1",
             **{root: f"ws://{base}/{root}" for root in ROOTS},
+            "ws_api": f"ws://{base}/ws-fapi/v1",
         }

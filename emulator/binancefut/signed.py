@@ -137,7 +137,7 @@ def _of(venue: BinanceFutures, row: Row) -> Callable[[Call], Awaitable[Any]]:
     async def serve(call: Call) -> Any:
         params = params_of(call)
         account = _authenticate(venue, call, params)
-        return await over_http(call, lambda: _carry_out(venue, row, account, params))
+        return await over_http(call, lambda: carry_out(venue, row, account, params))
 
     return serve
 
@@ -154,9 +154,14 @@ def _authenticate(venue: BinanceFutures, call: Call, params: Params) -> MarginAc
     return venue.keys.check(key, query + body, signature or in_body or "", params, venue.now_ms())
 
 
-async def _carry_out(
-    venue: BinanceFutures, row: Row, account: MarginAccount, params: Params
-) -> Any:
+async def carry_out(venue: BinanceFutures, row: Row, account: MarginAccount, params: Params) -> Any:
+    """Run an endpoint's handler with an armed fault around it.
+
+    Raises:
+        Dropped: Drop the connection.
+        ProxyFailed: Answer with a 503 page.
+        ApiError: -1007, -2013, or whatever the request itself raises.
+    """
     return await strike(
         venue,
         Deed(

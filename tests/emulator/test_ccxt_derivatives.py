@@ -36,6 +36,7 @@ def futures(urls):
     for name in [name for name in made.urls["api"] if name.startswith("fapi")]:
         version = "v2" if name.endswith("V2") else "v3" if name.endswith("V3") else "v1"
         made.urls["api"][name] = urls["rest"].removesuffix("v1") + version
+    made.urls["api"]["ws"]["ws-api"]["linear"] = urls["ws_api"]
     root = urls["market"].removesuffix("/market")
     made.urls["api"]["ws"]["future"] = made.urls["api"]["ws"]["linear"] = root + "/ws"
     return made
@@ -223,3 +224,13 @@ async def test_watched_balance_moves_with_a_fill(exchange, remote, venue, until)
     await exchange.create_order(symbol, "market", "sell", size)
     await asyncio.wait_for(watching, 10)
     await until(lambda: (total_of(exchange.balance, asset) or before) < before)
+
+
+async def test_orders_over_the_socket_are_placed_and_cancelled(exchange, remote, venue, at):
+    if not exchange.has["createOrderWs"]:
+        pytest.skip(f"ccxt orders over REST alone at {venue}")
+    symbol, size, low = SYMBOLS[venue], SIZES[venue], await at(-0.01)
+    order = await asyncio.wait_for(exchange.create_order_ws(symbol, "limit", "buy", size, low), 10)
+    assert (await exchange.fetch_order(order["id"], symbol))["status"] == "open"
+    await asyncio.wait_for(exchange.cancel_order_ws(order["id"], symbol), 10)
+    assert (await truth(remote))["orders"][0]["state"] == "canceled"

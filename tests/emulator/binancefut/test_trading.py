@@ -498,3 +498,36 @@ async def test_oracle_equals_what_the_stream_and_rest_told(trader, stream):
     assert truth["balances"]["USDT"]["total"] == str(
         Decimal((await trader.ask("GET", "v3/balance"))[1][0]["balance"]).normalize()
     )
+
+
+def signed(venue, **params):
+    """Return the parameters of a request over the WebSocket API, signed."""
+    given = {**params, "apiKey": KEY, "timestamp": venue.now_ms()}
+    text = "&".join(f"{name}={value}" for name, value in sorted(given.items()))
+    return {**given, "signature": hmac.new(SECRET.encode(), text.encode(), "sha256").hexdigest()}
+
+
+async def test_orders_over_the_websocket_api(trader, talk):
+    socket = await talk("ws_api")
+    bid, _ = trader.best()
+
+    async def ask(method, params):
+        await socket.say({"id": method, "method": method, "params": params})
+        return await socket.until(lambda told: told.get("id") == method)
+
+    given = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+    order = {**given, "quantity": "0.01", "price": str(bid - 5), "newClientOrderId": "ws"}
+    placed = await ask("order.place", signed(trader.venue, **order))
+    assert (placed["status"], placed["result"]["status"]) == (200, "NEW")
+    wanted = {"symbol": "BTCUSDT", "origClientOrderId": "ws"}
+    found = await ask("order.status", signed(trader.venue, **wanted))
+    assert found["result"]["orderId"] == placed["result"]["orderId"]
+    wrong = signed(trader.venue, **wanted) | {"signature": "00"}
+    assert (await ask("order.cancel", wrong))["error"]["code"] == -1022
+    assert (await ask("nonsense", {}))["error"]["code"] == -1020
+    balance = await ask("v2/account.balance", signed(trader.venue))
+    assert balance["result"][0]["asset"] == "USDT"
+    await trader.remote.arm("lost_ack", on="cancel")
+    await socket.say({"id": 1, "method": "order.cancel", "params": signed(trader.venue, **wanted)})
+    await socket.end()
+    assert (await trader.truth())["orders"][0]["state"] == "canceled"
