@@ -117,7 +117,8 @@ async def immediate_or_not_at_all(floor: Floor) -> None:
 async def refused_orders_are_no_orders(floor: Floor) -> None:
     """An order against the venue's rules is refused with its code, and another goes through."""
     far = await floor.away(Side.BUY, 2)
-    refused = floor.submit(Side.BUY, price=floor.far(Side.BUY))
+    unfit: dict[str, object] = {"price": floor.far(Side.BUY), **floor.ground.unfit}
+    refused = floor.submit(Side.BUY, **unfit)
     await floor.answered(refused)
     order = floor.order(refused)
     floor.expect(order.state is OrderState.REJECTED, f"it is {order.state}")
