@@ -26,7 +26,7 @@ from core.venues.okx.messages import (
 )
 from core.venues.okx.names import from_wire
 from core.venues.okx.parse import (
-    DEAD_MAN,
+    CANCELS,
     ENDINGS,
     algo_state,
     balance,
@@ -155,8 +155,7 @@ class Answers:
         if state is OrderState.EXPIRED:
             teller.expired(order_id, row.cancelSourceReason or ENDINGS[row.cancelSource], at_ns)
         elif state is OrderState.CANCELED:
-            why = "the dead-man switch" if row.cancelSource == DEAD_MAN else ""
-            teller.canceled(order_id, at_ns, why)
+            teller.canceled(order_id, at_ns, CANCELS.get(row.cancelSource, ""))
 
     def _algo(self, row: AlgoRow) -> None:
         order_id, teller = from_wire(row.algoClOrdId or row.algoId), self.teller

@@ -29,8 +29,10 @@ from core.venues.symbols import Symbols
 
 MS: Final = 1_000_000
 AT_MARKET: Final = "-1"
-DEAD_MAN: Final = "20"
-"""``cancelSource`` of what cancel-all-after took."""
+CANCELS: Final[dict[str, str]] = {
+    "20": "the dead-man switch",
+}
+"""What ``cancelSource`` says of cancels that were not asked for one by one."""
 _STATES: Final[dict[str, OrderState]] = {
     "live": OrderState.ACCEPTED,
     "partially_filled": OrderState.PARTIALLY_FILLED,
@@ -53,7 +55,6 @@ ENDINGS: Final[dict[str, str]] = {
     "13": "could not be filled whole (fok)",
     "14": "the rest found nobody to trade with (ioc)",
     "22": "there is no position left to reduce",
-    "31": "post-only, and it would have taken",
     "32": "self-trade prevention",
 }
 """What ``cancelSource`` says where nobody asked for the cancel."""
