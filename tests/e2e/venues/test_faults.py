@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.engine.followed import DataFault
-from core.model.market import FrameRejected
+from core.model.market import FeedStatus, FeedStatusChanged, FrameRejected
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
