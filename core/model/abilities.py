@@ -25,6 +25,8 @@ class VenueAbilities(msgspec.Struct, frozen=True, kw_only=True):
     """`smaller`: only the size, and only down; `any`: size, price and trigger. What the venue
     cannot amend, the engine cancels and sends anew. A smaller size at the same price keeps its
     place in the queue."""
+    amend_types: frozenset[OrderType] = frozenset(OrderType)
+    """Types whose orders it can amend."""
     post_only: bool = True
     reduce_only: bool = False
     """False: the engine's own check alone stands behind it."""

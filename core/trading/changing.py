@@ -304,6 +304,8 @@ def _with(
 
 def _can(before: OrderIntent, after: OrderIntent, abilities: VenueAbilities) -> bool:
     """Return whether the venue itself can make one of the other."""
+    if before.type not in abilities.amend_types:
+        return False
     if abilities.amend == "any":
         return True
     same = msgspec.structs.replace(after, size=before.size) == before
