@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 
 import msgspec
-import orjson
 
 from emulator.binance.gate.auth import without_signature
 from emulator.binance.gate.errors import TIMEOUT_UNKNOWN, ApiError, missing
@@ -20,6 +19,7 @@ from emulator.binancefut import accounts, algos, asked, trading
 from emulator.binancefut.venue import BinanceFutures
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.orders import Order
+from emulator.wire.numbers import digits
 from emulator.wire.rest import Call, Route
 from emulator.wire.striking import Deed, over_http, strike
 
@@ -180,12 +180,12 @@ async def carry_out(venue: BinanceFutures, row: Row, account: MarginAccount, par
 def _meant(account: MarginAccount, params: Params) -> list[Order]:
     """Return the orders a cancel may be meant for."""
     number, named = params.peek("orderId"), params.peek("origClientOrderId")
-    if number.isdigit() or named:
-        found = account.find(int(number) if number.isdigit() else None, named or None)
+    if digits(number) or named:
+        found = account.find(int(number) if digits(number) else None, named or None)
         return [found] if found is not None else []
     for name in ("orderIdList", "orderidlist", "origClientOrderIdList", "origclientorderidlist"):
         if text := params.peek(name):
-            wanted = {str(each) for each in orjson.loads(text)}
+            wanted = {part.strip('" ') for part in text.strip("[] ").split(",")}
             return [
                 order
                 for order in account.open_orders()

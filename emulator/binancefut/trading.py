@@ -17,6 +17,7 @@ from emulator.binancefut.venue import BinanceFutures
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.orders import Fill, Order, PostOnly, Refused
 from emulator.market.derivatives.product import Product
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 _MOST_OPEN: Final = 200
@@ -220,6 +221,8 @@ async def cancel_batch(venue: BinanceFutures, account: MarginAccount, params: Pa
     params.finish()
     if not wanted or len(wanted) > _MOST_CANCELS:
         raise ApiError(-4082, "Invalid number of batch cancel orders.")
+    if by_id and not all(digits(str(each)) for each in wanted):
+        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
     answers = []
     for each in wanted:
         order = account.find(int(each), None) if by_id else account.find(None, str(each))

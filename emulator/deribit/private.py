@@ -18,6 +18,7 @@ from emulator.deribit import accounts, trading
 from emulator.deribit.trading import Params
 from emulator.deribit.venue import Deribit, RpcError, invalid
 from emulator.market.derivatives.account import MarginAccount
+from emulator.wire.numbers import digits
 from emulator.wire.rest import Refusal
 from emulator.wire.striking import Deed, strike
 
@@ -166,7 +167,7 @@ def check_header(venue: Deribit, header: str, request: str) -> None:
     given = dict(_SIGNED.findall(rest))
     known = venue.keys.get(given.get("id", ""))
     stamp = given.get("ts", "")
-    if known is None or not stamp.isdigit():
+    if known is None or not digits(stamp):
         raise RpcError(13004, "invalid_credentials")
     if abs(int(stamp) - venue.now_ms()) > _WINDOW_MS:
         raise RpcError(13009, "unauthorized", {"reason": "timestamp_expired"})

@@ -29,6 +29,7 @@ from emulator.market.derivatives.product import Product
 from emulator.market.history import DAY_MS
 from emulator.market.listings import E8
 from emulator.market.triggers import Trigger
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 Params = dict[str, Any]
@@ -262,7 +263,7 @@ def find(account: MarginAccount, params: Params) -> Order | Conditional:
     if not isinstance(text, (str, int)) or not str(text):
         raise invalid("order_id", "must be provided")
     number = str(text).rpartition("-")[2]
-    if number.isdigit():
+    if digits(number):
         found = account.orders.get(int(number)) or account.conditionals.get(int(number))
         if found is not None and order_id(found) == str(text):
             return found

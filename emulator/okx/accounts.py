@@ -14,6 +14,7 @@ from emulator.okx.private_wire import ALGO_STATES, algo, fill_row, kind, order
 from emulator.okx.trading import find
 from emulator.okx.venue import Okx
 from emulator.okx.wallet_wire import balance, bill, position, rows_page
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 _MOST_ROWS: Final = 100
@@ -31,7 +32,7 @@ def _scaled(venue: Okx, account: MarginAccount, row: Order) -> Json:
 
 def _number(args: Json, name: str) -> int | None:
     value = text(args, name)
-    if value and not value.isdigit():
+    if value and not digits(value):
         raise wrong(name)
     return int(value) if value else None
 
@@ -220,7 +221,7 @@ def set_leverage(venue: Okx, account: MarginAccount, args: Json) -> list[Json]:
     wanted = text(args, "lever").partition(".")[0]
     if product.spot or text(args, "mgnMode") != "cross":
         raise wrong("mgnMode")
-    if not wanted.isdigit() or not 1 <= int(wanted) <= product.terms.most_leverage:
+    if not digits(wanted) or not 1 <= int(wanted) <= product.terms.most_leverage:
         raise Declined("59102", "Leverage exceeds the maximum leverage. Please lower the leverage.")
     was = account.leverage_of(product)
     account.leverage[product.symbol] = int(wanted)

@@ -38,6 +38,7 @@ from emulator.okx.asked import (
 )
 from emulator.okx.trading import NOT_AMENDABLE, NOT_CANCELABLE
 from emulator.okx.venue import Okx
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 _KINDS: Final = ("conditional", "oco", "trigger", "move_order_stop")
@@ -238,7 +239,7 @@ def find(account: MarginAccount, args: Json) -> Conditional | None:
     number, named = text(args, "algoId"), text(args, "algoClOrdId")
     if not (number or named):
         raise Declined("51003", "Either client order ID or order ID is required.")
-    wanted = (int(number) if number.isdigit() else -1) if number else None
+    wanted = (int(number) if digits(number) else -1) if number else None
     return account.find_conditional(wanted, named)
 
 

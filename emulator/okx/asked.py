@@ -14,6 +14,7 @@ from emulator.market.derivatives.position import Leg
 from emulator.market.derivatives.product import Product
 from emulator.market.listings import E8
 from emulator.okx.venue import Okx
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -108,7 +109,7 @@ def decimal_e8(args: Json, name: str) -> int | None:
         scaled = Decimal(value) * E8
     except InvalidOperation:
         raise wrong(name) from None
-    if not scaled.is_finite() or scaled != int(scaled) or not 0 < scaled < 1 << 100:
+    if not scaled.is_finite() or not 0 < scaled < 1 << 100 or scaled != int(scaled):
         raise wrong(name)
     return int(scaled)
 
@@ -123,7 +124,7 @@ def product_of(venue: Okx, args: Json) -> Product:
     code = text(args, "instIdCode")
     if code:
         names = [shard.listing.symbol for shard in venue.shards()]
-        number = int(code) - _CODES if code.isdigit() else -1
+        number = int(code) - _CODES if digits(code) else -1
         name = names[number] if 0 <= number < len(names) else ""
     if not name:
         raise Declined("51000", "Parameter instId error")

@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
+from emulator.wire.numbers import digits
 from emulator.wire.rest import Call, Refusal
 
 _REST_WINDOW_MS: Final = 30_000
@@ -58,7 +59,7 @@ def login_error(arg: Any, keys: Mapping[str, str], now_ms: int) -> tuple[str, st
     stamp = str(given.get("timestamp", ""))
     if secret is None:
         return "60005", "Invalid apiKey"
-    if not stamp.isdigit() or abs(int(stamp) * 1_000 - now_ms) > _LOGIN_WINDOW_MS:
+    if not digits(stamp) or abs(int(stamp) * 1_000 - now_ms) > _LOGIN_WINDOW_MS:
         return "60006", "Timestamp request expired"
     if not _signed(secret, f"{stamp}GET/users/self/verify".encode(), str(given.get("sign"))):
         return "60007", "Invalid sign"

@@ -12,6 +12,7 @@ from emulator.market.shard import Shard
 from emulator.okx.streams import listed
 from emulator.okx.venue import Okx
 from emulator.okx.wire import BARS
+from emulator.wire.numbers import digits
 from emulator.wire.rest import Call, Refusal, Route
 from emulator.wire.venue import Json
 
@@ -55,7 +56,7 @@ def _integer(call: Call, name: str, default: int, most: int) -> int:
     text = call.params.get(name, "")
     if not text:
         return default
-    if not text.isdigit():
+    if not digits(text):
         raise _refused("51000", f"Parameter {name} error")
     return min(int(text), most)
 

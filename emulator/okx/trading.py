@@ -22,6 +22,7 @@ from emulator.okx.asked import (
     wrong,
 )
 from emulator.okx.venue import Okx
+from emulator.wire.numbers import digits
 from emulator.wire.venue import Json
 
 _MOST_IN_BATCH: Final = 20
@@ -33,6 +34,7 @@ NOT_CANCELABLE: Final = (
 NOT_AMENDABLE: Final = (
     "Order modification failed as the order has been filled, canceled or does not exist."
 )
+
 Operation = Callable[[Okx, MarginAccount, Json], Json]
 
 
@@ -92,7 +94,7 @@ def check_time(venue: Okx, args: Json) -> None:
         Declined: 51149.
     """
     until = text(args, "expTime")
-    if until.isdigit() and int(until) < venue.now_ms():
+    if digits(until) and int(until) < venue.now_ms():
         raise Declined("51149", "Order timed out. Please try again later.")
 
 
@@ -106,7 +108,7 @@ def find(venue: Okx, account: MarginAccount, args: Json, missing: Declined) -> O
     number, named = text(args, "ordId"), client_id(args)
     if not (number or named):
         raise Declined("51003", "Either client order ID or order ID is required.")
-    wanted = (int(number) if number.isdigit() else -1) if number else None
+    wanted = (int(number) if digits(number) else -1) if number else None
     order = account.find(wanted, named)
     if order is None or order.product is not product:
         raise missing
@@ -203,7 +205,7 @@ def dead_man(venue: Okx, account: MarginAccount, args: Json) -> Json:
         Declined: 51000.
     """
     seconds = text(args, "timeOut")
-    if not seconds.isdigit() or not (int(seconds) == 0 or 10 <= int(seconds) <= 120):
+    if not digits(seconds) or not (int(seconds) == 0 or 10 <= int(seconds) <= 120):
         raise wrong("timeOut")
     tag = text(args, "tag")
     at_ms = 0
@@ -222,7 +224,7 @@ def meant(account: MarginAccount, args: Any) -> list[Order]:
         if isinstance(row, dict):
             number = text(row, "ordId")
             order = account.find(
-                int(number) if number.isdigit() else None, text(row, "clOrdId") or None
+                int(number) if digits(number) else None, text(row, "clOrdId") or None
             )
             found += [order] if order is not None else []
     return found

@@ -7,6 +7,12 @@ from typing import Final
 from emulator.market.listings import Listing
 
 _TRIMMED: Final = "0"
+_MOST_DIGITS: Final = 20
+
+
+def digits(text: str) -> bool:
+    """Return whether a text is a whole number in plain digits, short enough to be one."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def fixed(units: int, decimals: int) -> str:
