@@ -30,6 +30,8 @@ from core.trading.net import Net
 
 _ZERO: Final = Decimal(0)
 _HUNDRED: Final = Decimal(100)
+_NET: Final = PositionSide.NET
+_SELL: Final = Side.SELL
 
 
 class Key(NamedTuple):
@@ -45,8 +47,8 @@ class Line:
     """One position and the open orders that may change it."""
 
     __slots__ = (
-        "buys", "gross", "held", "key", "long", "net", "pending", "pnl", "scopes", "sells",
-        "short", "size", "trip_base", "unit",
+        "buys", "fixed", "gross", "held", "key", "long", "net", "pending", "pnl", "scopes",
+        "sells", "short", "size", "slope", "trip_base", "unit",
     )  # fmt: skip
 
     def __init__(self, key: Key, scopes: tuple[Scope, ...], net: Net | None) -> None:
@@ -59,6 +61,9 @@ class Line:
         self.sells = _ZERO
         self.unit: Decimal | None = None
         """What one unit of size is worth, None: nothing tells."""
+        self.fixed: Decimal | None = None
+        """Where profit is `fixed + slope * mark`, else None."""
+        self.slope = _ZERO
         self.trip_base = _ZERO
         """Realised less fees when it was last flat."""
         self.pnl = self.gross = self.long = self.short = self.pending = self.held = _ZERO
@@ -196,18 +201,57 @@ class Exposure:
             found = self._lines[key] = self._made(key)
         return found
 
+    def find(
+        self,
+        instrument_id: InstrumentId,
+        side: PositionSide,
+        venue: VenueName,
+        strategy_id: StrategyId | None = None,
+    ) -> Line:
+        """Return a line as `line` does; quicker, as an instrument has few."""
+        for line in self._of.get(instrument_id, ()):
+            key = line.key
+            if key[1] is side and key[2] == venue and key[3] == strategy_id:
+                return line
+        return self.line(Key(instrument_id, side, venue, strategy_id))
+
     def lines(self) -> list[Line]:
         """Return every line, in the order they were made."""
         return list(self._lines.values())
 
-    def revalue(self, instrument_id: InstrumentId) -> None:
-        """Value an instrument's lines by the market as it is now."""
-        top = self._marks.top(instrument_id)
-        if top == self._tops.get(instrument_id, ()):
+    def revalue(self, instrument: Instrument) -> None:
+        """Bring the profits of an instrument's lines up to the market; the rest waits a second."""
+        name = instrument.id
+        top = self._marks.top(name)
+        if top is None or top == self._tops.get(name):
             return
-        self._tops[instrument_id] = top
+        self._tops[name] = top
+        mark: Decimal | None = None
+        for line in self._of.get(name, ()):
+            if not line.size:
+                continue
+            if line.fixed is None:
+                self._value(line)
+                continue
+            mark = mark or (top[0] + top[1]) * instrument.price_tick / 2
+            pnl = line.fixed + line.slope * mark
+            change = pnl - line.pnl
+            line.pnl = pnl
+            for scope in line.scopes:
+                scope.pnl += change
+
+    def closable(
+        self, instrument_id: InstrumentId, side: Side, venue: VenueName, position: PositionSide
+    ) -> Decimal:
+        """Return how much of a position orders of `side` may still close, at one account."""
+        left = _ZERO
         for line in self._of.get(instrument_id, ()):
-            self._value(line)
+            key = line.key
+            if key[2] != venue or key[3] is not None:
+                continue
+            if position is _NET or key[1] is position:
+                left += line.size - line.sells if side is _SELL else -line.size - line.buys
+        return left if left > 0 else _ZERO
 
     def weigh(self) -> None:
         """Work out what the accounts are worth; after balances changed, and once a second."""
@@ -217,6 +261,7 @@ class Exposure:
         for scope in self._scopes:
             account = scope.name.removeprefix("accounts.")
             scope.equity = equities.get(VenueName(account)) if account != scope.name else total
+            scope.set_caps()
 
     def refresh(self) -> None:
         """Work out every value and sum anew; profits, equity and correlations with them."""
@@ -237,6 +282,7 @@ class Exposure:
                 scope.norm = self.norm(_weights(scope))
             if scope.day_base is None:
                 scope.day_base = scope.pnl
+            scope.set_caps()
 
     def unit_at(self, instrument_id: InstrumentId, price: Decimal | None) -> Decimal | None:
         """Return what one unit is worth at a price, else at the market, None if nothing tells."""
@@ -280,11 +326,25 @@ class Exposure:
         mark = self._account.mark(instrument)
         line.unit = self.unit_worth(instrument, mark) if mark else None
         pnl = self._profit(line, instrument, mark)
+        self._straighten(line, instrument, mark, pnl)
         if pnl != line.pnl:
             for scope in line.scopes:
                 scope.pnl = EXACT.add(scope.pnl, EXACT.subtract(pnl, line.pnl))
             line.pnl = pnl
         self._sum(line)
+
+    def _straighten(
+        self, line: Line, instrument: Instrument, mark: Decimal | None, pnl: Decimal
+    ) -> None:
+        """Find the straight line on which a profit moves with the mark, where it does."""
+        rate = self._account.rate(instrument.pays_in)
+        bends = instrument.derivative and instrument.inverse
+        if bends or rate is None or mark is None:
+            line.fixed = None
+            return
+        units = line.size * instrument.contract_size if instrument.derivative else line.size
+        line.slope = units * rate
+        line.fixed = pnl - line.slope * mark
 
     def _profit(self, line: Line, instrument: Instrument, mark: Decimal | None) -> Decimal:
         if line.net is None:

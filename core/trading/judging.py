@@ -18,10 +18,10 @@ from core.model.orders import OrderIntent
 from core.model.ports import MarketDetail, Marks
 from core.model.settings import RiskSettings
 from core.trading.account import Account
-from core.trading.exposure import Exposure, Key, Line
+from core.trading.exposure import Exposure, Line
 from core.trading.form import Denial
 from core.trading.ledger import EXACT
-from core.trading.limits import Scope, Scopes
+from core.trading.limits import Scope, Stack
 from core.trading.resting import Resting
 
 _ZERO: Final = Decimal(0)
@@ -37,23 +37,35 @@ class Latest(NamedTuple):
     confidence: float = 1.0
 
 
+class Added(NamedTuple):
+    """By how much an order may raise sums of exposure."""
+
+    gross: Decimal
+    net: Decimal
+    """Towards its own side."""
+    pending: Decimal
+
+
+_NOTHING: Final = Added(_ZERO, _ZERO, _ZERO)
+
+
 class Judge:
     """Says which limit an entry would break."""
 
     def __init__(
         self,
         risk: RiskSettings,
-        scopes: Scopes,
         exposure: Exposure,
         resting: Resting,
         account: Account,
         marks: Marks,
     ) -> None:
         self._risk = risk
-        self._scopes = scopes
         self._exposure = exposure
         self._resting = resting
         self._account = account
+        self._marks = marks
+        self._band = float(risk.price_band_pct) / 100
         self._detail = marks if isinstance(marks, MarketDetail) else None
         self.skew_ms: dict[VenueName, int] = {}
         """The venues' clocks less ours, as of the last second."""
@@ -71,33 +83,30 @@ class Judge:
         """Return how far the worst of the venues' clocks is off."""
         return max((abs(value) for value in self.skew_ms.values()), default=0)
 
-    def losses(
-        self, scopes: tuple[Scope, ...], instrument: Instrument, now_ns: int
-    ) -> Denial | None:
+    def losses(self, stack: Stack, instrument: Instrument, now_ns: int) -> Denial | None:
         """Judge what was lost so far."""
-        self._exposure.revalue(instrument.id)
-        for scope in scopes:
-            if scope.judges_loss:
+        self._exposure.revalue(instrument)
+        for scope in stack.scopes:
+            if scope.streak or (scope.floor is not None and scope.pnl <= scope.floor):
                 denial = lost(scope, now_ns)
                 if denial is not None:
                     return denial
         return None
 
-    def flow(
-        self, scopes: tuple[Scope, ...], instrument: Instrument, monotonic_ns: int
-    ) -> Denial | None:
+    def flow(self, stack: Stack, instrument: Instrument, monotonic_ns: int) -> Denial | None:
         """Judge rates, counts, and the venue's clock."""
-        skew = abs(self.skew_ms.get(instrument.venue, 0)) if self.skew_ms else 0
-        for scope in scopes:
+        for scope in stack.scopes:
             limits = scope.limits
             most = limits.max_orders_per_second
-            if most is not None and (sent := scope.orders.count(monotonic_ns)) >= most:
+            if most is not None and scope.orders.full(most, monotonic_ns):
+                sent = scope.orders.count(monotonic_ns)
                 return Denial(
                     f"{scope.prefix}max_orders_per_second",
                     f"{sent} orders in the last second, allowed {most}",
                 )
             most = limits.max_messages_per_second
-            if most is not None and (sent := scope.messages.count(monotonic_ns)) >= most:
+            if most is not None and scope.messages.full(most, monotonic_ns):
+                sent = scope.messages.count(monotonic_ns)
                 return Denial(
                     f"{scope.prefix}max_messages_per_second",
                     f"{sent} messages in the last second, {most} allowed",
@@ -108,17 +117,18 @@ class Judge:
                     f"{scope.prefix}max_open_orders",
                     f"{scope.open_orders} orders open, allowed {most}",
                 )
-            most = limits.max_clock_skew_ms
-            if most is not None and skew > most:
-                return Denial(
-                    f"{scope.prefix}max_clock_skew_ms",
-                    f"the clock of {instrument.venue} is {skew} ms off, {most} allowed",
-                )
+        skew = abs(self.skew_ms.get(instrument.venue, 0))
+        if stack.clock_skew_ms is not None and skew > stack.clock_skew_ms:
+            scope, most = stack.first("max_clock_skew_ms", skew)
+            return Denial(
+                f"{scope.prefix}max_clock_skew_ms",
+                f"the clock of {instrument.venue} is {skew} ms off, {most} allowed",
+            )
         return None
 
     def size(
         self,
-        scopes: tuple[Scope, ...],
+        stack: Stack,
         intent: OrderIntent,
         instrument: Instrument,
         venue: VenueName,
@@ -132,197 +142,210 @@ class Judge:
                 f"{instrument.id} cannot be valued in {self._account.equity_asset} without a "
                 "market price",
             )
-        worth = EXACT.multiply(intent.size, unit)
-        key = Key(intent.instrument_id, intent.position_side, venue)
-        line = self._exposure.line(key)
-        for scope in scopes:
-            denial = self._order(scope, intent, worth) if scope.judges_order else None
-            if denial is not None:
-                return denial
-            if scope.limits.max_position_size is not None or (
-                scope.limits.max_position_notional is not None
-            ):
-                denial = self._position(scope, intent, instrument, max(unit, line.unit or unit))
+        denial = self._order(stack, intent, EXACT.multiply(intent.size, unit))
+        if denial is not None:
+            return denial
+        name, side = intent.instrument_id, intent.position_side
+        line = self._exposure.find(name, side, venue)
+        if line.unit is not None and line.unit > unit:
+            unit = line.unit
+        reach = line.reach(intent.side, intent.size)
+        added = _added(line, intent, unit) if stack.exposed else _NOTHING
+        for scope in stack.scopes:
+            limits = scope.limits
+            if limits.max_position_notional is not None or limits.max_position_size is not None:
+                lines = scope.lines.get(name, ())
+                whole = reach
+                if len(lines) != 1 or lines[0] is not line:
+                    whole = sum((item.reach(intent.side) for item in lines), intent.size)
+                denial = self._position(scope, intent, instrument, whole, unit)
                 if denial is not None:
                     return denial
-            if scope.judges_exposure:
-                own = line
-                if scope.name.startswith("strategies."):
-                    own = self._exposure.line(key._replace(strategy_id=intent.strategy_id))
-                denial = self._together(scope, intent, own, max(unit, line.unit or unit))
+            if stack.exposed:
+                own = added
+                if scope.own_lines:
+                    mine = self._exposure.find(name, side, venue, intent.strategy_id)
+                    own = _added(mine, intent, unit)
+                denial = self._together(scope, intent, own)
                 if denial is not None:
                     return denial
-            least = scope.limits.min_liquidation_pct
-            if least is not None and scope.nearest is not None and scope.nearest < least:
-                return Denial(
-                    f"{scope.prefix}min_liquidation_pct",
-                    f"a position is {scope.nearest:.2f} % from its liquidation, at least {least} "
-                    "% is allowed",
-                )
-        return None
+        return self._near(stack) if stack.liquidation_pct is not None else None
 
     def against_book(
-        self, scopes: tuple[Scope, ...], intent: OrderIntent, instrument: Instrument
+        self, stack: Stack, intent: OrderIntent, instrument: Instrument
     ) -> Denial | None:
         """Judge the order's price by the market, and its size by what the book shows."""
         mid = self._account.mid(instrument)
-        away = _ZERO
-        if intent.price is not None:
+        away, share = _ZERO, _ZERO
+        if intent.price is not None and stack.price_band_pct is not None:
             around, what = mid, "mid"
             if intent.type.conditional:
                 around, what = intent.trigger_price, "trigger"
             if around:
                 away = abs(intent.price - around) / around * _HUNDRED
-                for scope in scopes:
-                    most = scope.limits.price_band_pct
-                    if most is not None and away > most:
-                        return Denial(
-                            f"{scope.prefix}price_band_pct",
-                            f"price {intent.price} is {away:.2f} % from the {what} {around}, "
-                            f"allowed {most} %",
-                        )
-        share, denial = _ZERO, None
-        if mid and not intent.type.conditional:
-            share, denial = self._book_share(scopes, intent, instrument, mid)
-        self.latest = Latest(scopes, away, share, intent.confidence)
-        return denial or self._self_trade(scopes, intent)
+                if away > stack.price_band_pct:
+                    scope, most = stack.first("price_band_pct", away)
+                    return Denial(
+                        f"{scope.prefix}price_band_pct",
+                        f"price {intent.price} is {away:.2f} % from the {what} {around}, "
+                        f"allowed {most} %",
+                    )
+        denial: Denial | None = None
+        waits = intent.type.conditional
+        if mid and stack.book_share_pct is not None and self._detail is not None and not waits:
+            share, denial = self._book_share(stack, intent, instrument, self._detail)
+        self.latest = Latest(stack.scopes, away, share, intent.confidence)
+        if denial is not None or stack.self_trade is None:
+            return denial
+        met = self._resting.meets(intent)
+        if met is None:
+            return None
+        return Denial(
+            f"{stack.self_trade.prefix}self_trade",
+            f"it would trade with our own {intent.side.opposite} order at {met}; cancel that first",
+        )
 
     def _book_share(
-        self,
-        scopes: tuple[Scope, ...],
-        intent: OrderIntent,
-        instrument: Instrument,
-        mid: Decimal,
+        self, stack: Stack, intent: OrderIntent, instrument: Instrument, detail: MarketDetail
     ) -> tuple[Decimal, Denial | None]:
         """Compare the size with what the other side shows within the price band."""
-        tightest: Scope | None = None
-        least = most = _ZERO
-        for scope in scopes:
-            allowed = scope.limits.max_book_share_pct
-            if allowed is not None and (tightest is None or allowed < least):
-                tightest, least = scope, allowed
-        if tightest is None or self._detail is None:
+        top, least = self._marks.top(instrument.id), stack.book_share_pct
+        if top is None or least is None:
             return _ZERO, None
         lots = int(intent.size / instrument.size_lot)
-        enough = int(lots * _HUNDRED / least) + 1
-        most = self._risk.price_band_pct / _HUNDRED
-        to = mid * (1 + most if intent.side is Side.BUY else 1 - most)
-        shown = self._detail.shown_lots(
-            instrument.id, intent.side.opposite, int(to / instrument.price_tick), enough
-        )
-        if shown is None or shown >= enough:
-            return (_ZERO if shown is None else lots * _HUNDRED / shown), None
-        share = lots * _HUNDRED / shown if shown else _HUNDRED * _HUNDRED
+        enough = int(lots * 100 / float(least)) + 1
+        buys = intent.side is Side.BUY
+        to = (top[0] + top[1]) / 2 * (1 + self._band if buys else 1 - self._band)
+        shown = detail.shown_lots(instrument.id, intent.side.opposite, int(to), enough)
+        if shown is None:
+            return _ZERO, None
+        share = Decimal(lots * 100) / shown if shown else Decimal("Infinity")
         if share <= least:
             return share, None
+        scope, most = stack.first("max_book_share_pct", share)
         return share, Denial(
-            f"{tightest.prefix}max_book_share_pct",
+            f"{scope.prefix}max_book_share_pct",
             f"{intent.size} asked, the book shows {instrument.size(shown)} within "
-            f"{self._risk.price_band_pct} %: {share:.0f} %, {least} % allowed",
+            f"{self._risk.price_band_pct} %: {share:.0f} %, {most} % allowed",
         )
 
-    def _self_trade(self, scopes: tuple[Scope, ...], intent: OrderIntent) -> Denial | None:
-        for scope in reversed(scopes):
-            said = scope.limits.self_trade
-            if said is None:
-                continue
-            met = self._resting.meets(intent) if said == "deny" else None
-            if met is None:
-                return None
-            return Denial(
-                f"{scope.prefix}self_trade",
-                f"it would trade with our own {intent.side.opposite} order at {met}; cancel that "
-                "first",
-            )
-        return None
-
-    def _order(self, scope: Scope, intent: OrderIntent, worth: Decimal) -> Denial | None:
-        limits = scope.limits
-        size = limits.max_order_size
-        if size is not None and intent.size > size:
-            return Denial(f"{scope.prefix}max_order_size", f"{intent.size} asked, {size} allowed")
-        most = limits.max_order_notional
-        if most is not None and worth > most:
+    def _order(self, stack: Stack, intent: OrderIntent, worth: Decimal) -> Denial | None:
+        if stack.order_size is not None and intent.size > stack.order_size:
+            scope, most = stack.first("max_order_size", intent.size)
+            return Denial(f"{scope.prefix}max_order_size", f"{intent.size} asked, {most} allowed")
+        if stack.order_notional is not None and worth > stack.order_notional:
+            scope, most = stack.first("max_order_notional", worth)
             return Denial(
                 f"{scope.prefix}max_order_notional",
                 f"order is worth {worth:.2f} {self._account.equity_asset}, allowed {most}",
             )
-        least = limits.min_confidence
-        if least is not None and intent.strategy_id is not None and intent.confidence < least:
+        sure, least = intent.confidence, stack.confidence
+        if least is not None and intent.strategy_id is not None and sure < least:
+            scope, need = stack.first("min_confidence", sure)
             return Denial(
                 f"{scope.prefix}min_confidence",
-                f"the strategy's confidence is {intent.confidence:g}, at least {least:g} is needed",
+                f"the strategy's confidence is {sure:g}, at least {need:g} is needed",
             )
         return None
 
     def _position(
-        self, scope: Scope, intent: OrderIntent, instrument: Instrument, unit: Decimal
+        self,
+        scope: Scope,
+        intent: OrderIntent,
+        instrument: Instrument,
+        reach: Decimal,
+        unit: Decimal,
     ) -> Denial | None:
-        reach = intent.size
-        for line in scope.lines.get(intent.instrument_id, ()):
-            reach += line.reach(intent.side)
         size, most = scope.limits.max_position_size, scope.limits.max_position_notional
         if size is not None and reach > size:
             return Denial(
                 f"{scope.prefix}max_position_size",
                 f"position could reach {reach * intent.side.sign}, {size} allowed",
             )
-        worth = EXACT.multiply(max(reach, _ZERO), unit)
-        if most is not None and worth > most:
-            return Denial(
-                f"{scope.prefix}max_position_notional",
-                f"position could reach {reach * intent.side.sign} {instrument.base} worth "
-                f"{worth:.2f} {self._account.equity_asset}, allowed {most}",
-            )
-        return None
-
-    def _together(
-        self, scope: Scope, intent: OrderIntent, line: Line, unit: Decimal
-    ) -> Denial | None:
-        """Judge the sums of a scope as they would be with the order open."""
-        limits, asset = scope.limits, self._account.equity_asset
-        if scope.unvalued:
-            name = next(iter(scope.unvalued))
-            return Denial(
-                f"{scope.prefix}max_gross_exposure", f"{name} cannot be valued in {asset} now"
-            )
-        buys = intent.side is Side.BUY
-        more = intent.size
-        gross, long, short, pending = line.valued(
-            unit, line.buys + more if buys else line.buys, line.sells if buys else line.sells + more
+        if most is None or reach <= 0 or (worth := reach * unit) <= most:
+            return None
+        return Denial(
+            f"{scope.prefix}max_position_notional",
+            f"position could reach {reach * intent.side.sign} {instrument.base} worth "
+            f"{worth:.2f} {self._account.equity_asset}, allowed {most}",
         )
-        gross = scope.gross - line.gross + gross
-        most = limits.max_gross_exposure
-        if most is not None and gross > most:
-            return Denial(
-                f"{scope.prefix}max_gross_exposure",
-                f"exposure could reach {gross:.2f} {asset}, {most} allowed",
-            )
-        most = limits.max_net_exposure
-        if most is not None:
-            net = scope.long - line.long + long if buys else line.short - scope.short - short
-            if net > most:
-                signed = net * intent.side.sign
+
+    def _together(self, scope: Scope, intent: OrderIntent, added: Added) -> Denial | None:
+        """Judge the sums of a scope as they would be with the order open."""
+        limits = scope.limits
+        cap, net, most = scope.gross_cap, limits.max_net_exposure, limits.max_correlated_exposure
+        if cap is not None and (scope.unvalued or scope.gross + added.gross > cap):
+            return self._gross(scope, scope.gross + added.gross)
+        asset = self._account.equity_asset
+        if net is not None:
+            worth = (scope.long if intent.side is Side.BUY else -scope.short) + added.net
+            if worth > net:
                 return Denial(
                     f"{scope.prefix}max_net_exposure",
-                    f"net exposure could reach {signed:.2f} {asset}, {most} allowed",
+                    f"net exposure could reach {worth * intent.side.sign:.2f} {asset}, {net} "
+                    "allowed",
                 )
-        most = limits.max_leverage
-        if most is not None and scope.equity is not None and gross > most * scope.equity:
-            times = f"{gross / scope.equity:.2f}" if scope.equity > 0 else "no end"
-            return Denial(
-                f"{scope.prefix}max_leverage",
-                f"leverage could reach {times} of {scope.equity:.2f} {asset}, {most} allowed",
-            )
-        most = limits.max_correlated_exposure
         if most is not None:
-            worth = scope.norm + scope.drift + scope.pending - line.pending + pending
+            worth = scope.norm + scope.drift + scope.pending + added.pending
             if worth > most:
                 return Denial(
                     f"{scope.prefix}max_correlated_exposure",
                     f"correlated exposure could reach {worth:.2f} {asset}, {most} allowed",
                 )
         return None
+
+    def _gross(self, scope: Scope, gross: Decimal) -> Denial:
+        """Say which of the limits on gross exposure is broken."""
+        asset, most = self._account.equity_asset, scope.limits.max_gross_exposure
+        if scope.unvalued:
+            rule = "max_leverage" if most is None else "max_gross_exposure"
+            name = next(iter(scope.unvalued))
+            return Denial(f"{scope.prefix}{rule}", f"{name} cannot be valued in {asset} now")
+        if most is not None and gross > most:
+            return Denial(
+                f"{scope.prefix}max_gross_exposure",
+                f"exposure could reach {gross:.2f} {asset}, {most} allowed",
+            )
+        equity, times = scope.equity or _ZERO, "no end"
+        if equity > 0:
+            times = f"{gross / equity:.2f}"
+        return Denial(
+            f"{scope.prefix}max_leverage",
+            f"leverage could reach {times} of {equity:.2f} {asset}, {scope.limits.max_leverage} "
+            "allowed",
+        )
+
+    @staticmethod
+    def _near(stack: Stack) -> Denial | None:
+        for scope in stack.scopes:
+            least, near = scope.limits.min_liquidation_pct, scope.nearest
+            if least is not None and near is not None and near < least:
+                return Denial(
+                    f"{scope.prefix}min_liquidation_pct",
+                    f"a position is {near:.2f} % from its liquidation, at least {least} % is "
+                    "allowed",
+                )
+        return None
+
+
+def _added(line: Line, intent: OrderIntent, unit: Decimal) -> Added:
+    """Return by how much an order may raise the sums of the line it is in."""
+    size, buys, sells, more = line.size, line.buys, line.sells, intent.size
+    if intent.side is Side.BUY:
+        buys += more
+        opens = size + buys if size < 0 else buys
+        net = (size + buys) * unit - line.long
+    else:
+        sells += more
+        opens = sells - size if size > 0 else sells
+        net = (sells - size) * unit + line.short
+    gross = max(size + buys, sells - size) * unit - line.gross
+    pending = opens * unit - line.pending
+    return Added(
+        gross if gross > 0 else _ZERO,
+        net,
+        pending if pending > 0 else _ZERO,
+    )
 
 
 def lost(scope: Scope, now_ns: int) -> Denial | None:
@@ -340,7 +363,7 @@ def lost(scope: Scope, now_ns: int) -> Denial | None:
             f"lost {scope.drawdown:.2f} since the peak, {most} allowed",
         )
     most = limits.max_drawdown_pct
-    if most is not None and scope.peak > scope.pnl and (share := scope.drawdown_pct) >= most:
+    if most is not None and (share := scope.drawdown_pct) >= most:
         return Denial(
             f"{scope.prefix}max_drawdown_pct",
             f"lost {share:.2f} % of equity since the peak, {most} % allowed",

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from core.model.errors import InvariantError
 from core.model.facts import DayOpened, PeakReached
 from core.model.ids import InstrumentId, StrategyId, VenueName
 from core.model.settings import LimitSettings, RiskSettings
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _ZERO: Final = Decimal(0)
 _SECOND_NS: Final = 1_000_000_000
+_SUMS: Final = (
+    "max_gross_exposure", "max_net_exposure", "max_leverage", "max_correlated_exposure",
+)  # fmt: skip
 
 
 class Window:
@@ -42,8 +46,12 @@ class Window:
         self.count(monotonic_ns)
         self._times.append(monotonic_ns)
 
+    def full(self, most: int, monotonic_ns: int) -> bool:
+        """Return whether it happened `most` times within the last second."""
+        return len(self._times) >= most and self.count(monotonic_ns) >= most
+
     def count(self, monotonic_ns: int) -> int:
-        """Return how often it happened of late."""
+        """Return how often it happened within the last second."""
         times, before = self._times, monotonic_ns - _SECOND_NS
         while times and times[0] <= before:
             times.popleft()
@@ -54,10 +62,10 @@ class Scope:
     """One table of limits and everything that counts against it; money is in the equity asset."""
 
     __slots__ = (
-        "cool_down_ns", "day_base", "drift", "equity", "gross", "judges_exposure", "judges_loss",
-        "judges_order", "last_loss_ns", "limits", "lines", "long", "messages", "name", "nearest",
-        "norm", "open_orders", "orders", "peak", "pending", "pnl", "prefix", "short", "streak",
-        "told_peak", "told_peak_ns", "unvalued",
+        "cool_down_ns", "day_base", "drift", "equity", "floor", "gross", "gross_cap",
+        "last_loss_ns", "limits", "lines", "long", "messages", "name", "nearest", "norm",
+        "open_orders", "orders", "own_lines", "peak", "pending", "pnl", "prefix", "short",
+        "streak", "told_peak", "told_peak_ns", "unvalued",
     )  # fmt: skip
 
     def __init__(self, name: str, limits: LimitSettings, cool_down_s: float) -> None:
@@ -66,12 +74,8 @@ class Scope:
         self.prefix = f"risk.{name}." if name else "risk."
         self.limits = limits
         self.cool_down_ns = int((limits.cool_down_s or cool_down_s) * _SECOND_NS)
-        self.judges_loss = _any(limits, "max_daily_loss", "max_drawdown", "max_drawdown_pct",
-                                "max_loss_streak")  # fmt: skip
-        self.judges_order = _any(limits, "max_order_size", "max_order_notional", "min_confidence",
-                                 "max_position_size", "max_position_notional")  # fmt: skip
-        self.judges_exposure = _any(limits, "max_gross_exposure", "max_net_exposure",
-                                    "max_leverage", "max_correlated_exposure")  # fmt: skip
+        self.own_lines = name.startswith("strategies.")
+        """Whether its lines are shares of positions, not whole ones."""
         self.lines: dict[InstrumentId, list[Line]] = {}
         """What of it is held and ordered, by instrument."""
         self.gross = _ZERO
@@ -93,6 +97,10 @@ class Scope:
         """`pnl` when the day began; None: it is not known, and counted from the next `refresh`."""
         self.peak = _ZERO
         """The highest `pnl`."""
+        self.floor: Decimal | None = None
+        """The `pnl` at which some loss is too large, None: none ever is."""
+        self.gross_cap: Decimal | None = None
+        """What `gross` may be, its own limit and leverage together; None: anything."""
         self.told_peak: Decimal | None = None
         """The peak as the journal has it."""
         self.told_peak_ns = 0
@@ -123,6 +131,23 @@ class Scope:
             return _ZERO
         return lost / (self.equity + lost) * 100
 
+    def set_caps(self) -> None:
+        """Work out at which profit and exposure its limits are met."""
+        limits, found = self.limits, []
+        if limits.max_daily_loss is not None and self.day_base is not None:
+            found.append(self.day_base - limits.max_daily_loss)
+        if limits.max_drawdown is not None:
+            found.append(self.peak - limits.max_drawdown)
+        if limits.max_drawdown_pct is not None and self.equity is not None:
+            best = self.equity + self.drawdown
+            if best > 0:
+                found.append(self.peak - best * limits.max_drawdown_pct / 100)
+        self.floor = max(found, default=None)
+        caps = [] if limits.max_gross_exposure is None else [limits.max_gross_exposure]
+        if limits.max_leverage is not None and self.equity is not None:
+            caps.append(limits.max_leverage * self.equity)
+        self.gross_cap = min(caps, default=None)
+
     def on_trip(self, gain: Decimal, ts_ns: int) -> None:
         """Take the result of a round trip, from flat to flat."""
         if gain > 0:
@@ -143,6 +168,54 @@ class Scope:
         )
 
 
+class Stack(NamedTuple):
+    """The scopes of an order, and the strictest of those limits that only look at the order."""
+
+    scopes: tuple[Scope, ...]
+    order_size: Decimal | None
+    order_notional: Decimal | None
+    price_band_pct: Decimal | None
+    book_share_pct: Decimal | None
+    clock_skew_ms: int | None
+    liquidation_pct: Decimal | None
+    confidence: float | None
+    self_trade: Scope | None
+    """The scope that forbids to trade with ourselves; the most special one that says decides."""
+    exposed: bool
+    """Whether any scope limits sums of positions."""
+
+    def first(self, name: str, value: Decimal | float) -> tuple[Scope, Any]:
+        """Return the first scope whose most, by name, a value is above, or least below."""
+        least = name.startswith("min_")
+        for scope in self.scopes:
+            limit = getattr(scope.limits, name)
+            if limit is not None and (value < limit if least else value > limit):
+                return scope, limit
+        raise InvariantError(f"no scope forbids {name} of {value}")
+
+
+def stack(scopes: tuple[Scope, ...]) -> Stack:
+    """Return what an order in these scopes is held to."""
+
+    def all_of(name: str) -> list[Any]:
+        found = (getattr(scope.limits, name) for scope in scopes)
+        return [limit for limit in found if limit is not None]
+
+    said = [scope for scope in scopes if scope.limits.self_trade is not None]
+    return Stack(
+        scopes=scopes,
+        order_size=min(all_of("max_order_size"), default=None),
+        order_notional=min(all_of("max_order_notional"), default=None),
+        price_band_pct=min(all_of("price_band_pct"), default=None),
+        book_share_pct=min(all_of("max_book_share_pct"), default=None),
+        clock_skew_ms=min(all_of("max_clock_skew_ms"), default=None),
+        liquidation_pct=max(all_of("min_liquidation_pct"), default=None),
+        confidence=max(all_of("min_confidence"), default=None),
+        self_trade=said[-1] if said and said[-1].limits.self_trade == "deny" else None,
+        exposed=any(all_of(name) for name in _SUMS),
+    )
+
+
 class Scopes:
     """All scopes that have a table, and which of them an order is in."""
 
@@ -158,7 +231,7 @@ class Scopes:
         self.venues = table("venues", risk.venues)
         self.instruments = table("instruments", risk.instruments)
         self.strategies = table("strategies", risk.strategies)
-        self._found: dict[tuple[InstrumentId, VenueName, StrategyId | None], tuple[Scope, ...]] = {}
+        self._found: dict[tuple[InstrumentId, VenueName, StrategyId | None], Stack] = {}
 
     def __iter__(self) -> Iterator[Scope]:
         yield self.total
@@ -171,17 +244,26 @@ class Scopes:
         for scope in self:
             if scope.name:
                 scope.day_base = record.parts.get(scope.name)
+            scope.set_caps()
 
     def reach(self, record: PeakReached) -> None:
         """Count drawdowns from recorded peaks."""
         for scope in self:
             if scope.name in record.profits:
                 scope.peak = scope.told_peak = record.profits[scope.name]
+                scope.told_peak_ns = record.ts_ns
+                scope.set_caps()
 
     def of(
         self, instrument_id: InstrumentId, account: VenueName, strategy: StrategyId | None = None
     ) -> tuple[Scope, ...]:
         """Return the scopes of what a strategy, or nobody in particular, orders at an account."""
+        return self.stack(instrument_id, account, strategy).scopes
+
+    def stack(
+        self, instrument_id: InstrumentId, account: VenueName, strategy: StrategyId | None
+    ) -> Stack:
+        """Return what such an order is held to."""
         key = (instrument_id, account, strategy)
         found = self._found.get(key)
         if found is None:
@@ -192,14 +274,10 @@ class Scopes:
                 self.instruments.get(instrument_id),
                 self.strategies.get(strategy) if strategy is not None else None,
             )
-            found = (self.total, *(scope for scope in each if scope is not None))
+            found = stack((self.total, *(scope for scope in each if scope is not None)))
             self._found[key] = found
         return found
 
     def strategy(self, strategy: StrategyId | None) -> Scope | None:
         """Return a strategy's own scope, None where it has no table."""
         return None if strategy is None else self.strategies.get(strategy)
-
-
-def _any(limits: LimitSettings, *names: str) -> bool:
-    return any(getattr(limits, name) is not None for name in names)

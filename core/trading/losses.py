@@ -115,7 +115,7 @@ class LossWatch:
     def _check(self, now_ns: int) -> None:
         asset = self._books.account.equity_asset
         for scope in self._books.scopes:
-            denial = lost(scope, now_ns) if scope.judges_loss else None
+            denial = lost(scope, now_ns)
             if denial is None or denial.rule in self._told:
                 continue
             self._told.add(denial.rule)

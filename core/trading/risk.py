@@ -58,9 +58,8 @@ class RiskGate:
         self._account = books.account
         self._fee_rate = fee_rate
         self._scopes = books.scopes
-        self.judge = Judge(
-            settings.risk, books.scopes, books.exposure, books.resting, books.account, marks
-        )
+        self._exposure = books.exposure
+        self.judge = Judge(settings.risk, books.exposure, books.resting, books.account, marks)
         self._uses = Uses(books, self.judge)
         self._markets = {
             name: VenueName(table.market or table.kind.removeprefix("ccxt:") or name)
@@ -133,9 +132,10 @@ class RiskGate:
         position_side: PositionSide = PositionSide.NET,
     ) -> Decimal:
         """Return how much of a position orders of `side` may still close, at one account."""
-        apart = None if position_side is PositionSide.NET else position_side
-        size = self._account.size(instrument_id, apart, venue) * -side.sign
-        return max(size - self._holds.open_size(instrument_id, side, venue, apart), _ZERO)
+        if venue is not None:
+            return self._exposure.closable(instrument_id, side, venue, position_side)
+        size = self._account.size(instrument_id) * -side.sign
+        return max(size - self._holds.open_size(instrument_id, side), _ZERO)
 
     def route(self, instrument: Instrument, account: VenueName | None = None) -> VenueName | None:
         """Return where orders go: the account named, else the instrument's own venue.
@@ -205,8 +205,8 @@ class RiskGate:
         if switches.journal_problem:
             return Denial("journal", f"it cannot be written: {switches.journal_problem}")
         venue = self.route(instrument, intent.account) or instrument.venue
-        scopes = self._scopes.of(instrument.id, venue, intent.strategy_id)
-        denial = self.judge.losses(scopes, instrument, now_ns)
+        stack = self._scopes.stack(instrument.id, venue, intent.strategy_id)
+        denial = self.judge.losses(stack, instrument, now_ns)
         if denial is not None:
             return denial
         if switches.state is RiskState.REDUCING:
@@ -218,9 +218,9 @@ class RiskGate:
             return Denial("data.stale", f"market data of {instrument.id} is not to be trusted now")
         price = self._price(intent, instrument)
         return (
-            self.judge.flow(scopes, instrument, monotonic_ns)
-            or self.judge.size(scopes, intent, instrument, venue, price)
-            or self.judge.against_book(scopes, intent, instrument)
+            self.judge.flow(stack, instrument, monotonic_ns)
+            or self.judge.size(stack, intent, instrument, venue, price)
+            or self.judge.against_book(stack, intent, instrument)
         )
 
     def _check_balance(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
