@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from core.model.accounts import Balance, EntryKind, RiskState
+from core.model.executors import ExecutorEnded, ExecutorStarted
 from core.model.ids import InstrumentId, OriginKind, StrategyId, VenueName
 from core.model.orders import (
     AmendRejected,
@@ -153,6 +154,8 @@ JournalRecord: TypeAlias = (
     | BalanceSet
     | CashMoved
     | PositionSet
+    | ExecutorStarted
+    | ExecutorEnded
     | RiskStateChanged
     | StrategyToggled
     | EquityMarked

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from core.model.accounts import Balance, EntryKind
+from core.model.executors import ExecutorEnded, ExecutorPlan, ExecutorStarted
 from core.model.facts import (
     BalanceSet,
     CashMoved,
@@ -35,6 +36,7 @@ from core.trading.ledger import Ledger
 from core.trading.limits import Scopes
 from core.trading.listing import listed
 from core.trading.orders import Applied, OrderCache
+from core.trading.plans import remember
 from core.trading.resting import Resting
 from core.trading.switches import Switches
 
@@ -69,6 +71,8 @@ class Books:
         self.holds.on_change = self.exposure.on_claim
         self.resting = Resting(self.scopes)
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
+        self.executors: dict[str, tuple[ExecutorPlan, str]] = {}
+        """Plans of executors, and why each ended, empty while it runs."""
         self._flows: dict[tuple[VenueName, EntryKind, str], None] = {}
         self.strategies: dict[StrategyId, bool] = {}
         """Strategies ever switched, and whether on."""
@@ -95,6 +99,8 @@ class Books:
             case PositionSet():
                 self.account.adopt(record)
                 self.exposure.on_position(record.instrument_id, record.side, record.venue)
+            case ExecutorStarted() | ExecutorEnded():
+                remember(self.executors, record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
                 self.switches.kill = record.kill

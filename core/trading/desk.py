@@ -61,16 +61,13 @@ from core.model.orders import (
 )
 from core.model.ports import Clock, Journal, MarketDetail, Marks, Venue
 from core.model.settings import Settings
-from core.model.views import (
-    Fact,
-    Mode,
-    VenueView,
-)
+from core.model.views import Fact, Mode, VenueView
 from core.trading.board import AlertLevel, Board
 from core.trading.books import Books
 from core.trading.changing import Changer
 from core.trading.closing import Closer
 from core.trading.correlation import Correlations
+from core.trading.executors import Executors
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
 from core.trading.guard import Guard
@@ -149,6 +146,14 @@ class TradingDesk:
             instruments,
             lambda order: self._flow.abilities_of(order.intent),
             self._changer,
+        )
+        self.executors = Executors(
+            self.books,
+            instruments,
+            submit=self.submit,
+            cancel=self._flow.cancel,
+            record=self._flow.record,
+            alert=lambda text: self._board.alert("warning", text),
         )
         self._closer = Closer(instruments, self.books.account, self._gate)
         self._switch = KillSwitch(
@@ -439,14 +444,10 @@ class TradingDesk:
         """Close positions step by step; their orders are cancelled first."""
         self._switch.flatten(instruments, reason)
 
-    def rearm(self, venue: VenueName) -> None:
-        """Take up what the engine holds for a venue, whose orders and fills are known now."""
-        self.guard.rearm(venue)
-
     def reconciled(self, venue: VenueName, differences: tuple[str, ...] = ()) -> None:
         """Open a venue for entries: what we know and what it says are the same."""
         self.links.reconciled(venue, self._clock.now_ns(), differences)
-        self.rearm(venue)
+        self.guard.rearm(venue)
         if not self.books.switches.closed_venues:
             self._switch.reconciled()
         self._board.show_account()
@@ -455,6 +456,7 @@ class TradingDesk:
         """Do what is due: a waiting journal, ends of arming, marks and limits once a second."""
         self._flow.flush_journal()
         self.guard.on_timer(now_ns)
+        self.executors.on_timer(now_ns)
         armed = self.books.switches.armed
         for instrument in [key for key, until_ns in armed.items() if until_ns <= now_ns]:
             self.disarm(instrument)

@@ -176,7 +176,7 @@ class Reconciler:
                     await self._ask(tracked)
             notes += await self._catch_up(venue, started_ns)
             # What protects positions goes back first, before anything else is asked.
-            self._desk.rearm(venue)
+            self._desk.guard.rearm(venue)
             await self._catch_flows(venue, started_ns)
             notes += await self._compare_positions(venue)
             notes += await self._compare_balances(venue, started_ns)
