@@ -22,7 +22,11 @@ class VenueKind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 KINDS: Final[Mapping[str, VenueKind]] = {
+    "alpaca": VenueKind(place="core.venues.alpaca.venue:AlpacaVenue", market="alpaca"),
     "binance": VenueKind(place="core.venues.binance.venue:BinanceVenue", market="binance"),
+    "binance_usdm": VenueKind(
+        place="core.venues.binance_usdm.venue:BinanceUsdmVenue", market="binance_usdm"
+    ),
 }
 """Adapters of our own by kind."""
 

@@ -24,6 +24,8 @@ class Symbols:
         for instrument in instruments:
             self._listed[instrument.id] = instrument
             self._ours[instrument.venue_symbol] = instrument.id
+            for alias in instrument.aliases:
+                self._ours.setdefault(alias, instrument.id)
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument:
         """Return an instrument.

@@ -48,6 +48,11 @@ class WeightLimiter:
         """Length of a window."""
         return self._window_ns / _NS
 
+    def resize(self, capacity: int, *, reserve: int) -> None:
+        """Take another limit per window: some venues say it with every answer."""
+        if 0 <= reserve < capacity:
+            self._capacity, self._reserve = capacity, reserve
+
     def share(self, window: Window) -> None:
         """Count together with all other limiters of the same budget, in whatever process."""
         self._shared = window

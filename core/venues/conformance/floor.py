@@ -16,7 +16,7 @@ from core.model.facts import VenueEvent
 from core.model.ids import ClientOrderId, client_order_id
 from core.model.market import Side
 from core.model.orders import Link, Order, OrderIntent, OrderState, OrderType, Role
-from core.model.settings import RiskSettings, Settings, TradingSettings
+from core.model.settings import EngineSettings, RiskSettings, Settings, TradingSettings
 from core.model.views import AlertRaised, Fact
 from core.trading.desk import TradingDesk
 from core.trading.reconcile import Reconciler
@@ -79,6 +79,7 @@ class Floor:
         self.desk: TradingDesk
         self._journal = MemoryJournal()
         self._settings = Settings(
+            engine=EngineSettings(equity_asset=ground.instrument.pays_in),
             venues={ground.name: ground.table},
             trading=TradingSettings(unknown_poll_s=0.05),
             risk=_WIDE,

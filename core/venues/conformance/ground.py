@@ -36,6 +36,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """The size of an ordinary order: some lots, more than the least notional."""
     unfit: Mapping[str, Decimal] = {}
     """What makes an order one the venue refuses, where a price of one tick does not."""
+    tells_triggers: bool = True
+    """Whether the venue says that a trigger was touched."""
     make: Callable[[Clock], Venue]
     """Make an adapter of the account; a second one stands for a restart."""
     hedge: Callable[[Venue], Awaitable[None]] | None = None

@@ -1,0 +1,1 @@
+"""Alpaca: shares, coins and options, on paper and live."""
