@@ -31,6 +31,13 @@ _TIMEOUT_S: Final = 1.0
 _UNLIMITED: Final = 10_000_000
 
 
+async def _hedge_usdm(venue: Venue) -> None:
+    from core.venues.binance_usdm.venue import BinanceUsdmVenue
+
+    if isinstance(venue, BinanceUsdmVenue):
+        await venue.set_hedging(True)
+
+
 class Emulated(msgspec.Struct, frozen=True, kw_only=True):
     """How a kind of venue is found at the emulator."""
 
@@ -45,6 +52,9 @@ class Emulated(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of the venue's table."""
     hedge: Callable[[Venue], Awaitable[None]] | None = None
     """Lets the account hold long and short apart."""
+    unfit: Mapping[str, Decimal] = {}
+    """See `Ground.unfit`."""
+    tells_triggers: bool = True
 
 
 EMULATED: Final[Mapping[str, Emulated]] = {
@@ -57,6 +67,19 @@ EMULATED: Final[Mapping[str, Emulated]] = {
             "rest_url": "http://HOST/binance",
             "ws_api_url": "ws://HOST/binance/ws-api/v3",
         },
+    ),
+    "binance_usdm": Emulated(
+        venue="binancefut",
+        symbol="BTCUSDT",
+        size="0.020",
+        feed={"rest_url": "http://HOST/binancefut", "stream_url": "ws://HOST/binancefut"},
+        table={
+            "rest_url": "http://HOST/binancefut",
+            "ws_api_url": "ws://HOST/binancefut/private",
+            "dead_man_s": "60",
+        },
+        hedge=_hedge_usdm,
+        unfit={"size": Decimal(1000)},
     ),
 }
 """Kinds that can be proven, which are those the emulator speaks."""
@@ -123,6 +146,8 @@ def subject(kind: str) -> Subject:
             size=Decimal(found.size),
             make=make,
             hedge=found.hedge,
+            unfit=found.unfit,
+            tells_triggers=found.tells_triggers,
         )
 
     emulator_key, emulator_secret = secrets.token_hex(32), secrets.token_hex(32)

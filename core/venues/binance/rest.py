@@ -25,8 +25,8 @@ from core.wire.signing import HmacSigner, encode_query
 from core.wire.witness import Witness
 
 WEIGHT_PER_MINUTE: Final = 6000
-WEIGHT_RESERVE: Final = 600
-"""Left to orders and cancels when queries have used up the rest."""
+WEIGHT_RESERVE: Final = 10
+"""A part in so many is left to orders and cancels when queries have used up the rest."""
 
 _MS: Final = 1_000_000
 
@@ -37,8 +37,17 @@ Param = tuple[str, str]
 class BinanceRest:
     """Sign, send and judge requests; knows how far the venue's clock is from ours."""
 
-    def __init__(self, url: str, settings: VenueSettings, *, clock: Clock, name: str) -> None:
-        """Take keys from the settings.
+    def __init__(
+        self,
+        url: str,
+        settings: VenueSettings,
+        *,
+        clock: Clock,
+        name: str,
+        root: str = "/api/v3",
+        weight_per_minute: int = WEIGHT_PER_MINUTE,
+    ) -> None:
+        """Take keys from the settings; below `root` lies the clock.
 
         Raises:
             ConfigError: There is no key or no secret, or the URL is none.
@@ -56,12 +65,17 @@ class BinanceRest:
         self._key = key
         self._signer = HmacSigner(secret)
         self._headers = {"X-MBX-APIKEY": key}
+        self._time_path = f"{root}/time"
         self._recv_window = str(settings.recv_window_ms)
         self._http = HttpSession(
             url,
             clock=clock,
             timeout_s=settings.timeout_s,
-            limiter=WeightLimiter(clock=clock, capacity=WEIGHT_PER_MINUTE, reserve=WEIGHT_RESERVE),
+            limiter=WeightLimiter(
+                clock=clock,
+                capacity=weight_per_minute,
+                reserve=weight_per_minute // WEIGHT_RESERVE,
+            ),
         )
         self.witness = self._http.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
@@ -83,7 +97,7 @@ class BinanceRest:
         """
         asked_ns = self._clock.now_ns()
         try:
-            reply = await self._http.request("GET", "/api/v3/time", urgent=True)
+            reply = await self._http.request("GET", self._time_path, urgent=True)
             answered_ns = self._clock.now_ns()
             if reply.status != 200:
                 raise TemporaryError(f"{reply.url}: status {reply.status}")
@@ -112,6 +126,19 @@ class BinanceRest:
             urgent=True,
         )
 
+    async def keyed(self, method: str, path: str, into: msgspec.json.Decoder[T]) -> T:
+        """Ask for what the key alone is enough for, such as a listen key.
+
+        Raises:
+            TemporaryError: No usable answer.
+            VenueError: The venue's definite no, with its code.
+        """
+        try:
+            reply = await self._http.request(method, path, headers=self._headers)
+        except (DataError, RateLimited, OutcomeUnknown) as error:
+            raise TemporaryError(str(error)) from error
+        return await self._usable(path, reply, into)
+
     async def read(
         self, path: str, params: Sequence[Param], into: msgspec.json.Decoder[T], *, weight: int
     ) -> T:
@@ -125,10 +152,16 @@ class BinanceRest:
             reply = await self._http.get(
                 path, params=self._sign(params), headers=self._headers, weight=weight
             )
-            if reply.status == 200:
-                return decode(into, reply)
         except (DataError, RateLimited) as error:
             raise TemporaryError(str(error)) from error
+        return await self._usable(path, reply, into)
+
+    async def _usable(self, path: str, reply: HttpReply, into: msgspec.json.Decoder[T]) -> T:
+        if reply.status == 200:
+            try:
+                return decode(into, reply)
+            except DataError as error:
+                raise TemporaryError(str(error)) from error
         error_body = error_of(reply)
         if error_body is None or reply.status >= 500 or reply.status in {403, 418, 429}:
             words = error_body.msg if error_body else "no reason given"

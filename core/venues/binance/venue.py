@@ -311,5 +311,5 @@ class BinanceVenue:
 
     def _running(self) -> tuple[Teller, Errands, Answers]:
         if self._teller is None or self._errands is None or self._answers is None:
-            raise InvariantError(f"{self.name}: it was asked for something before it was run")
+            raise InvariantError(f"{self.name}: submit or cancel before run")
         return self._teller, self._errands, self._answers

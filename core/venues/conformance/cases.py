@@ -17,6 +17,7 @@ from core.model.orders import (
     Link,
     OrderState,
     OrderType,
+    PositionSide,
     TimeInForce,
 )
 from core.venues.conformance.floor import Floor
@@ -365,6 +366,32 @@ async def dead_man_fires(floor: Floor) -> None:
         await floor.stands(order_id, *_ENDED)
 
 
+async def long_and_short_are_apart(floor: Floor) -> None:
+    """A long and a short position stand beside each other, and each is closed for itself."""
+    await floor.hedge()
+    bought = floor.submit(Side.BUY, OrderType.MARKET, position_side=PositionSide.LONG)
+    sold = floor.submit(Side.SELL, OrderType.MARKET, position_side=PositionSide.SHORT)
+    for order_id in (bought, sold):
+        await floor.stands(order_id, *_ENDED)
+    trigger = await floor.away(Side.BUY, 3)
+    stop = floor.submit(
+        Side.SELL, OrderType.STOP, trigger_price=trigger, position_side=PositionSide.LONG
+    )
+    await floor.answered(stop)
+    await floor.strike()
+    await floor.push(Side.SELL, trigger)
+    await floor.stands(stop, *_ENDED)
+    closed = floor.submit(Side.BUY, OrderType.MARKET, position_side=PositionSide.SHORT)
+    await floor.stands(closed, *_ENDED)
+    for side in (PositionSide.LONG, PositionSide.SHORT):
+        size = floor.desk.books.account.size(floor.ground.instrument.id, side)
+        floor.expect(not size, f"{size} is left open of the {side} position")
+
+
+def _apart(floor: Floor) -> bool:
+    return floor.ground.hedge is not None
+
+
 def _derivative(floor: Floor) -> bool:
     return floor.ground.instrument.derivative
 
@@ -397,6 +424,7 @@ CASES: Final = (
     Case(act=position_turns_round, needs=_derivative),
     Case(act=only_reduces, needs=_derivative),
     Case(act=funding_is_paid, needs=_derivative),
+    Case(act=long_and_short_are_apart, needs=_apart),
     Case(act=dead_man_fires, needs=_mortal),
 )
 """All of them, in the order in which their failure should be looked at."""

@@ -54,7 +54,7 @@ FAULTS: Final = (
     Fault(name="reports never sent", kind="suppress_reports", more={"count": 3}),
     Fault(name="late reports", kind="delay_reports_ms", more={"count": 5, "value": 90}),
     Fault(name="no such order, for a moment", kind="transient_2013", more={"count": 2}),
-    Fault(name="visible late", kind="delay_visible_ms", more={"value": 300}),
+    Fault(name="visible late", kind="delay_visible_ms", more={"value": 60}),
     Fault(name="stale account", kind="stale_account", when="midway"),
     Fault(name="session expires", kind="expire_sessions", when="midway"),
     Fault(name="venue away", kind="refuse_connections", more={"value": 0.2}, when="midway"),
