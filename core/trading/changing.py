@@ -33,6 +33,7 @@ from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
+from core.trading.guard import COVERS
 from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
 from core.trading.routing import wire_form
@@ -276,7 +277,7 @@ class Changer:
             client_order_id=self._next_id(),
             size=size,
             replaces=None,
-            reason=f"covers what filled after {order.id}",
+            reason=f"{COVERS} {order.id}",
         )
         waits: Literal["trigger", "parent"] = "trigger" if intent.type.conditional else "parent"
         now_ns = self._clock.now_ns()

@@ -35,6 +35,8 @@ from core.trading.listing import listed
 from core.trading.orders import OrderCache, Tracked
 from core.trading.routing import ends_here, holds_trigger
 
+COVERS: Final = "covers what filled after"
+"""How the reason of an exit begins that was made for what an entry filled too late."""
 _ZERO: Final = Decimal(0)
 _TWO: Final = Decimal(2)
 _HUNDRED: Final = Decimal(100)
@@ -43,6 +45,8 @@ _TRAIL_NS: Final = 1_000_000_000
 _WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
+_UNFILLED: Final = "ended unfilled"
+"""Why children were dropped; should their entry prove to have filled, they are missed."""
 
 
 class Hands(Protocol):
@@ -136,6 +140,8 @@ class Guard:
         if tracked is None:
             return
         self._note(tracked)
+        if tracked.order.intent.role is Role.ENTRY and tracked.order.state.terminal:
+            self._reopen(tracked.order)
         if tracked.order.intent.group_id:
             self._settle(tracked.order.intent.group_id)
         if order_id in self._heirs:
@@ -287,15 +293,16 @@ class Guard:
     def _settle_one(self, tracked: Tracked) -> None:
         order = tracked.order
         intent = order.intent
+        covers = intent.reason.startswith(COVERS)
         want = tracked.asked
         if tracked.waits == "replace" or order.id in self._successors:
             return
         if intent.parent_id is not None:
             filled, over = self._entered(intent.parent_id)
-            want = min(want, filled)
+            want = filled if covers else min(want, filled)
             if not want:
                 if over:
-                    self._finish(tracked, f"its entry {intent.parent_id} ended unfilled")
+                    self._finish(tracked, f"its entry {intent.parent_id} {_UNFILLED}")
                 return
         others = list(self._others(tracked))
         want -= sum((item.order.filled for item in others), _ZERO)
@@ -305,7 +312,8 @@ class Guard:
             for item in others
             if item.order.state.terminal and item.order.id not in self._successors
         ]
-        gone = [item for item in ended if item.order.state not in _REFUSED]
+        # What covers a rest was made because the others had ended.
+        gone = not covers and any(item.order.state not in _REFUSED for item in ended)
         if want <= order.filled or (gone and tracked.waits != "siblings"):
             self._finish(tracked, "another of its group filled or ended")
             return
@@ -357,25 +365,45 @@ class Guard:
         if stop and order.state is OrderState.REJECTED:
             self._hands.protect(tracked)
 
+    def _reopen(self, entry: Order) -> None:
+        """Take up a group that was done with, whose entry proves to have filled after all."""
+        name = entry.intent.group_id
+        if not name or not entry.filled or name in self._groups:
+            return
+        self._groups[name] = {
+            item.order.id: item
+            for item in self._orders.all()
+            if item.order.intent.group_id == name and item.order.intent.role is not Role.SLICE
+        }
+        for item in self._groups[name].values():
+            if item.order.intent.replaces is not None:
+                self._successors[item.order.intent.replaces] = item.order.id
+
     def _close_up(self, group: Mapping[ClientOrderId, Tracked]) -> None:
         """End an entry whose exits have begun to fill, and cover what it fills after them.
 
-        An entry may fill on while its cancel is under way; what that brings has exits that are
-        gone already, so it gets another stop, or target where the group has no stop.
+        An entry may fill on while its cancel is under way, or be said to have ended before it is
+        said to have filled; what that brings has exits that are gone already, so it gets another
+        stop, or target where the group has no stop.
         """
         entries = [item for item in group.values() if item.order.intent.role is Role.ENTRY]
         exits = [item for item in group.values() if item.order.intent.role is not Role.ENTRY]
         gone = sum((item.order.filled for item in exits), _ZERO)
-        if not entries or not gone:
+        dropped = [item for item in exits if item.order.note.endswith(_UNFILLED)]
+        if not entries or not (gone or dropped):
             return
         for entry in entries:
-            if not entry.order.state.terminal:
+            if gone and not entry.order.state.terminal:
                 self._finish(entry, "its exits have filled")
         if any(not item.order.state.terminal for item in exits):
+            return
+        if not dropped and all(item.order.state is OrderState.CANCELED for item in exits):
+            # Somebody took them back: the guard ends an exit only where another one has filled.
             return
         brought, _ = self._entered(entries[0].order.id)
         lot = listed(self._instruments, entries[0].order.intent.instrument_id).size_lot
         if brought - gone >= lot:
+            exits = dropped or exits
             stops = [item for item in exits if item.order.intent.role is Role.STOP]
             self._hands.cover((stops or exits)[-1], brought)
 

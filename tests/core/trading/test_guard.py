@@ -440,3 +440,61 @@ def test_a_contracts_stop_fires_beside_its_resting_target(floor: Any, btc: Instr
     assert floor.state("stop") is S.FILLED, floor.order("stop").note
     assert floor.state("target") is S.CANCELED
     assert floor.desk.position(perp.id).size == 0
+
+
+def test_exits_somebody_takes_back_after_a_partial_fill_stay_away(floor: Any) -> None:
+    floor.open()
+    shared = {"group_id": "g", "link": Link.OTO}
+    floor.desk.submit_group(
+        [
+            floor.intent("entry", "buy", "2", "100", role=Role.ENTRY, **shared),
+            floor.intent(
+                "target", "sell", "2", "104", role=Role.TARGET, parent_id="entry", **shared
+            ),
+        ]
+    )
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("target", "0.5")
+    floor.venue.deliver(floor.desk)
+    floor.desk.cancel_all("cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == ()
+    assert floor.venue.received == ["entry", "target"]
+
+
+def test_what_an_entry_fills_after_its_exits_is_covered_by_one_stop(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = CAN_AMEND
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("target", "2")
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.type, cover.intent.size) == (S.HELD, OrderType.STOP, 1)
+    assert floor.state("entry") is S.CANCELED
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
+    floor: Any, restarts: bool
+) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("entry", "0.5")
+    floor.venue.outbox.clear()  # its report is lost
+    floor.desk.cancel("entry", "cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == (), "its exits were dropped"
+    if restarts:
+        floor.open()
+    floor.desk.on_venue_event(fill)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
+    floor.desk.rearm(floor.venue.name)
+    assert floor.desk.orders() == (cover,)
