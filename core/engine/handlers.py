@@ -146,6 +146,16 @@ def _get_order_life(kernel: Kernel, ask: c.GetOrderLife, _: OriginKind) -> Order
     raise TemporaryError(f"{ask.name}: only an engine with a journal of its own tells lives")
 
 
+def _get_risk(kernel: Kernel, _: c.GetRisk, __: OriginKind) -> c.RiskReport:
+    desk = kernel.desk
+    return c.RiskReport(
+        state=desk.risk_state(),
+        reason=desk.risk_reason(),
+        kill=desk.books.switches.kill,
+        limits=desk.limits(),
+    )
+
+
 def _get_strategies(kernel: Kernel, _: c.GetStrategies, __: OriginKind) -> tuple[StrategyView, ...]:
     return kernel.proposals.views()
 
@@ -284,6 +294,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "get_positions": lambda kernel, _, __: kernel.desk.positions(),
     "get_balances": lambda kernel, _, __: kernel.desk.balances(),
     "get_ledger": lambda kernel, ask, __: kernel.desk.ledger(ask.limit),
+    "get_risk": _get_risk,
     "get_strategies": _get_strategies,
     "get_models": _get_models,
     "get_predictions": _get_predictions,
@@ -301,6 +312,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "submit_bracket": ordering.submit_bracket,
     "submit_oco": ordering.submit_oco,
     "amend_order": ordering.amend,
+    "start_executor": ordering.start_executor,
+    "stop_executor": ordering.stop_executor,
+    "get_executors": lambda kernel, _, __: kernel.desk.executors.views(kernel.clock.now_ns()),
     "cancel_order": ordering.cancel,
     "cancel_all": ordering.cancel_all,
     "close_position": ordering.close_position,

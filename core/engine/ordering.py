@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from core.engine.kernel import Kernel
 from core.engine.naming import find_order
 from core.model import commands as c
 from core.model.errors import ConfigError
+from core.model.executors import ExecutorPlan, ExecutorView
 from core.model.ids import ClientOrderId, OriginKind, check_client_order_id
 from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
+
+_SECOND_NS: Final = 1_000_000_000
 
 
 def submit(kernel: Kernel, ask: c.SubmitOrder, origin: OriginKind) -> c.OrderReport:
@@ -131,11 +136,42 @@ def amend(kernel: Kernel, ask: c.AmendOrder, origin: OriginKind) -> c.OrderRepor
     return c.OrderReport(order=order)
 
 
+def start_executor(kernel: Kernel, ask: c.StartExecutor, origin: OriginKind) -> ExecutorView:
+    """Spread an order over time or prices."""
+    kernel.listing.instrument(ask.instrument)
+    now_ns = kernel.clock.now_ns()
+    plan = ExecutorPlan(
+        id=ask.executor_id,
+        kind=ask.kind,
+        instrument_id=ask.instrument,
+        side=ask.side,
+        size=ask.size,
+        orders=ask.orders,
+        start_ns=now_ns,
+        end_ns=now_ns + ask.seconds * _SECOND_NS,
+        price=ask.price,
+        last_price=ask.last_price,
+        post_only=ask.post_only,
+        reduce_only=ask.reduce_only,
+        account=ask.account,
+        origin=origin,
+        reason=ask.reason,
+    )
+    return kernel.desk.executors.start(plan, now_ns, dry_run=ask.dry_run)
+
+
+def stop_executor(kernel: Kernel, ask: c.StopExecutor, origin: OriginKind) -> ExecutorView:
+    """Send no more of an executor's orders, and cancel those that rest."""
+    return kernel.desk.executors.stop(ask.executor_id, origin, kernel.clock.now_ns())
+
+
 def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
     """Cancel one order."""
     if ask.dry_run:
-        known = kernel.desk.orders(include_ended=True)
-        return c.OrderReport(order=find_order(known, ask.client_order_id))
+        found = find_order(kernel.desk.orders(include_ended=True), ask.client_order_id)
+        if found.state.terminal:
+            raise ConfigError(f"{found.id} has ended already: {found.state.value}")
+        return c.OrderReport(order=found)
     return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from core.model.accounts import Balance, LedgerEntry, Position
 from core.model.commands.base import Command, Tier
 from core.model.commands.reports import ListedSymbols, Spark, StatusReport, WatchReport
+from core.model.executors import ExecutorView
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import ActivityBar, Timeframe
@@ -148,6 +149,16 @@ class GetOrders(Command):
     result = tuple[Order, ...]
     all: bool = Field(False, description="include ended orders")
     instrument: InstrumentId | None = None
+
+
+class GetExecutors(Command):
+    """Executors."""
+
+    name = "get_executors"
+    title = "Executors"
+    help = "List TWAPs and scaled entries, and how far each is."
+    tier = Tier.READ
+    result = tuple[ExecutorView, ...]
 
 
 class GetFills(Command):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from core.model.commands.base import Command, Done, Tier
 from core.model.commands.reports import FlattenReport, GroupReport, KillReport, OrderReport
+from core.model.executors import ExecutorKind, ExecutorView
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
 from core.model.market import Side
 from core.model.orders import OrderType, PositionSide, TimeInForce, TriggerBy
@@ -185,3 +186,38 @@ class ClosePosition(Command):
     client_order_id: ClientOrderId
     instrument: InstrumentId
     dry_run: bool = False
+
+
+class StartExecutor(Command):
+    """Spread an order over time or prices."""
+
+    name = "start_executor"
+    title = "Start executor"
+    help = "Carry out a wish by many orders: a TWAP over time, or a scaled entry over prices."
+    tier = Tier.TRADE
+    result = ExecutorView
+    executor_id: str = Field(description="its orders are named after it; the same one starts once")
+    kind: ExecutorKind
+    instrument: InstrumentId
+    side: Side
+    size: Decimal = Field(gt=0, description="of all orders together")
+    orders: int = Field(10, ge=2, le=500, description="into how many parts it goes")
+    seconds: int = Field(0, ge=0, le=7 * 86_400, description="of a TWAP, from first to last part")
+    price: Decimal | None = Field(None, gt=0, description="a TWAP's worst, a scaled one's first")
+    last_price: Decimal | None = Field(None, gt=0, description="a scaled one's last price")
+    post_only: bool = False
+    reduce_only: bool = False
+    account: VenueName | None = None
+    dry_run: bool = False
+    reason: str = Field("", max_length=200)
+
+
+class StopExecutor(Command):
+    """Stop an executor."""
+
+    name = "stop_executor"
+    title = "Stop executor"
+    help = "Send no more of an executor's orders, and cancel those that rest."
+    tier = Tier.TRADE
+    result = ExecutorView
+    executor_id: str

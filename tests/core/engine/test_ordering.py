@@ -146,3 +146,18 @@ def test_cancel_all_can_be_rehearsed_and_narrowed(traded: Any) -> None:
     assert ask(traded, "cancel_all", dry_run=True).cancels == 1
     assert ask(traded, "cancel_all", strategy="rsi").cancels == 0
     assert ask(traded, "cancel_all").cancels == 1
+
+
+def test_an_executor_is_started_seen_and_stopped(traded: Any) -> None:
+    view = ask(
+        traded, "start_executor", executor_id="tw", kind="twap", side="buy", size="0.04",
+        orders=4, seconds=30,
+    )  # fmt: skip
+    traded.pump()
+    assert (view.sent, view.ended) == (1, "")
+    (seen,) = execute(
+        traded.kernel, Request(command=parse_command("get_executors", {}), origin="tui")
+    )
+    assert seen.filled == Decimal("0.01")
+    stop = parse_command("stop_executor", {"executor_id": "tw"})
+    assert execute(traded.kernel, Request(command=stop, origin="tui")).ended == "stopped by tui"
