@@ -12,11 +12,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 import clx
 from clx.accounts import (
+    check_live_keys,
     inline_keys,
     keyed,
     learn_settings,
@@ -42,9 +44,9 @@ from core.model.redaction import Redactor
 from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
-from core.venues.binance.venue import BinanceVenue
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
+from core.venues.registry import make_venue
 from core.wire.budget import Budgets, Role
 from core.wire.tape import TapeWriter
 from link.audited import AuditedFace
@@ -61,6 +63,8 @@ _log: Final = logging.getLogger(__name__)
 
 KEPT_MARKETS: Final = 5
 """Simulated markets whose journal and data are kept, the present one included."""
+
+_THIS_COMPUTER: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 PAPER_DEPTH: Final = 100
 """Levels a side that a paper taker can reach."""
@@ -178,9 +182,16 @@ class Assembly:
                 )
                 for name in self.settings.feeds
             }
+        if self.settings.mode == "live":
+            real = {name: table for name, table in self._venue_tables.items() if _is_real(table)}
+            if real:
+                check_live_keys(real, self.secrets, now_ns=self.clock.now_ns())
         venues = {
-            VenueName(name): BinanceVenue(
-                VenueName(name), keyed(name, table, self.secrets), clock=self.clock, rng=self._rng()
+            VenueName(name): make_venue(
+                VenueName(name),
+                keyed(name, table, self.secrets) if table.account else table,
+                clock=self.clock,
+                rng=self._rng(),
             )
             for name, table in self._venue_tables.items()
         }
@@ -397,6 +408,12 @@ def _warn_of_keys(engine: Engine, assembly: Assembly) -> None:
             f"{', '.join(assembly.inline_keys)}: in config.toml or the environment others may read"
             ' them; give them to `clx keys add` and name the account: account = "..."',
         )
+
+
+def _is_real(table: VenueSettings) -> bool:
+    """Return whether a venue's money is real: not play money, nor an emulator on this computer."""
+    host = urlsplit(table.rest_url).hostname
+    return table.environment == "live" and host not in _THIS_COMPUTER
 
 
 def _restore_groups(engine: Engine, paths: Paths) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from core.feeds.kinds import kind_named
-from core.model.errors import ConfigError, did_you_mean
+from core.model.errors import ConfigError
 from core.model.settings import Settings
 from core.model.views import Mode
+from core.venues.kinds import venue_kind
 
 MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
-VENUES: Final = ("binance",)
-"""Venues there is code for to send orders to; a settings table of another name is refused."""
 
 
 def check_modes(settings: Settings) -> None:
@@ -25,12 +24,8 @@ def check_modes(settings: Settings) -> None:
             kind_named(table.kind or name)
         except ConfigError as error:
             raise ConfigError(f"feeds.{name}: {error}") from None
-    for name in settings.venues:
-        if name not in VENUES:
-            known = ", ".join(sorted(VENUES))
-            raise ConfigError(
-                f"venues.{name}: no such venue{did_you_mean(name, VENUES)}; known: {known}"
-            )
+    for name, account in settings.venues.items():
+        venue_kind(name, account)
     if settings.mode != "live":
         return
     if not settings.trading.live:

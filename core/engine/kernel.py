@@ -116,6 +116,12 @@ class LearnsInstruments(Protocol):
         ...
 
 
+def _market(pupil: LearnsInstruments) -> VenueName:
+    """Return the feed whose instruments a venue trades: another one's, for a second account."""
+    market: VenueName = getattr(pupil, "market", pupil.name)
+    return market
+
+
 @runtime_checkable
 class FollowsMarket(Protocol):
     """A venue that lives with the engine (paper, simulation) and fills against its market."""
@@ -278,7 +284,7 @@ class Kernel:
         for pupil in self._pupils:
             follows = isinstance(pupil, FollowsMarket)
             pupil.add_instruments(
-                [item for item in instruments if follows or item.venue == pupil.name]
+                [item for item in instruments if follows or item.venue == _market(pupil)]
             )
         self.tell_instruments()
         self.refresh()

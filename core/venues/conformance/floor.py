@@ -35,7 +35,7 @@ _WITHIN_S: Final = 10.0
 _WITHIN_ALL_THE_SAME_S: Final = 1.5
 """Under a fault what is waited for may never come."""
 _ROUNDS: Final = 12
-_ALL: Final = Decimal(10_000_000)
+_ALL: Final = Decimal(10_000_000_000)
 _FOUND_OUT: Final = ("adopted", "without a listed fill", "trading is halted", "is overfilled")
 """Words of alerts that mean: books and venue had come apart."""
 _WIDE: Final = RiskSettings.model_validate(
