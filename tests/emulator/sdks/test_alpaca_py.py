@@ -76,8 +76,10 @@ async def run_until(stream, enough):
     try:
         await asyncio.wait_for(enough.wait(), 30)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        # A message that comes just then makes wait_for of 3.11 swallow a cancellation.
+        while not running.done():
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.5)
         await stream.close()
 
 
