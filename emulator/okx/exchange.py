@@ -141,8 +141,8 @@ class _Talk(Dialogue):
             return
         op = asked.get("op") if isinstance(asked, dict) else None
         args = asked.get("args") if isinstance(asked, dict) else None
-        if op in signed.OPERATIONS and isinstance(args, list):
-            self._operate(asked, str(op), args)
+        if isinstance(op, str) and op in signed.OPERATIONS and isinstance(args, list):
+            self._operate(asked, op, args)
             return
         if op not in ("subscribe", "unsubscribe", "login") or not isinstance(args, list):
             self._refuse("60012", f"Invalid request: {text[:200]}")
