@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import gc
 import hashlib
 import hmac
 import json
@@ -94,3 +95,61 @@ async def test_nonsense_is_refused_and_breaks_nothing(remote, venue):
             assert answer.status < 500, (path, args, text)
             json.loads(text)
     assert not remote.emulator._driver.done()
+
+
+def logged_in(house, venue):
+    """Return what a socket of a venue is told first, and a way to write a request."""
+    if venue == "okx":
+        stamp = str(house.now_ms() // 1_000)
+        text = f"{stamp}GET/users/self/verify"
+        digest = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest()
+        sign = base64.b64encode(digest).decode()
+        arg = {"apiKey": KEY, "passphrase": "x", "timestamp": stamp, "sign": sign}
+        return {"op": "login", "args": [arg]}
+    if venue == "deribit":
+        params = {"grant_type": "client_credentials", "client_id": KEY, "client_secret": SECRET}
+        return {"id": 0, "method": "public/auth", "params": params}
+    return {"id": 0, "method": "ping"}
+
+
+def said(rng, venue):
+    """Return a request with something odd in it."""
+    odd = [*BAD, [], {}, None, 7, [[]], [{}], [None], {"a": []}]
+    args = {name: value for name, value in GOOD[venue].items() if rng.random() < 0.6}
+    for name in rng.sample(list(GOOD[venue]), 2):
+        args[name] = rng.choice(odd)
+    if venue == "okx":
+        ops = ("order", "cancel-order", "amend-order", "batch-orders", "subscribe", "unsubscribe")
+        channel = {"channel": rng.choice(("orders", "account", "positions", 7, None)), **args}
+        op = rng.choice(ops)
+        args = channel if "subscribe" in op else args
+        return {"id": rng.choice(("1", 1, None)), "op": op, "args": rng.choice(([args], [7], [[]]))}
+    if venue == "deribit":
+        method = rng.choice((*DERIBIT, "private/subscribe", "private/enable_cancel_on_disconnect"))
+        channels = rng.choice((["user.orders.any.any.raw"], ["user."], [7], "x"))
+        return {"id": 1, "method": method, "params": {**args, "channels": channels}}
+    names = ("order.place", "order.cancel", "order.modify", "algoOrder.place", "account.balance")
+    return {"id": 1, "method": rng.choice(names), "params": rng.choice((args, 7, [args]))}
+
+
+@pytest.mark.parametrize("venue", GOOD)
+async def test_nonsense_over_a_socket_that_is_logged_in_stumbles_nowhere(
+    remote, talk, caplog, venue
+):
+    house = remote.emulator.venues[venue]
+    await remote.arm("weight_limit", venue=venue, value=10**7)
+    base = {"okx": "private", "deribit": "ws", "binancefut": "ws_api"}[venue]
+    rng = random.Random(6)
+    # USD-M closes a connection that says more than ten things in a second.
+    for _ in range(12 if venue == "binancefut" else 3):
+        socket = await talk(base)
+        await socket.say(logged_in(house, venue))
+        await socket.hear()
+        for _ in range(6 if venue == "binancefut" else 60):
+            await socket.say(said(rng, venue))
+        await socket.say("ping" if venue == "okx" else logged_in(house, venue))
+        await socket.until(lambda told: told == "pong" or "result" in told, most=500)
+        await socket.ws.close()
+    assert not remote.emulator._driver.done()
+    gc.collect()
+    assert not [row.message for row in caplog.records if row.levelname == "ERROR"]
