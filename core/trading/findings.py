@@ -146,15 +146,17 @@ class Findings:
             if item.order.venue == venue and item.order.venue_order_id is not None
         }
         missed = 0
-        for fill in fills:
-            if not orders.used(fill.client_order_id):
-                ours = by_venue_id.get(fill.venue_order_id)
-                if ours is None:
-                    continue
-                fill = msgspec.structs.replace(fill, client_order_id=ours)
-            if not orders.has_execution(fill):
-                missed += 1
-                self._desk.on_venue_event(fill)
+        # What follows from one fill may follow otherwise once the next one is known.
+        with self._desk.guard.waiting():
+            for fill in fills:
+                if not orders.used(fill.client_order_id):
+                    ours = by_venue_id.get(fill.venue_order_id)
+                    if ours is None:
+                        continue
+                    fill = msgspec.structs.replace(fill, client_order_id=ours)
+                if not orders.has_execution(fill):
+                    missed += 1
+                    self._desk.on_venue_event(fill)
         return missed
 
     def settle(self, venue: VenueName) -> list[str]:

@@ -13,6 +13,7 @@ Nothing here is sent or written: `Hands` does that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, Literal, Protocol
 
@@ -119,9 +120,28 @@ class Guard:
         self._ending: dict[ClientOrderId, Tracked] = {}
         """GTD orders whose end the engine sees to."""
         self._blind: set[InstrumentId] = set()
+        self._known: set[VenueName] = set()
+        """Venues whose fills up to the start were booked; before that nothing is decided."""
+        self._waiting: dict[ClientOrderId, None] | None = None
+        """Orders something happened to while many events are being booked."""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Decide nothing until all events of a batch are booked: they belong together."""
+        if self._waiting is not None:
+            yield
+            return
+        self._waiting = {}
+        try:
+            yield
+        finally:
+            happened, self._waiting = self._waiting, None
+            for order_id in happened:
+                self.on_order(order_id)
 
     def rearm(self, venue: VenueName) -> None:
         """Take up a venue's open orders anew, and do what should have been done."""
+        self._known.add(venue)
         for tracked in list(self._orders.all()):
             if tracked.order.venue != venue:
                 continue
@@ -139,7 +159,12 @@ class Guard:
         tracked = self._orders.get(order_id)
         if tracked is None:
             return
+        if self._waiting is not None:
+            self._waiting[order_id] = None
+            return
         self._note(tracked)
+        if tracked.order.venue not in self._known:
+            return
         if tracked.order.intent.role is Role.ENTRY and tracked.order.state.terminal:
             self._reopen(tracked.order)
         if tracked.order.intent.group_id:
@@ -202,7 +227,8 @@ class Guard:
 
     def _look(self, tracked: Tracked, now_ns: int) -> None:
         intent = tracked.order.intent
-        if not self._marks.trusted(intent.instrument_id):
+        known = tracked.order.venue in self._known
+        if not known or not self._marks.trusted(intent.instrument_id):
             return
         price = self.price(intent)
         if price is None:
@@ -220,7 +246,8 @@ class Guard:
             # What the others lock must come free before this one can be sent.
             self._hands.rehold(tracked, "siblings", intent.size)
             for item in working:
-                self._hands.end(item)
+                if not item.order.state.terminal:
+                    self._finish(item, "another of its group was touched")
             return
         self._hands.release(tracked, words)
 
@@ -294,7 +321,7 @@ class Guard:
         order = tracked.order
         intent = order.intent
         covers = intent.reason.startswith(COVERS)
-        want = tracked.asked
+        want = self._asked(tracked)
         if tracked.waits == "replace" or order.id in self._successors:
             return
         if intent.parent_id is not None:
@@ -312,12 +339,27 @@ class Guard:
             for item in others
             if item.order.state.terminal and item.order.id not in self._successors
         ]
-        # What covers a rest was made because the others had ended.
-        gone = not covers and any(item.order.state not in _REFUSED for item in ended)
-        if want <= order.filled or (gone and tracked.waits != "siblings"):
+        # What covers a rest was made because the others had ended, and what was touched goes on.
+        stays = covers or tracked.waits == "siblings" or order.triggered_ns
+        gone = not stays and any(item.order.state not in _REFUSED for item in ended)
+        if want <= order.filled or gone:
             self._finish(tracked, "another of its group filled or ended")
             return
         self._fit(tracked, want, others)
+
+    def _asked(self, tracked: Tracked) -> Decimal:
+        """Return the size an order was first asked for, before it was resized by replacing it."""
+        seen = {tracked.order.id}
+        before = self._before(tracked)
+        while before is not None and before.order.id not in seen:
+            seen.add(before.order.id)
+            tracked, before = before, self._before(before)
+        return tracked.asked
+
+    def _before(self, tracked: Tracked) -> Tracked | None:
+        """Return the order that another one stands in for, None if it does for none we know."""
+        name = tracked.order.intent.replaces
+        return self._orders.get(name) if name is not None else None
 
     def _entered(self, entry_id: ClientOrderId) -> tuple[Decimal, bool]:
         """Return what an entry and its replacements brought, and whether the last has ended."""
@@ -342,6 +384,9 @@ class Guard:
     def _fit(self, tracked: Tracked, want: Decimal, others: list[Tracked]) -> None:
         """Let an order go out that waited, or be as large as is wanted."""
         order = tracked.order
+        if not order.triggered_ns and any(item.waits == "siblings" for item in others):
+            self._finish(tracked, "another of its group was touched")
+            return
         if order.state is not OrderState.HELD:
             if order.intent.size != want and order.state in _WORKING and not order.amending:
                 self._hands.resize(tracked, want)
@@ -359,11 +404,22 @@ class Guard:
             self._hands.resize(tracked, want)
 
     def _protect(self, tracked: Tracked) -> None:
-        """Keep a position protected whose stop the venue refused."""
+        """Keep a position protected whose stop the venue refused, or gave up for its target."""
         order = tracked.order
         stop = order.intent.role is Role.STOP and order.id not in self._successors
-        if stop and order.state is OrderState.REJECTED:
+        if stop and (order.state is OrderState.REJECTED or self._given_up(tracked)):
             self._hands.protect(tracked)
+
+    def _given_up(self, tracked: Tracked) -> bool:
+        """Return whether the venue ended a stop as its target began to fill, of which some is left.
+
+        Venues that link the two themselves do, and would leave the rest without a stop.
+        """
+        order = tracked.order
+        if order.state is not OrderState.EXPIRED or order.filled or order.triggered_ns:
+            return False
+        live = [item.order for item in self._others(tracked) if not item.order.state.terminal]
+        return any(item.filled for item in live)
 
     def _reopen(self, entry: Order) -> None:
         """Take up a group that was done with, whose entry proves to have filled after all."""

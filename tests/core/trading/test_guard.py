@@ -496,5 +496,5 @@ def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
     floor.desk.on_venue_event(fill)
     (cover,) = floor.desk.orders()
     assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
-    floor.desk.rearm(floor.venue.name)
+    floor.desk.guard.rearm(floor.venue.name)
     assert floor.desk.orders() == (cover,)
