@@ -348,7 +348,10 @@ class Guard:
         self._fit(tracked, want, others)
 
     def _asked(self, tracked: Tracked) -> Decimal:
-        """Return the size an order was first asked for, before it was resized by replacing it."""
+        """Return the size an order was asked for; of linked exits, before any was sent anew."""
+        intent = tracked.order.intent
+        if intent.link not in _LINKED or intent.role is Role.ENTRY:
+            return tracked.asked
         seen = {tracked.order.id}
         before = self._before(tracked)
         while before is not None and before.order.id not in seen:
