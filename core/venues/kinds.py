@@ -27,6 +27,8 @@ KINDS: Final[Mapping[str, VenueKind]] = {
     "binance_usdm": VenueKind(
         place="core.venues.binance_usdm.venue:BinanceUsdmVenue", market="binance_usdm"
     ),
+    "deribit": VenueKind(place="core.venues.deribit.venue:DeribitVenue", market="deribit"),
+    "okx": VenueKind(place="core.venues.okx.venue:OkxVenue", market="okx"),
 }
 """Adapters of our own by kind."""
 

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -85,6 +86,9 @@ _TOO_MANY: Final = "50011"
 _PAUSE_S: Final = 0.4
 _TRIES: Final = 8
 _PLAIN_TYPES: Final = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_AMENDED: Final = frozenset(OrderType) - {OrderType.TRAILING_STOP}
+_TRAILS: Final = (Decimal("0.1"), Decimal(100), Decimal("0.01"))
+"""Least, most and step of a trailing stop's distance in per cent."""
 _TIMES: Final = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK})
 
 
@@ -181,7 +185,10 @@ class OkxVenue:
             times=_TIMES,
             triggers=trigger_prices(instrument),
             amend="any",
+            amend_types=_AMENDED,
             post_only=True,
+            trail_prices=not option,
+            trail_pct=None if option else _TRAILS,
             reduce_only=contract,
             hedging=contract and self._hedged,
             dead_man=bool(self._dead_man_s),

@@ -1,0 +1,1 @@
+"""Orders and accounts at Deribit, over API v2."""
