@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -44,9 +45,19 @@ from core.wire.http import HttpReply
 class Answers:
     """Turns replies and stream events into order events."""
 
-    def __init__(self, *, symbols: Symbols, teller: Teller) -> None:
+    def __init__(
+        self,
+        *,
+        symbols: Symbols,
+        teller: Teller,
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """`later` has something done in a moment, if nobody stops us before."""
         self._symbols = symbols
         self._teller = teller
+        self._later = later
+        self._given_up: dict[int, ExecutionReport] = {}
+        """By list, the order that ended because the other one acts, until that was told."""
 
     # -- replies ---------------------------------------------------------------------------
 
@@ -193,8 +204,23 @@ class Answers:
                 self._teller.canceled(order_id, ts_event_ns)
             case "REJECTED":
                 self._teller.refused(order_id, report.reject_reason, "the venue rejected it")
+            case "EXPIRED" if report.list_id >= 0 and not report.filled:
+                # The venue tells the end of one of an OCO before what the other did, but it is
+                # that which explains it: told alone it would look as if the pair was given up.
+                self._given_up[report.list_id] = report
+                self._later(partial(self._give_up, report.list_id))
             case "EXPIRED" | "TRADE_PREVENTION":
                 self._expired_if_so(order_id, report)
+        waiting = self._given_up.get(report.list_id)
+        if waiting is not None and waiting.order_id != report.order_id:
+            self._give_up(report.list_id)
+
+    def _give_up(self, list_id: int) -> None:
+        """Tell the end of the order of a list that gave way, if that is still to be told."""
+        report = self._given_up.pop(list_id, None)
+        if report is not None:
+            name = report.original_client_order_id or report.client_order_id
+            self._expired_if_so(ClientOrderId(name), report)
 
     def _triggered(self, order_id: ClientOrderId, report: ExecutionReport) -> None:
         """Tell of a conditional order that works: it is in the book, or trades."""
@@ -234,11 +260,13 @@ class Answers:
     def _list_status(self, raw: msgspec.Raw) -> None:
         """Take it that a list was refused; whatever else becomes of one its orders tell."""
         told = LIST_STATUS.decode(raw)
+        if told.L == "ALL_DONE":
+            self._give_up(told.g)
         if told.L == "REJECT":
             for row in told.O:
                 if self._teller.once.ours(row.c):
-                    words = "the venue rejected the list it is of"
-                    self._teller.refused(ClientOrderId(row.c), told.r, words)
+                    reason = "the venue rejected the list it is of"
+                    self._teller.refused(ClientOrderId(row.c), told.r, reason)
 
     def _balances(self, raw: msgspec.Raw) -> None:
         told = POSITION.decode(raw)

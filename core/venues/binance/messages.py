@@ -215,6 +215,8 @@ class ExecutionReport(
         "price": "p",
         "stop_price": "P",
         "working_ms": "W",
+        "list_id": "g",
+        "filled": "z",
     },
 ):
     """Something happened to an order of the account.
@@ -247,6 +249,9 @@ class ExecutionReport(
     stop_price: Decimal = Decimal(0)
     working_ms: int = 0
     """Since when it is in the book; 0: it waits for its trigger, or does not rest."""
+    list_id: int = -1
+    """The list it is of, -1: none."""
+    filled: Decimal = Decimal(0)
 
 
 class ListedName(msgspec.Struct, frozen=True):
@@ -262,6 +267,7 @@ class ListStatus(msgspec.Struct, frozen=True):
     "L":"EXECUTING","r":"NONE","C":"F4QN4G8DlFATFlIUQ0cjdD","T":1564035303625,"O":[..]}``
     """
 
+    g: int
     L: str
     r: str
     O: list[ListedName]  # noqa: E741 - the venue's own letter

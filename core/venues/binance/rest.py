@@ -29,6 +29,7 @@ WEIGHT_RESERVE: Final = 10
 """A part in so many is left to orders and cancels when queries have used up the rest."""
 
 _MS: Final = 1_000_000
+_OFF_TIME: Final = -1021
 
 T = TypeVar("T")
 Param = tuple[str, str]
@@ -111,12 +112,27 @@ class BinanceRest:
     ) -> HttpReply:
         """Send a signed order request; it may use the budget's reserve and never waits for it.
 
+        What the venue refused for its time stamp (-1021) was certainly not carried out: it is
+        signed once more, by the venue's clock as it is then.
+
         Raises:
             TemporaryError: Certainly not sent.
             RateLimited: Certainly not sent: the budget is spent or the venue blocked us.
             OutcomeUnknown: May have been carried out.
             DataError: Answered beyond all bounds; may have been carried out.
         """
+        reply = await self._send(method, path, params, weight)
+        if reply.status != 400 or (body := error_of(reply)) is None or body.code != _OFF_TIME:
+            return reply
+        try:
+            await self.sync_time()
+        except TemporaryError:
+            return reply
+        return await self._send(method, path, params, weight)
+
+    async def _send(
+        self, method: str, path: str, params: Sequence[Param], weight: int
+    ) -> HttpReply:
         return await self._http.request(
             method,
             path,
@@ -166,7 +182,7 @@ class BinanceRest:
         if error_body is None or reply.status >= 500 or reply.status in {403, 418, 429}:
             words = error_body.msg if error_body else "no reason given"
             raise TemporaryError(f"{self._name} {path}: status {reply.status}, {words}")
-        if error_body.code == -1021:
+        if error_body.code == _OFF_TIME:
             await self.sync_time()
             raise TemporaryError(f"{self._name} {path}: {error_body.msg} (clock sampled anew)")
         raise VenueError(str(error_body.code), error_body.msg)

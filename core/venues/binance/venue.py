@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -54,6 +54,8 @@ HOSTS: Final = {
 """REST and WS-API address of each environment."""
 
 _KEEP_WARM_S: Final = 10.0
+_MOMENT_S: Final = 0.3
+"""Reports of one thing that happened come closer together than this."""
 
 
 class BinanceVenue:
@@ -111,7 +113,9 @@ class BinanceVenue:
         if self._teller is None:
             self._teller = Teller(self.name, clock=self._clock, sink=sink)
             self._errands = Errands(self.name, self._teller)
-            self._answers = Answers(symbols=self._symbols, teller=self._teller)
+            self._answers = Answers(
+                symbols=self._symbols, teller=self._teller, later=self._do_later
+            )
         _, errands, answers = self._running()
         standing = self._standing = Standing(self.name, clock=self._clock, sink=sink)
         stream = UserStream(
@@ -234,7 +238,6 @@ class BinanceVenue:
         )
         if reply is not None:
             answers.placed(intent, reply)
-            self._resample_if_late(reply.body)
 
     async def _place_list(self, intents: Sequence[OrderIntent]) -> None:
         teller, _, answers = self._running()
@@ -255,7 +258,6 @@ class BinanceVenue:
         reply = await asked(send(), refused=refused, lost=lost)
         if reply is not None:
             answers.listed(intents, reply)
-            self._resample_if_late(reply.body)
 
     async def _cancel(self, order: Order) -> None:
         teller, _, answers = self._running()
@@ -272,7 +274,6 @@ class BinanceVenue:
         )
         if reply is not None:
             answers.canceled(order.id, reply)
-            self._resample_if_late(reply.body)
 
     async def _amend(self, order: Order, change: AmendSubmitted) -> None:
         teller, _, answers = self._running()
@@ -288,11 +289,16 @@ class BinanceVenue:
         )
         if reply is not None:
             answers.amended(order, reply)
-            self._resample_if_late(reply.body)
 
-    def _resample_if_late(self, body: bytes) -> None:
-        if b"-1021" in body and self._errands is not None:
-            self._errands.run(self._sample_time)
+    def _do_later(self, work: Callable[[], None]) -> None:
+        """Do something in a moment, unless we are stopped before."""
+
+        async def wait() -> None:
+            await asyncio.sleep(_MOMENT_S)
+            work()
+
+        _, errands, _ = self._running()
+        errands.run(wait)
 
     async def _keep_time(self) -> None:
         """Follow the venue's clock; the same requests keep two connections warm."""

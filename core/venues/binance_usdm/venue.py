@@ -316,7 +316,6 @@ class BinanceUsdmVenue:
         )
         if reply is not None:
             (answers.armed if waits else answers.placed)(order_id, reply)
-            self._resample_if_late(reply.body)
 
     async def _amend(self, order: Order, change: AmendSubmitted) -> None:
         teller, _, answers = self._running()
@@ -332,7 +331,6 @@ class BinanceUsdmVenue:
         )
         if reply is not None:
             answers.amended(order, reply)
-            self._resample_if_late(reply.body)
 
     def _send_cancels(self) -> None:
         """Send what was cancelled in this moment, each symbol's orders together."""
@@ -356,7 +354,6 @@ class BinanceUsdmVenue:
         )
         if reply is not None:
             answers.canceled(order.id, reply)
-            self._resample_if_late(reply.body)
 
     async def _cancel_batch(self, orders: Sequence[Order]) -> None:
         teller, _, answers = self._running()
@@ -380,7 +377,6 @@ class BinanceUsdmVenue:
         )
         if reply is not None:
             answers.canceled_batch([order.id for order in orders], reply)
-            self._resample_if_late(reply.body)
 
     async def _cancel_waiting(self, order: Order) -> None:
         """Cancel a conditional order; one that has fired meanwhile is cancelled as what it is."""
@@ -392,7 +388,6 @@ class BinanceUsdmVenue:
         )
         if reply is None:
             return
-        self._resample_if_late(reply.body)
         if reply.status == 200:
             teller.canceled(order.id, self._rest.timestamp_ms() * MS)
             return
@@ -469,10 +464,6 @@ class BinanceUsdmVenue:
                 await asyncio.sleep(pause_s)
         if self._standing is not None:
             self._standing.stream_up()
-
-    def _resample_if_late(self, body: bytes) -> None:
-        if b"-1021" in body and self._errands is not None:
-            self._errands.run(self._sample_time)
 
     async def _keep_time(self) -> None:
         """Follow the venue's clock; the same requests keep two connections warm."""

@@ -259,6 +259,25 @@ async def the_stop_of_two_fires(floor: Floor) -> None:
     await floor.stands(floor.heir(stop), *_ENDED)
 
 
+async def a_part_of_the_target_fills(floor: Floor) -> None:
+    """Of a stop and a target the target fills in part; what is left stays protected."""
+    await floor.long()
+    stop, target = await floor.exits(Link.OCO)
+    await floor.answered(stop, target)
+    await floor.strike()
+    await floor.reach(Side.BUY, floor.price(target), leave=floor.part(_HALF))
+    await floor.until("a part is filled", lambda: bool(floor.order(target).filled))
+    await floor.breathe()
+    await floor.answered(floor.heir(stop))
+    left = floor.order(stop).intent.size - floor.order(target).filled
+    guard = floor.order(floor.heir(stop))
+    right = not guard.state.terminal and guard.intent.size == left
+    floor.expect(right, f"{left} is left and the stop is {guard.state} of {guard.intent.size}")
+    floor.cancel(floor.heir(stop))
+    floor.cancel(target)
+    await floor.stands(target, *_ENDED)
+
+
 async def bracket_lives_through(floor: Floor) -> None:
     """An entry fills in parts, its stop and target go out with it, and the target closes it."""
     price = await floor.alone(Side.BUY)
@@ -417,6 +436,7 @@ CASES: Final = (
     Case(act=stop_trails),
     Case(act=one_cancels_the_other),
     Case(act=the_stop_of_two_fires),
+    Case(act=a_part_of_the_target_fills),
     Case(act=bracket_lives_through),
     Case(act=bracket_is_given_up),
     Case(act=lives_through_a_restart),

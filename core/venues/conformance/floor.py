@@ -34,6 +34,8 @@ _SKIP_S: Final = 8.0
 _WITHIN_S: Final = 10.0
 _WITHIN_ALL_THE_SAME_S: Final = 1.5
 """Under a fault what is waited for may never come."""
+_MOST_ASKS: Final = 3
+"""Venues let nobody ask for ever; more questions get no other answer."""
 _ROUNDS: Final = 12
 _ALL: Final = Decimal(10_000_000_000)
 _FOUND_OUT: Final = ("adopted", "without a listed fill", "trading is halted", "is overfilled")
@@ -343,6 +345,14 @@ class Floor:
         await self.ground.control.trade(side, size, price)
         await self.marks.look()
 
+    async def reach(self, side: Side, price: Decimal, leave: Decimal) -> None:
+        """Let the crowd take all up to a price but so much of what is there."""
+        book = await self.ground.control.book()
+        levels = book.asks if side is Side.BUY else book.bids
+        size = sum((lot for at, lot in levels if (price - at) * side.sign >= 0), Decimal(0))
+        await self.ground.control.trade(side, size - leave, price)
+        await self.marks.look()
+
     async def crowd(self, side: Side, size: Decimal, price: Decimal) -> None:
         """Let the crowd take so much, up to a price."""
         await self.ground.control.trade(side, size, price)
@@ -356,12 +366,14 @@ class Floor:
         strict = self.strict or self._is_new()
         end = loop.time() + (_WITHIN_S if strict else _WITHIN_ALL_THE_SAME_S)
         ask_at = loop.time() + _PATIENCE_S
+        asks = 0
         while not ready():
             if loop.time() > end:
                 if self.strict:
                     self.flaws.append(f"waited in vain until {what}")
                 return False
-            if loop.time() > ask_at and not self._is_new():
+            if loop.time() > ask_at and asks < _MOST_ASKS and not self._is_new():
+                asks += 1
                 await self._ask()
                 ask_at = loop.time() + _PATIENCE_S
             await self._pause(_LOOK_S)
