@@ -98,36 +98,52 @@ def subject(kind: str) -> Subject:
             f"the emulator takes no orders as {kind!r}{did_you_mean(kind, EMULATED)}; it does as "
             f"{known}"
         )
+    return _Grounds(kind, found).open
+
+
+class _Grounds:
+    """Fresh emulators of one kind of venue."""
+
+    def __init__(self, kind: str, found: Emulated) -> None:
+        self._kind = kind
+        self._found = found
+        self._instruments: tuple[Instrument, ...] = ()
+        self._key, self._secret = secrets.token_hex(32), secrets.token_hex(32)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Ground]:
-        async with _running(found) as emulator:
-            ground = await _ground(kind, found, emulator)
-            try:
-                yield ground
-            finally:
-                await ground.control.close()
-
-    listed: dict[str, tuple[Instrument, ...]] = {}
-
-    async def _ground(kind: str, found: Emulated, emulator: Emulator) -> Ground:
-        host = f"127.0.0.1:{emulator.port}"
-        if kind not in listed:
-            listed[kind] = await _listed(kind, found, host)
-        instruments = listed[kind]
-        instrument = next(item for item in instruments if item.venue_symbol == found.symbol)
+    async def open(self) -> AsyncIterator[Ground]:
+        """Start a market that stands still; stop it when the ground is left."""
+        emulator = Emulator(
+            seed=_SEED,
+            api_key=self._key,
+            api_secret=self._secret,
+            control_token=secrets.token_hex(16),
+            history_days=_HISTORY_DAYS,
+            flow=False,
+            venues=(self._found.venue,),
+        )
+        await emulator.start()
         state = emulator.state(0, "", "")
         control = Control(
             str(state["control_url"]),
             str(state["control_token"]),
-            venue=found.venue,
-            symbol=found.symbol,
+            venue=self._found.venue,
+            symbol=self._found.symbol,
             clock=SystemClock(),
         )
-        await control.arm("weight_limit", value=_UNLIMITED)
+        try:
+            await control.arm("weight_limit", value=_UNLIMITED)
+            yield await self._ground(f"127.0.0.1:{emulator.port}", control)
+        finally:
+            await control.close()
+            await emulator.stop()
+
+    async def _ground(self, host: str, control: Control) -> Ground:
+        kind, found = self._kind, self._found
+        instruments = self._instruments = self._instruments or await _listed(kind, found, host)
         keys: dict[str, Any] = {
-            "api_key": SecretStr(emulator_key),
-            "api_secret": SecretStr(emulator_secret),
+            "api_key": SecretStr(self._key),
+            "api_secret": SecretStr(self._secret),
             "timeout_s": _TIMEOUT_S,
         }
         table = VenueSettings(kind=kind, **_placed(found.table, host), **keys)
@@ -141,7 +157,7 @@ def subject(kind: str) -> Subject:
             name=VenueName(kind),
             table=table,
             control=control,
-            instrument=instrument,
+            instrument=next(i for i in instruments if i.venue_symbol == found.symbol),
             instruments=instruments,
             size=Decimal(found.size),
             make=make,
@@ -149,27 +165,6 @@ def subject(kind: str) -> Subject:
             unfit=found.unfit,
             tells_triggers=found.tells_triggers,
         )
-
-    emulator_key, emulator_secret = secrets.token_hex(32), secrets.token_hex(32)
-
-    @asynccontextmanager
-    async def _running(found: Emulated) -> AsyncIterator[Emulator]:
-        emulator = Emulator(
-            seed=_SEED,
-            api_key=emulator_key,
-            api_secret=emulator_secret,
-            control_token=secrets.token_hex(16),
-            history_days=_HISTORY_DAYS,
-            flow=False,
-            venues=(found.venue,),
-        )
-        await emulator.start()
-        try:
-            yield emulator
-        finally:
-            await emulator.stop()
-
-    return opened
 
 
 async def _listed(kind: str, found: Emulated, host: str) -> tuple[Instrument, ...]:

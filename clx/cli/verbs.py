@@ -39,6 +39,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "backtest": ("clx.cli.backtest:backtest", "Run a strategy over history with the same engine."),
     "replay": ("clx.cli.replay:replay", "Replay a tape or capture through the feed's own code."),
     "tape": ("clx.cli.tape:tape", "Look at, cut and play recorded frames."),
+    "test-venue": ("clx.cli.testvenue:test_venue", "Check a venue's adapter on the emulator."),
     "test-feed": ("clx.cli.testfeed:test_feed", "Check a feed against what all must do."),
     "kill": ("clx.cli.risk:kill", "Block entries, cancel orders, or flatten."),
     "resume": ("clx.cli.risk:resume", "Let entries through again."),
