@@ -14,6 +14,7 @@ from textual.types import CSSPathType
 
 from core.model.errors import ClxError, ConfigError
 from tui.desk import Desk
+from tui.grammar import BY_ID
 from tui.keys import KEYS, Key, bindings, key_map
 from tui.palette import ClxCommands
 from tui.preferences import Preferences
@@ -48,6 +49,7 @@ class ClxApp(App[None]):
     COMMANDS: ClassVar[Any] = {ClxCommands}
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, None)]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012  as declared there
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012  as declared there
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
@@ -240,7 +242,7 @@ class ClxApp(App[None]):
 
         screen = self.live_screen
         known = COMMANDS[name].model_fields
-        if "client_order_id" in known and name != "cancel_order":
+        if "client_order_id" in known and name not in BY_ID:
             args.setdefault("client_order_id", new_order_id())
         focus = screen.target() if screen is not None else None
         if "instrument" in known and focus is not None and known["instrument"].is_required():

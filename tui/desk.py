@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from msgspec import Struct
 
@@ -19,7 +21,7 @@ from tui.preview import Draft
 from tui.safety import EngineClock, armed_left_s
 
 if TYPE_CHECKING:
-    from core.model.commands import Command, SubmitOrder
+    from core.model.commands import Command
     from link.port import EngineLink
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -59,7 +61,13 @@ class Desk:
 
     async def ask(self, command: Command) -> Reply:
         """Have a command carried out and return the outcome in words."""
-        from core.model.commands import Done, KillReport, OrderReport
+        from core.model.commands import (
+            Done,
+            FlattenReport,
+            GroupReport,
+            KillReport,
+            OrderReport,
+        )
 
         try:
             result = await self.link.request(command)
@@ -70,6 +78,12 @@ class Desk:
         match result:
             case OrderReport():
                 return order_reply(result.order)
+            case GroupReport():
+                return group_reply(result.orders)
+            case FlattenReport():
+                would = "would cancel" if result.dry_run else "cancelling"
+                words = f"{would} {_count(result.cancels, 'order')}, closing "
+                return Reply(words + _count(result.positions, "position"), result=result)
             case KillReport():
                 closing = len(result.closing_orders)
                 words = f"gate {result.risk_state.value}, {_count(result.cancels, 'cancel')}"
@@ -98,6 +112,27 @@ class Desk:
         from core.model.commands import CancelOrder
 
         return await self.ask(CancelOrder(client_order_id=order_id))
+
+    async def amend(
+        self,
+        order_id: ClientOrderId,
+        *,
+        size: Decimal | None = None,
+        price: Decimal | None = None,
+        trigger: Decimal | None = None,
+        dry_run: bool = False,
+    ) -> Reply:
+        """Change an order's whole size, price or trigger; None stays."""
+        from core.model.commands import AmendOrder
+
+        command = AmendOrder(
+            client_order_id=order_id,
+            size=size,
+            price=price,
+            trigger_price=trigger,
+            dry_run=dry_run,
+        )
+        return await self.ask(command)
 
     async def cancel_all(self, instrument: InstrumentId) -> Reply:
         """Cancel all orders of an instrument."""
@@ -131,33 +166,22 @@ def new_order_id() -> ClientOrderId:
     return client_order_id("tui", time.time_ns(), secrets.randbits(40))
 
 
-def submit_order(
-    order_id: ClientOrderId, instrument: InstrumentId, draft: Draft, dry_run: bool = False
-) -> SubmitOrder:
-    """Return the command of an understood ticket.
+def submit(order_id: ClientOrderId, draft: Draft, size: Decimal, dry_run: bool = False) -> Command:
+    """Return the command of an understood ticket: an order, a bracket or an OCO.
 
     Raises:
         ValueError: The draft has errors; they must be shown and mended first.
     """
-    from core.model.commands import SubmitOrder
-    from core.model.market import Side
-    from core.model.orders import OrderType, TimeInForce
+    from core.model import placing
 
-    if draft.errors or draft.size is None:
+    if draft.errors or not size:
         raise ValueError(f"a ticket with errors cannot be sent: {draft.errors}")
-    return SubmitOrder(
-        client_order_id=order_id,
-        instrument=instrument,
-        side=Side(draft.side),
-        type=OrderType(draft.type),
-        size=draft.size,
-        price=draft.price,
-        time_in_force=TimeInForce(draft.time_in_force),
-        post_only=draft.post_only,
-        reduce_only=draft.reduce_only,
-        dry_run=dry_run,
-        reason="by hand",
-    )
+    if draft.oco:
+        build: Any = placing.submit_oco
+    else:
+        build = placing.submit_bracket if draft.line.bracket else placing.submit_order
+    command: Command = build(draft.line, size, order_id, dry_run=dry_run, reason="by hand")
+    return command
 
 
 def order_words(order: Order) -> str:
@@ -165,7 +189,11 @@ def order_words(order: Order) -> str:
     intent = order.intent
     symbol = intent.instrument_id.rpartition(".")[0]
     price = "at market" if intent.price is None else f"@ {intent.price:,f}"
-    return f"{intent.side.value.upper()} {intent.size:f} {symbol} {price}"
+    words = f"{intent.side.value.upper()} {intent.size:f} {symbol} {price}"
+    if intent.type.conditional:
+        trigger = f" {intent.trigger_price:,f}" if intent.trigger_price is not None else ""
+        words += f" {intent.type.value.replace('_', ' ')}{trigger}"
+    return words
 
 
 def order_reply(order: Order) -> Reply:
@@ -176,6 +204,26 @@ def order_reply(order: Order) -> Reply:
     if order.state in _REFUSED:
         return Reply(words, "error", order=order)
     return Reply(words, "warning" if order.state is OrderState.UNKNOWN else "info", order=order)
+
+
+def group_reply(orders: Sequence[Order]) -> Reply:
+    """Return what became of orders that hang together: the worst of them is said first."""
+    replies = [order_reply(order) for order in orders]
+    loudness = ("error", "warning", "info")
+    replies.sort(key=lambda reply: loudness.index(reply.level))
+    if replies and replies[0].level == "error":
+        return replies[0]
+    words = "; ".join(
+        f"{order.intent.role.value or 'order'} {order_words(order)}: {_standing(order)}"
+        for order in orders
+    )
+    level: Level = replies[0].level if replies else "info"
+    return Reply(words, level, order=orders[0] if orders else None)
+
+
+def _standing(order: Order) -> str:
+    words = order.state.value.replace("_", " ")
+    return f"{words} by the {order.held_by}" if order.held_by else words
 
 
 def _count(number: int, noun: str) -> str:

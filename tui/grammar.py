@@ -4,11 +4,13 @@
 
     b 0.5 BTC-USDT @64250 post gtc      an order ticket, ready to send
     s 0.5 market                        the same for the instrument on screen
+    b r1% @64250 sl 63000 tp 67000      a bracket that loses 1 % of the equity at its stop
     BTC-USDT 5m    5m    ETH-USDT       what the chart shows
     ind ema(20) rsi(14)                 indicators of the chosen chart
-    MARKETS  QUALITY                    screens
+    MARKETS  QUALITY  RECORDS           screens, also PORTFOLIO and LIMITS
     POS  ORD  FILLS  DOM  TAPE  LOG     panes
     arm seconds=60    kill flatten      any command, with its fields
+    why a91f                            the whole life of an order
     quit    help
 
 Nothing is guessed: a word that cannot be read is an error naming it, never a default.
@@ -49,12 +51,18 @@ PANE_WORDS: Final[Mapping[str, PaneName]] = {
     "LOG": "log",
     "RISK": "risk",
 }
-SCREEN_WORDS: Final[Mapping[str, Literal["trade", "markets", "quality"]]] = {
+ScreenWord: TypeAlias = Literal["trade", "markets", "quality", "records", "portfolio", "risk"]
+SCREEN_WORDS: Final[Mapping[str, ScreenWord]] = {
     "TRADE": "trade",
     "MKT": "markets",
     "MARKETS": "markets",
     "DQ": "quality",
     "QUALITY": "quality",
+    "RECORDS": "records",
+    "BLOTTER": "records",
+    "PORTFOLIO": "portfolio",
+    "PORT": "portfolio",
+    "LIMITS": "risk",
 }
 TIMEFRAMES: Final = ("1s", "5s", "1m", "5m", "15m", "1h", "4h", "1d")
 _CHART_WORDS: Final = frozenset({"GP", "CHART"})
@@ -82,7 +90,7 @@ class IndicatorLine(Struct, frozen=True):
 class ScreenLine(Struct, frozen=True):
     """A screen to show."""
 
-    screen: Literal["trade", "markets", "quality"]
+    screen: ScreenWord
 
 
 class CommandLine(Struct, frozen=True):
@@ -207,9 +215,14 @@ SHORT: Final[Mapping[str, str]] = {
     "cancel": "cancel_order",
     "cancelall": "cancel_all",
     "close": "close_position",
+    "amend": "amend_order",
+    "why": "get_order_life",
+    "oco": "submit_oco",
     "stop": "stop_engine",
 }
 """Words people type for commands whose names are longer."""
+BY_ID: Final = frozenset({"cancel_order", "amend_order", "get_order_life"})
+"""Commands about an order that is there; all others make the id of a new one."""
 
 
 def _command_name(word: str, commands: Mapping[str, Sequence[str]]) -> str | None:
@@ -221,7 +234,7 @@ def _command_name(word: str, commands: Mapping[str, Sequence[str]]) -> str | Non
 def _command(name: str, words: Sequence[str], known: Known) -> CommandLine:
     fields = known.commands[name]
     args: dict[str, object] = {}
-    free = [item for item in fields if item != "client_order_id" or name == "cancel_order"]
+    free = [item for item in fields if item != "client_order_id" or name in BY_ID]
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:

@@ -17,10 +17,17 @@ from textual.binding import Binding
 from core.model.errors import ConfigError, did_you_mean
 
 Group: TypeAlias = Literal[
-    "everywhere", "panes", "chart", "ladder and lists", "trading", "markets", "data quality"
+    "everywhere",
+    "panes",
+    "chart",
+    "ladder and lists",
+    "trading",
+    "markets",
+    "data quality",
+    "records and sums",
 ]
 """Where a key is listed in the help."""
-ScreenName: TypeAlias = Literal["trade", "markets", "quality"]
+ScreenName: TypeAlias = Literal["trade", "markets", "quality", "records", "portfolio", "risk"]
 Where: TypeAlias = Literal["any"] | ScreenName
 """The screen a key belongs to; a key of one screen may mean something else on another."""
 
@@ -54,6 +61,11 @@ def _markets(id: str, keys: str, action: str, title: str) -> Key:  # noqa: A002 
     return Key(id, keys, action, title, "markets", where="markets")
 
 
+def _sums(id: str, keys: str, action: str, title: str) -> Key:  # noqa: A002  as the field
+    screen: ScreenName = "records" if id.startswith("records") else "portfolio"
+    return Key(id, keys, action, title, "records and sums", where=screen)
+
+
 KEYS: Final[tuple[Key, ...]] = (
     _any("app.command", "colon", "command_line", "command line", "everywhere"),
     _any("app.palette", "ctrl+p", "app.command_palette", "palette of all commands", "everywhere"),
@@ -75,6 +87,9 @@ KEYS: Final[tuple[Key, ...]] = (
     _any("screen.trade", "t", "screen('trade')", "trade screen", "everywhere"),
     _any("screen.markets", "m", "screen('markets')", "markets screen", "everywhere"),
     _any("screen.quality", "Q", "screen('quality')", "data quality screen", "everywhere"),
+    _any("screen.records", "F", "screen('records')", "orders, fills, ledger in full", "everywhere"),
+    _any("screen.portfolio", "P", "screen('portfolio')", "portfolio: curve, profit", "everywhere"),
+    _any("screen.risk", "G", "screen('risk')", "risk screen: limits as bars", "everywhere"),
     Key("pane.next", "tab", "next_pane(1)", "next pane", "panes"),
     Key("pane.previous", "shift+tab", "next_pane(-1)", "previous pane", "panes"),
     Key("pane.ladder", "1", "pane('ladder')", "ladder", "panes"),
@@ -118,6 +133,12 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("trade.sell", "s", "ticket('sell')", "sell ticket at the cursor", "trading"),
     Key("trade.join_bid", "B", "quick('buy')", "armed: bid at the best bid, at once", "trading"),
     Key("trade.join_ask", "S", "quick('sell')", "armed: offer at the best ask, at once", "trading"),
+    Key("trade.take_ask", "full_stop", "take('buy')", "armed: buy at the best ask", "trading"),
+    Key("trade.take_bid", "comma", "take('sell')", "armed: sell at the best bid", "trading"),
+    Key("trade.move_up", "K", "move(-1)", "armed: the ladder's order a row up", "trading"),
+    Key("trade.move_down", "J", "move(1)", "armed: the ladder's order a row down", "trading"),
+    Key("trade.amend", "A", "amend", "change the order at the cursor", "trading"),
+    _any("trade.gate", "D", "gate", "answer what a venue has and we do not", "trading"),
     Key("trade.cancel", "c", "cancel", "cancel the order at the cursor", "trading"),
     Key("trade.cancel_all", "X", "cancel_all", "twice: cancel all orders here", "trading"),
     Key("trade.close", "Z", "close", "twice: close the position here", "trading"),
@@ -140,6 +161,18 @@ KEYS: Final[tuple[Key, ...]] = (
         where="quality",
     ),
     Key("quality.sort", "s", "sort(1)", "sort by the next column", "data quality", where="quality"),
+    _sums("records.next", "tab,right,l", "next_page(1)", "next list"),
+    _sums("records.previous", "shift+tab,left,h", "next_page(-1)", "previous list"),
+    _sums("records.sort", "s", "sort(1)", "sort by the next column"),
+    _sums("records.cancel", "c", "cancel", "records: cancel the order"),
+    _sums("records.amend", "A", "amend", "records: change the order"),
+    _sums("records.close", "Z", "close", "records, twice: close the position"),
+    _sums("portfolio.next", "tab,right,l", "next_page(1)", "next list"),
+    _sums("portfolio.previous", "shift+tab,left,h", "next_page(-1)", "previous list"),
+    _sums("portfolio.sort", "s", "sort(1)", "sort by the next column"),
+    _sums("portfolio.longer", "right_square_bracket", "span(1)", "another stretch of the curve"),
+    _sums("portfolio.shorter", "left_square_bracket", "span(-1)", "the stretch before"),
+    Key("risk.sort", "s", "sort(1)", "sort by the next column", "records and sums", where="risk"),
 )
 """Every key of the screens; keys inside dialogs are shown in the dialogs."""
 
@@ -168,6 +201,8 @@ HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
         "list.reverse": "sort",
         "list.export": "export",
         "trade.cancel": "cancel",
+        "trade.amend": "amend",
+        "screen.records": "full",
         "screen.markets": "markets",
         "app.help": "help",
         "app.kill": "kill",
@@ -201,6 +236,41 @@ HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
         "screen.markets": "markets",
         "app.kill": "kill",
     },
+    "records": {
+        "records.next": "next",
+        "list.open": "why",
+        "app.find": "filter",
+        "records.sort": "sort",
+        "list.export": "export",
+        "records.cancel": "cancel",
+        "records.amend": "amend",
+        "records.close": "close",
+        "app.help": "help",
+        "screen.portfolio": "portfolio",
+        "app.kill": "kill",
+    },
+    "portfolio": {
+        "portfolio.next": "next",
+        "portfolio.shorter": "",
+        "portfolio.longer": "curve",
+        "app.find": "filter",
+        "portfolio.sort": "sort",
+        "list.export": "export",
+        "app.help": "help",
+        "screen.records": "records",
+        "screen.risk": "risk",
+        "app.kill": "kill",
+    },
+    "risk": {
+        "app.find": "filter",
+        "risk.sort": "sort",
+        "list.reverse": "reverse",
+        "list.export": "export",
+        "app.kill": "kill",
+        "app.help": "help",
+        "screen.portfolio": "portfolio",
+        "screen.records": "records",
+    },
 }
 """What the last line says of keys, most wanted first; a word stands for the keys before it too.
 
@@ -228,6 +298,8 @@ _SIGNS: Final[Mapping[str, str]] = {
     "plus": "+",
     "equals_sign": "=",
     "minus": "-",
+    "comma": ",",
+    "full_stop": ".",
     "escape": "esc",
     "left": "←",
     "right": "→",

@@ -10,15 +10,16 @@ import msgspec
 
 from clx.cli.client import ask
 from clx.cli.output import format_option
-from clx.cli.placing import read_line, size_of, submit_bracket, submit_oco
+from clx.cli.placing import read_line, size_of
 from clx.cli.trade import new_id, say, say_all, send
 from core.model import commands
 from core.model.errors import ConfigError
 from core.model.grammar import OrderLine, parse_number
 from core.model.ids import ClientOrderId, check_client_order_id
+from core.model.placing import submit_bracket, submit_oco
 
 
-def _price(option: str, help_: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def price_option(option: str, help_: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Return an option that takes a price or size."""
 
     def read(_: click.Context, __: click.Parameter, text: str | None) -> Decimal | None:
@@ -29,11 +30,11 @@ def _price(option: str, help_: str) -> Callable[[Callable[..., int]], Callable[.
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, required=True)
-@_price("--stop", "the stop's trigger price")
-@_price("--stop-limit", "the stop's limit price; without it, it goes at market")
-@_price("--trail", "instead of --stop: a trailing stop's distance in price")
-@_price("--trail-pct", "instead of --stop: the same in per cent")
-@_price("--target", "the target's limit price")
+@price_option("--stop", "the stop's trigger price")
+@price_option("--stop-limit", "the stop's limit price; without it, it goes at market")
+@price_option("--trail", "instead of --stop: a trailing stop's distance in price")
+@price_option("--trail-pct", "instead of --stop: the same in per cent")
+@price_option("--target", "the target's limit price")
 @click.option("--id", "order_id", default=None, help="id of the entry; the same one sends once")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
@@ -82,9 +83,9 @@ def _with(line: OrderLine, **given: Decimal | None) -> OrderLine:
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@_price("--stop", "the stop's trigger price")
-@_price("--stop-limit", "the stop's limit price; without it, it goes at market")
-@_price("--target", "the target's limit price")
+@price_option("--stop", "the stop's trigger price")
+@price_option("--stop-limit", "the stop's limit price; without it, it goes at market")
+@price_option("--target", "the target's limit price")
 @click.option("--id", "order_id", default=None, help="id of the group; the same one sends once")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
@@ -109,9 +110,9 @@ def oco(
 
 @click.command()
 @click.argument("order_id")
-@_price("--size", "the new whole size, what is filled included")
-@_price("--price", "the new limit price")
-@_price("--trigger", "the new trigger price")
+@price_option("--size", "the new whole size, what is filled included")
+@price_option("--price", "the new limit price")
+@price_option("--trigger", "the new trigger price")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
 def amend(

@@ -12,7 +12,7 @@ from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, say_done
-from clx.cli.placing import read_line, size_of, submit_bracket, submit_order
+from clx.cli.placing import read_line, size_of
 from core.model import commands
 from core.model.errors import ConfigError, LinkError, OutcomeUnknown
 from core.model.ids import (
@@ -22,6 +22,7 @@ from core.model.ids import (
     client_order_id,
 )
 from core.model.orders import Order, OrderState
+from core.model.placing import submit_bracket, submit_order
 
 
 def new_id() -> ClientOrderId:

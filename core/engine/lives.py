@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
@@ -81,8 +82,9 @@ async def tell(
     steps = list(steps_of(order.id, records))
     venue = next((item for item in venues if item.name == order.venue), None)
     if isinstance(venue, ShowsTraffic):
-        seen = venue.traffic(order.id)
-        steps += _on_the_wire(seen)
+        # The ids of its exits begin with its own.
+        mine = re.compile(rf"{re.escape(order.id)}(?![\w-])")
+        steps += _on_the_wire(item for item in venue.traffic(order.id) if _holds(mine, item))
         wire = "bytes since the engine's start, the newest 4,000 exchanges; keys and signatures out"
     else:
         wire = f"{order.venue} keeps no bytes: nothing leaves this machine, or its library sends it"
@@ -103,6 +105,10 @@ def _group(kernel: Kernel, order: Order) -> tuple[Order, ...]:
             or other.id == intent.replaces
         )
     )
+
+
+def _holds(mine: re.Pattern[str], item: WireSeen) -> bool:
+    return bool(mine.search(item.sent) or mine.search(item.answer.decode(errors="replace")))
 
 
 def _on_the_wire(seen: Iterable[WireSeen]) -> Iterator[LifeStep]:

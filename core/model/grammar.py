@@ -28,7 +28,7 @@ from core.model.ids import InstrumentId, VenueName
 from core.model.market import Side
 from core.model.orders import OrderType, PositionSide, TimeInForce, TriggerBy
 
-__all__ = ["SIDES", "WORDS", "OrderLine", "parse_number", "parse_order", "parse_time", "words_of"]
+__all__ = ["SIDES", "WORDS", "OrderLine", "parse_number", "parse_order", "parse_time", "time_text", "words_of"]
 
 SIDES: Final = {"b": Side.BUY, "buy": Side.BUY, "s": Side.SELL, "sell": Side.SELL}
 _VALUED: Final = {
@@ -287,6 +287,11 @@ def parse_time(text: str, what: str) -> int:
     return int(moment.replace(tzinfo=UTC).timestamp()) * _NS
 
 
+def time_text(ts_ns: int) -> str:
+    """Write a UTC time to the second, as `parse_time` reads it."""
+    return f"{datetime.fromtimestamp(ts_ns // _NS, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
 def words_of(line: OrderLine) -> str:
     """Write an order line; `parse_order` reads the same from it."""
     out = [line.side.value, line.amount.text, str(line.instrument)]
@@ -322,8 +327,7 @@ def _manners(line: OrderLine) -> Iterator[str]:
     if line.position_side is not PositionSide.NET:
         yield line.position_side.value
     if line.time_in_force is TimeInForce.GTD:
-        moment = datetime.fromtimestamp(line.expire_ns // _NS, UTC)
-        yield f"gtd {moment:%Y-%m-%dT%H:%M:%S}"
+        yield f"gtd {time_text(line.expire_ns)}"
     elif line.time_in_force is not TimeInForce.GTC:
         yield line.time_in_force.value
     if line.display_size is not None:

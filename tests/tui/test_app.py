@@ -230,7 +230,7 @@ async def test_a_typed_order_opens_a_ticket_that_only_waits_for_send(opened, pre
         assert isinstance(pilot.app.screen, TicketScreen)
         assert pilot.app.focused.id == "send"
         assert len(link.sent) == 1
-        assert pilot.app.screen.text.post_only
+        assert pilot.app.screen.text.lives == "post"
         assert pilot.app.screen.instrument.symbol == "ETH-USDT"
 
 

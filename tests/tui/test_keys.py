@@ -85,7 +85,7 @@ def test_two_keys_may_change_places():
 @pytest.mark.parametrize("sign", ["[", "]", "/", ":", "+", "?", ",", "ctrl++"])
 def test_signs_are_written_as_on_the_keyboard(sign):
     free = {"chart.shorter": "f2", "chart.longer": "f3", "app.find": "f4", "app.command": "f5",
-            "chart.more": "f6", "app.help": "f7"}  # fmt: skip
+            "chart.more": "f6", "app.help": "f7", "trade.take_bid": "f8"}  # fmt: skip
     key_map({**free, "trade.arm": sign})
 
 

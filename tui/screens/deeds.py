@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from msgspec.structs import replace
-
-from core.model.amounts import Unit
 from core.model.errors import ConfigError
-from core.model.grammar import OrderLine, words_of
+from core.model.grammar import OrderLine
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.orders import Order
-from core.model.views import StrategyView
-from tui.desk import Reply, new_order_id, order_words, submit_order
+from core.model.orders import Order, OrderFilled
+from core.model.views import StrategyView, VenueView
+from tui.desk import Reply, order_words
 from tui.draw.watchlist import Quoted
 from tui.grammar import (
     AppLine,
@@ -32,11 +28,14 @@ from tui.grammar import (
     parse,
 )
 from tui.hand import SideName
-from tui.preview import TicketText, read
+from tui.preview import TicketText, as_typed
+from tui.screens.laddering import LadderDeeds
 
 if TYPE_CHECKING:
-    from core.model.commands import SubmitOrder
     from tui.screens.trade import TradeScreen
+
+
+_NO_ORDER: Final = "no open order under the cursor; 4 lists orders, j and k choose"
 
 
 class Deeds:
@@ -44,6 +43,9 @@ class Deeds:
 
     def __init__(self, screen: TradeScreen) -> None:
         self._screen = screen
+        self.ladder = LadderDeeds(screen, self)
+        self._gate_told: set[tuple[str, tuple[str, ...]]] = set()
+        """Questions of venues that were put once."""
 
     # -- dialogs -----------------------------------------------------------------------------
 
@@ -106,35 +108,24 @@ class Deeds:
 
         screen = self._screen
         if line is not None:
-            if line.waits or line.bracket or line.amount.unit is not Unit.QUANTITY:
-                screen.clx.say(f"write it in the shell: clx order {words_of(line)}", "warning")
-                return
-            prefill = Prefill(
-                side=line.side.value,
-                size=line.amount.value,
-                price=line.price,
-                type="market" if line.market else "limit",
-                lives="post" if line.post_only else line.time_in_force.value,
-                reduce_only=line.reduce_only,
-                focus="send" if line.price is not None or line.market else "size",
-            )
+            said = line.price is not None or line.market or bool(line.waits)
+            prefill = Prefill(as_typed(line), focus="send" if said else "size")
         else:
             way = cast("SideName", side)
             view = screen.ladder_view()
             price = screen.hand.price(way, view) if view is not None else None
             size = screen.hand.preset(screen.replica, view) if view is not None else None
-            prefill = Prefill(side=way, size=size or None, price=price)
+            prefill = Prefill(
+                TicketText(
+                    side=way,
+                    size=f"{size:f}" if size else "",
+                    price=f"{price:f}" if price is not None else "",
+                )
+            )
         ticket = TicketScreen(screen.clx.desk, item, prefill)
         screen.app.push_screen(ticket, self.say_reply)
 
     # -- orders ------------------------------------------------------------------------------
-
-    def quick(self, side: str) -> None:
-        """Send a limit order at the best price of its side, only when armed."""
-        way = cast("SideName", side)
-        view = self._screen.ladder_view()
-        price = self._screen.hand.best(way, view) if view is not None else None
-        self._send_at(way, price)
 
     def open(self) -> None:
         """Open what the cursor is on; at an armed ladder, send an order there."""
@@ -142,61 +133,78 @@ class Deeds:
 
         screen = self._screen
         if screen.pane == "ladder":
-            view = screen.ladder_view()
-            way = screen.hand.side_at_cursor(view) if view is not None else None
-            if view is None or way is None:
-                screen.notice("j and k move the ladder's cursor first")
-            elif screen.clx.desk.armed_left_s(screen.focus_id):
-                self._send_at(way, screen.hand.price(way, view))
-            else:
-                self.ticket(way)
+            self.ladder.at_cursor()
             return
         item = screen.lists.chosen(screen.pane) if screen.pane != "tape" else None
         if isinstance(item, Quoted):
             screen.look_at(item.instrument.id)
+        elif isinstance(item, Order):
+            self.why(item.id)
+        elif isinstance(item, OrderFilled):
+            self.why(item.client_order_id)
         elif item is not None:
             screen.app.push_screen(ResultScreen(screen.pane, item))
 
-    def _send_at(self, side: SideName, price: Decimal | None) -> None:
-        screen, desk = self._screen, self._screen.clx.desk
-        item, view = screen.instrument, screen.ladder_view()
-        if item is None or view is None or price is None:
-            screen.notice("no price to trade at: there is no trusted book", "warning")
-            return
-        if not desk.armed_left_s(item.id):
-            screen.notice(f"DISARMED: a arms {item.symbol} for {desk.arm_seconds} s", "warning")
-            return
-        size = screen.hand.preset(screen.replica, view)
-        text = TicketText(
-            side=side, type="limit", size=f"{size:f}", price=f"{price:f}", time_in_force="gtc"
-        )
-        draft = read(text, item)
-        if draft.errors:
-            screen.notice("; ".join(draft.errors.values()), "error")
-            return
-        order_id = new_order_id()
-        words = f"{side.upper()} {draft.size:f} {item.symbol} @ {draft.price:,f}"
-        self.do(self._quick(order_id, submit_order(order_id, item.id, draft), words))
+    def why(self, order_id: str) -> None:
+        """Show the whole life of an order."""
+        from tui.screens.why import WhyScreen
 
-    async def _quick(self, order_id: str, command: SubmitOrder, words: str) -> Reply:
-        reply = await self._screen.clx.desk.ask(command)
-        if not reply.unknown:
-            return reply
-        # Pressing again would be another order; only the engine's list can tell what became of it.
-        text = f"{words} ({order_id}): {reply.text}; look into orders (4) before another"
-        return replace(reply, text=text)
+        self._screen.app.push_screen(WhyScreen(self._screen.clx.desk, order_id))
+
+    def amend(self, order: Order | None = None) -> None:
+        """Change the chosen order of the list, or the one at the ladder's cursor."""
+        from tui.screens.amend import AmendScreen
+
+        screen = self._screen
+        if order is None:
+            found = [item for item in self._chosen_orders() if not item.state.terminal]
+            if not found:
+                screen.notice(_NO_ORDER)
+                return
+            order = found[0]
+        item = screen.replica.instruments.get(order.intent.instrument_id)
+        if item is None:
+            screen.notice(f"the steps of {order.intent.instrument_id} are not known yet")
+            return
+        screen.app.push_screen(AmendScreen(screen.clx.desk, item, order), self.say_reply)
+
+    def gate(self) -> None:
+        """Ask what to do with what a venue has and the journal does not."""
+        asking = [view for view in self._screen.replica.venues.values() if view.asks]
+        if asking:
+            self._open_gate(asking[0])
+        else:
+            self._screen.clx.say("no venue asks for anything")
+
+    def gate_if_asked(self) -> None:
+        """Open the gate once for every new question, when no other dialog is open."""
+        app = self._screen.clx
+        for view in self._screen.replica.venues.values():
+            question = (view.venue, view.asks)
+            if view.asks and question not in self._gate_told and app.screen is app.live_screen:
+                self._gate_told.add(question)
+                self._open_gate(view)
+                return
+
+    def _open_gate(self, view: VenueView) -> None:
+        from tui.screens.gate import GateScreen
+
+        app = self._screen.clx
+        app.push_screen(GateScreen(app.desk, view), self.say_reply)
+
+    def _chosen_orders(self) -> list[Order]:
+        screen = self._screen
+        if screen.pane == "orders":
+            chosen = screen.lists.chosen("orders")
+            return [chosen] if isinstance(chosen, Order) else []
+        return screen.hand.orders_at_cursor(screen.replica)
 
     def cancel(self) -> None:
         """Cancel the chosen order of the list, or those at the ladder's cursor."""
         screen = self._screen
-        if screen.pane == "orders":
-            chosen = screen.lists.chosen("orders")
-            orders = [chosen] if isinstance(chosen, Order) else []
-        else:
-            orders = screen.hand.orders_at_cursor(screen.replica)
-        live = [order for order in orders if not order.state.terminal]
+        live = [order for order in self._chosen_orders() if not order.state.terminal]
         if not live:
-            screen.notice("no open order under the cursor; 4 lists orders, j and k choose")
+            screen.notice(_NO_ORDER)
         for order in live:
             self.do(screen.clx.desk.cancel(order.id))
 
@@ -288,6 +296,8 @@ class Deeds:
             case PaneLine():
                 app.screens.show("trade")
                 screen.action_pane(parsed.pane)
+            case CommandLine(name="get_order_life", args={"client_order_id": order_id}):
+                self.why(str(order_id))
             case CommandLine():
                 args = {key: str(value) for key, value in parsed.args.items()}
                 app.open_command(parsed.name, args)

@@ -176,6 +176,8 @@ class LiveScreen(Screen[None]):
         if self.clx.link.state != self._last_state:
             # Nothing may look live a frame longer than it is.
             dirty = dirty | {"status", "chart"}
+        if "venues" in dirty or everything:
+            self.clx.deeds.gate_if_asked()
         slow = now >= self._slow_due or self.clx.link.state != self._last_state
         if slow:
             self._slow_due = now + _SLOW_S
@@ -227,9 +229,7 @@ class LiveScreen(Screen[None]):
             link="starting" if self.engine_starting else app.link.state,
             reason=app.link.reason,
             armed_s=app.desk.armed_left_s(target),
-            armed_others=sum(
-                bool(app.desk.armed_left_s(name)) for name in armed if name != target
-            ),
+            armed_others=sum(bool(app.desk.armed_left_s(name)) for name in armed if name != target),
             day_pnl=replica.day_pnl,
             slow_fps=self.pace.fps if self.pace.slow else 0.0,
             feeds=(sum(feed.status == FeedStatus.LIVE for feed in feeds), len(feeds)),
@@ -432,6 +432,10 @@ class LiveScreen(Screen[None]):
             return
         self._notice = None
         self.draw_foot()
+
+    def action_gate(self) -> None:
+        """Answer what a venue has that the journal does not."""
+        self.clx.deeds.gate()
 
     def action_symbol(self) -> None:
         """Find an instrument of any venue."""

@@ -54,7 +54,19 @@ class Screens:
             from tui.screens.markets import MarketsScreen
 
             self._app.install_screen(MarketsScreen(), name)
-        else:
+        elif name == "quality":
             from tui.screens.quality import QualityScreen
 
             self._app.install_screen(QualityScreen(), name)
+        elif name == "records":
+            from tui.screens.records import RecordsScreen
+
+            self._app.install_screen(RecordsScreen(), name)
+        elif name == "portfolio":
+            from tui.screens.portfolio import PortfolioScreen
+
+            self._app.install_screen(PortfolioScreen(), name)
+        else:
+            from tui.screens.risk import RiskScreen
+
+            self._app.install_screen(RiskScreen(), name)

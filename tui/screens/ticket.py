@@ -1,10 +1,25 @@
-"""The order ticket: one ticket, one client order id, and only Send sends."""
+"""The order ticket: one ticket, one client order id, and only Send sends.
+
+::
+
+     BUY BTC-USDT  binance   SIM   ARMED 4:59
+     type     [limit] market  stop  stop limit  tp  tp limit  trail  oco
+     size      0.5           [BTC] USDT  % equity  % risk    = what that comes to
+     price     64215.50      USDT    2.99 below last   queue ahead ~2.75
+     trigger   63000         by [last] mark  index           of a conditional one
+     stop      63000         risk 157.75   0.16 %            exits make it a bracket
+     target    67000         reward 342.25   2.17 : 1
+     lives    [gtc] post  ioc  fok  gtd  post gtd
+     cost      32,107.75 USDT   32.1 % of equity   fee ~32.11
+     after     long 0.750 BTC @ 64,100.00
+     checks    ok
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from rich.text import Text
 from textual import on
@@ -17,24 +32,39 @@ from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from core.model.amounts import Unit
+from core.model.inspection import OrderPreview
 from core.model.instruments import Instrument
-from tui.desk import Reply, new_order_id, submit_order
-from tui.preview import Draft, SideName, TicketText, preview, read
+from tui.desk import Reply, new_order_id, submit
+from tui.preview import (
+    LIMITED,
+    LIVES,
+    TYPES,
+    WAITING,
+    WITH_EXITS,
+    Draft,
+    Said,
+    SideName,
+    TicketText,
+    in_unit,
+    place_words,
+    preview_words,
+    read,
+)
 from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
+    from core.model.commands import Command
     from tui.desk import Desk
 
 CHECK_AFTER_S = 0.3
-"""Quiet time after the last key before the engine is asked to check."""
-_LIVES = {
-    "gtc": ("gtc", False),
-    "post": ("gtc", True),
-    "ioc": ("ioc", False),
-    "fok": ("fok", False),
-}
+"""Quiet time after the last key before the engine is asked to work it out and check."""
+FOLLOW_S: Final = 2.0
+"""How often it is asked again while the market moves."""
+_UNITS: Final = (Unit.QUANTITY, Unit.NOTIONAL, Unit.EQUITY, Unit.RISK)
 _DISARMED = "DISARMED: press F8 to arm {symbol} for {seconds} s, then send"
 _UNKNOWN = "{why}. The same ticket may be sent again safely: it keeps its id"
+_KEYS = "F9 send  F6 more  enter next  ←→ choose  esc close"
 
 Phase = Literal["editing", "sending", "unknown", "done"]
 
@@ -43,13 +73,15 @@ Phase = Literal["editing", "sending", "unknown", "done"]
 class Prefill:
     """What a ticket opens with; the price was captured when the key went down."""
 
-    side: SideName
-    size: Decimal | None = None
-    price: Decimal | None = None
-    type: Literal["limit", "market"] = "limit"
-    lives: str = "gtc"
-    reduce_only: bool = False
+    text: TicketText
     focus: Literal["size", "send"] = "size"
+    more: bool = False
+    """Whether the rarer fields are shown at once."""
+
+    @property
+    def side(self) -> SideName:
+        """Buy or sell; a ticket never changes it."""
+        return self.text.side
 
 
 class TicketScreen(ModalScreen[Reply | None]):
@@ -60,6 +92,7 @@ class TicketScreen(ModalScreen[Reply | None]):
         Binding("escape", "close", "close", show=False),
         Binding("f9", "send", "send", show=False),
         Binding("f8", "arm", "arm", show=False),
+        Binding("f6", "more", "more fields", show=False),
         Binding("down", "app.focus_next", "next field", show=False),
         Binding("up", "app.focus_previous", "previous field", show=False),
     ]
@@ -73,75 +106,147 @@ class TicketScreen(ModalScreen[Reply | None]):
         """Made once here; sending again after a lost link is the same order."""
         self.phase: Phase = "editing"
         self.draft: Draft | None = None
+        self.found: OrderPreview | None = None
+        """What the engine worked out for the draft, None: nothing yet."""
+        self._more = prefill.more
+        self._said = Said()
         self._words = ""
         self._check: Timer | None = None
+        self._sent: Command | None = None
+        """What was sent; sending again after a lost link is this very command."""
+
+    # -- fields ------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
         """Lay the fields out, one on a line."""
-        fill, coin = self.prefill, self.instrument
-        with Vertical(id="ticket", classes=f"sheet {fill.side}"):
+        text, coin = self.prefill.text, self.instrument
+        base = "contracts" if coin.derivative else coin.base
+        units = (base, coin.quote, "% equity", "% risk")
+        with Vertical(id="ticket", classes=f"sheet {text.side}"):
             yield Words(field_id="ticket-title")
-            yield self._line("type", Choice(("limit", "market"), fill.type, field_id="type"))
-            yield self._line("size", self._input("size", fill.size), coin.base)
-            yield self._line("price", self._input("price", fill.price), coin.quote)
-            yield self._line("lives", Choice(tuple(_LIVES), fill.lives, field_id="lives"))
-            reduce = "yes" if fill.reduce_only else "no"
+            yield self._line("type", Choice(TYPES, text.type, field_id="type"))
+            yield self._line(
+                "size", self._input("size", text.size), Choice(units, base, field_id="unit")
+            )
+            yield self._line("price", self._input("price", text.price), self._unit(coin.quote))
+            by = Choice(("last", "mark", "index"), text.by, field_id="by")
+            yield self._line("trigger", self._input("trigger", text.trigger), by)
+            yield self._line("stop", self._input("stop", text.stop))
+            yield self._line("target", self._input("target", text.target))
+            yield self._line("lives", Choice(LIVES, text.lives, field_id="lives"))
+            yield self._line("until", self._input("until", text.until), self._unit("UTC"))
+            reduce = "yes" if text.reduce_only else "no"
             yield self._line("reduce", Choice(("no", "yes"), reduce, field_id="reduce"))
+            yield self._line("show", self._input("show", text.show), self._unit(base))
+            sides = Choice(("net", "long", "short"), text.position_side, field_id="position")
+            yield self._line("position", sides)
+            yield self._line("account", self._input("account", text.account))
+            yield self._line("cost", Words(field_id="cost"))
             yield self._line("after", Words(field_id="after"))
             yield self._line("checks", Words(field_id="checks"))
             yield Words(field_id="ticket-error")
             with Horizontal(id="ticket-foot"):
-                yield PressButton(f"Send {fill.side}", field_id="send")
-                yield Words(
-                    "F9 send   enter next field   ←→ choose   esc close", field_id="ticket-keys"
-                )
+                yield PressButton(f"Send {text.side}", field_id="send")
+                yield Words(_KEYS, field_id="ticket-keys")
 
     def on_mount(self) -> None:
         """Show everything and start following the market."""
-        if self.prefill.focus == "send":
-            self.query_one("#send").focus()
-        else:
-            self.query_one("#size").focus()
+        self.query_one("#send" if self.prefill.focus == "send" else "#size").focus()
         self.set_interval(0.5, self._refresh_words)
+        self.set_interval(FOLLOW_S, self._start_checks)
         self._changed()
 
     @staticmethod
-    def _line(name: str, control: Widget, unit: str = "") -> Horizontal:
-        if isinstance(control, Words):
-            return Horizontal(Words(name, classes="name"), control, classes="field")
-        note = Words(field_id=f"{name}-note", classes="note")
-        return Horizontal(
-            Words(name, classes="name"), control, Words(unit, classes="unit"), note,
-            classes="field", id=f"{name}-line",
-        )  # fmt: skip
+    def _unit(words: str) -> Words:
+        return Words(words, classes="unit")
 
     @staticmethod
-    def _input(name: str, value: Decimal | None) -> Input:
-        text = f"{value:f}" if value is not None else ""
-        return Input(text, id=name, compact=True, select_on_focus=True)
+    def _line(name: str, control: Widget, beside: Widget | None = None) -> Horizontal:
+        if isinstance(control, Words):
+            return Horizontal(Words(name, classes="name"), control, classes="field")
+        parts = [Words(name, classes="name"), control, *([beside] if beside is not None else [])]
+        note = Words(field_id=f"{name}-note", classes="note")
+        return Horizontal(*parts, note, classes="field", id=f"{name}-line")
 
-    # What is typed
+    @staticmethod
+    def _input(name: str, value: str) -> Input:
+        return Input(value, id=name, compact=True, select_on_focus=True)
 
     @property
     def text(self) -> TicketText:
         """The fields as they stand."""
-        force, post = _LIVES[self.query_one("#lives", Choice).value]
+
+        def typed(name: str) -> str:
+            return self.query_one(f"#{name}", Input).value
+
+        def chosen(name: str) -> str:
+            return self.query_one(f"#{name}", Choice).value
+
         return TicketText(
             side=self.prefill.side,
-            type=self.query_one("#type", Choice).value,
-            size=self.query_one("#size", Input).value,
-            price=self.query_one("#price", Input).value,
-            time_in_force=force,
-            post_only=post,
-            reduce_only=self.query_one("#reduce", Choice).value == "yes",
+            type=chosen("type"),
+            size=typed("size"),
+            price=typed("price"),
+            trigger=typed("trigger"),
+            by=chosen("by"),
+            stop=typed("stop"),
+            target=typed("target"),
+            lives=chosen("lives"),
+            until=typed("until"),
+            reduce_only=chosen("reduce") == "yes",
+            show=typed("show"),
+            position_side=chosen("position"),
+            account=typed("account"),
         )
+
+    def action_more(self) -> None:
+        """Show or hide the rarer fields."""
+        self._more = not self._more
+        self._show_fields(self.text)
+
+    def _show_fields(self, text: TicketText) -> None:
+        """Show the fields that this type has."""
+        rare = self._more
+        shown = {
+            "price": text.type in LIMITED,
+            "trigger": text.type in WAITING,
+            "stop": text.type in WITH_EXITS,
+            "target": text.type in WITH_EXITS,
+            "until": text.lives.endswith("gtd"),
+            "reduce": text.type != "oco",
+            "show": rare or bool(text.show),
+            "position": rare or text.position_side != "net",
+            "account": rare or bool(text.account),
+        }
+        for name, there in shown.items():
+            self.query_one(f"#{name}-line").display = there
+        label = self.query_one("#trigger-line .name", Static)
+        label.update("trail" if text.type == "trail" else "trigger", layout=False)
+
+    # -- what is typed -----------------------------------------------------------------------
+
+    @on(Choice.Changed, "#unit")
+    def _other_unit(self, event: Choice.Changed) -> None:
+        """Say the present size in another unit."""
+        event.stop()
+        unit = _UNITS[event.choice.options.index(event.choice.value)]
+        if self.draft is not None and self.draft.line.amount.unit is unit:
+            return
+        field = self.query_one("#size", Input)
+        blank = {Unit.QUANTITY: "", Unit.NOTIONAL: "$", Unit.EQUITY: "10%", Unit.RISK: "r1%"}
+        field.value = in_unit(unit, self.found) if self.found is not None else blank[unit]
 
     @on(Input.Changed)
     @on(Choice.Changed)
     def _changed(self) -> None:
         text = self.text
-        self.query_one("#price", Input).disabled = text.type == "market"
+        self._show_fields(text)
         self.draft = read(text, self.instrument)
+        self.found, self._said = None, Said()
+        unit = self.query_one("#unit", Choice)
+        if "size" not in self.draft.errors:
+            with self.prevent(Choice.Changed):
+                unit.value = unit.options[_UNITS.index(self.draft.line.amount.unit)]
         self._say("")
         self._refresh_words()
         self._ask_for_checks()
@@ -153,14 +258,21 @@ class TicketScreen(ModalScreen[Reply | None]):
 
     def _refresh_words(self) -> None:
         """Follow the market: what it costs, where it stands, whether it may be sent."""
-        if self.draft is None:
+        draft, said = self.draft, self._said
+        if draft is None:
             return
-        words = preview(self.draft, self.instrument, self.desk.link.replica)
-        errors = self.draft.errors
-        self._note("size", words.size, errors.get("size"))
-        self._note("price", words.price, errors.get("price"))
-        self._note("lives", "", errors.get("post"))
-        self._set("#after", words.after)
+        errors = draft.errors
+        price = place_words(draft, self.instrument, self.desk.link.replica)
+        self._note("size", said.size, errors)
+        self._note("price", price, errors)
+        self._note("trigger", "", errors)
+        self._note("stop", said.stop or "exit at a loss: 63000, trail 2%", errors)
+        self._note("target", said.target or "exit at a profit", errors)
+        hints = {"until": "such as 2026-12-01T12:00", "show": "what the book shows"}
+        for name in ("lives", "until", "reduce", "show", "position", "account"):
+            self._note(name, hints.get(name, ""), errors)
+        self._set("#cost", said.cost)
+        self._set("#after", said.after)
         self._set("#ticket-title", self._title())
 
     def _title(self) -> Text:
@@ -170,14 +282,17 @@ class TicketScreen(ModalScreen[Reply | None]):
         armed = f"ARMED {left // 60}:{left % 60:02d}" if left else "DISARMED"
         mode = status.mode if status is not None else "no engine"
         head = f"{self.prefill.side.upper()} {symbol}"
+        exits = "   bracket" if self.draft and self.draft.line.bracket else ""
         return Text.assemble(
             (head, "bold"),
             f"  {self.instrument.venue}   {mode}   ",
             (armed, "bold" if left else ""),
+            exits if self.draft is not None and not self.draft.oco else "",
         )
 
-    def _note(self, name: str, words: str, error: str | None) -> None:
+    def _note(self, name: str, words: str, errors: dict[str, str]) -> None:
         note = self.query_one(f"#{name}-note", Static)
+        error = errors.get(name)
         note.set_class(error is not None, "wrong")
         self._set(f"#{name}-note", f"✗ {error}" if error else words)
 
@@ -196,38 +311,59 @@ class TicketScreen(ModalScreen[Reply | None]):
     def _armed_s(self) -> int:
         return self.desk.armed_left_s(self.instrument.id)
 
-    # The engine's own checks
+    # -- the engine's own sums and checks ----------------------------------------------------
 
     def _ask_for_checks(self) -> None:
         if self._check is not None:
             self._check.stop()
             self._check = None
         if self.draft is None or self.draft.errors or self.phase != "editing":
-            self._set(
-                "#checks", "mend the fields first" if self.draft and self.draft.errors else ""
-            )
+            mend = self.draft is not None and bool(self.draft.errors)
+            self._set("#checks", "mend the fields first" if mend else "")
             return
         self._set("#checks", "asking…")
         self._check = self.set_timer(CHECK_AFTER_S, self._start_checks)
 
     def _start_checks(self) -> None:
-        self.run_worker(self._run_checks(), group="checks", exclusive=True, exit_on_error=False)
+        if self.draft is not None and not self.draft.errors and self.phase == "editing":
+            self.run_worker(
+                self._run_checks(self.draft), group="checks", exclusive=True, exit_on_error=False
+            )
 
-    async def _run_checks(self) -> None:
-        draft = self.draft
-        if draft is None or draft.errors:
+    async def _run_checks(self, draft: Draft) -> None:
+        from core.model.placing import preview_order
+
+        asked = await self.desk.ask(preview_order(draft.line))
+        if draft is not self.draft or self.phase != "editing":
             return
-        command = submit_order(self.order_id, self.instrument.id, draft, dry_run=True)
-        reply = await self.desk.ask(command)
+        if isinstance(asked.result, OrderPreview):
+            self.found = asked.result
+            self._said = preview_words(asked.result, draft, self.instrument)
+            self._refresh_words()
+        size = self._order_size(draft)
+        if size is None:
+            self._checked(asked.text if not asked.ok else "the size is not worked out", ok=False)
+            return
+        reply = await self.desk.ask(submit(self.order_id, draft, size, dry_run=True))
         if draft is self.draft and self.phase == "editing":
             if reply.unknown:
-                self._set("#checks", "not available: the engine cannot be reached")
+                self._checked("not available: the engine cannot be reached", ok=False, mark="")
             else:
                 why = reply.order.note if reply.order is not None else ""
-                self._set("#checks", "ok" if reply.ok else f"✗ {why or reply.text}")
-            self.query_one("#checks").set_class(not reply.ok, "wrong")
+                # What is said of an order that would go is of no use here.
+                self._checked("ok" if reply.ok else why or reply.text, ok=reply.ok)
 
-    # Sending
+    def _checked(self, words: str, *, ok: bool, mark: str = "✗ ") -> None:
+        self._set("#checks", words if ok else f"{mark}{words}")
+        self.query_one("#checks").set_class(not ok, "wrong")
+
+    def _order_size(self, draft: Draft) -> Decimal | None:
+        """Return the size that would be sent, None while it is not worked out."""
+        if draft.line.amount.unit is Unit.QUANTITY:
+            return draft.line.amount.value
+        return self.found.size if self.found is not None else None
+
+    # -- sending -----------------------------------------------------------------------------
 
     @on(PressButton.Pressed, "#send")
     def _pressed(self) -> None:
@@ -237,29 +373,38 @@ class TicketScreen(ModalScreen[Reply | None]):
         """Send, unless it is on its way or must not go."""
         if self.phase in ("sending", "done"):
             return
-        draft = read(self.text, self.instrument) if self.phase == "editing" else self.draft
-        if draft is None or draft.errors:
-            self._refuse(draft)
+        command = self._sent if self.phase == "unknown" else self._command()
+        if command is None:
             return
-        self.draft = draft
         if not self._armed_s():
             symbol, seconds = self.instrument.symbol, self.desk.arm_seconds
             self._say(_DISARMED.format(symbol=symbol, seconds=seconds))
             return
-        self.phase = "sending"
+        self.phase, self._sent = "sending", command
         self._lock(True)
         self._say("sending…", wrong=False)
-        self.run_worker(self._send(draft), group="send", exit_on_error=False)
+        self.run_worker(self._send(command), group="send", exit_on_error=False)
+
+    def _command(self) -> Command | None:
+        """Return what would be sent; None: what is in the way was said."""
+        draft = self.draft
+        if draft is None or draft.errors:
+            self._refuse(draft)
+            return None
+        size = self._order_size(draft)
+        if not size:
+            self._say("not sent: the engine has not worked out the size yet; see checks")
+            return None
+        return submit(self.order_id, draft, size)
 
     def _refuse(self, draft: Draft | None) -> None:
-        errors = draft.errors if draft is not None else {}
-        for name, words in errors.items():
+        for name, words in (draft.errors if draft is not None else {}).items():
             self._say(f"not sent: {words}")
-            self.query_one("#lives" if name == "post" else f"#{name}").focus()
+            self.query_one(f"#{name}").focus()
             return
 
-    async def _send(self, draft: Draft) -> None:
-        reply = await self.desk.ask(submit_order(self.order_id, self.instrument.id, draft))
+    async def _send(self, command: Command) -> None:
+        reply = await self.desk.ask(command)
         if reply.unknown:
             self.phase = "unknown"
             self.query_one("#send", PressButton).disabled = False
@@ -279,8 +424,6 @@ class TicketScreen(ModalScreen[Reply | None]):
     def _lock(self, locked: bool) -> None:
         for control in self.query("Input, Choice, PressButton"):
             control.disabled = locked
-        if not locked:
-            self.query_one("#price", Input).disabled = self.text.type == "market"
 
     def action_arm(self) -> None:
         """Arm this instrument without leaving the ticket."""

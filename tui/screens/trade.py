@@ -32,7 +32,7 @@ from tui.draw.tables import draw_table
 from tui.draw.tape import draw_tape
 from tui.draw.watchlist import WATCHLIST
 from tui.grammar import PaneName
-from tui.hand import Hand
+from tui.hand import Hand, SideName
 from tui.keys import KEYS, HintSet, ScreenName, bindings
 from tui.panes import ALL, LISTS, TOPICS, Lists, happenings
 from tui.screens.deeds import Deeds
@@ -466,9 +466,21 @@ class TradeScreen(LiveScreen):
         """Open a ticket at the cursor's price."""
         self.deeds.ticket(side)
 
-    def action_quick(self, side: str) -> None:
+    def action_quick(self, side: SideName) -> None:
         """Join the best price at once, when armed."""
-        self.deeds.quick(side)
+        self.deeds.ladder.join(side)
+
+    def action_take(self, side: SideName) -> None:
+        """Take the best price of the other side at once, when armed."""
+        self.deeds.ladder.take(side)
+
+    def action_move(self, by: int) -> None:
+        """Move the orders at the ladder's cursor by a row, when armed."""
+        self.deeds.ladder.move(by)
+
+    def action_amend(self) -> None:
+        """Change the order at the cursor."""
+        self.deeds.amend()
 
     def action_cancel(self) -> None:
         """Cancel the order at the cursor."""

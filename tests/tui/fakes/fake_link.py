@@ -21,11 +21,12 @@ from fake_market import (
     snapshot,
     strategy,
 )
+from stories import ledger, life, portfolio, preview
 from wide_market import binance_and_others, quality, spark
 
 from core.model import commands as cmd
 from core.model.accounts import RiskState
-from core.model.errors import ClxError, LinkError
+from core.model.errors import ClxError, ConfigError, LinkError
 from core.model.ids import InstrumentId
 from core.model.market import Side
 from core.model.orders import OrderState
@@ -47,7 +48,16 @@ from core.model.views import (
 )
 from link.replica import Replica
 
-BACKGROUND = (cmd.GetListing, cmd.GetSparks, cmd.GetQuality)
+BACKGROUND = (
+    cmd.GetListing,
+    cmd.GetSparks,
+    cmd.GetQuality,
+    cmd.PreviewOrder,
+    cmd.GetPortfolio,
+    cmd.GetOrders,
+    cmd.GetFills,
+    cmd.GetLedger,
+)
 Answer = Callable[[cmd.Command], Any]
 
 
@@ -229,6 +239,24 @@ class FakeLink:
                 return cmd.Done(text="disarmed")
             case cmd.SubmitOrder():
                 return self._submit(command)
+            case cmd.PreviewOrder():
+                return preview(command, self.replica.equity)
+            case cmd.SubmitBracket() | cmd.SubmitOco():
+                return self._submit_group(command)
+            case cmd.AmendOrder():
+                return self._amend(command)
+            case cmd.GetOrderLife():
+                known = self.replica.orders.get(command.client_order_id)
+                wrong = ConfigError(f"no order {command.client_order_id!r} is known")
+                return wrong if known is None else life(known)
+            case cmd.GetPortfolio():
+                return portfolio()
+            case cmd.GetOrders():
+                return tuple(self.replica.orders.values())
+            case cmd.GetFills():
+                return tuple(self.replica.fills)
+            case cmd.GetLedger():
+                return ledger()
             case cmd.CancelOrder():
                 known = self.replica.orders[command.client_order_id]
                 gone = msgspec.structs.replace(known, state=OrderState.CANCELED)
@@ -328,6 +356,33 @@ class FakeLink:
     def _status(self) -> EngineStatus:
         assert self.replica.status is not None
         return self.replica.status
+
+    def _submit_group(self, command: Any) -> cmd.GroupReport:
+        """Accept the first and hold the others."""
+        name, side = command.client_order_id, command.side
+        exits = command.side.opposite if isinstance(command, cmd.SubmitBracket) else command.side
+        first = command.price if isinstance(command, cmd.SubmitBracket) else command.target_price
+        made = [
+            order(name, side, str(first) if first else None, str(command.size)),
+            order(f"{name}-s", exits, None, str(command.size), state=OrderState.HELD),
+        ]
+        if not command.dry_run:
+            for item in made:
+                self.fact(OrderChanged(order=item))
+        return cmd.GroupReport(orders=tuple(made))
+
+    def _amend(self, command: cmd.AmendOrder) -> cmd.OrderReport:
+        known = self.replica.orders[command.client_order_id]
+        intent = msgspec.structs.replace(
+            known.intent,
+            size=command.size or known.intent.size,
+            price=command.price or known.intent.price,
+            trigger_price=command.trigger_price or known.intent.trigger_price,
+        )
+        changed = msgspec.structs.replace(known, intent=intent)
+        if not command.dry_run:
+            self.fact(OrderChanged(order=changed))
+        return cmd.OrderReport(order=changed)
 
     def _submit(self, command: cmd.SubmitOrder) -> cmd.OrderReport:
         made = order(

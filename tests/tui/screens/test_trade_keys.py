@@ -16,8 +16,8 @@ from core.model.views import Alert, AlertRaised, FillAdded, OrderChanged, Positi
 from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
 from tui.screens.kill import KillScreen
-from tui.screens.result import ResultScreen
 from tui.screens.ticket import TicketScreen
+from tui.screens.why import WhyScreen
 
 
 def position(size: str = "0.25000") -> Position:
@@ -108,7 +108,7 @@ async def test_a_ticket_opens_at_the_cursors_price(opened, press, key, side):
         assert isinstance(ticket, TicketScreen)
         hand = pilot.app.trade_screen.hand
         assert ticket.prefill.side == side
-        assert ticket.prefill.price == ticket.instrument.price(hand.cursor)
+        assert Decimal(ticket.prefill.text.price) == ticket.instrument.price(hand.cursor)
 
 
 async def test_the_rows_of_the_ladder_hold_still_under_the_cursor(opened, press, link):
@@ -286,12 +286,12 @@ async def test_enter_on_the_watchlist_shows_that_instrument(opened, press, link)
         assert link.views[-1].focus == "ETH-USDT.binance"
 
 
-async def test_enter_on_a_fill_opens_its_page_and_y_copies_it(opened, press, link, look):
+async def test_enter_on_a_fill_tells_its_orders_life_and_y_copies_the_fill(opened, press, link):
     async with opened() as pilot:
         link.fact(FillAdded(fill=fill()))
         await press(pilot, "6", "enter")
-        assert isinstance(pilot.app.screen, ResultScreen)
-        assert "64015.20" in look(pilot)
+        assert isinstance(pilot.app.screen, WhyScreen)
+        assert pilot.app.screen.order_id == fill().client_order_id
         await press(pilot, "escape", "y")
         assert "64015.20" in pilot.app.clipboard
 
@@ -342,3 +342,36 @@ async def test_a_halted_engine_says_so_in_the_header(opened, look):
         assert "HALTED" in head
         assert "SIM" in head
         assert "DISARMED" in head
+
+
+@pytest.mark.parametrize(
+    ("key", "side", "price"), [("full_stop", Side.BUY, 0), ("comma", Side.SELL, 1)]
+)
+async def test_take_crosses_at_the_best_price_and_nothing_worse(
+    opened, press, link, key, side, price
+):
+    async with opened() as pilot:
+        await press(pilot, "a", key)
+        (sent,) = (item for item in link.sent if isinstance(item, cmd.SubmitOrder))
+        book = link.replica.book
+        best = (book.asks if price == 0 else book.bids)[0][0]
+        item = link.replica.instruments[BTC]
+        assert (sent.side, sent.price) == (side, item.price(best))
+        assert sent.time_in_force == "ioc"
+
+
+async def test_move_takes_the_order_at_the_cursor_a_row_along_when_armed(opened, press, link, look):
+    async with opened() as pilot:
+        await press(pilot, "j")
+        cursor = pilot.app.trade_screen.hand.cursor
+        price = link.replica.instruments[BTC].price(cursor)
+        link.fact(OrderChanged(order=order("mine", price=f"{price:f}")))
+        await press(pilot, "J")
+        assert "DISARMED" in look(pilot)
+        assert not any(isinstance(item, cmd.AmendOrder) for item in link.sent)
+        await press(pilot, "a", "J")
+        (moved,) = (item for item in link.sent if isinstance(item, cmd.AmendOrder))
+        assert moved.client_order_id == "mine"
+        assert moved.price < price
+        assert pilot.app.trade_screen.hand.cursor < cursor
+        assert link.replica.orders["mine"].intent.price == moved.price

@@ -1,0 +1,89 @@
+"""An order's life as rows: what happened, how long after its beginning, in whose words."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import UTC, datetime
+from typing import Final
+
+from core.model.inspection import LifeStep, OrderLife
+from core.model.orders import Order
+from tui.draw.glyphs import Glyphs, spelled
+from tui.draw.records import link_words, state_words, trigger_words, type_words
+from tui.draw.runs import Row, clip, fitted, plain
+
+_WIRE: Final = frozenset({"sent", "answer", "pushed", "no answer"})
+_TROUBLE: Final = frozenset(
+    {"denied", "rejected", "unknown", "no answer", "amend refused", "cancel refused"}
+)
+_AFTER: Final = 11
+_WHAT: Final = 9
+
+
+def draw_life(life: OrderLife, width: int, glyphs: Glyphs, *, whole: bool) -> list[Row]:
+    """Draw a life; bytes take a line each unless they are wanted `whole`."""
+    rows: list[Row] = []
+    for number, order in enumerate((life.order, *life.group)):
+        words = _order_words(order)
+        head = "" if number == 0 else "with " if number == 1 else "     "
+        rows += _wrapped(f"{head}{words}", width, "title" if number == 0 else "muted", glyphs)
+    rows.append(fitted((), width))
+    first = life.steps[0].ts_ns if life.steps else 0
+    for step in life.steps:
+        rows += _step(step, first, width, glyphs, whole)
+    if not life.steps:
+        rows += _wrapped("the journal has no record of it", width, "muted", glyphs)
+    rows.append(fitted((), width))
+    return rows + _wrapped(life.wire, width, "muted", glyphs)
+
+
+def _order_words(order: Order) -> str:
+    intent = order.intent
+    price = f"@ {intent.price:f}" if intent.price is not None else "at market"
+    trigger = trigger_words(order)
+    words = [
+        intent.side.value.upper(),
+        f"{intent.size.normalize():f}",
+        intent.instrument_id,
+        type_words(order),
+        price,
+        f"trigger {trigger}" if trigger else "",
+        link_words(order),
+        f"is {state_words(order)}",
+        f"held by the {order.held_by}" if order.held_by else "",
+        f"({order.id})",
+        "" if order.held_by else order.note,
+    ]
+    return "  ".join(word for word in words if word)
+
+
+def _step(step: LifeStep, first: int, width: int, glyphs: Glyphs, whole: bool) -> list[Row]:
+    after = f"+{(step.ts_ns - first) / 1e6:,.1f} ms"
+    if step.ts_ns == first:
+        moment = datetime.fromtimestamp(step.ts_ns // 10**9, UTC)
+        after = f"{moment:%H:%M:%S}.{step.ts_ns // 10**6 % 1000:03d}"
+    wire = step.what in _WIRE
+    role = "warn" if step.what in _TROUBLE else "muted" if wire else "text"
+    indent = 1 + _AFTER + 2 + _WHAT + 1
+    room = max(12, width - indent)
+    text = spelled(plain(" ".join(step.text.split())), glyphs)
+    lines = [clip(text, room, glyphs.ellipsis)] if wire and not whole else _cut(text, room)
+    head = ((f" {after:>{_AFTER}}  ", "muted"), (f"{step.what:<{_WHAT}} ", _what_role(step.what)))
+    out = [fitted((*head, (lines[0], role)), width)]
+    return out + [fitted(((" " * indent, ""), (line, role)), width) for line in lines[1:]]
+
+
+def _what_role(what: str) -> str:
+    if what in _TROUBLE:
+        return "warn"
+    return "own" if what in {"fill", "accepted", "amended"} else "accent"
+
+
+def _cut(text: str, room: int) -> list[str]:
+    # Bytes have few blanks to break at, so words are broken too.
+    return textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+
+
+def _wrapped(text: str, width: int, role: str, glyphs: Glyphs) -> list[Row]:
+    lines = _cut(spelled(plain(text), glyphs), width - 2)
+    return [fitted(((f" {line}", role),), width) for line in lines]
