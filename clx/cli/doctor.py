@@ -55,6 +55,7 @@ def examine(paths: Paths) -> Iterator[Finding]:
     yield from _keys(paths)
     yield _audit(paths)
     yield from _engine(paths)
+    yield _watchdog(paths)
     yield from _journals(paths)
     yield from _terminal()
 
@@ -148,6 +149,13 @@ def _engine(paths: Paths) -> Iterator[Finding]:
     emulator = running_emulator(paths)
     text = f"pid {emulator.pid}, port {emulator.port}" if emulator else "does not run"
     yield Finding(what="emulator", level="note", text=text)
+
+
+def _watchdog(paths: Paths) -> Finding:
+    from clx.cli.watching import watchdog_line
+
+    well, text = watchdog_line(paths)
+    return Finding(what="watchdog", level="note" if well else "WRONG", text=text)
 
 
 def _journals(paths: Paths) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""A process beside the engine that notices when it hangs, and acts."""
