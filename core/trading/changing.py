@@ -14,7 +14,8 @@ import msgspec
 
 from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError
-from core.model.ids import ClientOrderId, OriginKind, VenueName
+from core.model.ids import ClientOrderId, InstrumentId, OriginKind, VenueName
+from core.model.instruments import Instrument
 from core.model.orders import (
     AmendSubmitted,
     Link,
@@ -28,12 +29,12 @@ from core.model.orders import (
     Role,
     TriggerMoved,
 )
-from core.model.ports import Clock, Venue
+from core.model.ports import Clock, Marks, Venue
 from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
-from core.trading.guard import COVERS
+from core.trading.guard import COVERS, Guard
 from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
 from core.trading.routing import wire_form
@@ -65,6 +66,16 @@ class Changer:
         self._venues = venues
         self._clock = clock
         self._next_id = next_id
+
+    def make_guard(self, marks: Marks, instruments: Mapping[InstrumentId, Instrument]) -> Guard:
+        """Return a guard whose hands this is."""
+        return Guard(
+            self._books.orders,
+            marks,
+            instruments,
+            lambda order: self._flow.abilities_of(order.intent),
+            self,
+        )
 
     # -- amends ----------------------------------------------------------------------------
 

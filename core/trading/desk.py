@@ -70,7 +70,6 @@ from core.trading.correlation import Correlations
 from core.trading.executors import Executors
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
-from core.trading.guard import Guard
 from core.trading.killing import KillLevel, KillSwitch
 from core.trading.links import VenueLinks
 from core.trading.listing import listed
@@ -140,20 +139,9 @@ class TradingDesk:
             clock=clock,
             next_id=self._next_id,
         )
-        self.guard = Guard(
-            self.books.orders,
-            marks,
-            instruments,
-            lambda order: self._flow.abilities_of(order.intent),
-            self._changer,
-        )
+        self.guard = self._changer.make_guard(marks, instruments)
         self.executors = Executors(
-            self.books,
-            instruments,
-            submit=self.submit,
-            cancel=self._flow.cancel,
-            record=self._flow.record,
-            alert=lambda text: self._board.alert("warning", text),
+            self.books, instruments, submit=self.submit, flow=self._flow, board=self._board
         )
         self._closer = Closer(instruments, self.books.account, self._gate)
         self._switch = KillSwitch(

@@ -22,11 +22,12 @@ from core.model.executors import (
     ExecutorStarted,
     ExecutorView,
 )
-from core.model.facts import JournalRecord
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind, check_client_order_id
 from core.model.instruments import Instrument
 from core.model.orders import Order, OrderIntent, OrderState, OrderType, Role, TimeInForce
+from core.trading.board import Board
 from core.trading.books import Books
+from core.trading.flow import OrderFlow
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
 from core.trading.orders import Tracked
@@ -47,16 +48,14 @@ class Executors:
         instruments: Mapping[InstrumentId, Instrument],
         *,
         submit: Callable[[OrderIntent], Order],
-        cancel: Callable[[Sequence[Tracked], OriginKind], None],
-        record: Callable[[JournalRecord], None],
-        alert: Callable[[str], None],
+        flow: OrderFlow,
+        board: Board,
     ) -> None:
         self._books = books
         self._instruments = instruments
         self._submit = submit
-        self._cancel = cancel
-        self._record = record
-        self._alert = alert
+        self._flow = flow
+        self._board = board
 
     def start(self, plan: ExecutorPlan, now_ns: int, *, dry_run: bool = False) -> ExecutorView:
         """Take on a plan; the same id never starts twice.
@@ -73,7 +72,7 @@ class Executors:
                 plan=plan, sent=0, filled=_ZERO, average_price=None, open_size=_ZERO,
                 next_ns=plan.start_ns, ended=ended,
             )  # fmt: skip
-        self._record(ExecutorStarted(plan=plan, ts_ns=now_ns))
+        self._flow.record(ExecutorStarted(plan=plan, ts_ns=now_ns))
         self._step(plan, now_ns)
         return self.view(plan.id, now_ns)
 
@@ -86,7 +85,7 @@ class Executors:
         plan, ended = self._find(executor_id)
         if not ended:
             self._end(plan, f"stopped by {origin}", now_ns)
-        self._cancel([item for item in self._parts(plan) if not _over(item)], origin)
+        self._flow.cancel([item for item in self._parts(plan) if not _over(item)], origin)
         return self.view(executor_id, now_ns)
 
     def on_timer(self, now_ns: int) -> None:
@@ -204,9 +203,9 @@ class Executors:
         return False
 
     def _end(self, plan: ExecutorPlan, reason: str, now_ns: int) -> None:
-        self._record(ExecutorEnded(executor_id=plan.id, reason=reason, ts_ns=now_ns))
+        self._flow.record(ExecutorEnded(executor_id=plan.id, reason=reason, ts_ns=now_ns))
         if reason != "done":
-            self._alert(f"{plan.kind} {plan.id}: {reason}")
+            self._board.alert("warning", f"{plan.kind} {plan.id}: {reason}")
 
     def _parts(self, plan: ExecutorPlan) -> list[Tracked]:
         """Return the plan's orders there are, in their order."""
