@@ -269,7 +269,7 @@ async def a_part_of_the_target_fills(floor: Floor) -> None:
     await floor.until("a part is filled", lambda: bool(floor.order(target).filled))
     await floor.breathe()
     await floor.answered(floor.heir(stop))
-    left = floor.order(stop).intent.size - floor.order(target).filled
+    left = floor.order(target).remaining
     guard = floor.order(floor.heir(stop))
     right = not guard.state.terminal and guard.intent.size == left
     floor.expect(right, f"{left} is left and the stop is {guard.state} of {guard.intent.size}")
