@@ -120,13 +120,12 @@ class Answers:
                 self.told(changes.trades, changes.orders)
             elif channel.startswith("user.portfolio."):
                 part = SUMMARY.decode(raw)
+                stands = balance(part, self.teller.venue)
                 before = self._balances.get(part.currency)
                 self._balances[part.currency] = part.balance
-                if before != part.balance:
-                    now_ns = self.teller.now_ns()
-                    self.teller.balances([balance(part, self.teller.venue)], now_ns)
-                    if before is not None:
-                        self._on_moved()
+                self.teller.balances([stands], self.teller.now_ns())
+                if before not in {None, part.balance}:
+                    self._on_moved()
         except msgspec.MsgspecError as error:
             raise DataError(f"{self.teller.venue} {channel}: {error}") from error
 

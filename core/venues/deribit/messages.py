@@ -157,11 +157,17 @@ class Limits(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True):
     """One currency of the account, asked for or pushed by ``user.portfolio``.
 
-    ``{"currency":"BTC","balance":10.001,"equity":10.3,"limits":{..},..}``
+    ``{"currency":"BTC","balance":302.60065765,"equity":302.61869214,
+    "futures_session_rpl":-0.03258105,"futures_session_upl":0.05921555,"options_value":-0.0086,
+    "limits":{..},..}``
     """
 
     currency: str
     balance: Decimal
+    equity: Decimal | None = None
+    futures_session_rpl: Decimal = Decimal(0)
+    futures_session_upl: Decimal = Decimal(0)
+    options_value: Decimal = Decimal(0)
     limits: Limits | None = None
 
 
@@ -191,9 +197,10 @@ class PositionRow(msgspec.Struct, frozen=True):
 class LogRow(msgspec.Struct, frozen=True):
     """One line of the transaction log.
 
-    ``{"id":75291,"type":"settlement","currency":"ETH","change":-0.000003,
-    "interest_pl":-0.000001,"instrument_name":"ETH-PERPETUAL","trade_id":null,
-    "timestamp":1613664000016,..}``
+    ``{"id":61311,"type":"settlement","currency":"BTC","change":0.00215706,
+    "session_upl":0.00220172,"session_rpl":-0.00004467,"interest_pl":0.00000993,
+    "total_interest_pl":0.00001243,"instrument_name":"BTC-PERPETUAL","trade_id":null,
+    "timestamp":1613659544153,..}``
     """
 
     id: int
@@ -201,7 +208,9 @@ class LogRow(msgspec.Struct, frozen=True):
     currency: str
     timestamp: int
     change: Decimal = Decimal(0)
+    session_rpl: Decimal | None = None
     interest_pl: Decimal | None = None
+    total_interest_pl: Decimal | None = None
     instrument_name: str | None = None
     trade_id: str | None = None
 

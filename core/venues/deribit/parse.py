@@ -68,6 +68,9 @@ _KINDS: Final[dict[str, EntryKind]] = {
     "socialized_fund": EntryKind.LIQUIDATION,
     "liquidation": EntryKind.LIQUIDATION,
 }
+_SETTLED: Final = frozenset({"settlement", "delivery"})
+_ROUNDED: Final = Decimal("0.00000005")
+"""The venue rounds each part of a sum to eight decimals."""
 _TOLD_ELSEWHERE: Final = frozenset({"trade", "options_settlement_summary"})
 
 Json = dict[str, object]
@@ -259,8 +262,17 @@ def fill_of(row: TradeRow, venue: VenueName, symbols: Symbols, ts_ns: int) -> Or
 
 
 def balance(row: Summary, venue: VenueName) -> Balance:
-    """Make a balance: the cash, without what open positions are worth."""
-    return Balance(venue=venue, asset=row.currency.upper(), total=row.balance)
+    """Make a balance: cash and realised profit, without what open positions are worth.
+
+    Deribit keeps the profit of futures out of ``balance`` until the day is settled; it was booked
+    with the fill that brought it. Whether it is left out shows in the venue's own sum of equity.
+    """
+    total = row.balance
+    if row.equity is not None and row.futures_session_rpl:
+        settled = row.equity - row.futures_session_upl - row.options_value
+        if abs(settled - row.balance - row.futures_session_rpl) <= _ROUNDED:
+            total += row.futures_session_rpl
+    return Balance(venue=venue, asset=row.currency.upper(), total=total)
 
 
 def position(row: PositionRow, venue: VenueName, symbols: Symbols) -> VenuePosition | None:
@@ -285,15 +297,16 @@ def position(row: PositionRow, venue: VenueName, symbols: Symbols) -> VenuePosit
 def flows(row: LogRow, venue: VenueName, symbols: Symbols, ts_ns: int) -> list[CashMoved]:
     """Make movements of money of a row of the log; trades are told as fills.
 
-    A settlement pays the funding of the day and the day's profit in one: they are booked apart.
+    A settlement pays in one what the day brought: the profit of what was closed, which was booked
+    with its fills; the funding that is part of that; and the profit of what is still open.
     """
     if row.type in _TOLD_ELSEWHERE or row.trade_id:
         return []
-    funding = row.interest_pl if row.type == "settlement" and row.interest_pl else Decimal(0)
-    parts = [
-        (funding, EntryKind.FUNDING),
-        (row.change - funding, _KINDS.get(row.type, EntryKind.TRANSFER)),
-    ]
+    funding, rest = Decimal(0), row.change
+    if row.type in _SETTLED:
+        funding = row.total_interest_pl or row.interest_pl or Decimal(0)
+        rest -= row.session_rpl or funding
+    parts = [(funding, EntryKind.FUNDING), (rest, _KINDS.get(row.type, EntryKind.TRANSFER))]
     return [
         CashMoved(
             venue=venue,
