@@ -9,12 +9,14 @@ import click
 from clx.cli.client import ask
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
+from clx.cli.watching import watchdog_line
 from core.model import commands
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import ActivityBar, FeedStatus, Timeframe
 from core.model.views import Chart
+from store.paths import find_paths
 
 INDICATORS_HELP = "draw this too, such as ema(20); may be given again"
 
@@ -66,6 +68,7 @@ def status(style: str) -> None:
         [(item.rule, item.used, item.allowed, item.unit) for item in report.limits],
         "no limits",
     )
+    click.echo(f"watchdog: {watchdog_line(find_paths())[1]}")
     for alert in report.alerts[-5:]:
         click.echo(f"{_time(alert.ts_ns)} {alert.level} {alert.source}: {alert.text}")
 
