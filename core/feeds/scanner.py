@@ -314,6 +314,17 @@ def _symbol(data: bytes, size: int, at: int, desk: Grid, form: Grid, part: int) 
     return at, table[row, 1]
 
 
+@numba.njit(cache=True, forceinline=True)
+def _name(data: bytes, size: int, at: int) -> tuple[int, np.uint64]:
+    """Return (place of the value, hash) of a member's name; the place is `ODD` if there is none."""
+    if at >= size or data[at] != 34:
+        return ODD, np.uint64(0)
+    at, hashed = string(data, size, at + 1)
+    if at < 0 or at >= size or data[at] != 58:
+        return ODD, hashed
+    return at + 1, hashed
+
+
 @numba.njit(cache=True)
 def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901  one pass
     """Tell what a message of a form holds; returns 0, or `ODD` or `FULL`."""
@@ -325,7 +336,6 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
     turn = 0
     plan = view(desk[2], 1, PLAN)[0]
     fresh = True
-    hashed = np.uint64(0)
     while depth > 0:
         if at >= size:
             return ODD
@@ -342,12 +352,9 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
         fresh = False
         index = -1
         if not of_array:
-            if at >= size or data[at] != 34:
+            at, hashed = _name(data, size, at)
+            if at < 0:
                 return ODD
-            at, hashed = string(data, size, at + 1)
-            if at < 0 or at >= size or data[at] != 58:
-                return ODD
-            at += 1
             index = _part_of(form, hashed)
         if at >= size:
             return ODD
