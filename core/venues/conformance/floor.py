@@ -25,7 +25,7 @@ from core.venues.conformance.agreement import disagreements
 from core.venues.conformance.ground import Ground, OracleMarks, SkippingClock, by_id
 
 _LOOK_S: Final = 0.02
-_QUIET_S: Final = 0.08
+_QUIET_S: Final = 0.06
 """Without news for this long, the stream has said what it had to say."""
 _PATIENCE_S: Final = 0.4
 """Without what is waited for during this long, the venue is asked."""
