@@ -111,6 +111,7 @@ async def immediate_or_not_at_all(floor: Floor) -> None:
         ids.append(floor.submit(Side.BUY, price=await floor.best(Side.BUY), post_only=True))
     await floor.answered(*ids)
     for order_id in ids:
+        await floor.stands(order_id, *_ENDED)
         state = floor.order(order_id).state
         gone = {OrderState.EXPIRED, OrderState.REJECTED, OrderState.CANCELED}
         floor.expect(state in gone, f"{order_id} is {state}")
