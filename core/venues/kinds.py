@@ -32,6 +32,10 @@ KINDS: Final[Mapping[str, VenueKind]] = {
 }
 """Adapters of our own by kind."""
 
+CCXT: Final = "ccxt:"
+"""Kinds that begin so go through ccxt."""
+CCXT_PLACE: Final = "core.venues.ccxt_pro.venue:CcxtVenue"
+
 
 def venue_kind(name: str, table: VenueSettings) -> str:
     """Return the kind of a ``[venues.<name>]`` table.
@@ -40,9 +44,9 @@ def venue_kind(name: str, table: VenueSettings) -> str:
         ConfigError: There is no such kind; names the table and the nearest known kind.
     """
     kind = table.kind or name
-    if kind not in KINDS:
+    if kind not in KINDS and not (kind.startswith(CCXT) and len(kind) > len(CCXT)):
         what = f"venues.{name}.kind must be one of" if table.kind else f"venues.{name}: no such"
-        known = ", ".join(sorted(KINDS))
+        known = f"{', '.join(sorted(KINDS))} or {CCXT}<exchange>"
         words = f"{what} {known}" if table.kind else f"{what} venue; known: {known}"
         raise ConfigError(f"{words}, was {kind!r}{did_you_mean(kind, KINDS)}")
     return kind
@@ -52,7 +56,7 @@ def market_of(name: str, table: VenueSettings) -> VenueName:
     """Return the feed whose instruments a venue trades: what is set, else its kind's."""
     kind = table.kind or name
     known = KINDS.get(kind)
-    return VenueName(table.market or (known.market if known else kind.removeprefix("ccxt:")))
+    return VenueName(table.market or (known.market if known else kind.removeprefix(CCXT)))
 
 
 def hosts_of(

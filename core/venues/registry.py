@@ -11,7 +11,7 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.ports import Clock, Venue
 from core.model.settings import VenueSettings
-from core.venues.kinds import KINDS, venue_kind
+from core.venues.kinds import CCXT, CCXT_PLACE, KINDS, venue_kind
 from core.wire.budget import Budgets
 
 
@@ -38,7 +38,9 @@ def make_venue(
     Raises:
         ConfigError: Its kind is unknown, or the table is wrong for it.
     """
-    module, _, found = KINDS[venue_kind(name, table)].place.partition(":")
+    kind = venue_kind(name, table)
+    place = CCXT_PLACE if kind.startswith(CCXT) else KINDS[kind].place
+    module, _, found = place.partition(":")
     adapter: LiveVenue = getattr(importlib.import_module(module), found)(
         name, table, clock=clock, rng=rng
     )

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
-from core.feeds.ccxt_pro import frames, loader
+from core.feeds.ccxt_pro import frames
 from core.feeds.ccxt_pro.decoder import CcxtDecoder
 from core.feeds.ccxt_pro.history import OhlcvHistory
 from core.feeds.ccxt_pro.symbols import Listing, Market, make_instruments, trimmed
@@ -30,7 +29,9 @@ from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.settings import FeedSettings
+from core.wire import ccxt_loader as loader
 from core.wire.backoff import Backoff
+from core.wire.ccxt_loader import moved
 
 MOST_LEVELS: Final = 200
 """Levels a side put into a frame: a whole book of thousands at each change is more than is read."""
@@ -380,24 +381,6 @@ class CcxtFeed:
             near = did_you_mean(instrument_id, self._listed)
             raise ConfigError(f"{self.venue} does not list {instrument_id!r}{near}")
         return item
-
-
-def moved(urls: Any, bases: Mapping[str, str]) -> Any:
-    """Return ccxt's tree of URLs with the hosts of some schemes replaced, their paths kept.
-
-    `bases` has the new begin for ``http`` and ``ws``, empty to leave them alone:
-    ``https://api.binance.com/api/v3`` becomes ``http://127.0.0.1:4711/api/v3``.
-    """
-    if isinstance(urls, dict):
-        return {name: moved(url, bases) for name, url in urls.items()}
-    if not isinstance(urls, str):
-        return urls
-    kind = "ws" if urls.startswith("ws") else "http"
-    base = bases.get(kind, "")
-    if not base:
-        return urls
-    # A template such as https://{hostname}/api has no host yet, and needs none any more.
-    return base.rstrip("/") + urlsplit(urls.replace("{", "").replace("}", "")).path
 
 
 def _words(error: BaseException) -> str:

@@ -132,9 +132,14 @@ def order_body(intent: OrderIntent, instrument: Instrument, client_id: str) -> d
 
 def _time_in_force(intent: OrderIntent, instrument: Instrument) -> str:
     tif, what = intent.time_in_force, f"order {intent.client_order_id}"
-    whole = not intent.size % 1
-    if instrument.kind is InstrumentKind.OPTION and not whole:
+    whole, market = not intent.size % 1, intent.type is OrderType.MARKET
+    option = instrument.kind is InstrumentKind.OPTION
+    if option and not whole:
         raise ConfigError(f"{what}: options are traded whole, size was {intent.size}")
+    if option and tif is TimeInForce.IOC:
+        if not market:
+            raise ConfigError(f"{what}: limit orders of options must be day or gtc, was {tif}")
+        return "day"
     if instrument.kind is not InstrumentKind.STOCK or whole:
         if tif in {TimeInForce.IOC, TimeInForce.FOK} and intent.type not in _AT_ONCE:
             raise ConfigError(f"{what}: a {intent.type} order must be day or gtc, was {tif}")
@@ -142,7 +147,7 @@ def _time_in_force(intent: OrderIntent, instrument: Instrument) -> str:
     if intent.type is OrderType.TRAILING_STOP:
         raise ConfigError(f"{what}: parts of shares cannot trail, size was {intent.size}")
     # A market order fills at once, or at the next opening: it needs no more than a day.
-    if tif is TimeInForce.DAY or (tif is TimeInForce.GTC and intent.type is OrderType.MARKET):
+    if tif is TimeInForce.DAY or (market and tif is not TimeInForce.FOK):
         return "day"
     raise ConfigError(
         f"{what}: parts of shares are traded for the day only, time_in_force was {tif} and size "

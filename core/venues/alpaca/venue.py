@@ -87,8 +87,11 @@ _COINS: Final = VenueAbilities(
     post_only=False,
 )
 _OPTIONS: Final = VenueAbilities(
-    times=frozenset({TimeInForce.DAY, TimeInForce.GTC}), amend="any", post_only=False
+    times=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
+    amend="any",
+    post_only=False,
 )
+"""IOC is for market orders alone: they are how positions are closed."""
 _ABILITIES: Final[Mapping[InstrumentKind, VenueAbilities]] = {
     InstrumentKind.STOCK: _SHARES,
     InstrumentKind.OPTION: _OPTIONS,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from core.model.errors import ConfigError, did_you_mean
 
@@ -57,10 +58,28 @@ def errors() -> ModuleType:
         return importlib.import_module("ccxt.base.errors")
 
 
+def moved(urls: Any, bases: Mapping[str, str]) -> Any:
+    """Return ccxt's tree of URLs with the hosts of some schemes replaced, their paths kept.
+
+    `bases` has the new begin for ``http`` and ``ws``, empty to leave them alone:
+    ``https://api.binance.com/api/v3`` becomes ``http://127.0.0.1:4711/api/v3``.
+    """
+    if isinstance(urls, dict):
+        return {name: moved(url, bases) for name, url in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    kind = "ws" if urls.startswith("ws") else "http"
+    base = bases.get(kind, "")
+    if not base:
+        return urls
+    # A template such as https://{hostname}/api has no host yet, and needs none any more.
+    return base.rstrip("/") + urlsplit(urls.replace("{", "").replace("}", "")).path
+
+
 def _root() -> Path:
     spec = find_spec("ccxt")
     if spec is None or spec.origin is None:
-        raise ConfigError("feeds of kind ccxt:... need the package ccxt: install it")
+        raise ConfigError("feeds and venues of kind ccxt:... need the package ccxt: install it")
     return Path(spec.origin).parent
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.feeds.ccxt_pro.loader import exchanges, load
 from core.model.errors import ConfigError
+from core.wire.ccxt_loader import exchanges, load
 
 ROOT = Path(__file__).parents[4]
 
@@ -22,7 +22,7 @@ def run(code: str) -> str:
 
 def test_names_are_known_without_importing_ccxt():
     out = run(
-        "import sys\nfrom core.feeds.ccxt_pro.loader import exchanges\n"
+        "import sys\nfrom core.wire.ccxt_loader import exchanges\n"
         "print(len(exchanges()) > 50, any(name.startswith('ccxt') for name in sys.modules))"
     )
     assert out == "True False"
@@ -42,7 +42,7 @@ def test_the_feed_itself_imports_no_ccxt_until_it_is_used():
 
 def test_one_exchange_is_imported_alone_and_the_whole_is_left_whole():
     out = run(
-        "import sys\nfrom core.feeds.ccxt_pro.loader import errors, load\n"
+        "import sys\nfrom core.wire.ccxt_loader import errors, load\n"
         "kraken = load('kraken')\nalone = len([n for n in sys.modules if n.startswith('ccxt')])\n"
         "usdm = load('binanceusdm')\nprint(alone < 30, 'ccxt' in sys.modules)\n"
         "import ccxt.pro\n"
@@ -55,7 +55,7 @@ def test_one_exchange_is_imported_alone_and_the_whole_is_left_whole():
 @pytest.mark.slow
 def test_every_exchange_can_be_imported_alone_and_constructed():
     out = run(
-        "from core.feeds.ccxt_pro.loader import exchanges, load\n"
+        "from core.wire.ccxt_loader import exchanges, load\n"
         "print([name for name in exchanges() if load(name)({}).id == ''])"
     )
     assert out == "[]"

@@ -1,0 +1,1 @@
+"""Any exchange ccxt trades at; for one account beside others, not for speed."""

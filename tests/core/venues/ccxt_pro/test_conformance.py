@@ -1,0 +1,62 @@
+"""Unmodified ccxt under the suite every adapter passes: an engine against emulated venues."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from core.venues.conformance import cases as c
+from core.venues.conformance.cases import Act, Case
+from core.venues.conformance.faults import FAULTS
+from core.venues.conformance.runner import run_case
+
+pytest.importorskip("ccxt")
+
+CHOSEN = [
+    ("binance", c.fills_in_part_and_is_cancelled),
+    ("binance", c.immediate_or_not_at_all),
+    ("binance", c.refused_orders_are_no_orders),
+    ("binance", c.stop_fires),
+    ("binance", c.lives_through_a_restart),
+    ("binanceusdm", c.moves_its_price),
+    ("binanceusdm", c.bracket_lives_through),
+    ("binanceusdm", c.position_turns_round),
+    ("binanceusdm", c.funding_is_paid),
+    ("okx", c.fills_at_the_market),
+    ("okx", c.gets_smaller),
+    ("okx", c.only_reduces),
+]
+"""Each of the cases that are least alike, on one of the venues; `clx test-venue` runs them all."""
+
+HARSH = [
+    ("binance", "lost ack"),
+    ("binanceusdm", "http 5xx after"),
+    ("okx", "code 1007"),
+    ("binanceusdm", "cancel and fill race"),
+    ("binance", "reports never sent"),
+]
+
+
+def find(act: Act) -> Case:
+    return next(case for case in c.CASES if case.act is act)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "act"), CHOSEN, ids=lambda item: item if isinstance(item, str) else item.__name__
+)
+async def test_case(open_ground: Any, exchange: str, act: Act) -> None:
+    outcome = await run_case(functools.partial(open_ground, exchange), find(act), None)
+    assert outcome.flaws == ()
+    assert outcome.result == "passed"
+
+
+@pytest.mark.parametrize(("exchange", "name"), HARSH)
+async def test_fault_leaves_engine_and_venue_agreed(
+    open_ground: Any, exchange: str, name: str
+) -> None:
+    fault = next(fault for fault in FAULTS if fault.name == name)
+    case = find(c.fills_in_part_and_is_cancelled)
+    outcome = await run_case(functools.partial(open_ground, exchange), case, fault)
+    assert outcome.flaws == ()
