@@ -108,7 +108,8 @@ def _group(kernel: Kernel, order: Order) -> tuple[Order, ...]:
 
 
 def _holds(mine: re.Pattern[str], item: WireSeen) -> bool:
-    return bool(mine.search(item.sent) or mine.search(item.answer.decode(errors="replace")))
+    # Lists of open orders are asked for all the time; they are about no order in particular.
+    return bool(mine.search(item.sent or item.answer.decode(errors="replace")))
 
 
 def _on_the_wire(seen: Iterable[WireSeen]) -> Iterator[LifeStep]:

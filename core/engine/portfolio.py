@@ -25,6 +25,8 @@ MARK_NS: Final = 15 * 60 * 1_000_000_000
 """Time between points of the curve that are kept for ever."""
 FINE_NS: Final = 10_000_000_000
 """Time between the points of the last hours."""
+PATIENCE_NS: Final = 60_000_000_000
+"""How long the curve waits for a price of everything held."""
 _FINE: Final = 1080
 """Three hours of them."""
 _HOUR_NS: Final = 3_600_000_000_000
@@ -42,19 +44,36 @@ class Portfolio:
         self._fine: deque[EquityPoint] = deque(maxlen=_FINE)
         self._quarter = 0
         self._fine_ns = 0
+        self._since_ns = 0
+        """When something held was first known of."""
 
     def on_timer(self, now_ns: int) -> None:
         """Note a point where one is due."""
+        if not self._known(now_ns):
+            return
         quarter = now_ns // MARK_NS
         if quarter != self._quarter:
             # The first call only learns the time: an account just opened has no course yet.
             if self._quarter:
                 self._desk.mark_equity()
             self._quarter = quarter
-        if now_ns - self._fine_ns >= FINE_NS and self._desk.books.account.marked():
+        if now_ns - self._fine_ns >= FINE_NS:
             self._fine_ns = now_ns
             account = self._desk.books.account
             self._fine.append(EquityPoint(now_ns, account.equity(), account.total_pnl()))
+
+    def _known(self, now_ns: int) -> bool:
+        """Return whether everything held has a price; what none has is waited for a while only.
+
+        Else the curve would begin with a fall that never was.
+        """
+        account = self._desk.books.account
+        held = [item for item in self._desk.balances() if item.total]
+        if not held or not account.marked():
+            return False
+        self._since_ns = self._since_ns or now_ns
+        waited = now_ns - self._since_ns >= PATIENCE_NS
+        return waited or all(account.rate(item.asset) is not None for item in held)
 
     def view(self, ask: c.GetPortfolio) -> PortfolioView:
         """Return everything there is to say."""

@@ -324,3 +324,14 @@ def test_a_known_secret_in_a_record_is_not_written_and_the_chain_holds(path: Pat
     first, second = (record for _, record in again.read())
     assert (first.reason, second.ts_ns) == (f"venue said {'*' * 19}!", 2)
     again.close()
+
+
+def test_records_are_found_by_their_words_a_stretch_at_a_time(path: Path) -> None:
+    journal = SqliteJournal(path)
+    journal.append([balance(n, "opening" if n % 4 else "needle here") for n in range(1, 11)])
+    assert [seq for seq, _ in journal.find("needle", 0, 100)[1]] == [4, 8]
+    reached, found = journal.find("needle", 0, 5)
+    assert (reached, [seq for seq, _ in found]) == (5, [4])
+    assert journal.find("needle", reached, 5) == (0, [(8, balance(8, "needle here"))])
+    assert journal.find("nowhere", 0, 100) == (0, [])
+    journal.close()

@@ -161,3 +161,32 @@ def test_an_executor_is_started_seen_and_stopped(traded: Any) -> None:
     assert seen.filled == Decimal("0.01")
     stop = parse_command("stop_executor", {"executor_id": "tw"})
     assert execute(traded.kernel, Request(command=stop, origin="tui")).ended == "stopped by tui"
+
+
+def test_flatten_cancels_and_closes_and_a_dry_run_only_counts(traded: Any) -> None:
+    price = market(traded)
+    ask(traded, "submit_order", client_order_id="in", side="buy", type="market", size="0.01")
+    ask(
+        traded, "submit_order", client_order_id="rest", side="buy", size="0.01",
+        price=str(price - 100),
+    )  # fmt: skip
+    traded.pump()
+    would = ask(traded, "flatten", dry_run=True)
+    assert (would.instruments, would.cancels, would.positions) == ((BTC,), 1, 1)
+    assert len(traded.kernel.desk.orders()) == 1
+    ask(traded, "flatten")
+    for _ in range(4):
+        traded.pump()
+        traded.kernel.on_timer(traded.clock.now_ns())
+    assert not traded.kernel.desk.orders()
+    assert not traded.kernel.desk.position(BTC).size
+
+
+def test_a_dry_cancel_names_the_order_and_leaves_it(traded: Any) -> None:
+    command = parse_command("cancel_order", {"client_order_id": "rest", "dry_run": True})
+    price = market(traded) - 100
+    ask(traded, "submit_order", client_order_id="rest", side="buy", size="0.01", price=str(price))
+    traded.pump()
+    report = execute(traded.kernel, Request(command=command, origin="cli"))
+    assert report.order.id == "rest"
+    assert [order.id for order in traded.kernel.desk.orders()] == ["rest"]

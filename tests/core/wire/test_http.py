@@ -16,6 +16,7 @@ from core.model.errors import (
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 from core.wire.signing import HmacSigner
+from core.wire.witness import Witness
 
 
 class Wire:
@@ -180,3 +181,20 @@ async def test_429_with_retry_after_stops_the_next_request_before_it_is_sent(clo
 def test_a_base_url_that_is_none_is_refused_with_its_value(url, clock):
     with pytest.raises(ConfigError, match="was "):
         HttpSession(url, clock=clock, timeout_s=1)
+
+
+async def test_a_witness_sees_requests_with_parameters_but_no_signature_and_no_key(clock, urgent):
+    answers = (answer(b'{"ok":1}'), answer(b"{}"), None)
+    async with served(*answers, clock=clock, timeout_s=0.2) as (_, session):
+        session.witness = Witness()
+        signed = HmacSigner("secret").signed([("id", "order-1")])
+        await session.request("GET", "/a", params=signed, headers={"K": "key-1"}, urgent=urgent)
+        await session.request("GET", "/time", urgent=urgent)
+        with pytest.raises(OutcomeUnknown):
+            await session.request("GET", "/b", params=[("id", "order-1")], urgent=urgent)
+        first, second = session.witness.find("order-1")
+        assert (first.sent, first.answer, first.words) == (
+            "GET /a?id=order-1", b'{"ok":1}', "status 200",
+        )  # fmt: skip
+        assert (second.answer, second.answered_ns) == (b"", 0)
+        assert "key-1" not in repr((first, second))
