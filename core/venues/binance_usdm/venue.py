@@ -32,7 +32,7 @@ from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, V
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.parse import MS
-from core.venues.binance.rest import BinanceRest
+from core.venues.binance.rest import BinanceRest, error_of
 from core.venues.binance_usdm.account import AccountReader, Children
 from core.venues.binance_usdm.answers import Answers
 from core.venues.binance_usdm.deadman import DeadMan, watched
@@ -63,7 +63,7 @@ _MOST_CANCELS: Final = 10
 _FLOW_TRIES: Final = 5
 _FLOW_PAUSE_S: Final = 1.0
 """The income lags the news of it a little."""
-_UNKNOWN_ORDER: Final = (b'"code":-2011', b'"code":-2013')
+_UNKNOWN_ORDER: Final = frozenset({-2011, -2013})
 
 
 class BinanceUsdmVenue:
@@ -391,7 +391,8 @@ class BinanceUsdmVenue:
         if reply.status == 200:
             teller.canceled(order.id, self._rest.timestamp_ms() * MS)
             return
-        if any(code in reply.body for code in _UNKNOWN_ORDER):
+        body = error_of(reply)
+        if body is not None and body.code in _UNKNOWN_ORDER:
             try:
                 row = await self._account.find_algo(order)
             except TemporaryError as error:
