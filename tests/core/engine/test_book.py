@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine import book as book_module
@@ -43,7 +43,6 @@ changes = st.lists(st.one_of(near, far), max_size=12)
 
 
 @given(st.lists(st.tuples(changes, changes), max_size=25))
-@settings(max_examples=150, deadline=None)
 def test_any_changes_give_the_same_book_as_a_dict(
     steps: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]],
 ) -> None:
@@ -124,7 +123,6 @@ def test_same_levels_in_another_order_give_the_same_image() -> None:
 
 
 @given(changes, changes)
-@settings(max_examples=150, deadline=None)
 def test_any_image_gives_the_same_book_as_its_levels_one_by_one_from_the_far_end(
     more_bids: list[tuple[int, int]], more_asks: list[tuple[int, int]]
 ) -> None:

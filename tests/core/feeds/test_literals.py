@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numba
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine.compiled import entry
@@ -30,7 +30,6 @@ def test_a_literal_shorter_than_a_word_is_refused() -> None:
         literal("short")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=40), st.integers(0, 41))
 def test_texts_end_at_their_quote_unless_they_are_odd(data: bytes, at: int) -> None:
     size = len(data)

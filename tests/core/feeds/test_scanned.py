@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.bybit.decoder import BybitDecoder
@@ -113,7 +113,6 @@ def turn(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("kind", "frame"), [(kind, frame) for kind, frames in FRAMES.items() for frame in frames]
 )
-@settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_mangled_frame_tells_what_the_parser_reads(
     kind: Any, frame: bytes, data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.decoder import Known
@@ -274,7 +274,6 @@ class Message(msgspec.Struct):
 DECODE = msgspec.json.Decoder(Message, strict=False).decode
 
 
-@settings(max_examples=1200, deadline=None)
 @given(st.data())
 def test_what_is_taken_is_what_msgspec_reads(data: st.DataObject) -> None:
     made = scanner(drop_zero=True)
@@ -304,7 +303,6 @@ def test_what_is_taken_is_what_msgspec_reads(data: st.DataObject) -> None:
         assert levels == wanted
 
 
-@settings(max_examples=600, deadline=None)
 @given(
     st.datetimes(),
     st.one_of(st.just(""), st.from_regex(r"\.[0-9]{1,10}", fullmatch=True)),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numba
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine.compiled import Grid, address, entry, view
@@ -45,7 +45,6 @@ def test_symbol_given_twice_is_the_first() -> None:
     assert looked(symbol_table([("AB", 7, 3), ("AB", 7, 4)]), b'AB"         ')[0] == 3
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(NAMES), st.binary(max_size=12))
 def test_a_symbol_is_found_only_whole(name: str, rest: bytes) -> None:
     table = symbol_table((name, 7, row) for row, name in enumerate(NAMES))

@@ -2,7 +2,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.instruments import Instrument
@@ -104,7 +104,6 @@ trades = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(moves=trades, shuffle=st.randoms(use_true_random=False))
 def test_profit_is_cash_plus_worth_whatever_the_order_of_fills(
     new_floor: Any, btc: Instrument, moves: list[tuple[str, D, D, D]], shuffle: Any

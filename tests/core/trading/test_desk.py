@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.accounts import RiskState
@@ -127,7 +127,6 @@ def test_events_of_venues_nobody_set_up_are_ignored(floor: Any) -> None:
     assert (desk.state_digest(), desk.venues()) == before
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_reports_in_any_order_and_number_give_the_same_money(
     new_floor: Callable[[], Any], data: st.DataObject

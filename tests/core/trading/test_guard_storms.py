@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.abilities import VenueAbilities
@@ -99,7 +99,6 @@ class Storm:
             self.floor.desk.on_timer(self.floor.clock.now_ns())
 
 
-@settings(max_examples=150, deadline=None)
 @given(able=st.sampled_from(ABLE), moves=MOVES)
 async def test_no_storm_oversells_a_bracket_or_leaves_it_naked(
     new_floor: Callable[[], Any], able: VenueAbilities, moves: list[tuple[str, Any, int]]

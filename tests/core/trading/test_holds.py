@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.ids import InstrumentId, VenueName
@@ -25,7 +25,6 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(moves=actions)
 def test_running_sums_equal_what_the_open_orders_add_up_to(
     new_floor: Callable[[], Any], moves: list[tuple[str, int, int]]

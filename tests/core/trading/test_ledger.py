@@ -4,7 +4,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.model.accounts import EntryKind
@@ -91,7 +91,6 @@ fills = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @example(
     moves=[
         fill(Side.BUY, Decimal("1E-8"), Decimal("1E-8"), Decimal(0), "BTC", 1),

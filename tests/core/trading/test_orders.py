@@ -2,7 +2,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.market import Side
@@ -161,7 +161,6 @@ REPORTS: dict[str, tuple[list[Any], OrderState, str]] = {
 }
 
 
-@settings(max_examples=300, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(sorted(REPORTS)))
 def test_reports_in_any_order_and_number_end_the_same(
     new_floor: Callable[[], Any], data: st.DataObject, kind: str

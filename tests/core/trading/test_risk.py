@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.accounts import RiskState
@@ -238,7 +238,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(moves=steps, dance=st.randoms(use_true_random=False))
 def test_no_sequence_of_orders_and_fills_leads_beyond_the_position_limit(
     new_floor: Any, btc: Instrument, moves: list[tuple[str, Decimal, str | None, float]], dance: Any

@@ -364,7 +364,6 @@ def run(steps):
     return made, events
 
 
-@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_money_and_sizes_add_up_whatever_happens(steps):
     made, events = run(steps)

@@ -137,7 +137,6 @@ def run_naive(book, operation, order_id):
         getattr(book, name)(*args)
 
 
-@settings(max_examples=300, deadline=None)
 @given(operations)
 def test_any_sequence_equals_the_naive_reference(ops):
     engine, naive = MatchingEngine(), NaiveBook()
@@ -169,7 +168,6 @@ def test_any_sequence_equals_the_naive_reference(ops):
         assert bid is None or ask is None or bid < ask, "never crossed"
 
 
-@settings(max_examples=200, deadline=None)
 @given(operations)
 def test_every_lot_is_filled_resting_or_ended(ops):
     engine = MatchingEngine()
@@ -190,7 +188,6 @@ def test_every_lot_is_filled_resting_or_ended(ops):
         assert gone[order_id] + resting.get(order_id, 0) == lots
 
 
-@settings(max_examples=200, deadline=None)
 @given(operations, sides, st.integers(1, 4000), owners)
 def test_quote_sized_market_spends_what_it_can_and_never_more(ops, side, budget, owner):
     engine = MatchingEngine()

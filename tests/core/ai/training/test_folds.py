@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ai.training.folds import walk_forward
@@ -11,7 +11,6 @@ from core.ai.training.folds import walk_forward
 MINUTE = 60_000
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.integers(0, 5000), min_size=50, max_size=400),
     st.integers(1, 6),

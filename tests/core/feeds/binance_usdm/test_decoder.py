@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.binance_usdm.decoder import BINANCE_USDM, UsdmDecoder
@@ -128,7 +128,6 @@ def test_hot_messages_need_no_slow_reading(
     assert [repr(recv(decoder, data)) for data in every] == expected
 
 
-@settings(deadline=None, max_examples=400)  # the first example compiles
 @given(st.sampled_from([DEPTH, QUOTE, TRADE, SINGLE]), st.data())
 def test_scanner_reads_what_the_decoder_reads_or_leaves_it(
     whole: bytes, data: st.DataObject

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine.market import MarketState
@@ -375,7 +375,6 @@ SAMPLES = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_no_frame_raises_whatever_happened_to_it(data: st.DataObject) -> None:
     venue = VenueName("bybit")
@@ -397,7 +396,6 @@ def test_no_frame_raises_whatever_happened_to_it(data: st.DataObject) -> None:
             assert (event.bids >= 0).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["recv", "send", "http"]), st.binary(max_size=60))
 def test_rubbish_is_refused_in_any_place(kind: Any, rubbish: bytes) -> None:
     url = "https://api.bybit.com/v5/market/instruments-info?category=spot"

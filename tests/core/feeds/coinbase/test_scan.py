@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.coinbase.decoder import CoinbaseDecoder
@@ -235,7 +235,6 @@ ODD = ["0", "-0", "1e3", "1E-2", "00.5", ".5", "5.", "1e-000", "NaN", "", "null"
 BITS = b'0123456789.,:"[]{}eEZT-+ bnuq\\\x00\x80'
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.data())
 def test_mutated_messages_are_read_or_refused_alike(data: st.DataObject) -> None:
     original = data.draw(st.sampled_from(FRAMES))

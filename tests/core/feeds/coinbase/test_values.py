@@ -9,7 +9,7 @@ from functools import cache
 
 import numba
 import numpy as np
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.engine.compiled import address, entry, view
@@ -55,7 +55,6 @@ def slowly(text: str) -> int | None:
         return None
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31)),  # noqa: DTZ001  spelt as UTC
     st.text("0123456789", max_size=10),
@@ -71,7 +70,6 @@ def test_a_moment_is_the_one_the_text_says(moment: datetime, places: str) -> Non
         assert end > len(text) + 2
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.data())
 def test_a_moment_that_is_none_is_left_alone(data: st.DataObject) -> None:
     text = list("2026-08-09T21:05:48.170326Z")
@@ -85,7 +83,6 @@ def test_a_moment_that_is_none_is_left_alone(data: st.DataObject) -> None:
         assert ns == slowly(spelt)
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     st.from_regex(r"[0-9]{1,20}(\.[0-9]{0,20})?", fullmatch=True),
     st.sampled_from([("0.01", 2, 1), ("1E-8", 8, 1), ("0.05", 2, 5), ("5", 0, 5), ("10", 0, 10)]),

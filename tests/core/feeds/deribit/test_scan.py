@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.deribit.decoder import DeribitDecoder
@@ -230,7 +230,6 @@ ODD = ["0", "-0", "-0.0", "1e3", "1E-2", "00.5", ".5", "5.", "NaN", '""', "null"
 BITS = b'0123456789.,:"[]{}eE-+ bnutx\\\x00\x80'
 
 
-@settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_mutated_messages_are_read_or_refused_alike(data: st.DataObject) -> None:
     message = bytearray(data.draw(st.sampled_from(FRAMES)).encode())
@@ -257,7 +256,6 @@ def test_mutated_messages_are_read_or_refused_alike(data: st.DataObject) -> None
     agree(IMAGE, OPTION, bytes(message), CHANGE, PERPETUAL, bytes(message), OPTION, FINE, BARE)
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.decimals(-99999, 99999, places=9), st.integers(0, 9), st.sampled_from(["delta", "mark"]))
 def test_numbers_are_the_very_doubles_and_decimals(number: Decimal, keep: int, name: str) -> None:
     text = f"{number:.{keep}f}"

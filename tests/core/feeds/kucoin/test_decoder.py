@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.engine.market import MarketState
@@ -313,7 +313,6 @@ SAMPLES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_frame_raises_whatever_happened_to_it(data: st.DataObject) -> None:
     spot = Instrument(
@@ -332,7 +331,6 @@ def test_no_frame_raises_whatever_happened_to_it(data: st.DataObject) -> None:
             assert (event.bids >= 0).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["recv", "send", "http"]), st.binary(max_size=60))
 def test_rubbish_is_refused_in_any_place(kind: Any, rubbish: bytes) -> None:
     for event in KucoinDecoder().decode(kind, 1, 7, BOOK_URL, rubbish):

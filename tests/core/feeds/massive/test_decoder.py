@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.massive.decoder import REMEDIES, MassiveDecoder, trade_id
@@ -210,7 +210,6 @@ STRANGE = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(at=st.integers(0, len(GOOD)), byte=st.integers(0, 255), cut=st.booleans())
 def test_any_damage_to_a_frame_ends_in_events_never_in_an_exception(at, byte, cut):
     data = GOOD[:at] if cut else GOOD[:at] + bytes([byte]) + GOOD[at + 1 :]
@@ -218,7 +217,6 @@ def test_any_damage_to_a_frame_ends_in_events_never_in_an_exception(at, byte, cu
     assert all(event is not None for event in events)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     which=st.sampled_from([TRADE, QUOTE, COIN_TRADE, COIN_QUOTE, BOOK]),
     key=st.sampled_from(
