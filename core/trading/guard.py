@@ -391,7 +391,8 @@ class Guard:
             self._finish(tracked, "another of its group was touched")
             return
         if order.state is not OrderState.HELD:
-            if order.intent.size != want and order.state in _WORKING and not order.amending:
+            free = order.state in _WORKING and not order.amending and not tracked.ask
+            if order.intent.size != want and free:
                 self._hands.resize(tracked, want)
             return
         if tracked.waits == "parent":
@@ -485,5 +486,8 @@ class Guard:
     def _finish(self, tracked: Tracked, reason: str) -> None:
         if tracked.order.state is OrderState.HELD:
             self._hands.drop(tracked, reason)
-        elif tracked.order.state is not OrderState.PENDING_CANCEL:
+            return
+        # Where a cancel was refused, or is wanted already, the venue is asked before the next one.
+        asked = tracked.ask and (tracked.order.state in _WORKING or tracked.cancel_wanted)
+        if tracked.order.state is not OrderState.PENDING_CANCEL and not asked:
             self._hands.end(tracked)

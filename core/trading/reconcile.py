@@ -190,9 +190,12 @@ class Reconciler:
     async def _ask_all(self, venue: VenueName) -> None:
         """Ask about the orders whose outcome only the venue can tell."""
         async with self._locks[venue]:
-            for tracked in self._to_ask(venue)[:_ASKS_PER_ROUND]:
+            asked = self._to_ask(venue)[:_ASKS_PER_ROUND]
+            for tracked in asked:
                 await self._ask(tracked)
             await self._catch_up(venue, self._clock.now_ns(), only_short=True)
+            for tracked in asked:
+                self._desk.guard.on_order(tracked.order.id)
 
     def _to_ask(self, venue: VenueName) -> list[Tracked]:
         """Return the venue's orders that need asking, the longest unasked first."""

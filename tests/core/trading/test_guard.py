@@ -498,3 +498,20 @@ def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
     assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
     floor.desk.guard.rearm(floor.venue.name)
     assert floor.desk.orders() == (cover,)
+
+
+def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    stop_report, target = floor.order("stop"), floor.order("target")
+    assert (stop_report.state, target.state) == (S.HELD, S.ACCEPTED)
+    floor.venue.trade("target", "2")
+    floor.venue.outbox.clear()  # its report is lost
+    floor.move("94")
+    for _ in range(5):
+        floor.venue.deliver(floor.desk)
+    assert floor.venue.cancels == ["target"], "refused, and not tried again blindly"
+    assert floor.desk.books.orders.get("target").ask
