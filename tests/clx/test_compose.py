@@ -111,3 +111,32 @@ def test_a_watchlist_nobody_changed_is_not_written(paths: Paths) -> None:
     bitcoin = InstrumentId("BTC-USDT.binance")
     _keep_watched(paths, (bitcoin,), 1, InstrumentsChanged(instruments=(), watchlist=(bitcoin,)))
     assert not paths.watchlist.exists()
+
+
+def live(**table: object) -> Settings:
+    own = {"api_key": "k" * 20, "api_secret": "s" * 20}
+    return settings(
+        mode="live",
+        trading={"live": True},
+        keys={"store": "file"},
+        venues={"perps": {"kind": "binance_usdm"} | own | table},
+    )
+
+
+def test_live_orders_by_untested_keys_are_refused_before_anything_is_built(paths: Paths) -> None:
+    assembly = Assembly(live(), paths, None)
+    with pytest.raises(ConfigError, match=r"venues\.perps has keys of its own.*never tested"):
+        assembly.venues(lambda: pytest.fail("not asked"))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"environment": "demo"},
+        {"environment": "testnet"},
+        {"rest_url": "http://127.0.0.1:9", "ws_api_url": "ws://127.0.0.1:9"},
+    ],
+)
+def test_play_money_needs_no_tested_key(paths: Paths, table: dict[str, object]) -> None:
+    made = Assembly(live(**table), paths, None).venues(lambda: pytest.fail("not asked"))
+    assert made.keys() == {"perps"}
