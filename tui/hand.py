@@ -8,7 +8,7 @@ from typing import Literal
 from core.model.instruments import Instrument
 from core.model.orders import Order
 from link.replica import Replica
-from tui.draw.ladder import LadderView, own_orders, row_prices
+from tui.draw.ladder import LadderView, acts_at, own_orders, row_prices
 from tui.sizing import preset, step
 
 SideName = Literal["buy", "sell"]
@@ -76,17 +76,16 @@ class Hand:
         return "sell" if self.cursor >= view.book.asks[0][0] else "buy"
 
     def orders_at_cursor(self, replica: Replica) -> list[Order]:
-        """Return the own open orders at the cursor's price."""
+        """Return the own open orders that act at the cursor's price."""
         item = self.instrument
         if item is None or self.cursor is None:
             return []
         return [
             order
             for order in replica.orders.values()
-            if not order.state.terminal
-            and order.intent.instrument_id == item.id
-            and order.intent.price is not None
-            and item.nearest_ticks(order.intent.price) == self.cursor
+            if order.intent.instrument_id == item.id
+            and (price := acts_at(order)) is not None
+            and item.nearest_ticks(price) == self.cursor
         ]
 
     def preset(self, replica: Replica, view: LadderView) -> Decimal:

@@ -34,7 +34,7 @@ from core.model.commands import (
     Tier,
 )
 from core.model.errors import ClxError, ConfigError, InvariantError, TemporaryError
-from core.model.facts import VenueEvent
+from core.model.facts import VenueConnected, VenueEvent
 from core.model.ids import InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
@@ -448,7 +448,19 @@ class Engine:
 
     def _on_venue_event(self, event: VenueEvent) -> None:
         self.kernel.on_venue_event(event)
+        if isinstance(event, VenueConnected):
+            self._tell_private(event.venue)
         self._rouse()
+
+    def _tell_private(self, name: VenueName) -> None:
+        """Have clients told how fills of a venue arrive."""
+        venue, table = self._venues.get(name), self._settings.venues.get(name)
+        market = (table.market or table.kind.removeprefix("ccxt:")) if table is not None else ""
+        listed = self.kernel.listing.instruments.values()
+        item = next((item for item in listed if item.venue in {name, market}), None)
+        item = item or next(iter(listed), None)
+        if venue is not None and item is not None:
+            self.kernel.desk.links.private(name, venue.abilities(item).private)
 
     def _on_fact(self, _: int, fact: Fact) -> None:
         if isinstance(fact, FeedChanged | VenueChanged):

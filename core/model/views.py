@@ -68,6 +68,8 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[str, ...] = ()
     """Positions of which somebody must say whether to adopt, protect or flatten them; until then
     nothing is opened at the venue."""
+    private: str = ""
+    """How fills arrive: ``native stream``, ``ccxt stream``, ``polling`` or ``engine``."""
     dead_man: str = ""
     """What the venue does by itself when it no longer hears from us; empty: nothing is armed."""
 

@@ -65,6 +65,10 @@ class VenueLinks:
         self._switches.closed_venues[event.venue] = f"its stream is down: {event.reason}"
         self._show(event.venue, connected=False, reason=event.reason)
 
+    def private(self, venue: VenueName, how: str) -> None:
+        """Show how fills of a venue arrive."""
+        self._show(venue, private=how)
+
     def dead_man(self, event: DeadManSet) -> None:
         """Show what the venue does by itself when it no longer hears from us."""
         self._show(event.venue, dead_man=event.state)

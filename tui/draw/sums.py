@@ -162,8 +162,8 @@ def draw_venues(venues: list[VenueView], width: int, height: int, glyphs: Glyphs
         link = "up" if view.connected else f"DOWN: {view.reason}"
         dead = view.dead_man or "no dead-man switch: open orders outlive us"
         asks = f"{len(view.asks)} to answer (D)   " if view.asks else ""
-        private = getattr(view, "private", "")
-        words = f"{view.venue} {link}   {private + '   ' if private else ''}{asks}{dead}"
+        fills = f"fills by {view.private}   " if view.private else ""
+        words = f"{view.venue} {link}   {fills}{asks}{dead}"
         found = "; ".join(view.differences)
         words += f"   last compared: {found or 'no differences'}" if view.reconciled_ns else ""
         role = "warn" if view.asks or not view.connected else "muted"

@@ -19,9 +19,12 @@ from tui.widgets.fields import Words
 _GRAMMAR = (
     ("b 0.5 BTC-USDT @64250 post", "buy ticket, ready to send; s sells"),
     ("s 0.5 market", "sell ticket for the instrument on screen"),
+    ("b r1% @64250 sl 63000 tp 67000", "a bracket; size also $1000, 10%"),
+    ("s 0.5 stop 63000 · trail 2%", "waits for a price; tp, by mark, gtd, show"),
+    ("why a91f", "the whole life of an order"),
     ("BTC-USDT 5m", "what the chart shows"),
     ("ind ema(20) rsi(14)", "indicators of the chosen chart"),
-    ("MARKETS QUALITY TRADE", "screens"),
+    ("RECORDS PORTFOLIO LIMITS MARKETS", "screens; also QUALITY, TRADE"),
     ("POS ORD FILLS BAL DOM TAPE WL LOG", "panes"),
     ("kill flatten · arm seconds=60", "any command below, with its fields"),
 )

@@ -117,7 +117,10 @@ class LadderDeeds:
             self._deeds.do(self._amend(order, price))
 
     async def _amend(self, order: Order, price: Decimal) -> Reply:
-        reply = await self._screen.clx.desk.amend(order.id, price=price)
+        desk = self._screen.clx.desk
+        waits = order.intent.type.conditional and not order.triggered_ns
+        moved = desk.amend(order.id, trigger=price) if waits else desk.amend(order.id, price=price)
+        reply = await moved
         if not reply.unknown:
             return reply
         return replace(reply, text=f"move of {order.id}: {reply.text}; look into orders (4)")

@@ -28,6 +28,7 @@ from tui.draw.chart.view import (
     split_indicators,
 )
 from tui.draw.glyphs import Glyphs
+from tui.draw.ladder import acts_at
 from tui.draw.runs import plain
 
 _SIGNALS: Final[dict[Direction, MarkKind]] = {
@@ -153,12 +154,14 @@ def price_lines(instrument: Instrument, happenings: Happenings) -> tuple[PriceLi
         text = f"{word} {numbers.trimmed(abs(position.size))}"
         out.append(PriceLine(ticks, text, "E", "position"))
     for order in happenings.orders:
-        intent = order.intent
-        if order.state.terminal or intent.price is None:
+        intent, price = order.intent, acts_at(order)
+        if price is None:
             continue
-        ticks = instrument.nearest_ticks(intent.price)
+        ticks = instrument.nearest_ticks(price)
         left = numbers.trimmed(max(order.remaining, Decimal(0)))
         text = f"{intent.side.value} {left}"
+        if intent.type.conditional and not order.triggered_ns:
+            text = f"{intent.type.value.replace('_', ' ')} {text}"
         letter = "B" if intent.side is Side.BUY else "S"
         out.append(PriceLine(ticks, text, letter, "own"))
     return tuple(out)
