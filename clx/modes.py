@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from core.feeds.kinds import kind_named
-from core.model.errors import ConfigError
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import InstrumentId, split_instrument_id
 from core.model.settings import Settings
 from core.model.views import Mode
 from core.venues.kinds import venue_kind
@@ -26,6 +27,7 @@ def check_modes(settings: Settings) -> None:
             raise ConfigError(f"feeds.{name}: {error}") from None
     for name, account in settings.venues.items():
         venue_kind(name, account)
+    _check_scopes(settings)
     if settings.mode != "live":
         return
     if not settings.trading.live:
@@ -39,4 +41,37 @@ def check_modes(settings: Settings) -> None:
             raise ConfigError(
                 f"venues.{name}: mode = 'live' needs the keys of an account: `clx keys add` one "
                 f'and name it, venues.{name}.account = "..." (api_key and api_secret work too)'
+            )
+
+
+def _check_scopes(settings: Settings) -> None:
+    """Refuse limits of an account, market, instrument or strategy that is not set up."""
+    risk = settings.risk
+    markets = {
+        table.market or table.kind.removeprefix("ccxt:") or name
+        for name, table in settings.venues.items()
+    } | settings.feeds.keys()
+    # On paper every feed is an account of its own.
+    accounts = settings.venues.keys() | settings.feeds.keys() | {"paper"}
+    for kind, named, known in (
+        ("accounts", risk.accounts, accounts),
+        ("venues", risk.venues, markets),
+        ("strategies", risk.strategies, settings.strategies.keys()),
+    ):
+        for name in named:
+            if name not in known:
+                there = ", ".join(sorted(known)) or "none"
+                raise ConfigError(
+                    f"risk.{kind}.{name}: there is none of this name"
+                    f"{did_you_mean(name, known)}; known: {there}"
+                )
+    for name in risk.instruments:
+        try:
+            _, market = split_instrument_id(InstrumentId(name))
+        except ConfigError as error:
+            raise ConfigError(f"risk.instruments.{name}: {error}") from None
+        if market not in markets:
+            raise ConfigError(
+                f"risk.instruments.{name}: no feed {market!r} is set up"
+                f"{did_you_mean(market, markets)}"
             )

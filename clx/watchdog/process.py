@@ -86,12 +86,17 @@ class Watchdog:
             # Time in which this process itself was held up says nothing of the engine.
             self._quiet_s += min(now - looked, 2 * _LOOK_S)
             looked = now
-            if self._quiet_s >= self._settings.kill_s and self._running:
+            if self._quiet_s >= self._patience_s():
                 return self._act()
             if self._quiet_s >= self._settings.warn_s and self._standing == "watching":
                 self._warn()
             if now - self._shown_at >= _STATE_S:
                 self._show(self._standing, self._text)
+
+    def _patience_s(self) -> float:
+        """Return how long no beat is borne; what starts may be busy for long."""
+        table = self._settings
+        return table.kill_s if self._running else max(table.kill_s, table.restart_s)
 
     def _read(self) -> bool:
         """Take what the engine says; False when it says nothing any more."""
@@ -227,6 +232,7 @@ class Watchdog:
                 warn_s=self._settings.warn_s,
                 kill_s=self._settings.kill_s,
                 action=self._settings.action,
+                ran=self._running,
                 text=text,
             ),
         )

@@ -34,6 +34,8 @@ class WatchdogState(msgspec.Struct, frozen=True, kw_only=True):
     warn_s: float
     kill_s: float
     action: str
+    ran: bool = False
+    """Whether the engine ran; before, it is given `restart_s` of silence."""
     text: str = ""
     """What it did last, in words."""
 

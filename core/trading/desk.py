@@ -556,6 +556,8 @@ class TradingDesk:
         """Value everything anew, once a second."""
         self._gate.judge.refresh(self._at_stake())
         self._losses.look(now_ns)
+        for text in self.books.scopes.unlisted(self._instruments):
+            self._board.alert("error", text)
 
     def _at_stake(self) -> list[Instrument]:
         """Return the instruments that were ever held or ordered."""

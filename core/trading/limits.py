@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from core.model.errors import InvariantError
+from core.model.errors import InvariantError, did_you_mean
 from core.model.facts import DayOpened, PeakReached
 from core.model.ids import InstrumentId, StrategyId, VenueName
 from core.model.settings import LimitSettings, RiskSettings
@@ -231,12 +231,30 @@ class Scopes:
         self.venues = table("venues", risk.venues)
         self.instruments = table("instruments", risk.instruments)
         self.strategies = table("strategies", risk.strategies)
+        self._unchecked = set(risk.instruments)
+        """Instruments named, whose market has not said yet what it lists."""
         self._found: dict[tuple[InstrumentId, VenueName, StrategyId | None], Stack] = {}
 
     def __iter__(self) -> Iterator[Scope]:
         yield self.total
         for tables in (self.accounts, self.venues, self.instruments, self.strategies):
             yield from tables.values()
+
+    def unlisted(self, listed: Mapping[InstrumentId, object]) -> list[str]:
+        """Return in words which limits are of instruments that their market does not list, once."""
+        words: list[str] = []
+        for name in sorted(self._unchecked):
+            market = name.rpartition(".")[2]
+            if name not in listed:
+                names = [other for other in listed if other.rpartition(".")[2] == market]
+                if not names:
+                    continue
+                words.append(
+                    f"risk.instruments.{name}: {market} lists no such instrument"
+                    f"{did_you_mean(name, names)}; these limits are held to nothing"
+                )
+            self._unchecked.discard(name)
+        return words
 
     def open_day(self, record: DayOpened) -> None:
         """Count each scope's profit of the day from a recorded one."""

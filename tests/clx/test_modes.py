@@ -25,5 +25,23 @@ def test_feed_of_any_name_may_be_of_a_known_kind() -> None:
 def test_venue_without_code_for_orders_is_refused() -> None:
     from core.model.settings import VenueSettings
 
-    with pytest.raises(ConfigError, match=r"venues\.okx: no such venue"):
-        check_modes(Settings(venues={"okx": VenueSettings()}))
+    with pytest.raises(ConfigError, match=r"venues\.mtgox: no such venue"):
+        check_modes(Settings(venues={"mtgox": VenueSettings()}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        ("accounts", "binanec", r"risk\.accounts\.binanec: .*did you mean 'binance'"),
+        ("venues", "okxx", r"risk\.venues\.okxx: there is none of this name.*known: binance"),
+        ("strategies", "rsu", r"risk\.strategies\.rsu: .*did you mean 'rsi'"),
+        ("instruments", "BTC-USDT.binanec", r"no feed 'binanec' is set up.*'binance'"),
+        ("instruments", "BTC", r"risk\.instruments\.BTC: "),
+    ],
+)
+def test_limits_of_what_is_not_set_up_are_refused(kind: str, name: str, words: str) -> None:
+    from core.model.settings import LimitSettings, RiskSettings
+
+    risk = RiskSettings.model_validate({kind: {name: LimitSettings()}})
+    with pytest.raises(ConfigError, match=words):
+        check_modes(Settings(risk=risk))

@@ -38,11 +38,12 @@ def events(home: Any) -> list[str]:
     )
 
 
-def standing(home: Any) -> str:
+def state(home: Any) -> dict[str, Any]:
     file = home.root / "run" / "watchdog.json"
-    return str(json.loads(file.read_text())["standing"]) if file.exists() else ""
+    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
+@pytest.mark.timeout(180)
 async def test_a_stopped_engine_is_killed_and_takes_up_what_it_held(
     watched: Any, until: Any
 ) -> None:
@@ -59,6 +60,7 @@ async def test_a_stopped_engine_is_killed_and_takes_up_what_it_held(
         await client.request(SubmitOrder.model_validate(stop))
         await client.reaches("clxc-stop", "held", "accepted")
     pid = watched.engine_pid()
+    until(lambda: state(watched).get("ran"), "the watchdog to hear that it runs")
     assert "watchdog: watching" in watched.clx("status")
     before = len(events(watched))  # a slow start may have been warned of
     alert = watched.root / "run" / "watchdog-alert"
@@ -74,6 +76,7 @@ async def test_a_stopped_engine_is_killed_and_takes_up_what_it_held(
         await client.agrees()
 
 
+@pytest.mark.timeout(180)  # an engine that starts may have to compile
 async def test_a_spinning_engine_that_hung_before_is_flattened_by_the_watchdog(
     watched: Any, until: Any
 ) -> None:
@@ -88,9 +91,9 @@ async def test_a_spinning_engine_that_hung_before_is_flattened_by_the_watchdog(
         await client.reaches("clxc-long", "filled")
         await client.submit("clxc-bid", "buy", "0.01", price=watched.away())
         await client.reaches("clxc-bid", "accepted")
-    until(lambda: standing(watched) == "watching", "the watchdog to watch")
+    until(lambda: state(watched).get("ran"), "the watchdog to hear that it runs")
     os.kill(daemon.pid, signal.SIGUSR1)
-    until(lambda: standing(watched) == "acted", "the watchdog to act")
+    until(lambda: state(watched)["standing"] == "acted", "the watchdog to act")
     assert daemon.wait(10) == -signal.SIGKILL
     truth = watched.control("oracle")
     left = [row for row in truth["orders"] if row["status"] in {"NEW", "PARTIALLY_FILLED"}]
@@ -105,6 +108,7 @@ async def test_a_spinning_engine_that_hung_before_is_flattened_by_the_watchdog(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 async def test_a_drill_goes_down_the_ladder_and_leaves_nothing_behind(running: Any) -> None:
     running.clx("reconcile")
     done = running.run("drill", "--format", "json", timeout_s=150)

@@ -164,6 +164,18 @@ def test_a_position_near_its_liquidation_lets_no_more_be_added(floor: Any, btc: 
     assert floor.submit("b", "sell", "3", instrument_id=perp.id).state is S.SUBMITTED
 
 
+def test_limits_of_an_instrument_that_is_not_listed_are_told_of(floor: Any) -> None:
+    floor.configure(instruments={"BTC-USDC.binance": limit(max_order_size=2)})
+    desk = floor.open()
+    for _ in range(2):
+        floor.clock.advance(1)
+        desk.on_timer(floor.clock.ns)
+    told = [text for text in floor.alerts() if "risk.instruments" in text]
+    assert len(told) == 1
+    assert "BTC-USDC.binance: binance lists no such instrument" in told[0]
+    assert "BTC-USDT.binance" in told[0], "the nearest name"
+
+
 # -- losses ----------------------------------------------------------------------------------
 
 
