@@ -41,6 +41,8 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "tape": ("clx.cli.tape:tape", "Look at, cut and play recorded frames."),
     "test-venue": ("clx.cli.testvenue:test_venue", "Check a venue's adapter on the emulator."),
     "test-feed": ("clx.cli.testfeed:test_feed", "Check a feed against what all must do."),
+    "risk": ("clx.cli.risk:risk", "Show what the risk gate lets through, limits as bars."),
+    "drill": ("clx.cli.drill:drill", "Rehearse the kill ladder on a simulated market."),
     "kill": ("clx.cli.risk:kill", "Block entries, cancel orders, or flatten."),
     "resume": ("clx.cli.risk:resume", "Let entries through again."),
     "arm": ("clx.cli.trade:arm", "Let orders from the terminal through for a while."),
@@ -56,11 +58,12 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "config": ("clx.cli.config:config", "Show, check or set settings."),
     "doctor": ("clx.cli.doctor:doctor", "Look for what is wrong with this installation."),
     "completion": ("clx.cli.completion:completion", "Print the shell completion script."),
+    "watchdog": ("clx.cli.watchdog:watchdog", "Watch the engine (started by it)."),
     "bridge": ("clx.cli.terminal:bridge", "Copy stdin and stdout to the engine (used by ssh)."),
 }
 """Verb to (module:attribute, help); the help stands here so that `--help` loads nothing."""
 
-HIDDEN: Final = frozenset({"bridge"})
+HIDDEN: Final = frozenset({"bridge", "watchdog"})
 
 
 class LazyGroup(click.Group):
