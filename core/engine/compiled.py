@@ -152,6 +152,6 @@ def entry(kernel: Any, *example: object, lent: bool = False) -> Callable[..., An
 def _kind_of(value: object, *, lent: bool) -> Any:
     if isinstance(value, bytes):
         return Frame()
-    if lent and isinstance(value, np.ndarray):
+    if lent and isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype == np.int64:
         return Lent()
     return numba.typeof(value)

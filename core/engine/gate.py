@@ -30,7 +30,14 @@ from core.model.market import (
     FeedStatus,
     FeedStatusChanged,
 )
-from core.model.ports import DEFAULT_TRAITS, BookTraits, ResyncReason, SequenceRule, Verdict
+from core.model.ports import (
+    DEFAULT_TRAITS,
+    BookTraits,
+    QuickChecker,
+    ResyncReason,
+    SequenceRule,
+    Verdict,
+)
 
 BUFFER: Final = 4096
 """Deltas kept while an image is awaited; the oldest give way, and the splice will notice."""
@@ -46,6 +53,9 @@ LOST: Final = frozenset({GAP, CROSSED, CHECKSUM})
 _APPLY: Final = Verdict.APPLY
 _GAP: Final = Verdict.GAP
 _LIVE: Final = FeedStatus.LIVE
+
+_OTHER: Final = 2
+"""What a `QuickChecker` finds where the checksum is not the book's."""
 
 _OLD_IMAGE: Final = "book image older than the stream"
 
@@ -73,8 +83,10 @@ class Gate:
 
     __slots__ = (
         "_asked_ns",
+        "_both",
         "_buffer",
         "_checker",
+        "_checks",
         "_depth",
         "_eager",
         "_follow",
@@ -118,6 +130,10 @@ class Gate:
         self._splice = rule.splice
         self.book = OrderBook()
         self._quick, self._place = self.book.quick, self.book.place
+        checker = traits.checker
+        self._checks: QuickChecker | None = None
+        if isinstance(checker, QuickChecker) and not traits.depth:
+            self._checks, self._both = checker, checker.joined(self._place)
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
         self.synced = False
@@ -198,9 +214,36 @@ class Gate:
 
     def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
         """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
-        before = self.book.last_id if self.synced else None
+        book = self.book
+        quick, check = self._checks, delta.check
+        last = book.last_id
+        if (
+            quick is not None
+            and quick.plain
+            and self.synced
+            and self._spliced
+            and self.status is _LIVE
+            and (delta.last_id != last or not last)
+            and check is not None
+            and check.checksum
+            and not check.bids
+            and not check.asks
+            and self._follow(last, delta) is _APPLY
+        ):
+            # Nearly always: the next one, of levels that need no text, in a single step.
+            found = self._both(delta.bids, delta.asks, check.checksum)
+            if found >= 0:
+                self.last_recv_ns = delta.ts_recv_ns
+                self.deltas += 1
+                book.last_id = delta.last_id
+                if not found:
+                    self.checks_ok += 1
+                    return ()
+                self.checks_bad += found == _OTHER
+                return self._lose(delta, CHECKSUM if found == _OTHER else CROSSED)
+        before = last if self.synced else None
         out = self.on_delta(delta)
-        applied = self.synced and (self.book.last_id != before or delta.last_id == before == 0)
+        applied = self.synced and (book.last_id != before or delta.last_id == before == 0)
         if not applied or self._checker is None:
             return out
         self._checker.on_delta(delta)

@@ -114,6 +114,22 @@ class BookChecker(Protocol):
         ...
 
 
+@runtime_checkable
+class QuickChecker(BookChecker, Protocol):
+    """One that can apply a delta and compare in a single step."""
+
+    plain: bool
+    """Whether it can now, for checks without texts and with a checksum."""
+
+    def joined(self, place: int) -> Callable[[Levels, Levels, int], int]:
+        """Return what applies bids and asks to the book at a place and compares a checksum.
+
+        It returns 0, 1 when the book is crossed, 2 when it is not what the checksum says; below 0
+        the delta must be applied and noted again in the other way.
+        """
+        ...
+
+
 class BookTraits(msgspec.Struct, frozen=True):
     """What a venue's data of one instrument is like, as far as trust in it depends on it."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Final
 from zlib import crc32
 
 import numba
 import numpy as np
 
-from core.engine.book import side_of
+from core.engine.book import _apply, side_of
 from core.engine.compiled import address, entry, view
 from core.feeds.crc import (
     FULL,
@@ -108,6 +108,26 @@ def _total(desk: int, own: int, on: Tables) -> int:
     return register ^ FULL
 
 
+@numba.njit(cache=True)
+def _checked(
+    own: int, on: Tables, desk: int, bids: Levels, asks: Levels, checksum: int
+) -> int:  # fmt: skip
+    """Apply changed levels to a book, and return what that does, or 2: the checksum is another."""
+    found = _apply(desk, bids, asks)
+    if found == 0 and _total(desk, own, on) != checksum & FULL:
+        return 2
+    return int(found)
+
+
+@cache
+def _joined() -> Callable[[int, Tables, int, Levels, Levels, int], int]:
+    levels = np.zeros((2, 2), np.int64)
+    compiled: Callable[[int, Tables, int, Levels, Levels, int], int] = entry(
+        _checked, 1, tables(), 1, levels, levels, 1, lent=True
+    )
+    return compiled
+
+
 @cache
 def _kernel() -> Callable[[int, int, Tables], int]:
     compiled: Callable[[int, int, Tables], int] = entry(_total, 1, 1, tables())
@@ -127,7 +147,7 @@ class OkxChecker:
     instead, so 0 says nothing.
     """
 
-    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole")
+    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole", "plain")
 
     def __init__(self, instrument: Instrument) -> None:
         self._total = _kernel()
@@ -140,6 +160,12 @@ class OkxChecker:
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""
         self._whole = False
+        self.plain = False
+        """Whether every level of a book that is compared is known by its plain decimals."""
+
+    def joined(self, place: int) -> Callable[[Levels, Levels, int], int]:
+        """Return what applies changes to the book at a place and compares a checksum."""
+        return partial(_joined(), self._place, self._on, place)
 
     def on_snapshot(self, image: BookSnapshot) -> None:
         """Note an image that was loaded."""
@@ -149,17 +175,23 @@ class OkxChecker:
         if image.check is not None:
             self._note(0, image.bids, image.check.bids)
             self._note(1, image.asks, image.check.asks)
+        self._look()
 
     def on_delta(self, delta: BookDelta) -> None:
         """Note an update that was applied; one without a check ends the comparing."""
         check = delta.check if isinstance(delta, CheckedDelta) else None
         if check is None:
             self._whole = self._whole and not len(delta.bids) and not len(delta.asks)
+            self._look()
             return
         if check.bids or self._odd[0]:
             self._note(0, delta.bids, check.bids)
         if check.asks or self._odd[1]:
             self._note(1, delta.asks, check.asks)
+        self._look()
+
+    def _look(self) -> None:
+        self.plain = self._whole and not self._odd[0] and not self._odd[1]
 
     def verify(self, book: BookTop, check: BookCheck) -> bool | None:
         """Return whether the book is what the venue says; None: it says nothing this time."""
