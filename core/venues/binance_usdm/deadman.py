@@ -33,6 +33,7 @@ _PATH: Final = "/fapi/v1/countdownCancelAll"
 _WEIGHT: Final = 10
 _RENEWALS: Final = 3
 """Times it is renewed within the time it runs."""
+_RETRY_S: Final = 5.0
 _ENDS: Final = (OrderRejected, OrderCanceled, OrderExpired)
 
 
@@ -79,15 +80,18 @@ class DeadMan:
             wanted = set(self._open.values())
             problems = [await self._set(symbol, self._seconds) for symbol in sorted(wanted)]
             problems += [await self._set(symbol, 0) for symbol in sorted(self._armed - wanted)]
-            self._tell(next((text for text in problems if text), ""))
-            await self._pause()
+            problem = next((text for text in problems if text), "")
+            self._tell(problem)
+            await self._pause(wanted, failed=bool(problem))
 
-    async def _pause(self) -> None:
-        """Wait until it is time to renew, or there are other symbols."""
-        limit_s = self._seconds / _RENEWALS if self._armed or self._open else None
+    async def _pause(self, wanted: set[str], *, failed: bool) -> None:
+        """Wait until it is time to renew or to try again, or there are other symbols."""
+        limit_s = self._seconds / _RENEWALS if wanted or failed else None
+        if limit_s is not None and failed:
+            limit_s = min(limit_s, _RETRY_S)
         try:
             async with asyncio.timeout(limit_s):
-                while set(self._open.values()) == self._armed:
+                while set(self._open.values()) == wanted:
                     await self._changed.wait()
                     self._changed.clear()
         except TimeoutError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -48,11 +48,14 @@ class ListenStream:
         *,
         clock: Clock,
         rng: random.Random,
-        on_up: Callable[[], None],
+        on_up: Callable[[], Awaitable[None]],
         on_down: Callable[[str], None],
         on_event: Callable[[Event], None],
     ) -> None:
-        """`url` is the root below which ``/ws/<listen key>`` lies."""
+        """`url` is the root below which ``/ws/<listen key>`` lies.
+
+        `on_up` may ask the venue; if that fails with TemporaryError the connection is made anew.
+        """
         self._rest = rest
         self._url = url
         self._clock = clock
@@ -92,7 +95,7 @@ class ListenStream:
     async def _opened(self, connection: Connection) -> None:
         self._connection = connection
         self._broken = ""
-        self._on_up()
+        await self._on_up()
         pause_s = _RENEW_S
         while True:
             await asyncio.sleep(pause_s)

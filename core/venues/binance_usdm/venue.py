@@ -141,7 +141,7 @@ class BinanceUsdmVenue:
             self._stream_url,
             clock=self._clock,
             rng=self._rng,
-            on_up=partial(errands.run, self._learn_mode),
+            on_up=self._learn_mode,
             on_down=standing.stream_down,
             on_event=answers.event,
         )
@@ -453,16 +453,12 @@ class BinanceUsdmVenue:
                 return
 
     async def _learn_mode(self) -> None:
-        """Learn how positions are held, then say that the stream is up."""
-        pause_s = 0.0
-        while True:
-            try:
-                self._hedging = await self._account.hedging()
-                break
-            except TemporaryError as error:
-                _log.warning("%s: %s", self.name, error)
-                pause_s = min(pause_s * 2 + 0.5, _KEEP_WARM_S)
-                await asyncio.sleep(pause_s)
+        """Learn how positions are held, then say that the stream is up.
+
+        Raises:
+            TemporaryError: The venue did not answer; without that no order can be worded.
+        """
+        self._hedging = await self._account.hedging()
         if self._standing is not None:
             self._standing.stream_up()
 

@@ -429,6 +429,16 @@ async def test_a_switch_that_cannot_be_set_is_shown(server, make, desk, run, int
     async with run(venue, desk):
         venue.submit(intent())
         assert "not set: BTCUSDT: status 400" in (await desk.until(DeadManSet)).state
+        await server.push(update("CANCELED", "CANCELED"))
+        assert (await desk.until(DeadManSet, 2)).state == ""
+    assert len(server.asked("POST /v1/countdownCancelAll")) == 1, "it does not hammer"
+
+
+async def test_without_the_position_mode_the_stream_is_not_up(server, make, desk, run):
+    server.answer("GET /v1/positionSide/dual", (503, "busy"), (503, "busy"))
+    async with run(make(), desk):
+        assert len(server.asked("GET /v1/positionSide/dual")) == 3
+        assert desk.of(VenueDisconnected)
 
 
 async def test_orders_on_their_way_when_it_stops_become_unknown(server, make, desk, run, intent):
