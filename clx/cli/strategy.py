@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from clx.cli.client import ask
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import format_option, print_json, print_table, say_done
 from core.model import commands
+from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import StrategyId
 
 
@@ -46,20 +47,44 @@ def list_(style: str) -> None:
 
 @strategy.command()
 @click.argument("name")
-def enable(name: str) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be started, start nothing")
+@format_option
+def enable(name: str, dry_run: bool, style: str) -> None:
     """Start strategy NAME in its own process and let its orders through."""
+    if dry_run:
+        say_done(f"would start {_known(name)}", style, dry_run=True)
+        return
     view = ask(commands.EnableStrategy(strategy=StrategyId(name)), timeout_s=30.0)
-    click.echo(f"{view.info.id} {view.state}")
+    say_done(f"{view.info.id} {view.state}", style)
 
 
 @strategy.command()
 @click.argument("name")
 @click.option("--cancel-orders", is_flag=True, help="cancel its open orders too")
-def disable(name: str, cancel_orders: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be stopped, stop nothing")
+@format_option
+def disable(name: str, cancel_orders: bool, dry_run: bool, style: str) -> None:
     """Stop strategy NAME; its open orders stay unless asked otherwise."""
+    if dry_run:
+        found = [o for o in ask(commands.GetOrders()) if o.intent.strategy_id == name]
+        rest = f"{'cancel' if cancel_orders else 'leave'} its {len(found)} open orders"
+        say_done(f"would stop {_known(name)} and {rest}", style, dry_run=True)
+        return
     command = commands.DisableStrategy(strategy=StrategyId(name), cancel_orders=cancel_orders)
     view = ask(command, timeout_s=30.0)
-    click.echo(f"{view.info.id} {view.state}")
+    say_done(f"{view.info.id} {view.state}", style)
+
+
+def _known(name: str) -> str:
+    """Return a strategy's name and state.
+
+    Raises:
+        ConfigError: There is no such strategy; names the nearest.
+    """
+    views = {view.info.id: view for view in ask(commands.GetStrategies())}
+    if name not in views:
+        raise ConfigError(f"no strategy {name!r}{did_you_mean(name, views)}")
+    return f"{name}, which is {views[StrategyId(name)].state}"
 
 
 @strategy.command()

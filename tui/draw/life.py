@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from core.model.inspection import LifeStep, OrderLife
-from core.model.orders import Order
+from core.model.orders import Order, OrderState
 from tui.draw.glyphs import Glyphs, spelled
 from tui.draw.records import link_words, state_words, trigger_words, type_words
 from tui.draw.runs import Row, clip, fitted, plain
@@ -50,11 +50,18 @@ def _order_words(order: Order) -> str:
         f"trigger {trigger}" if trigger else "",
         link_words(order),
         f"is {state_words(order)}",
-        f"held by the {order.held_by}" if order.held_by else "",
+        _holder(order),
         f"({order.id})",
         "" if order.held_by else order.note,
     ]
     return "  ".join(word for word in words if word)
+
+
+def _holder(order: Order) -> str:
+    """Return who watches its trigger, or holds it back."""
+    if not order.held_by:
+        return ""
+    return f"by the {order.held_by}" if order.state is OrderState.HELD else f"{order.held_by} holds"
 
 
 def _step(step: LifeStep, first: int, width: int, glyphs: Glyphs, whole: bool) -> list[Row]:
