@@ -22,7 +22,13 @@ from typing import Final
 
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
-from core.model.errors import InvariantError, TemporaryError
+from core.model.errors import (
+    DataError,
+    InvariantError,
+    OutcomeUnknown,
+    TemporaryError,
+    VenueError,
+)
 from core.model.facts import CashMoved
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
@@ -52,7 +58,7 @@ from core.venues.okx.parse import (
     order_body,
     trigger_prices,
 )
-from core.venues.okx.rest import OkxRest, verdict
+from core.venues.okx.rest import OkxRest, stated, verdict
 from core.venues.okx.stream import Channel, PrivateSocket
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
@@ -228,6 +234,23 @@ class OkxVenue:
         """
         answers, errands = self._running()
         errands.amend(order.id, partial(self._amend, answers, order, change))
+
+    async def set_hedging(self, hedging: bool) -> None:
+        """Let the account hold long and short apart, or net them.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+            VenueError: It refused, as it does while there are orders or positions.
+        """
+        mode = "long_short_mode" if hedging else "net_mode"
+        try:
+            reply = await self._rest.send("account/set-position-mode", {"posMode": mode})
+        except (OutcomeUnknown, DataError) as error:
+            raise TemporaryError(str(error)) from error
+        code, words = stated(reply)
+        if code != "0":
+            raise VenueError(code or str(reply.status), words)
+        self._hedged = hedging
 
     async def find_order(self, order: Order) -> VenueOrder | None:
         """Ask by client order id; None when the venue knows none.

@@ -15,6 +15,7 @@ from core.model.ids import ClientOrderId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import Order, OrderIntent, OrderState, OrderType
+from core.model.ports import Venue
 from core.model.settings import VenueSettings
 from core.venues.conformance.control import Control
 from core.venues.conformance.ground import Ground
@@ -65,6 +66,11 @@ def table(base: str, **more: Any) -> VenueSettings:
     )
 
 
+async def hedged(venue: Venue) -> None:
+    assert isinstance(venue, OkxVenue)
+    await venue.set_hedging(True)
+
+
 @asynccontextmanager
 async def opened(symbol: str, size: str, **more: Any) -> AsyncIterator[Ground]:
     """Open a fresh market with one account."""
@@ -99,6 +105,7 @@ async def opened(symbol: str, size: str, **more: Any) -> AsyncIterator[Ground]:
             instruments=instruments,
             size=Decimal(size),
             unfit={"price": beyond},
+            hedge=hedged if instrument.derivative else None,
             make=lambda clock: OkxVenue(
                 OKX, settings, clock=clock, rng=random.Random(1), instruments=instruments
             ),
