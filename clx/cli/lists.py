@@ -6,7 +6,7 @@ import click
 
 from clx.cli.client import ask
 from clx.cli.naming import full_instrument
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import format_option, print_json, print_table, say_done
 from core.model import commands
 from core.model.errors import ConfigError
 
@@ -21,14 +21,16 @@ _COLUMNS = "▁▂▃▄▅▆▇█"
 )
 @click.argument("name", required=False)
 @click.argument("what", required=False)
-def group(action: str, name: str | None, what: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be changed, change nothing")
+@format_option
+def group(action: str, name: str | None, what: str | None, dry_run: bool, style: str) -> None:
     """Show groups of instruments, or change group NAME.
 
     new and drop make and remove it, rename calls it WHAT, add and remove put instrument WHAT in it
     or take it out.
     """
     if action == "show":
-        _show_groups()
+        _show_groups(style)
         return
     if name is None or (what is None and action in {"rename", "add", "remove"}):
         example = {"rename": " majors big", "add": " majors BTC-USDT", "remove": " majors BTC-USDT"}
@@ -44,11 +46,19 @@ def group(action: str, name: str | None, what: str | None) -> None:
         made = commands.WatchInstrument(instrument=full_instrument(what or ""), group=name)
     else:
         made = commands.UnwatchInstrument(instrument=full_instrument(what or ""), group=name)
-    click.echo(ask(made).text)
+    if dry_run:
+        known = ask(commands.GetGroups())
+        there = ", ".join(item.name for item in known.groups) or "none"
+        say_done(f"would {action} {name} {what or ''}".rstrip() + f"; groups: {there}", style)
+        return
+    say_done(ask(made).text, style)
 
 
-def _show_groups() -> None:
+def _show_groups(style: str) -> None:
     report: commands.WatchReport = ask(commands.GetGroups())
+    if style == "json":
+        print_json(report)
+        return
     rows = [("watchlist", len(report.watchlist), " ".join(report.watchlist))]
     rows += [
         (item.name, len(item.instruments), " ".join(item.instruments)) for item in report.groups

@@ -8,7 +8,7 @@ import click
 
 from clx.cli.client import ask
 from clx.cli.naming import full_instrument
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import format_option, print_json, print_table, say_done
 from clx.cli.watching import watchdog_line
 from core.model import commands
 from core.model.errors import ConfigError
@@ -130,19 +130,29 @@ def quotes(names: tuple[str, ...], style: str) -> None:
 @click.command()
 @click.argument("action", type=click.Choice(["show", "add", "remove"]), default="show")
 @click.argument("name", required=False)
-def watchlist(action: str, name: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="say what would be changed, change nothing")
+@format_option
+def watchlist(action: str, name: str | None, dry_run: bool, style: str) -> None:
     """Show the watchlist, add NAME to it or remove it."""
     if action != "show":
         if name is None:
             raise ConfigError(f"say which instrument to {action}: clx watchlist {action} BTC-USDT")
         wanted = full_instrument(name)
-        if action == "add":
-            click.echo(ask(commands.WatchInstrument(instrument=wanted)).text)
+        if dry_run:
+            there = wanted in ask(commands.GetGroups()).watchlist
+            stands = "is on the watchlist" if there else "is not on the watchlist"
+            say_done(f"would {action} {wanted}, which {stands}", style, dry_run=True)
+        elif action == "add":
+            say_done(ask(commands.WatchInstrument(instrument=wanted)).text, style)
         else:
-            click.echo(ask(commands.UnwatchInstrument(instrument=wanted)).text)
+            say_done(ask(commands.UnwatchInstrument(instrument=wanted)).text, style)
         return
-    for line in ask(commands.GetQuotes()):
-        click.echo(line.instrument_id)
+    names = ask(commands.GetGroups()).watchlist
+    if style == "json":
+        print_json(names)
+        return
+    for known in names:
+        click.echo(known)
 
 
 @click.command()
