@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def sources(*rooms: str) -> Iterator[Path]:
         yield from sorted((ROOT / room).rglob("*.py"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file's tree, which several rules look through."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -31,7 +38,7 @@ def test_no_file_is_longer_than_the_house_allows() -> None:
 def test_no_function_is_longer_than_the_house_allows() -> None:
     long = []
     for path in sources(*ROOMS):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 size = (node.end_lineno or node.lineno) - node.lineno + 1
                 if size > MAX_FUNCTION_LINES:
@@ -50,7 +57,7 @@ def test_only_the_clock_reads_the_time_in_core() -> None:
         # Training is an offline tool: it stamps its progress lines, no engine code runs there.
         if relative(path) == "core/engine/clock.py" or "/training/" in relative(path):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             owner = node.func.value
@@ -68,7 +75,7 @@ def test_only_the_wire_opens_sockets_in_core() -> None:
     for path in sources("core"):
         if relative(path).startswith("core/wire/"):
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
