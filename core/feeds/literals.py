@@ -43,6 +43,11 @@ def word_of(data: bytes) -> int:
     return int.from_bytes(bytes(one ^ 48 for one in data), "little")
 
 
+def signed(word: int) -> int:
+    """Return the number an int64 keeps the 64 bits of a word as."""
+    return word - (1 << 64) if word >> 63 else word
+
+
 @numba.njit(cache=True, forceinline=True)
 def past(data: bytes, size: int, at: int, words: Literal) -> int:
     """Return the place after a literal, or one beyond the end if it is not here."""

@@ -43,6 +43,7 @@ from core.feeds.jsonbytes import (
     word_at,
 )
 from core.feeds.levels import PLAN, SidePlan, _number, text
+from core.feeds.literals import signed, word_of
 from core.feeds.spelling import SPELLING, quick_level, remember
 from core.model.market import Levels
 
@@ -142,8 +143,7 @@ def _levels(  # noqa: C901  one pass over the levels
     with. The place is -1 if something is odd, and -2 if there is no room.
     """
     room = view(desk[4], desk[5], 2)
-    used = desk[6]
-    others = 0
+    used, others = desk[6], 0
     at += 1
     if at < size and data[at] == 93:
         return 0, at + 1
@@ -566,8 +566,8 @@ def _laid_out(number: int, form: Form, begin: bytes) -> list[int]:
     begin = begin[-_MARK:]
     for at in range(0, len(begin), 8):
         some = begin[at : at + 8]
-        out[at // 4] = _signed(bytes(byte ^ 48 for byte in some))
-        out[at // 4 + 1] = _signed(b"\xff" * len(some))
+        out[at // 4] = signed(word_of(some))
+        out[at // 4 + 1] = signed((1 << 8 * len(some)) - 1)
     values = any(part.kind in (PRICE, SIZE) for part in form.parts)
     out[_COUNT] = len(form.parts)
     out[_FLAGS] = (
@@ -575,8 +575,7 @@ def _laid_out(number: int, form: Form, begin: bytes) -> list[int]:
         | (ord(form.behind) if form.behind else 0) << _TAIL
     )  # fmt: skip
     out[_DEFAULT : _DEFAULT + 2] = number, -1
-    if form.plain:
-        out[_DEFAULT + _PLAIN - _OUT] = 1
+    out[_DEFAULT + _PLAIN - _OUT] = int(form.plain)
     for index, part in enumerate(form.parts):
         at = _FIRST + _PART * index
         out[at] = part.kind
@@ -599,7 +598,3 @@ def _laid_out(number: int, form: Form, begin: bytes) -> list[int]:
             slot = (slot + 1) % _KEYS
         out[_KEY + 2 * slot], out[_KEY + 2 * slot + 1] = hash_of(part.name), index + 1
     return out
-
-
-def _signed(data: bytes) -> int:
-    return int.from_bytes(data.ljust(8, b"\0"), "little", signed=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.engine.compiled import Grid, address
 from core.feeds.binance.digits import byte, eight_bytes
-from core.feeds.literals import bytes_before, not_plain, word_of
+from core.feeds.literals import bytes_before, not_plain, signed, word_of
 
 LONGEST: Final = 31
 """A longer symbol is in no table."""
@@ -103,14 +103,10 @@ def symbol_table(rows: Iterable[tuple[str, int, int]]) -> Grid:
         while table[slot, 0]:
             slot = (slot + 1) & (slots - 1)
         words += [0] * (4 - len(words))
-        table[slot] = [len(data), *(_signed(word) for word in words), plan_at, row]
+        table[slot] = [len(data), *(signed(word) for word in words), plan_at, row]
     return table
 
 
 def place_of(table: Grid) -> tuple[int, int]:
     """Return (address, slots) of a table, which must be held on to."""
     return address(table), len(table)
-
-
-def _signed(word: int) -> int:
-    return word - (1 << 64) if word >> 63 else word
