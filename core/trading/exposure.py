@@ -32,6 +32,7 @@ _ZERO: Final = Decimal(0)
 _HUNDRED: Final = Decimal(100)
 _NET: Final = PositionSide.NET
 _SELL: Final = Side.SELL
+_BUY: Final = Side.BUY
 
 
 class Key(NamedTuple):
@@ -70,7 +71,7 @@ class Line:
 
     def reach(self, side: Side, more: Decimal = _ZERO) -> Decimal:
         """Return how far on a side it may get, unsigned by that side."""
-        if side is Side.BUY:
+        if side is _BUY:
             return self.size + self.buys + more
         return self.sells + more - self.size
 
@@ -174,7 +175,7 @@ class Exposure:
     def _order(self, key: Key, claim: Claim, sign: int) -> None:
         line = self.line(key)
         change = EXACT.add if sign > 0 else EXACT.subtract
-        if claim.way.side is Side.BUY:
+        if claim.way.side is _BUY:
             line.buys = change(line.buys, claim.size)
         else:
             line.sells = change(line.sells, claim.size)

@@ -25,6 +25,7 @@ from core.trading.limits import Scope, Stack
 from core.trading.resting import Resting
 
 _ZERO: Final = Decimal(0)
+_BUY: Final = Side.BUY
 _HUNDRED: Final = Decimal(100)
 
 
@@ -152,23 +153,17 @@ class Judge:
         reach = line.reach(intent.side, intent.size)
         added = _added(line, intent, unit) if stack.exposed else _NOTHING
         for scope in stack.scopes:
-            limits = scope.limits
-            if limits.max_position_notional is not None or limits.max_position_size is not None:
-                lines = scope.lines.get(name, ())
-                whole = reach
-                if len(lines) != 1 or lines[0] is not line:
-                    whole = sum((item.reach(intent.side) for item in lines), intent.size)
-                denial = self._position(scope, intent, instrument, whole, unit)
-                if denial is not None:
-                    return denial
-            if stack.exposed:
-                own = added
-                if scope.own_lines:
-                    mine = self._exposure.find(name, side, venue, intent.strategy_id)
-                    own = _added(mine, intent, unit)
-                denial = self._together(scope, intent, own)
-                if denial is not None:
-                    return denial
+            own, whole = added, reach
+            lines = scope.lines.get(name, ())
+            if scope.own_lines:
+                mine = self._exposure.find(name, side, venue, intent.strategy_id)
+                own = _added(mine, intent, unit) if stack.exposed else _NOTHING
+                whole = mine.reach(intent.side, intent.size)
+            elif len(lines) > 1:
+                whole = sum((item.reach(intent.side) for item in lines), intent.size)
+            denial = self._scope(scope, intent, instrument, whole, unit, own)
+            if denial is not None:
+                return denial
         return self._near(stack) if stack.liquidation_pct is not None else None
 
     def against_book(
@@ -214,7 +209,7 @@ class Judge:
             return _ZERO, None
         lots = int(intent.size / instrument.size_lot)
         enough = int(lots * 100 / float(least)) + 1
-        buys = intent.side is Side.BUY
+        buys = intent.side is _BUY
         to = (top[0] + top[1]) / 2 * (1 + self._band if buys else 1 - self._band)
         shown = detail.shown_lots(instrument.id, intent.side.opposite, int(to), enough)
         if shown is None:
@@ -270,29 +265,40 @@ class Judge:
             f"{worth:.2f} {self._account.equity_asset}, allowed {most}",
         )
 
-    def _together(self, scope: Scope, intent: OrderIntent, added: Added) -> Denial | None:
-        """Judge the sums of a scope as they would be with the order open."""
-        limits = scope.limits
-        cap, net, most = scope.gross_cap, limits.max_net_exposure, limits.max_correlated_exposure
+    def _scope(
+        self,
+        scope: Scope,
+        intent: OrderIntent,
+        instrument: Instrument,
+        reach: Decimal,
+        unit: Decimal,
+        added: Added,
+    ) -> Denial | None:
+        """Judge a scope's position and sums as they would be with the order open."""
+        limits, cap = scope.limits, scope.gross_cap
+        most, size = limits.max_position_notional, limits.max_position_size
+        if (most is not None and reach * unit > most) or (size is not None and reach > size):
+            return self._position(scope, intent, instrument, reach, unit)
         if cap is not None and (scope.unvalued or scope.gross + added.gross > cap):
             return self._gross(scope, scope.gross + added.gross)
-        asset = self._account.equity_asset
-        if net is not None:
-            worth = (scope.long if intent.side is Side.BUY else -scope.short) + added.net
-            if worth > net:
-                return Denial(
-                    f"{scope.prefix}max_net_exposure",
-                    f"net exposure could reach {worth * intent.side.sign:.2f} {asset}, {net} "
-                    "allowed",
-                )
+        most = limits.max_net_exposure
+        if most is not None:
+            worth = (scope.long if intent.side is _BUY else -scope.short) + added.net
+            if worth > most:
+                return self._beyond(scope, "max_net_exposure", worth * intent.side.sign, most)
+        most = limits.max_correlated_exposure
         if most is not None:
             worth = scope.norm + scope.drift + scope.pending + added.pending
             if worth > most:
-                return Denial(
-                    f"{scope.prefix}max_correlated_exposure",
-                    f"correlated exposure could reach {worth:.2f} {asset}, {most} allowed",
-                )
+                return self._beyond(scope, "max_correlated_exposure", worth, most)
         return None
+
+    def _beyond(self, scope: Scope, name: str, worth: Decimal, most: Decimal) -> Denial:
+        what = name.removeprefix("max_").replace("_", " ")
+        asset = self._account.equity_asset
+        return Denial(
+            f"{scope.prefix}{name}", f"{what} could reach {worth:.2f} {asset}, {most} allowed"
+        )
 
     def _gross(self, scope: Scope, gross: Decimal) -> Denial:
         """Say which of the limits on gross exposure is broken."""
@@ -331,7 +337,7 @@ class Judge:
 def _added(line: Line, intent: OrderIntent, unit: Decimal) -> Added:
     """Return by how much an order may raise the sums of the line it is in."""
     size, buys, sells, more = line.size, line.buys, line.sells, intent.size
-    if intent.side is Side.BUY:
+    if intent.side is _BUY:
         buys += more
         opens = size + buys if size < 0 else buys
         net = (size + buys) * unit - line.long

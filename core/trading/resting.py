@@ -12,6 +12,7 @@ from core.model.orders import Order, OrderIntent, OrderState
 from core.trading.limits import Scopes
 
 _Place: TypeAlias = tuple[InstrumentId, Side]
+_BUY: Final = Side.BUY
 _NOT_THERE: Final = frozenset({OrderState.HELD, OrderState.DENIED})
 
 
@@ -52,10 +53,10 @@ class Resting:
         prices = self._prices.get((intent.instrument_id, intent.side.opposite))
         if not prices:
             return None
-        best = prices[0] if intent.side is Side.BUY else prices[-1]
+        best = prices[0] if intent.side is _BUY else prices[-1]
         if intent.price is None:
             return best
-        crosses = intent.price >= best if intent.side is Side.BUY else intent.price <= best
+        crosses = intent.price >= best if intent.side is _BUY else intent.price <= best
         return best if crosses else None
 
 
