@@ -30,6 +30,7 @@ from core.model.settings import Settings
 from core.model.views import AlertRaised, Fact
 from core.trading.desk import TradingDesk
 from core.trading.reconcile import Reconciler
+from core.venues.binance import rest
 from core.venues.binance.venue import BinanceVenue
 from emulator.app import Emulator
 from emulator.binance.gate.limits import Limiter
@@ -85,6 +86,8 @@ class Yard:
         """Listen."""
         await self.emulator.start()
         self.forget_limits()
+        # In lapsed time a minute's budget would be spent in a moment.
+        rest.BinanceRest.__init__.__kwdefaults__["weight_per_minute"] = 10**9
 
     async def close(self) -> None:
         """End everything."""
@@ -351,15 +354,17 @@ class Engine:
                 for item in self.desk.books.orders.open()
             )
 
+        why = "orders go on moving"
         for _ in range(20):
             await self.until(still, "everything to be settled")
             try:
                 await self.ask()
-            except ClxError:
+            except ClxError as error:
+                why = str(error)
                 continue
             if still():
                 return
-        raise Stuck("it never settled")
+        raise Stuck(f"it never settled: {why}")
 
     async def ask(self) -> None:
         """Compare with the venue now."""

@@ -123,7 +123,8 @@ def mortal_wire(fuse: Fuse) -> None:
 
 def unlimited() -> None:
     """Start an engine a second without waiting for the venue's next minute of request weight."""
-    rest.WEIGHT_PER_MINUTE = dialect.WEIGHT_LIMIT = 10**9  # type: ignore[misc]
+    rest.BinanceRest.__init__.__kwdefaults__["weight_per_minute"] = 10**9
+    dialect.WEIGHT_LIMIT = 10**9  # type: ignore[misc]
 
 
 def live(fuse: Fuse) -> None:
