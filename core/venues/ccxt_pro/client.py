@@ -30,6 +30,7 @@ from core.model.errors import (
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.settings import VenueSettings
+from core.venues.ccxt_pro.ways import ways_of
 from core.wire import ccxt_loader as loader
 
 _log = logging.getLogger(__name__)
@@ -106,12 +107,13 @@ class CcxtClient:
         """
         await asyncio.to_thread(self.load)
         self._want(instruments)
+        self.ccxt.open(True)
+        # Whether a request is sent again is never a library's to decide.
+        self.ccxt.session._retry_connection = False
         try:
             await self.ask("markets", self.ccxt.load_markets())
         except OutcomeUnknown as error:
             raise TemporaryError(str(error)) from None
-        # Whether a request is sent again is never a library's to decide.
-        self.ccxt.session._retry_connection = False
 
     async def close(self) -> None:
         """Close the connections; the next question opens new ones."""
@@ -224,6 +226,7 @@ class CcxtClient:
                     "awaitPositionsSnapshot": False,
                 },
                 "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
+                **ways_of(self.exchange).options,
             },
             **{name: value for name, value in keys.items() if value},
         }

@@ -231,11 +231,11 @@ class Follower:
                 if not streams:
                     await self._client.read("balances", self._client.ccxt.fetch_balance())
                     self._standing.stream_up()
-                for order in list(self._living.values()):
-                    if order.id in self._living:
-                        await self.check(order)
-                backoff.reset()
                 pause_s = self._poll_s * (5 if streams else 1)
+                if await self._check_all():
+                    backoff.reset()
+                else:
+                    pause_s = max(pause_s, backoff.next_s())
             except (TemporaryError, VenueError) as error:
                 pause_s = backoff.next_s()
                 if not streams:
@@ -246,6 +246,18 @@ class Follower:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _check_all(self) -> bool:
+        """Ask for each living order; return whether all were answered."""
+        answered = True
+        for order in list(self._living.values()):
+            if order.id in self._living:
+                try:
+                    await self.check(order)
+                except TemporaryError as error:
+                    answered = False
+                    _log.info("%s", error)
+        return answered
 
     # -- streams ---------------------------------------------------------------------------
 

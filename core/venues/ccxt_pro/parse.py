@@ -190,6 +190,10 @@ def venue_order(
     kind = intent.type if intent is not None else None
     if kind is None:
         kind = OrderType.MARKET if row.get("type") == "market" else OrderType.LIMIT
+    state = order_state(row, filled, size)
+    at_once = intent is not None and intent.time_in_force in {TimeInForce.IOC, TimeInForce.FOK}
+    if at_once and state is OrderState.CANCELED:
+        state = OrderState.EXPIRED
     return VenueOrder(
         client_order_id=order_id,
         venue_order_id=VenueOrderId(str(row["id"])),
@@ -199,7 +203,7 @@ def venue_order(
         price=price if kind.limited else None,
         size=size,
         filled=filled,
-        state=order_state(row, filled, size),
+        state=state,
         ts_event_ns=time_ns(row, "lastUpdateTimestamp", "lastTradeTimestamp", "timestamp"),
         trigger_price=trigger,
         average_price=exact(row.get("average"), "average") if filled else None,

@@ -44,6 +44,8 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that make a spot market buy one of so many coins."""
     coins: bool = False
     """A spot market buy is of so many coins, though ccxt says it takes what it may cost."""
+    options: Mapping[str, str] = {}
+    """ccxt's options that differ from its own choice."""
     page: Literal["time", "offset"] = "time"
     """How own trades are paged."""
     window_days: int = 0
@@ -82,6 +84,8 @@ _WAYS: Final[Mapping[str, Ways]] = {
         spot_only=True,
         amends=True,
         client_id="client_order_id",
+        # The older listing of wallets leaves out what open orders hold.
+        options={"fetchBalance": "v3PrivateGetBrokerageAccounts"},
     ),
     # Stop orders stand in a list of their own and get another id when they fire.
     "kucoin": Ways(by_client_id=True, cancels_by_client_id=True, stream_fills=False, window_days=7),
