@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -18,10 +19,12 @@ from core.feeds.registry import make_feed
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
+from core.model.market import Side
 from core.model.ports import Clock, Venue
 from core.model.settings import FeedSettings, VenueSettings
 from core.venues.conformance.control import Control
 from core.venues.conformance.ground import Ground, Subject
+from core.venues.conformance.truth import AccountTruth
 from core.venues.registry import LiveVenue, make_venue
 from emulator.app import Emulator
 
@@ -55,6 +58,55 @@ class Emulated(msgspec.Struct, frozen=True, kw_only=True):
     unfit: Mapping[str, Decimal] = {}
     """See `Ground.unfit`."""
     tells_triggers: bool = True
+    stirred: bool = False
+    """Somebody trades first: the last price is of the past until then, and triggers wait for it."""
+    ours: Callable[[AccountTruth, Any], AccountTruth] | None = None
+    """Rewrites the oracle's account in the adapter's names; is given the emulator's venue too."""
+
+
+class _NamedControl(Control):
+    """The oracle in an adapter's own names."""
+
+    ours: Callable[[AccountTruth], AccountTruth] | None = None
+
+    async def account(self) -> AccountTruth:
+        """Return everything of the account."""
+        told = await super().account()
+        return told if self.ours is None else self.ours(told)
+
+
+def _told(
+    ours: Callable[[AccountTruth, Any], AccountTruth], venue: Any, told: AccountTruth
+) -> AccountTruth:
+    return ours(told, venue)
+
+
+def _okx_names(told: AccountTruth, venue: Any) -> AccountTruth:
+    """OKX spells client ids without dashes."""
+    from core.venues.okx.names import from_wire
+
+    change = msgspec.structs.replace
+    return change(
+        told,
+        orders=[change(row, client_id=from_wire(row.client_id)) for row in told.orders],
+        fills=[change(row, client_id=from_wire(row.client_id)) for row in told.fills],
+    )
+
+
+def _deribit_names(told: AccountTruth, venue: Any) -> AccountTruth:
+    """Deribit names trades by more than their number."""
+    change = msgspec.structs.replace
+    fills = [
+        change(row, id=venue.writers[row.symbol].own_trade_id(int(row.id))) for row in told.fills
+    ]
+    return change(told, fills=fills)
+
+
+async def _hedge_okx(venue: Venue) -> None:
+    from core.venues.okx.venue import OkxVenue
+
+    if isinstance(venue, OkxVenue):
+        await venue.set_hedging(True)
 
 
 EMULATED: Final[Mapping[str, Emulated]] = {
@@ -80,6 +132,38 @@ EMULATED: Final[Mapping[str, Emulated]] = {
         },
         hedge=_hedge_usdm,
         unfit={"size": Decimal(1000)},
+    ),
+    "deribit": Emulated(
+        venue="deribit",
+        symbol="BTC-PERPETUAL",
+        size="1000",
+        feed={
+            "rest_url": "http://HOST/deribit/api/v2",
+            "stream_url": "ws://HOST/deribit/ws/api/v2",
+        },
+        table={
+            "rest_url": "http://HOST/deribit/api/v2",
+            "ws_api_url": "ws://HOST/deribit/ws/api/v2",
+        },
+        unfit={"size": Decimal(100_000_000)},
+        stirred=True,
+        ours=_deribit_names,
+    ),
+    "okx": Emulated(
+        venue="okx",
+        symbol="BTC-USDT-SWAP",
+        size="4",
+        feed={"rest_url": "http://HOST/okx", "stream_url": "ws://HOST/okx"},
+        table={
+            "rest_url": "http://HOST/okx",
+            "ws_api_url": "ws://HOST/okx/ws/v5",
+            "passphrase": "words",
+            "dead_man_s": "60",
+        },
+        hedge=_hedge_okx,
+        unfit={"size": Decimal(100_000)},
+        stirred=True,
+        ours=_okx_names,
     ),
 }
 """Kinds that can be proven, which are those the emulator speaks."""
@@ -124,15 +208,20 @@ class _Grounds:
         )
         await emulator.start()
         state = emulator.state(0, "", "")
-        control = Control(
+        control = _NamedControl(
             str(state["control_url"]),
             str(state["control_token"]),
             venue=self._found.venue,
             symbol=self._found.symbol,
             clock=SystemClock(),
         )
+        venue, ours = emulator.venues[self._found.venue], self._found.ours
+        if ours is not None:
+            control.ours = functools.partial(_told, ours, venue)
         try:
             await control.arm("weight_limit", value=_UNLIMITED)
+            if self._found.stirred:
+                await control.trade(Side.BUY, Decimal(self._found.size) / 4)
             yield await self._ground(f"127.0.0.1:{emulator.port}", control)
         finally:
             await control.close()
