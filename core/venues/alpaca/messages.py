@@ -33,7 +33,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     status: str
     qty: Decimal | None = None
     """None for an order of so many dollars."""
-    filled_qty: Decimal = Decimal(0)
+    filled: Decimal | None = msgspec.field(name="filled_qty", default=None)
     filled_avg_price: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
@@ -46,6 +46,11 @@ class OrderRow(msgspec.Struct, frozen=True):
     replaced_by: str | None = None
     replaces: str | None = None
     legs: list[OrderRow] | None = None
+
+    @property
+    def filled_qty(self) -> Decimal:
+        """What is filled; of an order just taken the venue may not say it."""
+        return self.filled or Decimal(0)
 
 
 class Update(msgspec.Struct, frozen=True):
