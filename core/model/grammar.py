@@ -28,7 +28,16 @@ from core.model.ids import InstrumentId, VenueName
 from core.model.market import Side
 from core.model.orders import OrderType, PositionSide, TimeInForce, TriggerBy
 
-__all__ = ["SIDES", "WORDS", "OrderLine", "parse_number", "parse_order", "parse_time", "time_text", "words_of"]
+__all__ = [
+    "SIDES",
+    "WORDS",
+    "OrderLine",
+    "parse_number",
+    "parse_order",
+    "parse_time",
+    "time_text",
+    "words_of",
+]
 
 SIDES: Final = {"b": Side.BUY, "buy": Side.BUY, "s": Side.SELL, "sell": Side.SELL}
 _VALUED: Final = {

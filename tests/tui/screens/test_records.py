@@ -25,7 +25,10 @@ def check_at_once(monkeypatch):
 def held(name="stop-1"):
     made = order(name, price=None, state=OrderState.HELD, held_by="engine")
     intent = msgspec.structs.replace(
-        made.intent, type=OrderType.STOP, trigger_price=made.intent.size * 126_000, group_id="g-77aa"
+        made.intent,
+        type=OrderType.STOP,
+        trigger_price=made.intent.size * 126_000,
+        group_id="g-77aa",
     )
     return msgspec.structs.replace(made, intent=intent)
 
