@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
@@ -80,6 +81,7 @@ class Books:
         """Where each UTC day began, oldest first."""
         self.equity_marks: deque[EquityMarked] = deque(maxlen=MAX_MARKS)
         """What the account was worth now and then, oldest first."""
+        self._replaying = False
         self.last_ts_ns = 0
         """Time of the newest record."""
         self.last_mode = ""
@@ -122,6 +124,18 @@ class Books:
         """Return whether a move of money is not booked yet."""
         return (flow.venue, flow.kind, flow.flow_id) not in self._flows
 
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Work out what open orders may still do at the end alone, not after every record."""
+        self._replaying = True
+        try:
+            yield
+        finally:
+            self._replaying = False
+            for tracked in self.orders.open():
+                self.holds.update(tracked.order)
+                self.resting.on_order(None, tracked.order)
+
     def _book_cash(self, flow: CashMoved) -> None:
         if not self.is_news(flow):
             return
@@ -143,7 +157,7 @@ class Books:
             strategy = applied.order.intent.strategy_id if applied.order is not None else None
             self.exposure.on_fill(fill, instrument, strategy)
             self.fills.append(fill)
-        if applied.order is not None:
+        if applied.order is not None and not self._replaying:
             self.holds.update(applied.order)
             self.resting.on_order(applied.before, applied.order)
         return applied

@@ -179,8 +179,9 @@ class TradingDesk:
             StoreError: A record cannot be trusted; names it and says what to do.
             ConfigError: The journal belongs to another mode.
         """
-        for _, record in self._journal.read():
-            self.books.project(record)
+        with self.books.replaying():
+            for _, record in self._journal.read():
+                self.books.project(record)
         found = self.books.last_mode
         if found and found != self._mode:
             raise ConfigError(

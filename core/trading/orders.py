@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
@@ -99,9 +100,10 @@ class OrderCache:
     def __init__(self, *, max_ended: int = MAX_ENDED, max_ids: int = MAX_IDS) -> None:
         self._tracked: dict[ClientOrderId, Tracked] = {}
         self._open: dict[ClientOrderId, Tracked] = {}
-        self._ended: dict[ClientOrderId, None] = {}
-        self._ids: dict[ClientOrderId, None] = {}
-        self._executions: dict[ExecutionKey, None] = {}
+        # Of a plain dict the first key is the dearer to find the more were taken from its front.
+        self._ended: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._ids: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._executions: OrderedDict[ExecutionKey, None] = OrderedDict()
         self._max_ended = max_ended
         self._max_ids = max_ids
 
@@ -204,7 +206,7 @@ class OrderCache:
         )
         self._ids[order_id] = None
         if len(self._ids) > self._max_ids:
-            del self._ids[next(iter(self._ids))]
+            self._ids.popitem(last=False)
         tracked = self._tracked[order_id] = Tracked(order)
         tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
         self._file(tracked)
@@ -247,7 +249,7 @@ class OrderCache:
             return None
         self._executions[_key(fill)] = None
         if len(self._executions) > self._max_ids:
-            del self._executions[next(iter(self._executions))]
+            self._executions.popitem(last=False)
         if tracked is None:
             problem = f"order {fill.client_order_id} ended long ago and filled {fill.size} more"
             return Applied(None, None, Verdict.LATE, (fill,), problem)
@@ -349,8 +351,8 @@ class OrderCache:
         self._open.pop(order_id, None)
         self._ended[order_id] = None
         if len(self._ended) > self._max_ended:
-            oldest = next(iter(self._ended))
-            del self._ended[oldest], self._tracked[oldest]
+            oldest, _ = self._ended.popitem(last=False)
+            del self._tracked[oldest]
 
 
 def _key(fill: OrderFilled) -> ExecutionKey:
