@@ -81,6 +81,7 @@ class Soak:
         self.struck: Counter[str] = Counter()
         self.flaws: list[str] = []
         self._made = 0
+        self._tables: dict[int, tuple[Any, Any, int]] = {}
         self.yard: Yard
 
     async def open(self) -> None:
@@ -100,7 +101,7 @@ class Soak:
 
     async def _start(self, account: Any, table: Any, journal: Any, number: int) -> Engine:
         engine = Engine(self.yard, account, table, journal, Life(), number=number)
-        self._tables = getattr(self, "_tables", {})
+
         self._tables[account.owner] = (table, journal, number)
         await engine.start()
         return engine

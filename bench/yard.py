@@ -438,7 +438,9 @@ def _compare_orders(ours: Sequence[Order], truth: AccountTruth) -> Iterator[str]
             yield f"order {order.id} is {order.state} here, {row.state} at the venue"
         if order.filled != Decimal(row.filled):
             yield f"order {order.id} filled {order.filled} here, {row.filled} at the venue"
-        if order.venue_order_id != row.id:
+        # An end may be told of an order whose acceptance never was.
+        nameless = order.state.terminal and order.venue_order_id is None
+        if order.venue_order_id != row.id and not nameless:
             yield f"order {order.id} is {order.venue_order_id} here, {row.id} at the venue"
         if not order.state.terminal and order.intent.size != Decimal(row.size):
             yield f"order {order.id} is of {order.intent.size} here, of {row.size} at the venue"
