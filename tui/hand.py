@@ -8,7 +8,7 @@ from typing import Literal
 from core.model.instruments import Instrument
 from core.model.orders import Order
 from link.replica import Replica
-from tui.draw.ladder import LadderView, acts_at, own_orders, row_prices
+from tui.draw.ladder import LadderView, own_orders, row_prices
 from tui.sizing import preset, step
 
 SideName = Literal["buy", "sell"]
@@ -84,7 +84,7 @@ class Hand:
             order
             for order in replica.orders.values()
             if order.intent.instrument_id == item.id
-            and (price := acts_at(order)) is not None
+            and (price := order.acts_at) is not None
             and item.nearest_ticks(price) == self.cursor
         ]
 

@@ -8,9 +8,9 @@ import time
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError, LinkError
 from core.model.settings import Settings

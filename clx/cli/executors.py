@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.linked import price_option
 from clx.cli.output import format_option, print_json
 from clx.cli.placing import read_line, size_of
 from clx.cli.trade import new_id
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError
 from core.model.executors import ExecutorKind, ExecutorView

@@ -8,10 +8,10 @@ from decimal import Decimal
 import click
 import msgspec
 
-from clx.cli.client import ask
 from clx.cli.output import format_option
 from clx.cli.placing import read_line, size_of
 from clx.cli.trade import new_id, say, say_all, send
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError
 from core.model.grammar import OrderLine, parse_number

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table, say_done
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError
 

@@ -6,9 +6,9 @@ import datetime as dt
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError, did_you_mean
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.naming import full_instrument
+from clx.client import ask
 from core.model.amounts import Unit
 from core.model.grammar import OrderLine, parse_order
 from core.model.ids import InstrumentId

@@ -6,10 +6,10 @@ import datetime as dt
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table, say_done
 from clx.cli.watching import watchdog_line
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.data.times import parse_time
 from clx.cli.naming import full_instrument
 from clx.cli.output import list_format_option, print_json, print_table
+from clx.client import ask
 from core.model import commands
 from core.model.accounts import Balance, LedgerEntry, Position
 from core.model.errors import ConfigError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json, print_table, show
+from clx.client import ask
 from core.model import commands
 
 STEPS = "pause: block entries; reduce: also cancel open entries; cancel: cancel all; flatten: close"

@@ -6,10 +6,10 @@ import datetime as dt
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.output import format_option, print_json, print_table
 from clx.cli.records import show_time
 from clx.cli.trade import line
+from clx.client import ask
 from core.model import commands
 from core.model.ids import ClientOrderId
 from core.model.inspection import OrderLife, PnlLine, PortfolioView

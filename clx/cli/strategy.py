@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.output import format_option, print_json, print_table, say_done
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import StrategyId

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from clx.cli.client import ask
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, say_done
 from clx.cli.placing import read_line, size_of
+from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError, LinkError, OutcomeUnknown
 from core.model.ids import (

@@ -240,7 +240,7 @@ class Watchdog:
 
 def _runs() -> bool:
     """Return whether the engine says that it runs."""
-    from clx.cli.client import ask
+    from clx.client import ask
     from core.model.commands import GetStatus, StatusReport
 
     try:

@@ -226,6 +226,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         """Size not yet filled."""
         return self.intent.size - self.filled
 
+    @property
+    def acts_at(self) -> Decimal | None:
+        """The price at which it acts while it is open: its trigger while it waits for one.
+
+        None for an order at market, and for one held back until another fills.
+        """
+        if self.state.terminal:
+            return None
+        if self.intent.type.conditional and not self.triggered_ns:
+            return self.intent.trigger_price
+        return None if self.state is OrderState.HELD else self.intent.price
+
 
 class OrderSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag="submitted"):
     """The intent passed risk and is durably recorded; sending may begin."""

@@ -120,7 +120,7 @@ class HttpSession:
 
         Parameters are percent-encoded once, exactly as `core.wire.signing` signs them; text is
         sent as it is, for a query that was encoded to be signed. An urgent request may use the
-        limiter's reserve and never waits for budget. What type a body is of is for `headers` to say.
+        limiter's reserve and never waits for budget. `headers` say what a body is.
 
         Raises:
             TemporaryError: Nothing was sent.

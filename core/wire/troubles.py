@@ -34,6 +34,15 @@ def trouble(error: BaseException) -> str:
     return ""
 
 
+def never_connected(error: BaseException | None) -> bool:
+    """Return whether a request failed before a connection was had, so that nothing was sent."""
+    import aiohttp
+
+    return isinstance(
+        error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | socket.gaierror
+    )
+
+
 def _chain(error: BaseException) -> list[BaseException]:
     """Return an error, what it wraps and what caused it, outermost first."""
     found: list[BaseException] = []

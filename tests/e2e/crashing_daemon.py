@@ -139,7 +139,7 @@ def live(fuse: Fuse) -> None:
     emulator = sim.await_emulator(sim.start_emulator(settings.emulator, paths), paths)
     assembly = MortalAssembly(settings, paths, emulator)
     assembly.fuse = fuse
-    asyncio.run(daemon._serve(assembly))
+    asyncio.run(daemon._serve(assembly, ""))
 
 
 def main() -> None:

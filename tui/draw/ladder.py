@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from core.model.instruments import Instrument
 from core.model.market import Side
-from core.model.orders import Order, OrderState
+from core.model.orders import Order
 from core.model.views import BookView
 from tui.draw import numbers
 from tui.draw.chart.scale import nice_top
@@ -61,24 +61,11 @@ class LadderView(Struct, frozen=True):
     why: str = ""
 
 
-def acts_at(order: Order) -> Decimal | None:
-    """Return the price at which an open order acts: its trigger while it waits for one.
-
-    None for an order at market, and for one held back until another fills: it acts nowhere yet.
-    """
-    intent = order.intent
-    if order.state.terminal:
-        return None
-    if intent.type.conditional and not order.triggered_ns:
-        return intent.trigger_price
-    return None if order.state is OrderState.HELD else intent.price
-
-
 def own_orders(orders: Sequence[Order], instrument: Instrument) -> dict[int, tuple[Side, Decimal]]:
     """Return the open orders of an instrument by the price at which they act."""
     out: dict[int, tuple[Side, Decimal]] = {}
     for order in orders:
-        intent, price = order.intent, acts_at(order)
+        intent, price = order.intent, order.acts_at
         if price is None or intent.instrument_id != instrument.id:
             continue
         ticks = instrument.nearest_ticks(price)

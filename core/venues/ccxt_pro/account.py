@@ -293,6 +293,8 @@ class AccountReader:
 
     def _balances(self, found: Row) -> Iterator[Balance]:
         totals, used, free = (found.get(name) or {} for name in ("total", "used", "free"))
+        if self._ways.wallet is not None:
+            totals, free = self._wallet(found, *self._ways.wallet), {}
         for asset in sorted(set(totals) | set(free)):
             held = exact(used.get(asset), asset)
             total = exact(totals.get(asset), asset)
@@ -301,6 +303,16 @@ class AccountReader:
                 total = None if spare is None else spare + (held or Decimal(0))
             if total is not None:
                 yield Balance(venue=self._venue, asset=asset, total=total, held=held or Decimal(0))
+
+    @staticmethod
+    def _wallet(found: Row, way: tuple[str | int, ...], asset: str, amount: str) -> Row:
+        rows: Any = found.get("info")
+        try:
+            for step in way:
+                rows = rows[step]
+            return {str(row[asset]): row[amount] for row in rows}
+        except (LookupError, TypeError):
+            raise DataError(f"balances have no {'.'.join(map(str, way))} with {amount}") from None
 
     def _position(self, row: Row) -> VenuePosition:
         size, side = abs(needed(row, "contracts")), str(row.get("side"))

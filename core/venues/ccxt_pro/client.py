@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import socket
 from collections.abc import Awaitable, Collection, Mapping
 from decimal import Decimal
 from types import ModuleType
@@ -32,6 +31,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.settings import VenueSettings
 from core.venues.ccxt_pro.ways import ways_of
 from core.wire import ccxt_loader as loader
+from core.wire.troubles import never_connected
 
 _log = logging.getLogger(__name__)
 
@@ -262,12 +262,7 @@ class CcxtClient:
 
 def was_not_sent(error: BaseException) -> bool:
     """Return whether a request failed before a connection was had."""
-    import aiohttp
-
-    cause = error.__cause__
-    return isinstance(
-        cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | socket.gaierror
-    )
+    return never_connected(error.__cause__)
 
 
 def plain(error: BaseException) -> str:

@@ -44,6 +44,9 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters that make a spot market buy one of so many coins."""
     coins: bool = False
     """A spot market buy is of so many coins, though ccxt says it takes what it may cost."""
+    wallet: tuple[tuple[str | int, ...], str, str] | None = None
+    """Where the exchange's own answer has its money: the way to the rows, asset and amount. ccxt's
+    total counts in what open positions would bring; the ledger books that when they close."""
     options: Mapping[str, str] = {}
     """ccxt's options that differ from its own choice."""
     page: Literal["time", "offset"] = "time"
@@ -65,6 +68,7 @@ _WAYS: Final[Mapping[str, Ways]] = {
     ),
     # Stops are algo orders, with ids of their own.
     "binanceusdm": Ways(
+        wallet=(("assets",), "asset", "walletBalance"),
         amends=True,
         by_client_id=True,
         cancels_by_client_id=True,
@@ -73,6 +77,7 @@ _WAYS: Final[Mapping[str, Ways]] = {
     ),
     # Its stream's fees have the sign turned round.
     "okx": Ways(
+        wallet=(("data", 0, "details"), "ccy", "cashBal"),
         amends=True,
         by_client_id=True,
         cancels_by_client_id=True,

@@ -28,7 +28,6 @@ from tui.draw.chart.view import (
     split_indicators,
 )
 from tui.draw.glyphs import Glyphs
-from tui.draw.ladder import acts_at
 from tui.draw.runs import plain
 
 _SIGNALS: Final[dict[Direction, MarkKind]] = {
@@ -154,7 +153,7 @@ def price_lines(instrument: Instrument, happenings: Happenings) -> tuple[PriceLi
         text = f"{word} {numbers.trimmed(abs(position.size))}"
         out.append(PriceLine(ticks, text, "E", "position"))
     for order in happenings.orders:
-        intent, price = order.intent, acts_at(order)
+        intent, price = order.intent, order.acts_at
         if price is None:
             continue
         ticks = instrument.nearest_ticks(price)

@@ -16,26 +16,19 @@ pytest.importorskip("ccxt")
 
 CHOSEN = [
     ("binance", c.fills_in_part_and_is_cancelled),
-    ("binance", c.immediate_or_not_at_all),
-    ("binance", c.refused_orders_are_no_orders),
     ("binance", c.stop_fires),
-    ("binance", c.lives_through_a_restart),
+    ("binanceusdm", c.lives_through_a_restart),
     ("binanceusdm", c.moves_its_price),
-    ("binanceusdm", c.bracket_lives_through),
-    ("binanceusdm", c.position_turns_round),
     ("binanceusdm", c.funding_is_paid),
-    ("okx", c.fills_at_the_market),
-    ("okx", c.gets_smaller),
-    ("okx", c.only_reduces),
+    ("okx", c.immediate_or_not_at_all),
+    ("okx", c.position_turns_round),
 ]
-"""Each of the cases that are least alike, on one of the venues; `clx test-venue` runs them all."""
+"""Each of the cases that are least alike, each on one of the venues."""
 
 HARSH = [
-    ("binance", "lost ack"),
+    ("binance", "reports never sent"),
     ("binanceusdm", "http 5xx after"),
     ("okx", "code 1007"),
-    ("binanceusdm", "cancel and fill race"),
-    ("binance", "reports never sent"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from core.venues.conformance.cases import (
     CASES,
-    Act,
     Case,
     bracket_lives_through,
     dead_man_fires,
@@ -36,14 +36,18 @@ async def test_dead_man_switch(ground: Open) -> None:
 
 
 RICHEST = (bracket_lives_through, gets_smaller, lives_through_a_restart, stop_limit_fires)
+_TOGETHER = 4
+"""Markets that run beside each other: most of their time is waiting."""
 
 
-@pytest.mark.parametrize(
-    ("fault", "act"),
-    [(fault, RICHEST[number % len(RICHEST)]) for number, fault in enumerate(FAULTS)],
-    ids=lambda item: item.name if isinstance(item, Fault) else item.__name__,
-)
-async def test_fault_leaves_engine_and_venue_agreed(ground: Open, fault: Fault, act: Act) -> None:
-    case = next(case for case in CASES if case.act is act)
-    outcome = await run_case(lambda: ground("BTC-PERPETUAL", "1000"), case, fault)
-    assert outcome.flaws == ()
+@pytest.mark.parametrize("first", range(0, len(FAULTS), _TOGETHER))
+async def test_faults_leave_engine_and_venue_agreed(ground: Open, first: int) -> None:
+    async def run(number: int, fault: Fault) -> tuple[str, tuple[str, ...]]:
+        act = RICHEST[number % len(RICHEST)]
+        case = next(case for case in CASES if case.act is act)
+        outcome = await run_case(lambda: ground("BTC-PERPETUAL", "1000"), case, fault)
+        return f"{case.name} under {fault.name}", outcome.flaws
+
+    rows = enumerate(FAULTS[first : first + _TOGETHER], first + first // _TOGETHER)
+    for what, flaws in await asyncio.gather(*(run(*row) for row in rows)):
+        assert flaws == (), what
