@@ -32,6 +32,9 @@ unknown_poll_s = 0.1
 [venues.binance]
 # How long "no such order" is not believed of an order that may be on its way.
 recv_window_ms = 500
+[risk]
+# A taker may sweep past a bid of ours that rests from the scenario before.
+self_trade = "allow"
 [strategies]
 [models.tiny-1m]
 enabled = false
