@@ -26,5 +26,5 @@ def test_books_and_trades_survive_trouble_in_fast_motion() -> None:
     figures = dict(re.findall(r"^ +(\w+)  (\S+)$", done.stdout, re.MULTILINE))
     assert not wrong, said
     assert int(figures["trades"]) > 100, said
-    assert int(figures["struck"]) >= 3, said
+    assert int(figures["struck"]) >= 1, said
     assert figures["books"] == "6", said
