@@ -46,7 +46,7 @@ CLOCK = SystemClock()
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """A venue's market: faults strike the target, the other must not notice, the third is renamed."""
+    """A market: faults strike the target, the other must not notice, the third is renamed."""
 
     kind: str
     venue: str
