@@ -259,9 +259,14 @@ class Client:
         return await self.link.request(command, 20)
 
     async def submit(self, order_id: str, side: str, size: str, **more: Any) -> Any:
-        """Submit an order, a limit order when a price is given; return what became of it."""
+        """Submit an order, a limit order when a price is given; return what became of it.
+
+        An entry at the market waits for data to enter on, which a busy machine may be late with.
+        """
         instrument = more.pop("instrument", "BTC-USDT.binance")
         kind = "limit" if "price" in more else "market"
+        if kind == "market" and not more.get("reduce_only"):
+            await self.live(instrument)
         report = await self.request(
             commands.SubmitOrder.model_validate(
                 {
