@@ -154,6 +154,7 @@ async def test_watched_trades_are_the_ones_made(exchange, remote, venue):
     client = await exchange(venue)
     trades = await asyncio.wait_for(client.watch_trades(SYMBOLS[venue]), 15)
     _, made = await remote.control("GET", f"trades?venue={venue}&symbol={IDS[venue]}")
+
     # ccxt makes KuCoin's nanoseconds milliseconds in floats and cuts what is left of them.
     def said(ts_ms):
         return int(float(ts_ms * 1_000_000) * 0.000001) if venue == "kucoin" else ts_ms
