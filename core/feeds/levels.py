@@ -454,10 +454,15 @@ def _pick(level: list[msgspec.Raw] | dict[str, msgspec.Raw], name: int | str, wh
     try:
         raw = bytes(level[name])  # type: ignore[index]  # the shape fits one of the two
     except (IndexError, KeyError, TypeError):
-        raise DataError(f"{what} has no {name!r}: {str(level)[:80]}") from None
+        raise DataError(f"{what} has no {name!r}: {_words(level)[:80]}") from None
     if raw.startswith(b'"'):
         return msgspec.json.decode(raw, type=str)
     return raw.decode()
+
+
+def _words(level: list[msgspec.Raw] | dict[str, msgspec.Raw]) -> str:
+    """Return a level as it was sent; a `Raw` says its address, which no two runs share."""
+    return msgspec.json.encode(level).decode(errors="replace")
 
 
 def _scale(step: Decimal) -> tuple[int, int]:

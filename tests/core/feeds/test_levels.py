@@ -129,3 +129,10 @@ def test_level_at_price_zero_is_refused_unless_the_venue_means_something_by_it(r
         LevelReader().side(raw, SidePlan(known(), Shape(0, 1)))
     taken = LevelReader().side(raw, SidePlan(known(), Shape(0, 1), zero=True))
     assert taken[-1, 0] == 0
+
+
+def test_a_level_that_lacks_something_is_quoted_as_it_was_sent() -> None:
+    with pytest.raises(DataError, match=r"level 0 of BTC-USD.venue has no 1: \[\"1\.05\"\]$"):
+        LevelReader().side(b'[["1.05"]]', SidePlan(known(), Shape(0, 1)))
+    with pytest.raises(DataError, match=r"has no 'qty': \{\"price\":\"1\.05\"\}$"):
+        LevelReader().side(b'[{"price":"1.05"}]', SidePlan(known(), Shape("price", "qty")))
