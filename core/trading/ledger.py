@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.model.accounts import EntryKind, LedgerEntry
 from core.model.errors import InvariantError
 from core.model.facts import BalanceSet, CashMoved
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import Side
 from core.model.orders import OrderFilled
 
 EXACT: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
@@ -33,7 +33,20 @@ MAX_ENTRIES: Final = 10_000
 """Ledger lines kept for reading; balances contain them all, the journal can rebuild them."""
 _ZERO: Final = Decimal(0)
 
-_Leg = tuple[str, str, Decimal, EntryKind]
+_BUY: Final = Side.BUY
+_TRADE: Final = EntryKind.TRADE
+_FEE: Final = EntryKind.FEE
+_Move = tuple[str, str, str, Decimal, EntryKind]
+"""(account that receives, account that gives, asset, amount, kind): it sums to zero as it is."""
+
+
+class _Transaction(NamedTuple):
+    """What one event moved, its lines still to be written out."""
+
+    number: int
+    moves: tuple[_Move, ...]
+    ts_ns: int
+    ref: tuple[str, ...]
 
 
 class Ledger:
@@ -42,7 +55,10 @@ class Ledger:
     def __init__(self, *, max_entries: int = MAX_ENTRIES) -> None:
         self._sums: dict[tuple[str, str], Decimal] = {}
         """(account, asset) to its balance."""
-        self._entries: deque[LedgerEntry] = deque(maxlen=max_entries)
+        self._max_entries = max_entries
+        self._newest: deque[_Transaction] = deque()
+        """Enough of them for `max_entries` lines; a line is made when somebody reads it."""
+        self._lines = 0
         self._transaction = 0
 
     @property
@@ -56,41 +72,32 @@ class Ledger:
         A holding moves base against quote, an option its premium, and any other contract what its
         closing gained: what the venue says, else `gain`.
         """
-        base = EXACT.multiply(fill.size, Decimal(fill.side.sign))
+        base = fill.size if fill.side is _BUY else fill.size.copy_negate()
         quote = EXACT.multiply(base, fill.price)
         venue, trading = f"venue:{fill.venue}", f"trading:{fill.instrument_id}"
-        trade, fee = EntryKind.TRADE, EntryKind.FEE
-        asset = instrument.pays_in
-        legs: list[_Leg] = []
+        moves: tuple[_Move, ...] = ()
         if not instrument.derivative:
-            legs += [
-                (venue, instrument.base, base, trade),
-                (trading, instrument.base, base.copy_negate(), trade),
-                (venue, instrument.quote, quote.copy_negate(), trade),
-                (trading, instrument.quote, quote, trade),
-            ]
+            moves = (
+                (venue, trading, instrument.base, base, _TRADE),
+                (venue, trading, instrument.quote, quote.copy_negate(), _TRADE),
+            )
         elif instrument.kind is InstrumentKind.OPTION:
             premium = EXACT.multiply(quote, instrument.contract_size)
-            legs.append((venue, asset, premium.copy_negate(), trade))
-            legs.append((trading, asset, premium, trade))
+            moves = ((venue, trading, instrument.pays_in, premium.copy_negate(), _TRADE),)
         else:
             brought = gain if fill.realised is None else fill.realised
             if brought:
-                legs.append((venue, asset, brought, EntryKind.PNL))
-                legs.append((trading, asset, brought.copy_negate(), EntryKind.PNL))
+                moves = ((venue, trading, instrument.pays_in, brought, EntryKind.PNL),)
         if fill.fee:
-            legs.append((venue, fill.fee_asset, fill.fee.copy_negate(), fee))
-            legs.append((f"fees:{fill.venue}", fill.fee_asset, fill.fee, fee))
-        self._post(legs, fill.ts_ns, f"{fill.client_order_id} {fill.execution_id}")
+            fee = fill.fee.copy_negate()
+            moves = (*moves, (venue, f"fees:{fill.venue}", fill.fee_asset, fee, _FEE))
+        self._post(moves, fill.ts_ns, (fill.client_order_id, fill.execution_id))
 
     def book_cash(self, flow: CashMoved) -> None:
         """Book money that moved without a fill: funding, interest, a settlement, a transfer."""
         other = f"{flow.kind.value}:{flow.instrument_id or flow.venue}"
-        legs: list[_Leg] = [
-            (f"venue:{flow.venue}", flow.asset, flow.amount, flow.kind),
-            (other, flow.asset, flow.amount.copy_negate(), flow.kind),
-        ]
-        self._post(legs, flow.ts_ns, flow.flow_id)
+        moves = ((f"venue:{flow.venue}", other, flow.asset, flow.amount, flow.kind),)
+        self._post(moves, flow.ts_ns, (flow.flow_id,))
 
     def book_balance(self, record: BalanceSet) -> Decimal:
         """Adopt a balance the venue stated; return the difference it made."""
@@ -98,11 +105,8 @@ class Ledger:
         known = self._sums.get((account, record.asset))
         amount = EXACT.subtract(record.total, known or _ZERO)
         kind = EntryKind.OPENING if known is None else EntryKind.ADJUSTMENT
-        legs = [
-            (account, record.asset, amount, kind),
-            (f"equity:{kind.value}", record.asset, amount.copy_negate(), kind),
-        ]
-        self._post(legs, record.ts_ns, record.reason)
+        moves = ((account, f"equity:{kind.value}", record.asset, amount, kind),)
+        self._post(moves, record.ts_ns, (record.reason,))
         return amount
 
     def knows(self, venue: VenueName, asset: str | None = None) -> bool:
@@ -129,8 +133,13 @@ class Ledger:
 
     def entries(self, limit: int) -> tuple[LedgerEntry, ...]:
         """Return the newest lines, newest last."""
-        skip = max(0, len(self._entries) - limit)
-        return tuple(islice(self._entries, skip, None))
+        lines: list[LedgerEntry] = []
+        wanted = min(limit, self._max_entries)
+        for transaction in reversed(self._newest):
+            if len(lines) >= wanted:
+                break
+            lines += reversed(_written_out(transaction))
+        return tuple(reversed(lines[: max(wanted, 0)]))
 
     def check(self) -> None:
         """Prove that all accounts together hold nothing.
@@ -145,25 +154,37 @@ class Ledger:
             if amount:
                 raise InvariantError(f"ledger does not balance: {asset} sums to {amount}, not 0")
 
-    def _post(self, legs: list[_Leg], ts_ns: int, ref: str) -> None:
-        """Post one transaction; refuse it whole when its legs do not cancel out."""
-        sums: dict[str, Decimal] = {}
-        for _, asset, amount, _ in legs:
-            sums[asset] = EXACT.add(sums.get(asset, _ZERO), amount)
-        if any(sums.values()):
-            raise InvariantError(f"transaction {ref!r} does not sum to zero: {sums}")
+    def _post(self, moves: tuple[_Move, ...], ts_ns: int, ref: tuple[str, ...]) -> None:
+        """Post one transaction; refuse it whole when it moves what is no number."""
+        for _, _, asset, amount, _ in moves:
+            if not amount.is_finite():
+                words = f"{' '.join(ref)!r} moves {amount} {asset}"
+                raise InvariantError(f"transaction {words}, it must be a number")
         self._transaction += 1
-        for account, asset, amount, kind in legs:
-            key = (account, asset)
-            self._sums[key] = EXACT.add(self._sums.get(key, _ZERO), amount)
-            self._entries.append(
-                LedgerEntry(
-                    transaction=self._transaction,
-                    kind=kind,
-                    account=account,
-                    asset=asset,
-                    amount=amount,
-                    ts_ns=ts_ns,
-                    ref=ref,
-                )
-            )
+        sums, add = self._sums, EXACT.add
+        for receives, gives, asset, amount, _ in moves:
+            to, of = (receives, asset), (gives, asset)
+            sums[to] = add(sums.get(to, _ZERO), amount)
+            sums[of] = add(sums.get(of, _ZERO), amount.copy_negate())
+        self._newest.append(_Transaction(self._transaction, moves, ts_ns, ref))
+        self._lines += 2 * len(moves)
+        while self._lines - 2 * len(self._newest[0].moves) >= self._max_entries:
+            self._lines -= 2 * len(self._newest.popleft().moves)
+
+
+def _written_out(transaction: _Transaction) -> list[LedgerEntry]:
+    """Return both lines of each move."""
+    ref = " ".join(transaction.ref)
+    return [
+        LedgerEntry(
+            transaction=transaction.number,
+            kind=kind,
+            account=account,
+            asset=asset,
+            amount=signed,
+            ts_ns=transaction.ts_ns,
+            ref=ref,
+        )
+        for receives, gives, asset, amount, kind in transaction.moves
+        for account, signed in ((receives, amount), (gives, amount.copy_negate()))
+    ]

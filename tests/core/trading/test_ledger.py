@@ -63,12 +63,29 @@ def test_an_adopted_difference_is_an_adjustment_with_its_reason() -> None:
     assert ledger.entries(1)[0].ref == "venue says 990, ledger had 1000"
 
 
-def test_legs_that_do_not_cancel_out_are_refused_whole() -> None:
+@pytest.mark.parametrize("amount", ["NaN", "Infinity"])
+def test_what_is_no_number_is_refused_whole(amount: str, btc: Instrument) -> None:
     ledger = Ledger()
-    with pytest.raises(InvariantError, match="does not sum to zero"):
-        ledger._post([("venue:x", "USDT", Decimal(1), EntryKind.TRADE)], 1, "wrong")
+    with pytest.raises(InvariantError, match=f"moves -?{amount} USDT"):
+        ledger.book_fill(fill(Side.BUY, Decimal(1), Decimal(amount), Decimal(0), "", 1), btc)
     assert ledger.transactions == 0
     assert list(ledger.accounts()) == []
+
+
+def test_the_lines_kept_are_the_newest_and_no_more_than_asked(btc: Instrument) -> None:
+    ledger = Ledger(max_entries=5)
+    for number in range(1, 5):
+        ledger.book_fill(fill(Side.BUY, Decimal(1), Decimal(2), Decimal(0), "", number), btc)
+    kept = ledger.entries(100)
+    assert [(line.transaction, line.account, line.amount) for line in kept] == [
+        (3, "trading:BTC-USDT.binance", Decimal(2)),
+        (4, "venue:binance", Decimal(1)),
+        (4, "trading:BTC-USDT.binance", Decimal(-1)),
+        (4, "venue:binance", Decimal(-2)),
+        (4, "trading:BTC-USDT.binance", Decimal(2)),
+    ]
+    assert ledger.entries(2) == kept[-2:]
+    assert ledger.entries(0) == ()
 
 
 def test_amounts_of_more_digits_than_the_common_context_keep_every_one(btc: Instrument) -> None:
