@@ -40,6 +40,9 @@ _CHECKPOINT_PAGES: Final = 2000
 milliseconds; the keeper does it long before, unless commits leave it no quiet moment."""
 _PAGE_BYTES: Final = 4096
 
+_FETCH_ROWS: Final = 1_000
+"""Rows a start takes out of the file at once."""
+
 _Row = tuple[int, bytes, int, bytes]
 
 
@@ -122,28 +125,42 @@ class SqliteJournal:
         """
         connection, _ = self._parts()
         expected, chain = after + 1, self._chain_at(connection, after)
-        cursor = connection.execute(
-            "SELECT seq, data, crc, chain FROM records WHERE seq > ? ORDER BY seq", (after,)
-        )
-        while True:
-            try:
-                row: _Row | None = cursor.fetchone()
-            except sqlite3.Error as error:
-                raise self._damaged(expected, str(error)) from error
-            if row is None:
-                break
-            seq, data, crc, stored = row
+        crc32, sha256, decode = zlib.crc32, hashlib.sha256, self._decoder.decode
+        for seq, data, crc, stored in self._rows(connection, after):
             if seq != expected:
                 raise self._damaged(expected, f"it is missing, the next one is {seq}")
-            if not isinstance(data, bytes) or crc != _crc(seq, data):
+            # As `_crc` and `_link` work them out; written out here, for a start reads every record.
+            if not isinstance(data, bytes) or crc != crc32(data, seq & 0xFFFFFFFF):
                 raise self._damaged(seq, "its checksum does not match")
-            chain = _link(chain, data)
+            chain = sha256(chain + data).digest()
             if chain != stored:
                 raise self._damaged(seq, "its hash does not follow from the record before it")
-            yield seq, self._decode(seq, data)
+            try:
+                record = decode(data)
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                raise self._unknown(seq, error) from error
+            yield seq, record
             expected += 1
         if after < self._seq and expected != self._seq + 1:
             raise self._damaged(expected, "it is missing")
+
+    def _rows(self, connection: sqlite3.Connection, after: int) -> Iterator[_Row]:
+        """Yield rows in order, fetched many at once; one by one where the file is damaged."""
+        last, many = after, _FETCH_ROWS
+        while True:
+            cursor = connection.execute(
+                "SELECT seq, data, crc, chain FROM records WHERE seq > ? ORDER BY seq", (last,)
+            )
+            try:
+                while rows := cursor.fetchmany(many):
+                    yield from rows
+                    last = rows[-1][0]
+            except sqlite3.Error as error:
+                if many == 1:
+                    raise self._damaged(last + 1, str(error)) from error
+                many = 1
+                continue
+            return
 
     def find(
         self, words: str, after: int, rows: int
@@ -183,7 +200,7 @@ class SqliteJournal:
         try:
             return self._decoder.decode(data)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise self._damaged(seq, f"it is no record this clx knows ({error})") from error
+            raise self._unknown(seq, error) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = open_database(
@@ -243,6 +260,9 @@ class SqliteJournal:
         if row is None:
             raise StoreError(f"journal {self.path} has no record {seq}; its last is {self._seq}")
         return bytes(row[0])
+
+    def _unknown(self, seq: int, error: msgspec.MsgspecError) -> StoreError:
+        return self._damaged(seq, f"it is no record this clx knows ({error})")
 
     def _damaged(self, seq: int, why: str) -> StoreError:
         return StoreError(
