@@ -25,7 +25,8 @@ class InstrumentKind(StrEnum):
     """Computed by the venue, such as a price or volatility index; nobody can trade it."""
 
 
-_DERIVATIVES = frozenset({InstrumentKind.PERPETUAL, InstrumentKind.FUTURE, InstrumentKind.OPTION})
+# A tuple: a member of it is told by identity, a member of a set by its hash.
+_DERIVATIVES = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE, InstrumentKind.OPTION)
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """When the venue listed it, 0 if it does not say; a ticker used anew is another instrument."""
     aliases: tuple[str, ...] = ()
     """Former or other spellings of the venue, such as ``MATICUSDT`` of ``POLUSDT``."""
+    maker_fee: Decimal | None = None
+    """What the venue lists as its fee, a fraction of what is traded; None: it does not list it."""
+    taker_fee: Decimal | None = None
+    max_leverage: Decimal = Decimal(0)
+    """Most a position may be worth over its margin; 0 means the venue states none."""
+    liquidation_fee: Decimal | None = None
+    """What closing a position by force costs, a fraction of its worth; None: it is not listed."""
 
     @property
     def symbol(self) -> str:

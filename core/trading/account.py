@@ -14,6 +14,7 @@ from core.model.errors import InvariantError
 from core.model.facts import CashMoved, PositionSet
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
+from core.model.market import Side
 from core.model.orders import OrderFilled, PositionSide
 from core.model.ports import Marks
 from core.trading.ledger import EXACT, Ledger
@@ -24,6 +25,7 @@ DAY_NS: Final = 86_400_000_000_000
 _ZERO: Final = Decimal(0)
 _TWO: Final = Decimal(2)
 _SHORT: Final = PositionSide.SHORT
+_BUY: Final = Side.BUY
 _Key: TypeAlias = tuple[InstrumentId, PositionSide, VenueName]
 
 
@@ -45,6 +47,8 @@ class Account:
         self._held: dict[InstrumentId, list[_Key]] = {}
         """The keys of an instrument's nets."""
         self._funding: dict[tuple[InstrumentId, VenueName], Decimal] = {}
+        self._charges: dict[tuple[InstrumentId, VenueName], Decimal] = {}
+        """What venues charged for closing by force, negative, less what they made good."""
         self._stated: dict[_Key, VenuePosition] = {}
         self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._pairs_from = -1
@@ -58,29 +62,38 @@ class Account:
         A fee paid in the base asset of a holding is base sold at the fill's price to pay it.
         """
         net = self._net(instrument, fill.position_side, fill.venue)
-        gain = net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
+        size = fill.size if fill.side is _BUY else fill.size.copy_negate()
+        gain = net.trade(size, fill.price)
+        if not fill.fee:
+            return gain
         if fill.fee_asset == instrument.pays_in:
             net.fees = EXACT.add(net.fees, fill.fee)
         elif fill.fee_asset == instrument.base and not instrument.derivative:
-            if fill.fee:
-                net.trade(-fill.fee, fill.price)
-                net.fees = EXACT.add(net.fees, EXACT.multiply(fill.fee, fill.price))
-        elif fill.fee:
+            net.trade(fill.fee.copy_negate(), fill.price)
+            net.fees = EXACT.add(net.fees, EXACT.multiply(fill.fee, fill.price))
+        else:
             known = net.other_fees.get(fill.fee_asset, _ZERO)
             net.other_fees[fill.fee_asset] = EXACT.add(known, fill.fee)
         return gain
 
     def book_cash(self, flow: CashMoved) -> None:
-        """Note funding beside its position."""
-        if flow.kind is EntryKind.FUNDING and flow.instrument_id is not None:
-            key = (flow.instrument_id, flow.venue)
+        """Note funding, and what a forced close cost, beside their position."""
+        if flow.instrument_id is None:
+            return
+        key = (flow.instrument_id, flow.venue)
+        if flow.kind is EntryKind.FUNDING:
             self._funding[key] = EXACT.add(self._funding.get(key, _ZERO), flow.amount)
+        elif flow.kind is EntryKind.LIQUIDATION:
+            self._charges[key] = EXACT.add(self._charges.get(key, _ZERO), flow.amount)
 
     def adopt(self, record: PositionSet) -> None:
         """Take a position as the venue states it; without a price it is valued at the market."""
         instrument = listed(self._instruments, record.instrument_id)
         net = self._net(instrument, record.side, record.venue)
         price = record.average_price or self.mark(instrument) or net.last_price
+        if record.closed_at is not None:
+            net.trade(EXACT.subtract(record.size, net.size), record.closed_at)
+            return
         if record.size and not price:
             raise InvariantError(f"position of {record.instrument_id} was adopted without a price")
         net.adopt(record.size, price or _ZERO)
@@ -273,6 +286,7 @@ class Account:
         own = net.realised - self._fees(net, instrument)
         if side is not _SHORT:
             own += self._funding.get((instrument_id, venue), _ZERO)
+            own += self._charges.get((instrument_id, venue), _ZERO)
         if net.size:
             mark = self.mark(instrument)
             if mark is not None:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from core.model.accounts import EntryKind, LedgerEntry
 from core.model.errors import InvariantError
 from core.model.facts import BalanceSet, CashMoved
-from core.model.ids import VenueName
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderFilled
@@ -36,28 +36,48 @@ _ZERO: Final = Decimal(0)
 _BUY: Final = Side.BUY
 _TRADE: Final = EntryKind.TRADE
 _FEE: Final = EntryKind.FEE
-_Move = tuple[str, str, str, Decimal, EntryKind]
-"""(account that receives, account that gives, asset, amount, kind): it sums to zero as it is."""
 
 
-class _Transaction(NamedTuple):
-    """What one event moved, its lines still to be written out."""
+class Sum:
+    """What one account holds of one asset."""
 
-    number: int
-    moves: tuple[_Move, ...]
-    ts_ns: int
-    ref: tuple[str, ...]
+    __slots__ = ("account", "amount", "asset", "booked")
+
+    def __init__(self, account: str, asset: str) -> None:
+        self.account = account
+        self.asset = asset
+        self.amount = _ZERO
+        self.booked = False
+        """Whether anything was, be it nothing on balance."""
+
+
+_Move = tuple[Sum, Sum, Decimal, EntryKind]
+"""(what receives, what gives, amount, kind), both of one asset: it sums to zero as it is."""
+_Transaction = tuple[int, tuple[_Move, ...], int, tuple[str, ...]]
+"""(number, what moved, time, parts of its reference): its lines are written out when read."""
+
+
+class _Sums(NamedTuple):
+    """Where executions of one instrument at one account are booked."""
+
+    instrument: Instrument
+    venue_base: Sum
+    trading_base: Sum
+    venue_pays: Sum
+    trading_pays: Sum
 
 
 class Ledger:
     """Balances of all accounts, and the newest lines that led to them."""
 
     def __init__(self, *, max_entries: int = MAX_ENTRIES) -> None:
-        self._sums: dict[tuple[str, str], Decimal] = {}
-        """(account, asset) to its balance."""
+        self._sums: dict[tuple[str, str], Sum] = {}
+        """By account and asset."""
+        self._of_fills: dict[tuple[VenueName, InstrumentId], _Sums] = {}
+        self._of_fees: dict[tuple[VenueName, str], tuple[Sum, Sum]] = {}
         self._max_entries = max_entries
         self._newest: deque[_Transaction] = deque()
-        """Enough of them for `max_entries` lines; a line is made when somebody reads it."""
+        """Enough of them for `max_entries` lines."""
         self._lines = 0
         self._transaction = 0
 
@@ -74,62 +94,63 @@ class Ledger:
         """
         base = fill.size if fill.side is _BUY else fill.size.copy_negate()
         quote = EXACT.multiply(base, fill.price)
-        venue, trading = f"venue:{fill.venue}", f"trading:{fill.instrument_id}"
+        sums = self._fill_sums(fill.venue, instrument)
         moves: tuple[_Move, ...] = ()
         if not instrument.derivative:
             moves = (
-                (venue, trading, instrument.base, base, _TRADE),
-                (venue, trading, instrument.quote, quote.copy_negate(), _TRADE),
+                (sums.venue_base, sums.trading_base, base, _TRADE),
+                (sums.venue_pays, sums.trading_pays, quote.copy_negate(), _TRADE),
             )
         elif instrument.kind is InstrumentKind.OPTION:
             premium = EXACT.multiply(quote, instrument.contract_size)
-            moves = ((venue, trading, instrument.pays_in, premium.copy_negate(), _TRADE),)
+            moves = ((sums.venue_pays, sums.trading_pays, premium.copy_negate(), _TRADE),)
         else:
             brought = gain if fill.realised is None else fill.realised
             if brought:
-                moves = ((venue, trading, instrument.pays_in, brought, EntryKind.PNL),)
+                moves = ((sums.venue_pays, sums.trading_pays, brought, EntryKind.PNL),)
         if fill.fee:
-            fee = fill.fee.copy_negate()
-            moves = (*moves, (venue, f"fees:{fill.venue}", fill.fee_asset, fee, _FEE))
+            pays, gets = self._fee_sums(fill.venue, fill.fee_asset)
+            moves = (*moves, (pays, gets, fill.fee.copy_negate(), _FEE))
         self._post(moves, fill.ts_ns, (fill.client_order_id, fill.execution_id))
 
     def book_cash(self, flow: CashMoved) -> None:
         """Book money that moved without a fill: funding, interest, a settlement, a transfer."""
-        other = f"{flow.kind.value}:{flow.instrument_id or flow.venue}"
-        moves = ((f"venue:{flow.venue}", other, flow.asset, flow.amount, flow.kind),)
-        self._post(moves, flow.ts_ns, (flow.flow_id,))
+        ours = self._sum(f"venue:{flow.venue}", flow.asset)
+        other = self._sum(f"{flow.kind.value}:{flow.instrument_id or flow.venue}", flow.asset)
+        self._post(((ours, other, flow.amount, flow.kind),), flow.ts_ns, (flow.flow_id,))
 
     def book_balance(self, record: BalanceSet) -> Decimal:
         """Adopt a balance the venue stated; return the difference it made."""
         account = f"venue:{record.venue}"
-        known = self._sums.get((account, record.asset))
-        amount = EXACT.subtract(record.total, known or _ZERO)
-        kind = EntryKind.OPENING if known is None else EntryKind.ADJUSTMENT
-        moves = ((account, f"equity:{kind.value}", record.asset, amount, kind),)
-        self._post(moves, record.ts_ns, (record.reason,))
+        ours = self._sum(account, record.asset)
+        amount = EXACT.subtract(record.total, ours.amount)
+        kind = EntryKind.ADJUSTMENT if ours.booked else EntryKind.OPENING
+        other = self._sum(f"equity:{kind.value}", record.asset)
+        self._post(((ours, other, amount, kind),), record.ts_ns, (record.reason,))
         return amount
 
     def knows(self, venue: VenueName, asset: str | None = None) -> bool:
         """Return whether anything of this venue, or this asset there, was ever booked."""
         account = f"venue:{venue}"
-        if asset is not None:
-            return (account, asset) in self._sums
-        return any(name == account for name, _ in self._sums)
+        return any(
+            held.account == account and asset in {None, held.asset} for held in self._booked()
+        )
 
     def total(self, venue: VenueName, asset: str) -> Decimal:
         """Return what the account holds of an asset, 0 when nothing is known."""
-        return self._sums.get((f"venue:{venue}", asset), _ZERO)
+        found = self._sums.get((f"venue:{venue}", asset))
+        return _ZERO if found is None else found.amount
 
     def totals(self) -> Iterator[tuple[VenueName, str, Decimal]]:
         """Yield (venue, asset, total) in a stable order."""
-        for (account, asset), amount in sorted(self._sums.items()):
+        for account, asset, amount in self.accounts():
             if account.startswith("venue:"):
                 yield VenueName(account[6:]), asset, amount
 
     def accounts(self) -> Iterator[tuple[str, str, Decimal]]:
         """Yield (account, asset, balance) of every account in a stable order."""
-        for (account, asset), amount in sorted(self._sums.items()):
-            yield account, asset, amount
+        for held in sorted(self._booked(), key=lambda held: (held.account, held.asset)):
+            yield held.account, held.asset, held.amount
 
     def entries(self, limit: int) -> tuple[LedgerEntry, ...]:
         """Return the newest lines, newest last."""
@@ -148,43 +169,76 @@ class Ledger:
             InvariantError: They do; names asset and sum.
         """
         sums: dict[str, Decimal] = {}
-        for (_, asset), amount in self._sums.items():
-            sums[asset] = EXACT.add(sums.get(asset, _ZERO), amount)
+        for held in self._sums.values():
+            sums[held.asset] = EXACT.add(sums.get(held.asset, _ZERO), held.amount)
         for asset, amount in sums.items():
             if amount:
                 raise InvariantError(f"ledger does not balance: {asset} sums to {amount}, not 0")
 
+    def _booked(self) -> Iterator[Sum]:
+        return (held for held in self._sums.values() if held.booked)
+
+    def _sum(self, account: str, asset: str) -> Sum:
+        found = self._sums.get((account, asset))
+        if found is None:
+            found = self._sums[(account, asset)] = Sum(account, asset)
+        return found
+
+    def _fill_sums(self, venue: VenueName, instrument: Instrument) -> _Sums:
+        name = (venue, instrument.id)
+        found = self._of_fills.get(name)
+        if found is None or found.instrument is not instrument:
+            ours, theirs = f"venue:{venue}", f"trading:{instrument.id}"
+            # A contract moves no base, so it is given the same sums twice.
+            base = instrument.pays_in if instrument.derivative else instrument.base
+            found = self._of_fills[name] = _Sums(
+                instrument,
+                self._sum(ours, base),
+                self._sum(theirs, base),
+                self._sum(ours, instrument.pays_in),
+                self._sum(theirs, instrument.pays_in),
+            )
+        return found
+
+    def _fee_sums(self, venue: VenueName, asset: str) -> tuple[Sum, Sum]:
+        found = self._of_fees.get((venue, asset))
+        if found is None:
+            found = self._sum(f"venue:{venue}", asset), self._sum(f"fees:{venue}", asset)
+            self._of_fees[(venue, asset)] = found
+        return found
+
     def _post(self, moves: tuple[_Move, ...], ts_ns: int, ref: tuple[str, ...]) -> None:
         """Post one transaction; refuse it whole when it moves what is no number."""
-        for _, _, asset, amount, _ in moves:
+        for of, _, amount, _ in moves:
             if not amount.is_finite():
-                words = f"{' '.join(ref)!r} moves {amount} {asset}"
+                words = f"{' '.join(ref)!r} moves {amount} {of.asset}"
                 raise InvariantError(f"transaction {words}, it must be a number")
         self._transaction += 1
-        sums, add = self._sums, EXACT.add
-        for receives, gives, asset, amount, _ in moves:
-            to, of = (receives, asset), (gives, asset)
-            sums[to] = add(sums.get(to, _ZERO), amount)
-            sums[of] = add(sums.get(of, _ZERO), amount.copy_negate())
-        self._newest.append(_Transaction(self._transaction, moves, ts_ns, ref))
+        add, subtract = EXACT.add, EXACT.subtract
+        for receives, gives, amount, _ in moves:
+            receives.amount = add(receives.amount, amount)
+            gives.amount = subtract(gives.amount, amount)
+            receives.booked = gives.booked = True
+        newest = self._newest
+        newest.append((self._transaction, moves, ts_ns, ref))
         self._lines += 2 * len(moves)
-        while self._lines - 2 * len(self._newest[0].moves) >= self._max_entries:
-            self._lines -= 2 * len(self._newest.popleft().moves)
+        while self._lines - 2 * len(newest[0][1]) >= self._max_entries:
+            self._lines -= 2 * len(newest.popleft()[1])
 
 
 def _written_out(transaction: _Transaction) -> list[LedgerEntry]:
     """Return both lines of each move."""
-    ref = " ".join(transaction.ref)
+    number, moves, ts_ns, ref = transaction
     return [
         LedgerEntry(
-            transaction=transaction.number,
+            transaction=number,
             kind=kind,
-            account=account,
-            asset=asset,
+            account=held.account,
+            asset=held.asset,
             amount=signed,
-            ts_ns=transaction.ts_ns,
-            ref=ref,
+            ts_ns=ts_ns,
+            ref=" ".join(ref),
         )
-        for receives, gives, asset, amount, kind in transaction.moves
-        for account, signed in ((receives, amount), (gives, amount.copy_negate()))
+        for receives, gives, amount, kind in moves
+        for held, signed in ((receives, amount), (gives, amount.copy_negate()))
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from core.model.ids import InstrumentId, split_instrument_id
@@ -24,8 +25,11 @@ def listed(
         ConfigError: The name is no ``SYMBOL.venue``.
     """
     found = instruments.get(instrument_id)
-    if found is not None:
-        return found
+    return _stand_in(instrument_id) if found is None else found
+
+
+@lru_cache(maxsize=4096)
+def _stand_in(instrument_id: InstrumentId) -> Instrument:
     symbol, venue = split_instrument_id(instrument_id)
     base, _, quote = symbol.partition("-")
     return Instrument(

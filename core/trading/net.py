@@ -26,13 +26,14 @@ class Net:
     """Size, cost and profit of one position; amounts are in the asset its profit is paid in."""
 
     __slots__ = (
-        "_inverse", "_lots", "_multiplier", "cost", "fees", "last_price", "other_fees",
+        "_inverse", "_lots", "_multiplier", "_single", "cost", "fees", "last_price", "other_fees",
         "realised", "realised_fifo", "size",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
         self._multiplier = instrument.contract_size if instrument.derivative else Decimal(1)
         self._inverse = instrument.inverse
+        self._single = self._multiplier == 1 and not self._inverse
         self._lots: deque[tuple[Decimal, Decimal]] = deque()
         """(size, cost) of what is open, oldest first, both positive."""
         self.size = _ZERO
@@ -47,6 +48,8 @@ class Net:
 
     def worth(self, size: Decimal, price: Decimal) -> Decimal:
         """Return what an unsigned size is worth at a price."""
+        if self._single:
+            return EXACT.multiply(size, price)
         units = EXACT.multiply(size, self._multiplier)
         if not self._inverse:
             return EXACT.multiply(units, price)
@@ -56,15 +59,16 @@ class Net:
         """Take a signed size at a price: close what it closes, open the rest; return the gain."""
         self.last_price = price
         gain = _ZERO
-        if self.size and (size > 0) is not (self.size > 0):
-            part = min(abs(size), abs(self.size))
+        if self.size and size.is_signed() is not self.size.is_signed():
+            part = min(size.copy_abs(), self.size.copy_abs())
             gain = self._close(part, price)
-            size = EXACT.subtract(size, part if size > 0 else -part)
+            size = EXACT.subtract(size, part.copy_sign(size))
         if size:
-            cost = self.worth(abs(size), price)
+            whole = size.copy_abs()
+            cost = self.worth(whole, price)
             self.size = EXACT.add(self.size, size)
             self.cost = EXACT.add(self.cost, cost)
-            self._lots.append((abs(size), cost))
+            self._lots.append((whole, cost))
             if len(self._lots) > MAX_LOTS:
                 (size_a, cost_a), (size_b, cost_b) = self._lots.popleft(), self._lots.popleft()
                 self._lots.appendleft((EXACT.add(size_a, size_b), EXACT.add(cost_a, cost_b)))
@@ -91,7 +95,7 @@ class Net:
 
     def _close(self, part: Decimal, price: Decimal) -> Decimal:
         """Close a part of what is open and return the gain at average cost."""
-        long, whole = self.size > 0, abs(self.size)
+        long, whole = not self.size.is_signed(), self.size.copy_abs()
         cost = self.cost if part == whole else _share(self.cost, part, whole)
         worth = self.worth(part, price)
         gain = self._gain(worth, cost, long=long)
@@ -100,13 +104,13 @@ class Net:
         fifo = self._gain(worth, oldest, long=long)
         self.realised_fifo = EXACT.add(self.realised_fifo, fifo)
         self.cost = EXACT.subtract(self.cost, cost)
-        self.size = EXACT.subtract(self.size, part if long else -part)
+        self.size = EXACT.subtract(self.size, part.copy_sign(self.size))
         return gain
 
     def _take_lots(self, part: Decimal) -> Decimal:
         """Take a size from the oldest lots and return their cost."""
         cost = _ZERO
-        while part > 0:
+        while part:
             size, lot_cost = self._lots.popleft()
             if size > part:
                 used = _share(lot_cost, part, size)

@@ -26,7 +26,7 @@ cancel or expiry outlives everything but that; accept against reject is a contra
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from core.model.orders import (
@@ -52,7 +52,7 @@ from core.model.orders import (
 )
 
 
-class Happening(Enum):
+class Happening(StrEnum):
     """A kind of event, as far as the table tells them apart."""
 
     SUBMIT = "submit"
@@ -74,7 +74,7 @@ class Happening(Enum):
     """Something of the order changes that is no state: an amend, a trigger."""
 
 
-class Verdict(Enum):
+class Verdict(StrEnum):
     """How an event is to be taken."""
 
     OK = "ok"
