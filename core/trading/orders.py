@@ -39,7 +39,11 @@ MAX_ENDED: Final = 10_000
 MAX_IDS: Final = 100_000
 """Client order ids and executions remembered to recognise repeats; the oldest give way."""
 _ZERO: Final = Decimal(0)
+_REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
+_ENDED: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_CHANGES: Final = frozenset(changes.CHANGES)
+_ENTRIES: Final = (OrderSubmitted, OrderDenied, OrderHeld)
 _ENTERS: Final = {
     OrderSubmitted: OrderState.SUBMITTED,
     OrderDenied: OrderState.DENIED,
@@ -170,16 +174,19 @@ class OrderCache:
 
     def apply(self, event: OrderEvent) -> Applied | None:
         """Take an event; None when it is a repeat or concerns no order of ours."""
-        tracked = self._tracked.get(event.client_order_id)
-        if isinstance(event, OrderSubmitted | OrderDenied | OrderHeld):
+        # A start takes every event there ever was: kinds are told by one look into a table.
+        kind = type(event)
+        if kind in _ENTERS and isinstance(event, _ENTRIES):
+            tracked = self._tracked.get(event.intent.client_order_id)
             if tracked is None or tracked.order.state is not OrderState.HELD:
                 return self._enter(event)
             return self._held(tracked, event)
+        tracked = self._tracked.get(event.client_order_id)
         if isinstance(event, OrderFilled):
             return self._fill(tracked, event)
         if tracked is None:
             return None
-        if isinstance(event, changes.CHANGES):
+        if kind in _CHANGES and isinstance(event, changes.CHANGES):
             return self._change(tracked, event)
         before = tracked.order
         happening = happening_of(event, fills_up=False)
@@ -192,9 +199,10 @@ class OrderCache:
         return Applied(before, tracked.order, verdict, (), problem)
 
     def _enter(self, event: OrderSubmitted | OrderDenied | OrderHeld) -> Applied | None:
-        order_id = event.client_order_id
+        order_id = event.intent.client_order_id
         if order_id in self._ids:
             return None
+        held = isinstance(event, OrderHeld)
         order = Order(
             intent=event.intent,
             venue=event.venue,
@@ -202,7 +210,7 @@ class OrderCache:
             ts_submitted_ns=event.ts_ns,
             ts_updated_ns=event.ts_ns,
             note=_entry_note(event),
-            held_by="engine" if isinstance(event, OrderHeld) else "",
+            held_by="engine" if held else "",
         )
         self._ids[order_id] = None
         if len(self._ids) > self._max_ids:
@@ -245,21 +253,24 @@ class OrderCache:
         return Applied(before, tracked.order, Verdict.OK)
 
     def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
-        if not self.is_news(fill):
+        key = _key(fill)
+        if key in self._executions or fill.client_order_id not in self._ids:
             return None
-        self._executions[_key(fill)] = None
+        self._executions[key] = None
         if len(self._executions) > self._max_ids:
             self._executions.popitem(last=False)
         if tracked is None:
             problem = f"order {fill.client_order_id} ended long ago and filled {fill.size} more"
             return Applied(None, None, Verdict.LATE, (fill,), problem)
         before = tracked.order
-        booked = (fill,) if fill.inferred else (*self._reversals(tracked, fill), fill)
+        plain = fill.inferred or not tracked.inferred
+        booked = (fill,) if plain else (*self._reversals(tracked, fill), fill)
         if fill.inferred:
             tracked.inferred.append(fill)
         filled, fees = before.filled, dict(before.fees)
         for item in booked:
-            signed = item.size if item.side is before.intent.side else -item.size
+            ours = item.side is before.intent.side
+            signed = item.size if ours else item.size.copy_negate()
             filled = EXACT.add(filled, signed)
             tracked.value = EXACT.add(tracked.value, EXACT.multiply(signed, item.price))
             if item.fee:
@@ -367,17 +378,19 @@ def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
         return f"order {before.id} is at {before.venue}, its fill is reported by {fill.venue}"
     if fill.side is not before.intent.side:
         return f"order {before.id} is a {before.intent.side}, the venue reports a {fill.side} fill"
-    if before.state in {OrderState.REJECTED, OrderState.DENIED}:
+    if before.state in _REFUSED:
         return f"order {before.id} was {before.state} and filled {fill.size} at {fill.price}"
-    if before.state in {OrderState.CANCELED, OrderState.EXPIRED}:
+    if before.state in _ENDED:
         return f"order {before.id} was {before.state}; a late fill of {fill.size} is booked"
     return ""
 
 
 def _entry_note(event: OrderSubmitted | OrderDenied | OrderHeld) -> str:
+    if isinstance(event, OrderSubmitted):
+        return ""
     if isinstance(event, OrderDenied):
         return f"{event.rule}: {event.reason}"
-    return _WAITS[event.waits] if isinstance(event, OrderHeld) else ""
+    return _WAITS[event.waits]
 
 
 def _words(event: OrderEvent) -> str:

@@ -243,6 +243,7 @@ _HAPPENINGS: Final[dict[type[OrderEvent], Happening]] = {
 
 def happening_of(event: OrderEvent, *, fills_up: bool) -> Happening:
     """Name the kind of `event`; `fills_up` is whether a fill leaves nothing open."""
-    if isinstance(event, OrderFilled):
-        return _H.FILL_UP if fills_up else _H.FILL
-    return _HAPPENINGS[type(event)]
+    known = _HAPPENINGS.get(type(event))
+    if known is not None:
+        return known
+    return _H.FILL_UP if fills_up else _H.FILL
