@@ -12,6 +12,7 @@ from typing import Final
 from core.model.errors import ClxError
 from core.model.ports import Clock
 from core.wire.backoff import Backoff
+from core.wire.contained import contained
 
 _log: Final = logging.getLogger(__name__)
 CALM_NS: Final = 60_000_000_000
@@ -33,7 +34,7 @@ class Supervisor:
         while True:
             started_ns = self._clock.monotonic_ns()
             try:
-                await work()
+                await contained(work())
                 why = "it ended by itself"
             except ClxError as error:
                 why = str(error)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from core.model.errors import ConfigError, TemporaryError
 from core.model.ports import Clock
 from core.wire.backoff import Backoff
+from core.wire.contained import contained
 from core.wire.troubles import trouble
 
 if TYPE_CHECKING:
@@ -144,9 +145,11 @@ async def hold(
         return False
     reason = "stopped"
     try:
-        reason = await _serve(
-            Connection(number, address, socket), socket, on_open, on_message,
-            silence_timeout_s, max_age_s,
+        reason = await contained(
+            _serve(
+                Connection(number, address, socket), socket, on_open, on_message,
+                silence_timeout_s, max_age_s,
+            )
         )  # fmt: skip
     finally:
         with contextlib.suppress(OSError, WebSocketException):

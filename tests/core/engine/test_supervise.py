@@ -40,3 +40,23 @@ async def test_component_is_restarted_whatever_ends_it_and_each_end_is_told() ->
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+
+
+async def test_component_that_fails_as_it_is_cancelled_is_not_started_again() -> None:
+    started: asyncio.Queue[int] = asyncio.Queue()
+    supervisor = Supervisor(lambda name, why: None, Quick(), SimClock())
+
+    async def work() -> None:
+        started.put_nowait(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ZeroDivisionError("on the way out") from None
+
+    task = asyncio.create_task(supervisor.keep("thing", work))
+    await started.get()
+    task.cancel()
+    again = asyncio.create_task(started.get())
+    await asyncio.wait({task, again}, return_when=asyncio.FIRST_COMPLETED)
+    assert task.cancelled()
+    again.cancel()

@@ -245,3 +245,73 @@ async def test_sending_on_a_lost_connection_names_its_address_without_its_keys(c
             with pytest.raises(TemporaryError, match="stream: ") as caught:
                 await client.opened[0].send("late")
     assert "s3cr3t" not in str(caught.value)
+
+
+@asynccontextmanager
+async def silent():
+    async def handler(socket):
+        await socket.wait_closed()
+
+    async with served(handler) as url:
+        yield url
+
+
+class Reopens(Client):
+    """Says when it was opened once more, which nothing that was cancelled may be."""
+
+    def __init__(self, url: str, clock) -> None:
+        super().__init__(url, clock)
+        self.again = asyncio.Event()
+        self.entered = asyncio.Event()
+        self.leaving = asyncio.Event()
+        self.may_leave = asyncio.Event()
+
+    async def ends(self, task: asyncio.Task[None]) -> bool:
+        """Whether a cancelled task ends, and does not connect again."""
+        again = asyncio.create_task(self.again.wait())
+        await asyncio.wait({task, again}, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        return task.cancelled()
+
+
+async def test_a_cancel_while_a_lost_connection_is_being_closed_is_heeded(clock):
+    class Slow(Reopens):
+        async def on_open(self, connection: Connection) -> None:
+            if self.entered.is_set():
+                self.again.set()
+            self.opened.append(connection)
+            self.entered.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.leaving.set()
+                await self.may_leave.wait()
+
+    async with silent() as url:
+        client = Slow(url, clock)
+        async with client.running() as task:
+            await client.entered.wait()
+            client.opened[0].drop()
+            await client.leaving.wait()
+            task.cancel()
+            asyncio.get_running_loop().call_soon(client.may_leave.set)
+            assert await client.ends(task)
+
+
+async def test_a_cancel_whose_connection_fails_on_the_way_out_is_heeded(clock):
+    class Failing(Reopens):
+        async def on_open(self, connection: Connection) -> None:
+            if self.entered.is_set():
+                self.again.set()
+            self.entered.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise TemporaryError("half closed") from None
+
+    async with silent() as url:
+        client = Failing(url, clock)
+        async with client.running() as task:
+            await client.entered.wait()
+            task.cancel()
+            assert await client.ends(task)
