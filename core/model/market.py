@@ -34,12 +34,16 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for buy, -1 for sell."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
 
     @property
     def opposite(self) -> Side:
         """The other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _SELL if self is _BUY else _BUY
+
+
+_BUY = Side.BUY
+_SELL = Side.SELL
 
 
 class Timeframe(StrEnum):

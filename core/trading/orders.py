@@ -39,9 +39,22 @@ MAX_ENDED: Final = 10_000
 MAX_IDS: Final = 100_000
 """Client order ids and executions remembered to recognise repeats; the oldest give way."""
 _ZERO: Final = Decimal(0)
+# A member of an enumeration is looked up anew each time it is named.
+_OK: Final = Verdict.OK
+_ODD: Final = Verdict.ODD
+_STALE: Final = Verdict.STALE
+_HELD: Final = OrderState.HELD
+_PENDING: Final = OrderState.PENDING_CANCEL
+_UNKNOWN: Final = OrderState.UNKNOWN
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_WORDED: Final = frozenset(
+    {
+        OrderRejected, OrderUnknown, OrderCanceled, OrderExpired, CancelSubmitted, CancelRejected,
+        OrderReleased,
+    }
+)  # fmt: skip
 _CHANGES: Final = frozenset(changes.CHANGES)
 _ENTRIES: Final = (OrderSubmitted, OrderDenied, OrderHeld)
 _ENTERS: Final = {
@@ -153,7 +166,7 @@ class OrderCache:
             return event.client_order_id in self._ids and not self.has_execution(event)
         tracked = self._tracked.get(event.client_order_id)
         if isinstance(event, OrderSubmitted | OrderDenied | OrderHeld):
-            if tracked is None or tracked.order.state is not OrderState.HELD:
+            if tracked is None or tracked.order.state is not _HELD:
                 return event.client_order_id not in self._ids
             again = isinstance(event, OrderHeld) and event.waits != tracked.waits
             return again or isinstance(event, OrderDenied)
@@ -163,14 +176,14 @@ class OrderCache:
         if isinstance(event, changes.CHANGES):
             return changes.is_news(order, event, tracked.amended_ns)
         if isinstance(event, OrderReleased):
-            return order.state is OrderState.HELD
+            return order.state is _HELD
         if isinstance(event, OrderAccepted) and order.venue_order_id is None:
             return True
         if isinstance(event, CancelSubmitted):
-            waiting = order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
+            waiting = order.state in {OrderState.SUBMITTED, _UNKNOWN}
             return order.state in _CANCELABLE or (waiting and tracked.cancel_wanted is None)
         happening = happening_of(event, fills_up=False)
-        return step(order.state, happening, has_fills=order.filled > 0).verdict is not Verdict.STALE
+        return step(order.state, happening, has_fills=order.filled > 0).verdict is not _STALE
 
     def apply(self, event: OrderEvent) -> Applied | None:
         """Take an event; None when it is a repeat or concerns no order of ours."""
@@ -178,7 +191,7 @@ class OrderCache:
         kind = type(event)
         if kind in _ENTERS and isinstance(event, _ENTRIES):
             tracked = self._tracked.get(event.intent.client_order_id)
-            if tracked is None or tracked.order.state is not OrderState.HELD:
+            if tracked is None or tracked.order.state is not _HELD:
                 return self._enter(event)
             return self._held(tracked, event)
         tracked = self._tracked.get(event.client_order_id)
@@ -194,7 +207,7 @@ class OrderCache:
         tracked.order = self._noted(tracked, event, state, verdict)
         self._file(tracked)
         problem = ""
-        if verdict is Verdict.ODD:
+        if verdict is _ODD:
             problem = f"order {before.id} was {before.state}, then the venue said {_words(event)}"
         return Applied(before, tracked.order, verdict, (), problem)
 
@@ -218,7 +231,7 @@ class OrderCache:
         tracked = self._tracked[order_id] = Tracked(order)
         tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
         self._file(tracked)
-        return Applied(None, order, Verdict.OK)
+        return Applied(None, order, _OK)
 
     def _held(
         self, tracked: Tracked, event: OrderSubmitted | OrderDenied | OrderHeld
@@ -237,7 +250,7 @@ class OrderCache:
             note=_entry_note(event),
         )
         self._file(tracked)
-        return Applied(before, tracked.order, Verdict.OK)
+        return Applied(before, tracked.order, _OK)
 
     def _change(self, tracked: Tracked, event: changes.Change) -> Applied | None:
         before = tracked.order
@@ -250,7 +263,7 @@ class OrderCache:
         self._file(tracked)
         if reopened or isinstance(event, AmendRejected):
             tracked.ask = not tracked.order.state.terminal
-        return Applied(before, tracked.order, Verdict.OK)
+        return Applied(before, tracked.order, _OK)
 
     def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
         key = _key(fill)
@@ -286,7 +299,7 @@ class OrderCache:
             average_price=tracked.value / filled if filled else None,
             fees=fees,
             ts_updated_ns=fill.ts_ns,
-            note="" if before.state is OrderState.UNKNOWN else before.note,
+            note="" if before.state is _UNKNOWN else before.note,
         )
         self._file(tracked)
         return Applied(before, tracked.order, verdict, booked, _fill_problem(before, fill, filled))
@@ -321,34 +334,44 @@ class OrderCache:
         """Return the order after an event that is no fill."""
         order = tracked.order
         venue_order_id, note = order.venue_order_id, order.note
-        match event:
-            case OrderAccepted():
-                venue_order_id = venue_order_id or event.venue_order_id
-                note = "" if state is not order.state else note
-            case OrderRejected() if verdict is not Verdict.STALE:
-                note = f"{event.reason} (code {event.code})"
-            case OrderUnknown() | OrderCanceled() | OrderExpired() if verdict is not Verdict.STALE:
-                note = event.reason
-            case CancelSubmitted():
-                pending = state is OrderState.PENDING_CANCEL
-                tracked.cancel_wanted = None if pending or state.terminal else event.origin
-            case CancelRejected() if not state.terminal:
-                note = f"cancel refused: {event.reason} (code {event.code})"
-                tracked.ask = True
-            case OrderReleased() if verdict is Verdict.OK:
-                order = changes.released(order, event)
-                tracked.waits, note = "", ""
-            case _:
-                pass
-        if state is OrderState.UNKNOWN:
+        if isinstance(event, OrderAccepted):
+            venue_order_id = venue_order_id or event.venue_order_id
+            note = "" if state is not order.state else note
+        elif type(event) in _WORDED:
+            order, note = self._noted_words(tracked, event, state, verdict)
+        if state is _UNKNOWN:
             tracked.ask = True
         return msgspec.structs.replace(
             order,
             state=state,
             venue_order_id=venue_order_id,
             note=note,
-            ts_updated_ns=order.ts_updated_ns if verdict is Verdict.STALE else event.ts_ns,
+            ts_updated_ns=order.ts_updated_ns if verdict is _STALE else event.ts_ns,
         )
+
+    @staticmethod
+    def _noted_words(
+        tracked: Tracked, event: OrderEvent, state: OrderState, verdict: Verdict
+    ) -> tuple[Order, str]:
+        """Return the order as it goes out, where it does, and what there is to say of it."""
+        order, note = tracked.order, tracked.order.note
+        match event:
+            case OrderRejected() if verdict is not _STALE:
+                note = f"{event.reason} (code {event.code})"
+            case OrderUnknown() | OrderCanceled() | OrderExpired() if verdict is not _STALE:
+                note = event.reason
+            case CancelSubmitted():
+                pending = state is _PENDING
+                tracked.cancel_wanted = None if pending or state.terminal else event.origin
+            case CancelRejected() if not state.terminal:
+                note = f"cancel refused: {event.reason} (code {event.code})"
+                tracked.ask = True
+            case OrderReleased() if verdict is _OK:
+                order = changes.released(order, event)
+                tracked.waits, note = "", ""
+            case _:
+                pass
+        return order, note
 
     def _file(self, tracked: Tracked) -> None:
         """Keep the order among the open or the ended ones, and those few enough."""

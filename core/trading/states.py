@@ -40,7 +40,6 @@ from core.model.orders import (
     OrderDenied,
     OrderEvent,
     OrderExpired,
-    OrderFilled,
     OrderHeld,
     OrderRejected,
     OrderReleased,
@@ -212,14 +211,26 @@ def step(state: OrderState, happening: Happening, *, has_fills: bool) -> Step:
     `has_fills` is whether anything is filled after it; it tells ACCEPTED from PARTIALLY_FILLED,
     and that a refused order with fills is no refused order.
     """
-    found = TABLE[state][happening]
-    if has_fills and found.state is _S.ACCEPTED:
+    return (_WITH_FILLS if has_fills else TABLE)[state][happening]
+
+
+def _with_fills(state: OrderState, found: Step) -> Step:
+    if found.state is _S.ACCEPTED:
         return Step(_S.PARTIALLY_FILLED, found.verdict)
-    if has_fills and found.state is _S.REJECTED and state is not _S.REJECTED:
+    if found.state is _S.REJECTED and state is not _S.REJECTED:
         return Step(_S.UNKNOWN, _V.ODD)
     return found
 
 
+_WITH_FILLS: Final[dict[OrderState, Row]] = {
+    state: {happening: _with_fills(state, found) for happening, found in row.items()}
+    for state, row in TABLE.items()
+}
+"""The table for orders of which something is filled."""
+
+
+_FILL: Final = _H.FILL
+_FILL_UP: Final = _H.FILL_UP
 _HAPPENINGS: Final[dict[type[OrderEvent], Happening]] = {
     OrderSubmitted: _H.SUBMIT,
     OrderHeld: _H.HOLD,
@@ -246,4 +257,4 @@ def happening_of(event: OrderEvent, *, fills_up: bool) -> Happening:
     known = _HAPPENINGS.get(type(event))
     if known is not None:
         return known
-    return _H.FILL_UP if fills_up else _H.FILL
+    return _FILL_UP if fills_up else _FILL
