@@ -17,7 +17,7 @@ import msgspec
 from clx.spawn import alive
 from core.model.errors import TemporaryError
 from core.model.settings import EmulatorSettings
-from store.paths import Paths
+from store.paths import Paths, make_folders
 
 START_TIMEOUT_S = 30.0
 
@@ -50,6 +50,8 @@ def start_emulator(settings: EmulatorSettings, paths: Paths) -> subprocess.Popen
     if running_emulator(paths) is not None:
         return None
     paths.emulator_state.unlink(missing_ok=True)
+    # A verb that needs no engine may be the first thing ever run in this home.
+    make_folders(paths)
     log = emulator_log(paths)
     env = {**os.environ}
     env["CLX_EMULATOR_KEY"] = secrets.token_hex(32)
