@@ -17,10 +17,12 @@ class FactRing:
         self._facts: deque[bytes] = deque(maxlen=limit)
         self.last_seq = last_seq
 
-    def append(self, message: bytes) -> None:
-        """Add the fact after the last one."""
+    def append(self, seq: int, message: bytes) -> None:
+        """Add a fact; one that does not follow the last ends what led up to it."""
+        if seq != self.last_seq + 1:
+            self._facts.clear()
         self._facts.append(message)
-        self.last_seq += 1
+        self.last_seq = seq
 
     def covers(self, seq: int) -> bool:
         """Return whether every fact after `seq` is still here."""

@@ -169,6 +169,6 @@ class LinkServer:
             _log.exception("link connection failed")
 
     def _on_fact(self, seq: int, fact: Fact) -> None:
-        self.ring.append(self.codec.pack(FactSent(seq=seq, fact=fact)))
+        self.ring.append(seq, self.codec.pack(FactSent(seq=seq, fact=fact)))
         for client in self._clients:
             client.wake()

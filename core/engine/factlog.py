@@ -30,9 +30,13 @@ class FactLog:
         self._sinks.append(sink)
         return self.seq
 
-    def emit(self, fact: Fact) -> None:
-        """Tell a fact; it is the next one."""
-        self.seq += 1
+    def emit(self, fact: Fact, *, anew: bool = False) -> None:
+        """Tell a fact; it is the next one.
+
+        With `anew` a number is left out before it: more has changed than facts told, so whoever
+        followed so far must start from a snapshot.
+        """
+        self.seq += 2 if anew else 1
         if isinstance(fact, AlertRaised):
             self.alerts.append(fact.alert)
         elif isinstance(fact, SignalRaised):

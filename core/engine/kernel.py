@@ -74,6 +74,7 @@ from core.model.views import (
     Mode,
     OrderChanged,
     QualityView,
+    StatusChanged,
     View,
 )
 from core.trading.desk import TradingDesk
@@ -250,6 +251,8 @@ class Kernel:
             ConfigError: The journal belongs to another mode.
         """
         self.desk.recover(self.line.now().version)
+        # Clients are let in before the journal is read, and its records are told as no facts.
+        self.log.emit(StatusChanged(status=self.line.now()), anew=True)
         for order in self.desk.orders(include_ended=True):
             self.proposals.on_order(order)
         for fill in self.desk.fills(limit=1 << 30):

@@ -6,7 +6,8 @@ from link.ring import FactRing
 def ring(limit: int, last_seq: int, facts: int) -> FactRing:
     made = FactRing(limit, last_seq)
     for number in range(facts):
-        made.append(str(last_seq + number + 1).encode())
+        seq = last_seq + number + 1
+        made.append(seq, str(seq).encode())
     return made
 
 
@@ -27,3 +28,10 @@ def test_fresh_ring_covers_just_the_present() -> None:
     assert facts.covers(100)
     assert not facts.covers(99)
     assert not facts.covers(101)
+
+
+def test_a_number_left_out_covers_nobody_from_before() -> None:
+    facts = ring(10, 100, 2)
+    facts.append(104, b"104")
+    assert [seq for seq in range(99, 106) if facts.covers(seq)] == [103, 104]
+    assert facts.after(103, 2) == [b"104"]

@@ -171,6 +171,19 @@ async def test_more_facts_than_fit_a_buffer_still_arrive_before_the_answer(
     assert link.replica.seq == face.seq == 5000
 
 
+async def test_client_that_came_before_the_journal_was_read_learns_what_was_in_it(
+    link: UnixLink, face: Any
+) -> None:
+    face.publish("starting")
+    await link.request(GetStatus())
+    face.alerts = [*face.alerts, *face.alerts]  # what the journal had, told to nobody
+    face.seq += 1
+    face.publish("ready")
+    await link.request(GetStatus())
+    assert [alert.text for alert in link.replica.alerts] == ["starting", "starting", "ready"]
+    assert (link.replica.seq, link.state) == (3, "up")
+
+
 async def test_origin_of_the_hello_marks_every_request(
     server: LinkServer, face: Any, following: Any
 ) -> None:

@@ -24,3 +24,13 @@ def test_same_alert_is_raised_once_a_minute_and_another_at_once() -> None:
     assert [alert.text for alert in log.alerts] == [
         "frame 0", "frame 60", "frame 120", "something else",
     ]  # fmt: skip
+
+
+def test_what_was_not_told_as_facts_leaves_a_number_out() -> None:
+    log, seen = FactLog(), list[int]()
+    log.on_fact(lambda seq, fact: seen.append(seq))
+    alert = AlertRaised(alert=Alert(ts_ns=0, level="info", source="x", text="y"))
+    log.emit(alert)
+    log.emit(alert, anew=True)
+    log.emit(alert)
+    assert seen == [1, 3, 4]

@@ -71,6 +71,8 @@ def test_state_after_a_restart_is_what_the_journal_says(desk: Any, tape: Any) ->
     first.play(tape(seconds=30))
     second = desk(journal=first.journal, session="s2")
     assert second.kernel.desk.state_digest() == first.kernel.desk.state_digest()
+    early = [seq for seq, _ in second.facts]
+    assert early[0] > 1, "clients that were let in before start from a snapshot"
     before, after = first.kernel.proposals.views()[0], second.kernel.proposals.views()[0]
     assert before.realised_pnl == after.realised_pnl != 0
     second.kernel.enable_strategies()
