@@ -32,6 +32,7 @@ from core.model.orders import (
 )
 from core.trading import changes
 from core.trading.ledger import EXACT
+from core.trading.recent import Recent
 from core.trading.states import Verdict, happening_of, step
 
 MAX_ENDED: Final = 10_000
@@ -119,10 +120,9 @@ class OrderCache:
         self._open: dict[ClientOrderId, Tracked] = {}
         # Of a plain dict the first key is the dearer to find the more were taken from its front.
         self._ended: OrderedDict[ClientOrderId, None] = OrderedDict()
-        self._ids: OrderedDict[ClientOrderId, None] = OrderedDict()
-        self._executions: OrderedDict[ExecutionKey, None] = OrderedDict()
+        self._ids: Recent[ClientOrderId] = Recent(max_ids)
+        self._executions: Recent[ExecutionKey] = Recent(max_ids)
         self._max_ended = max_ended
-        self._max_ids = max_ids
 
     def get(self, order_id: ClientOrderId) -> Tracked | None:
         """Return the order, None when unknown or no longer in memory."""
@@ -213,7 +213,7 @@ class OrderCache:
 
     def _enter(self, event: OrderSubmitted | OrderDenied | OrderHeld) -> Applied | None:
         order_id = event.intent.client_order_id
-        if order_id in self._ids:
+        if not self._ids.add(order_id):
             return None
         held = isinstance(event, OrderHeld)
         order = Order(
@@ -225,9 +225,6 @@ class OrderCache:
             note=_entry_note(event),
             held_by="engine" if held else "",
         )
-        self._ids[order_id] = None
-        if len(self._ids) > self._max_ids:
-            self._ids.popitem(last=False)
         tracked = self._tracked[order_id] = Tracked(order)
         tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
         self._file(tracked)
@@ -267,11 +264,8 @@ class OrderCache:
 
     def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
         key = _key(fill)
-        if key in self._executions or fill.client_order_id not in self._ids:
+        if fill.client_order_id not in self._ids or not self._executions.add(key):
             return None
-        self._executions[key] = None
-        if len(self._executions) > self._max_ids:
-            self._executions.popitem(last=False)
         if tracked is None:
             problem = f"order {fill.client_order_id} ended long ago and filled {fill.size} more"
             return Applied(None, None, Verdict.LATE, (fill,), problem)
