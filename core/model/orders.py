@@ -424,6 +424,8 @@ class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag="canceled"):
     ts_event_ns: int
     ts_ns: int
     reason: str = ""
+    filled: Decimal | None = None
+    """What the venue counts as filled of it in all; None: it does not say."""
 
 
 class OrderExpired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
@@ -433,6 +435,8 @@ class OrderExpired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
     reason: str
     ts_event_ns: int
     ts_ns: int
+    filled: Decimal | None = None
+    """What the venue counts as filled of it in all; None: it does not say."""
 
 
 OrderEvent: TypeAlias = (

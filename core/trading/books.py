@@ -166,12 +166,15 @@ class Books:
         for fill in applied.fills:
             instrument = listed(self._instruments, fill.instrument_id)
             gain = self.account.book_fill(fill, instrument)
+            for tracked in self.orders.short():
+                self.holds.update(tracked.may_fill)
             self.ledger.book_fill(fill, instrument, gain)
             strategy = applied.order.intent.strategy_id if applied.order is not None else None
             self.exposure.on_fill(fill, instrument, strategy)
             self.fills.append(fill)
         if applied.order is not None and not self._replaying:
-            self.holds.update(applied.order)
+            tracked = self.orders.get(applied.order.id)
+            self.holds.update(applied.order if tracked is None else tracked.may_fill)
             self.resting.on_order(applied.before, applied.order)
         return applied
 

@@ -178,13 +178,14 @@ class Flattener:
         return tuple(sent)
 
     def _step(self, part: Part, task: _Task, now_ns: int) -> Order | None:
-        live = any(_of(item.order, part) for item in self._orders.open())
+        items = (*self._orders.open(), *self._orders.short())
+        live = any(_of(item.order, part) for item in items)
         if self._closer.is_flat(part):
             if not live:
                 del self._tasks[part]
             return None
         last = self._orders.get(task.order_id) if task.order_id is not None else None
-        if now_ns < task.next_ns or (last is not None and not last.order.state.terminal):
+        if now_ns < task.next_ns or (last is not None and not last.over):
             return None
         if task.attempts >= MAX_ATTEMPTS:
             self._stop(part, f"{MAX_ATTEMPTS} closing orders did not do it")

@@ -54,6 +54,8 @@ from core.model.instruments import Instrument
 from core.model.orders import (
     Order,
     OrderFilled,
+    OrderCanceled,
+    OrderExpired,
     OrderIntent,
     OrderState,
     OrderUnknown,
@@ -400,6 +402,8 @@ class TradingDesk:
         venue: VenueName,
         key: tuple[InstrumentId, PositionSide],
         stated: VenuePosition | None,
+                if isinstance(event, OrderCanceled | OrderExpired):
+                    self._look_for_fills(event.client_order_id)
         reason: str,
     ) -> None:
         """Adopt a position as the venue states it; None: it has none."""
@@ -570,6 +574,12 @@ class TradingDesk:
         if tracked is None:
             ids = [item.order.id for item in self.books.orders.open()]
             raise ConfigError(
+    def _look_for_fills(self, order_id: ClientOrderId) -> None:
+        """Have the venue asked at once for fills that it counts and did not tell."""
+        tracked = self.books.orders.get(order_id)
+        if tracked is not None and tracked.lacks:
+            self.links.look(tracked.order.venue)
+
                 f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
             )
         return tracked

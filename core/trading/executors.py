@@ -132,7 +132,7 @@ class Executors:
         if filled >= plan.size:
             self._end(plan, "done", now_ns)
             return
-        if any(not _over(item) for item in parts):
+        if any(not item.over for item in parts):
             # A part that has not ended may fill yet: what is left is not known.
             return
         number = len(parts)
@@ -161,7 +161,7 @@ class Executors:
             if _name(plan, number) not in sent:
                 self._send(plan, number, size, price)
         parts = self._parts(plan)
-        if all(_over(item) for item in parts):
+        if all(item.over for item in parts):
             filled = sum((item.order.filled for item in parts), _ZERO)
             done = filled >= plan.size
             self._end(plan, "done" if done else f"{_plain(filled)} of {plan.size} filled", now_ns)

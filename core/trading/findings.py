@@ -9,7 +9,14 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from core.model.accounts import Balance, VenuePosition
-from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, origin_of
+from core.model.ids import (
+    ClientOrderId,
+    ExecutionId,
+    InstrumentId,
+    VenueName,
+    VenueOrderId,
+    origin_of,
+)
 from core.model.orders import (
     OrderAccepted,
     OrderAmended,
@@ -120,6 +127,26 @@ class Findings:
         else:
             self._unsettled.pop(order.id, None)
             tracked.ask = False
+
+    def note_short(self, venue: VenueName) -> None:
+        """Take up ended orders of which the venue counts more as filled than is booked."""
+        for tracked in self._desk.books.orders.short():
+            order = tracked.order
+            if order.venue != venue or order.id in self._unsettled:
+                continue
+            stated = VenueOrder(
+                client_order_id=order.id,
+                venue_order_id=order.venue_order_id or VenueOrderId(order.id),
+                instrument_id=order.intent.instrument_id,
+                side=order.intent.side,
+                type=order.intent.type,
+                price=order.intent.price,
+                size=order.intent.size,
+                filled=tracked.stated,
+                state=order.state,
+                ts_event_ns=order.ts_updated_ns,
+            )
+            self._unsettled[order.id] = (stated, 0)
 
     def forget_ended(self) -> None:
         """Keep no memory of questions about orders that have ended otherwise."""
@@ -314,18 +341,14 @@ class Findings:
         if tracked.order.state.terminal:
             return
         reason = "the venue said so when asked"
-        if found.state is OrderState.CANCELED:
+        if found.state in {OrderState.CANCELED, OrderState.EXPIRED, OrderState.FILLED}:
+            kind = OrderCanceled if found.state is OrderState.CANCELED else OrderExpired
             self._desk.on_venue_event(
-                OrderCanceled(
-                    client_order_id=order_id, ts_event_ns=ts_event_ns, ts_ns=now_ns, reason=reason
+                kind(
+                    client_order_id=order_id, ts_event_ns=ts_event_ns, ts_ns=now_ns,
+                    reason=reason, filled=found.filled,
                 )
-            )
-        elif found.state in {OrderState.EXPIRED, OrderState.FILLED}:
-            self._desk.on_venue_event(
-                OrderExpired(
-                    client_order_id=order_id, reason=reason, ts_event_ns=ts_event_ns, ts_ns=now_ns
-                )
-            )
+            )  # fmt: skip
         elif found.state is OrderState.REJECTED:
             self._desk.on_venue_event(
                 OrderRejected(client_order_id=order_id, code="", reason=reason, ts_ns=now_ns)

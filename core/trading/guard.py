@@ -309,7 +309,7 @@ class Guard:
         for tracked in list(group.values()):
             self._protect(tracked)
         self._close_up(group)
-        if all(item.order.state.terminal for item in group.values()):
+        if all(item.over for item in group.values()):
             for order_id in self._groups.pop(name, {}):
                 self._successors.pop(order_id, None)
             return
@@ -372,7 +372,7 @@ class Guard:
             tracked = self._orders.get(name)
             if tracked is not None:
                 filled += self._gained(tracked.order)
-                over = tracked.order.state.terminal
+                over = tracked.over
             name = self._successors.get(name)
         return filled, over
 
@@ -455,7 +455,7 @@ class Guard:
         for entry in entries:
             if gone and not entry.order.state.terminal:
                 self._finish(entry, "its exits have filled")
-        if any(not item.order.state.terminal for item in exits):
+        if any(not item.over for item in exits):
             return
         if not dropped and all(item.order.state is OrderState.CANCELED for item in exits):
             # Somebody took them back: the guard ends an exit only where another one has filled.
@@ -474,7 +474,7 @@ class Guard:
         if heir is None or heir.order.state is not OrderState.HELD:
             del self._heirs[parent_id]
             return
-        if parent is None or not parent.order.state.terminal:
+        if parent is None or not parent.over:
             return
         del self._heirs[parent_id]
         left = heir.asked - self._orders.filled_before(heir.order.intent)

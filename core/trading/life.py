@@ -100,9 +100,9 @@ def _plain(record: JournalRecord) -> tuple[str, str]:  # noqa: C901  one case pe
         case CancelRejected():
             return "cancel refused", f"code {record.code}: {record.reason}"
         case OrderCanceled():
-            return "canceled", record.reason or "out of the book"
+            return "canceled", _ended(record.reason or "out of the book", record.filled)
         case OrderExpired():
-            return "expired", record.reason
+            return "expired", _ended(record.reason, record.filled)
         case _:
             return type(record).__name__, ""
 
@@ -137,6 +137,10 @@ def _fill_words(fill: OrderFilled) -> str:
 def _changes(size: Decimal | None, price: Decimal | None, trigger: Decimal | None) -> str:
     named = (("size", size), ("price", price), ("trigger", trigger))
     return ", ".join(f"{name} {value:f}" for name, value in named if value is not None)
+
+
+def _ended(words: str, filled: Decimal | None) -> str:
+    return f"{words}, {filled:f} filled in all" if filled else words
 
 
 def _named(words: str, venue_order_id: str | None) -> str:

@@ -29,6 +29,8 @@ class VenueLinks:
         self._views: dict[VenueName, VenueView] = {}
         self.wake: Callable[[VenueName], None] = _nobody
         """Called with a venue that is to be reconciled now."""
+        self.look: Callable[[VenueName], None] = _nobody
+        """Called with a venue whose list of fills is to be looked at now."""
         self.answer: Callable[[VenueName, Answer], None] = _nobody_asks
         """Called with what is to be done about a venue's `VenueView.asks`."""
         for venue in venues:

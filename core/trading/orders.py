@@ -50,6 +50,7 @@ _UNKNOWN: Final = OrderState.UNKNOWN
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_ENDS: Final = (OrderCanceled, OrderExpired)
 _WORDED: Final = frozenset(
     {
         OrderRejected, OrderUnknown, OrderCanceled, OrderExpired, CancelSubmitted, CancelRejected,
@@ -78,7 +79,8 @@ class Tracked:
     """An order and what is kept beside it."""
 
     __slots__ = (
-        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "value", "waits",
+        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "stated", "value",
+        "waits",
     )  # fmt: skip
 
     def __init__(self, order: Order) -> None:
@@ -97,6 +99,28 @@ class Tracked:
         """What a held order waits for, see `OrderHeld.waits`."""
         self.amended_ns = 0
         """The venue's time of the newest amend."""
+        self.stated = _ZERO
+        """What the venue counted as filled in all when it told the end."""
+
+    @property
+    def lacks(self) -> Decimal:
+        """What the venue said was filled as the order ended, and is not booked yet."""
+        if not self.stated or not self.order.state.terminal:
+            return _ZERO
+        return max(EXACT.subtract(self.stated, self.order.filled), _ZERO)
+
+    @property
+    def may_fill(self) -> Order:
+        """The order, or where fills of an ended one are missing, one that still brings them."""
+        if not self.lacks:
+            return self.order
+        intent = msgspec.structs.replace(self.order.intent, size=self.stated)
+        return msgspec.structs.replace(self.order, intent=intent, state=_PENDING)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it can change any more: it ended, and all its fills are booked."""
+        return self.order.state.terminal and not self.lacks
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -120,6 +144,7 @@ class OrderCache:
         self._open: dict[ClientOrderId, Tracked] = {}
         # Of a plain dict the first key is the dearer to find the more were taken from its front.
         self._ended: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._short: dict[ClientOrderId, Tracked] = {}
         self._ids: Recent[ClientOrderId] = Recent(max_ids)
         self._executions: Recent[ExecutionKey] = Recent(max_ids)
         self._max_ended = max_ended
@@ -150,6 +175,10 @@ class OrderCache:
     def open(self) -> Iterator[Tracked]:
         """Yield the orders that have not ended, oldest first."""
         return iter(self._open.values())
+
+    def short(self) -> Iterator[Tracked]:
+        """Yield ended orders of which fills are missing, see `Tracked.lacks`."""
+        return iter(self._short.values())
 
     @property
     def open_count(self) -> int:
@@ -182,6 +211,8 @@ class OrderCache:
         if isinstance(event, CancelSubmitted):
             waiting = order.state in {OrderState.SUBMITTED, _UNKNOWN}
             return order.state in _CANCELABLE or (waiting and tracked.cancel_wanted is None)
+        if isinstance(event, _ENDS) and (event.filled or _ZERO) > max(tracked.stated, order.filled):
+            return True
         happening = happening_of(event, fills_up=False)
         return step(order.state, happening, has_fills=order.filled > 0).verdict is not _STALE
 
@@ -205,10 +236,17 @@ class OrderCache:
         happening = happening_of(event, fills_up=False)
         state, verdict = step(before.state, happening, has_fills=before.filled > 0)
         tracked.order = self._noted(tracked, event, state, verdict)
+        if isinstance(event, _ENDS) and event.filled is not None:
+            tracked.stated = max(tracked.stated, event.filled)
         self._file(tracked)
         problem = ""
         if verdict is _ODD:
             problem = f"order {before.id} was {before.state}, then the venue said {_words(event)}"
+        elif isinstance(event, _ENDS) and (event.filled or before.filled) < before.filled:
+            problem = (
+                f"order {before.id}: {before.filled} is booked as filled, "
+                f"the venue says {event.filled}"
+            )
         return Applied(before, tracked.order, verdict, (), problem)
 
     def _enter(self, event: OrderSubmitted | OrderDenied | OrderHeld) -> Applied | None:
@@ -370,6 +408,10 @@ class OrderCache:
     def _file(self, tracked: Tracked) -> None:
         """Keep the order among the open or the ended ones, and those few enough."""
         order_id = tracked.order.id
+        if tracked.lacks:
+            self._short[order_id] = tracked
+        elif tracked.stated:
+            self._short.pop(order_id, None)
         if not tracked.order.state.terminal:
             self._ended.pop(order_id, None)
             self._open[order_id] = tracked
@@ -380,6 +422,7 @@ class OrderCache:
         self._ended[order_id] = None
         if len(self._ended) > self._max_ended:
             oldest, _ = self._ended.popitem(last=False)
+            self._short.pop(oldest, None)
             del self._tracked[oldest]
 
 

@@ -69,6 +69,8 @@ class Reconciler:
         self._settings = settings
         self._visibility_s = visibility_s
         self._wakes = {name: asyncio.Event() for name in venues}
+        self._again: set[VenueName] = set()
+        """Venues that are to be compared once more, whatever the comparison under way says."""
         self._locks = {name: asyncio.Lock() for name in venues}
         self._due_ns: dict[VenueName, int] = dict.fromkeys(venues, 0)
         self._failures: dict[VenueName, int] = dict.fromkeys(venues, 0)
@@ -77,6 +79,7 @@ class Reconciler:
         self._answers: dict[VenueName, Answer] = {}
         self._findings = Findings(desk)
         desk.links.wake = self._on_wake
+        desk.links.look = self._on_look
         desk.links.answer = self.answer
 
     async def run(self) -> None:
@@ -115,12 +118,17 @@ class Reconciler:
     def _on_wake(self, venue: VenueName) -> None:
         self._due_ns[venue] = 0
         self._failures[venue] = 0
+        self._again.add(venue)
+        self._wakes[venue].set()
+
+    def _on_look(self, venue: VenueName) -> None:
         self._wakes[venue].set()
 
     async def _follow(self, venue: VenueName) -> None:
         wake = self._wakes[venue]
         while True:
             wake.clear()
+            self._again.discard(venue)
             await self._round(venue)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.trading.unknown_poll_s):
@@ -130,7 +138,8 @@ class Reconciler:
         """Do what is due for one venue; a failure waits longer each time."""
         settings, now_ns = self._settings.trading, self._clock.monotonic_ns()
         due = now_ns >= self._due_ns[venue]
-        if not due and (self._failures[venue] or not self._to_ask(venue)):
+        asks = self._to_ask(venue) or self._short(venue)
+        if not due and (self._failures[venue] or not asks):
             return
         try:
             if due:
@@ -145,7 +154,7 @@ class Reconciler:
             self._failed(venue, error)
 
     def _wait(self, venue: VenueName, pause_s: float) -> None:
-        if not self._wakes[venue].is_set():
+        if venue not in self._again:
             self._due_ns[venue] = self._clock.monotonic_ns() + int(pause_s * _SECOND_NS)
 
     def _failed(self, venue: VenueName, error: ClxError) -> None:
@@ -266,10 +275,15 @@ class Reconciler:
         self._desk.alert("error", note)
         return [note]
 
+    def _short(self, venue: VenueName) -> bool:
+        """Return whether fills are missing of orders that have ended."""
+        return any(item.order.venue == venue for item in self._desk.books.orders.short())
+
     async def _catch_up(
         self, venue: VenueName, now_ns: int, *, only_short: bool = False
     ) -> list[str]:
         """Book the fills we were not told of, then end the orders the venue has ended."""
+        self._findings.note_short(venue)
         looked_ns = self._looked_ns.get(venue)
         since_ns = (looked_ns or self._desk.recovered_ns or now_ns) - _OVERLAP_NS
         wanted = self._findings.short_since(venue)
@@ -348,7 +362,7 @@ class Reconciler:
         return notes
 
     def _open_question(self, venue: VenueName) -> bool:
-        return any(
+        return self._short(venue) or any(
             item.ask or item.order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
             for item in self._desk.books.orders.open()
             if item.order.venue == venue

@@ -126,7 +126,11 @@ class SimAccount:
         self.hold(order, -1)
         self._end(order, OrderState.CANCELED, ts_ns)
         return OrderCanceled(
-            client_order_id=order.intent.client_order_id, ts_event_ns=ts_ns, ts_ns=ts_ns
+            client_order_id=order.intent.client_order_id,
+            ts_event_ns=ts_ns,
+            ts_ns=ts_ns,
+            reason=reason,
+            filled=order.instrument.size(order.filled),
         )
 
     def hold(self, order: Working, sign: int) -> None:
@@ -180,6 +184,7 @@ class SimAccount:
         filled = order.instrument.size(order.filled)
         self._known[order.intent.client_order_id] = _stated(order.intent, filled, state, ts_ns)
 
+            filled=order.instrument.size(order.filled),
     def note_lost(self, order: Order) -> None:
         """Remember an order of an earlier session that cannot be working any more."""
         self._known[order.id] = _stated(

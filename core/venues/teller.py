@@ -64,25 +64,41 @@ class Teller:
         """Tell an execution."""
         self.once.filled(fill)
 
-    def canceled(self, order_id: ClientOrderId, ts_event_ns: int, reason: str = "") -> None:
-        """Tell that an order is out of the book."""
+    def canceled(
+        self,
+        order_id: ClientOrderId,
+        ts_event_ns: int,
+        reason: str = "",
+        *,
+        filled: Decimal | None = None,
+    ) -> None:
+        """Tell that an order is out of the book, and what the venue counts as filled of it."""
         self.once.ended(
             OrderCanceled(
                 client_order_id=order_id,
                 ts_event_ns=ts_event_ns,
                 ts_ns=self.now_ns(),
                 reason=reason,
+                filled=filled,
             )
         )
 
-    def expired(self, order_id: ClientOrderId, reason: str, ts_event_ns: int) -> None:
-        """Tell that the venue ended an order."""
+    def expired(
+        self,
+        order_id: ClientOrderId,
+        reason: str,
+        ts_event_ns: int,
+        *,
+        filled: Decimal | None = None,
+    ) -> None:
+        """Tell that the venue ended an order, and what it counts as filled of it."""
         self.once.ended(
             OrderExpired(
                 client_order_id=order_id,
                 reason=reason,
                 ts_event_ns=ts_event_ns,
                 ts_ns=self.now_ns(),
+                filled=filled,
             )
         )
 

@@ -53,6 +53,8 @@ class Answers:
         """The answers to changes, by the id of the order that is to be replaced."""
         self._gone: OrderedDict[str, None] = OrderedDict()
         """Orders that were replaced before the answer to the change came."""
+        self._before: OrderedDict[str, Decimal] = OrderedDict()
+        """What the orders that were replaced have filled, by the id of the one that stands."""
 
     # -- answers to requests ---------------------------------------------------------------
 
@@ -140,16 +142,18 @@ class Answers:
             case "fill" | "partial_fill":
                 self._tell.filled(self._fill(order_id, update, at_ns))
             case "canceled":
-                self._tell.canceled(order_id, at_ns)
+                self._tell.canceled(order_id, at_ns, filled=self._filled(row))
             case "expired":
-                self._tell.expired(order_id, f"the venue ended it ({row.time_in_force})", at_ns)
+                why = f"the venue ended it ({row.time_in_force})"
+                self._tell.expired(order_id, why, at_ns, filled=self._filled(row))
             case "rejected" if row.replaces:
                 words = "the order it became was refused"
                 self._tell.amend_refused(order_id, "rejected", words)
             case "rejected":
                 self._tell.refused(order_id, "rejected", "the venue rejected it")
                 # It was told to be there before: what is left is its end.
-                self._tell.expired(order_id, "the venue rejected it after its ack", at_ns)
+                why = "the venue rejected it after its ack"
+                self._tell.expired(order_id, why, at_ns, filled=self._filled(row))
             case "replaced":
                 self._replaced(row)
             case "order_replace_rejected":
@@ -172,7 +176,15 @@ class Answers:
             elif order_id in order_ids:
                 self._tell.accepted(order_id, each.id, order_time(each))
 
+    def _filled(self, row: OrderRow) -> Decimal | None:
+        """Return what an order and those it replaced have filled, None where that is not known."""
+        before = self._before.get(row.id) if row.replaces else Decimal(0)
+        return None if before is None or row.filled is None else before + row.filled
+
     def _replaced(self, row: OrderRow) -> None:
+        filled = self._filled(row)
+        if row.replaced_by and filled is not None:
+            _keep(self._before, row.replaced_by, filled)
         instead = self._instead.get(row.id)
         if instead is not None:
             self._amended(instead)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 
 import msgspec
@@ -95,7 +96,13 @@ class Answers:
                 continue
             self._teller.accepted(order_id, str(row.order_id), row.transact_time * MS)
             if states[order_id] is OrderState.EXPIRED:
-                self._expired(order_id, row.status, row.time_in_force, row.transact_time)
+                self._expired(
+                    order_id,
+                    row.status,
+                    row.time_in_force,
+                    row.transact_time,
+                    filled=row.executed_qty,
+                )
 
     def canceled(self, order_id: ClientOrderId, reply: HttpReply) -> None:
         """Judge the answer to a cancel; silence means: ask the venue."""
@@ -103,7 +110,7 @@ class Answers:
             for row in _ended(reply):
                 if row.status == "CANCELED":
                     name = ClientOrderId(row.orig_client_order_id)
-                    self._teller.canceled(name, row.transact_time * MS)
+                    self._teller.canceled(name, row.transact_time * MS, filled=row.executed_qty)
             return
         body = error_of(reply)
         if not is_undecided(reply, body):
@@ -149,9 +156,11 @@ class Answers:
                 reply_fill(fill, intent, placed.order_id, self._teller.venue, time_ms, now_ns)
             )
         if state is OrderState.EXPIRED:
-            self._expired(order_id, placed.status, intent.time_in_force, time_ms)
+            self._expired(
+                order_id, placed.status, intent.time_in_force, time_ms, filled=placed.executed_qty
+            )
         elif state is OrderState.CANCELED:
-            self._teller.canceled(order_id, time_ms * MS)
+            self._teller.canceled(order_id, time_ms * MS, filled=placed.executed_qty)
 
     # -- the stream ------------------------------------------------------------------------
 
@@ -201,7 +210,7 @@ class Answers:
             case "REPLACED":
                 self._replaced(order_id, report)
             case "CANCELED":
-                self._teller.canceled(order_id, ts_event_ns)
+                self._teller.canceled(order_id, ts_event_ns, filled=report.filled)
             case "REJECTED":
                 self._teller.refused(order_id, report.reject_reason, "the venue rejected it")
             case "EXPIRED" if report.list_id >= 0 and not report.filled:
@@ -242,7 +251,14 @@ class Answers:
         # Self-trade prevention may only shrink an order; it has ended when its state says so.
         if order_state(report.status) is OrderState.EXPIRED:
             reason = "" if report.reject_reason == "NONE" else report.reject_reason
-            self._expired(order_id, report.status, report.time_in_force, report.time_ms, reason)
+            self._expired(
+                order_id,
+                report.status,
+                report.time_in_force,
+                report.time_ms,
+                reason,
+                filled=report.filled,
+            )
 
     def _expired(
         self,
@@ -251,11 +267,13 @@ class Answers:
         time_in_force: str,
         time_ms: int,
         reason: str = "",
+        *,
+        filled: Decimal | None,
     ) -> None:
         if status == "EXPIRED_IN_MATCH":
             reason = "self-trade prevention"
         told = reason or f"the venue ended it ({time_in_force.lower()})"
-        self._teller.expired(order_id, told, time_ms * MS)
+        self._teller.expired(order_id, told, time_ms * MS, filled=filled)
 
     def _list_status(self, raw: msgspec.Raw) -> None:
         """Take it that a list was refused; whatever else becomes of one its orders tell."""

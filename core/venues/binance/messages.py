@@ -45,6 +45,7 @@ class OrderReply(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     transact_time: int
     fills: list[ReplyFill] = []
+    executed_qty: Decimal | None = None
 
 
 class Canceled(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,6 +58,7 @@ class Canceled(msgspec.Struct, frozen=True, rename="camel"):
     orig_client_order_id: str
     status: str
     transact_time: int = 0
+    executed_qty: Decimal | None = None
 
 
 class CanceledList(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,6 +78,7 @@ class ListedOrder(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     transact_time: int
     time_in_force: str = "GTC"
+    executed_qty: Decimal | None = None
 
 
 class ListReply(msgspec.Struct, frozen=True, rename="camel"):

@@ -126,7 +126,7 @@ class Answers:
             except DataError:
                 return
             if row.status == "CANCELED":
-                self._teller.canceled(order_id, row.update_time * MS)
+                self._teller.canceled(order_id, row.update_time * MS, filled=row.executed_qty)
             return
         body = error_of(reply)
         if not is_undecided(reply, body):
@@ -141,7 +141,7 @@ class Answers:
                 return
             for order_id, row in zip(order_ids, rows, strict=False):
                 if row.status == "CANCELED":
-                    self._teller.canceled(order_id, row.update_time * MS)
+                    self._teller.canceled(order_id, row.update_time * MS, filled=row.executed_qty)
                 elif row.code:
                     self._teller.cancel_refused(order_id, str(row.code), row.msg)
             return
@@ -220,7 +220,7 @@ class Answers:
                     ts_event_ns=ts_event_ns,
                 )
             case "CANCELED":
-                self._teller.canceled(order_id, ts_event_ns)
+                self._teller.canceled(order_id, ts_event_ns, filled=told.filled)
             case "REJECTED":
                 self._teller.refused(order_id, told.status, "the venue rejected it")
             case "EXPIRED" | "TRADE_PREVENTION":
@@ -243,7 +243,8 @@ class Answers:
     def _expired_if_so(self, order_id: ClientOrderId, told: OrderUpdate) -> None:
         # Self-trade prevention may only shrink an order; it has ended when its state says so.
         if order_state(told.status) is OrderState.EXPIRED:
-            self._teller.expired(order_id, _why(told.status, told.time_in_force), told.time_ms * MS)
+            why = _why(told.status, told.time_in_force)
+            self._teller.expired(order_id, why, told.time_ms * MS, filled=told.filled)
 
     def _waited(self, told: AlgoUpdate, time_ms: int) -> None:
         """Take what became of a conditional order; once it fired, its order tells the rest."""

@@ -43,6 +43,7 @@ class BatchRow(msgspec.Struct, frozen=True, rename="camel"):
     msg: str = ""
     status: str = ""
     update_time: int = 0
+    executed_qty: Decimal | None = None
 
 
 class AlgoReply(msgspec.Struct, frozen=True, rename="camel"):
@@ -187,6 +188,7 @@ class OrderUpdate(
         "status": "X",
         "order_id": "i",
         "last_size": "l",
+        "filled": "z",
         "last_price": "L",
         "fee": "n",
         "fee_asset": "N",
@@ -224,6 +226,7 @@ class OrderUpdate(
     maker: bool = False
     position_side: str = "BOTH"
     realised: Decimal | None = None
+    filled: Decimal | None = None
     original_type: str = ""
     """The type it was placed with: that of a conditional order that has fired."""
 

@@ -112,7 +112,7 @@ class Follower:
         return found
 
     async def settle(self, found: VenueOrder) -> None:
-        """Tell an order's fills, and its end once they are all told.
+        """Tell an order's fills, and its end: once all of them are told, or cannot be had now.
 
         Raises:
             TemporaryError: The exchange did not answer.
@@ -125,7 +125,8 @@ class Follower:
                 break
             await asyncio.sleep(pause_s)
             await self.pull(found.instrument_id)
-        if found.filled <= self._filled.get(order_id, Decimal(0)):
+        told = found.filled <= self._filled.get(order_id, Decimal(0))
+        if told or found.state is not OrderState.FILLED:
             self._end(found)
 
     async def pull(self, instrument_id: InstrumentId) -> None:
@@ -163,12 +164,14 @@ class Follower:
         order_id = found.client_order_id
         match found.state:
             case OrderState.CANCELED:
-                self._tell.canceled(order_id, found.ts_event_ns)
+                self._tell.canceled(order_id, found.ts_event_ns, filled=found.filled)
             case OrderState.EXPIRED:
-                self._tell.expired(order_id, "the venue ended it", found.ts_event_ns)
+                why = "the venue ended it"
+                self._tell.expired(order_id, why, found.ts_event_ns, filled=found.filled)
             case OrderState.REJECTED:
                 self._tell.refused(order_id, "rejected", "the venue rejected it")
-                self._tell.expired(order_id, "the venue rejected it later", found.ts_event_ns)
+                why = "the venue rejected it later"
+                self._tell.expired(order_id, why, found.ts_event_ns, filled=found.filled)
         if found.state.terminal:
             self.gone(order_id)
 

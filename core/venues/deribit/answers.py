@@ -174,12 +174,12 @@ class Answers:
             if self.venue_id(order_id) is None:
                 self.teller.refused(order_id, "rejected", reason)
             else:
-                self.teller.expired(order_id, reason, at_ns)
+                self.teller.expired(order_id, reason, at_ns, filled=row.filled_amount)
         elif state is OrderState.EXPIRED:
-            self.teller.expired(order_id, self._why(row), at_ns)
+            self.teller.expired(order_id, self._why(row), at_ns, filled=row.filled_amount)
         elif state is OrderState.CANCELED:
             reason = "the connection was lost" if "disconnect" in row.cancel_reason else ""
-            self.teller.canceled(order_id, at_ns, reason)
+            self.teller.canceled(order_id, at_ns, reason, filled=row.filled_amount)
 
     def _why(self, row: OrderRow) -> str:
         if row.cancel_reason != "other":

@@ -153,9 +153,11 @@ class Answers:
         if row.tradeId and row.fillSz not in {"", "0"}:
             teller.filled(pushed_fill(row, teller.venue, self._symbols, teller.now_ns()))
         if state is OrderState.EXPIRED:
-            teller.expired(order_id, row.cancelSourceReason or ENDINGS[row.cancelSource], at_ns)
+            why = row.cancelSourceReason or ENDINGS[row.cancelSource]
+            teller.expired(order_id, why, at_ns, filled=decimal(row.accFillSz, "accFillSz"))
         elif state is OrderState.CANCELED:
-            teller.canceled(order_id, at_ns, CANCELS.get(row.cancelSource, ""))
+            filled = decimal(row.accFillSz, "accFillSz")
+            teller.canceled(order_id, at_ns, CANCELS.get(row.cancelSource, ""), filled=filled)
 
     def _algo(self, row: AlgoRow) -> None:
         order_id, teller = from_wire(row.algoClOrdId or row.algoId), self.teller

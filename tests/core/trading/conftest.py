@@ -287,8 +287,11 @@ class SimVenue:
             return
         self._change(known, state=OrderState.CANCELED)
         self._tell(
-            OrderCanceled(client_order_id=order.id, ts_event_ns=self._now(), ts_ns=self._now())
-        )
+            OrderCanceled(
+                client_order_id=order.id, ts_event_ns=self._now(), ts_ns=self._now(),
+                filled=known.filled,
+            )
+        )  # fmt: skip
 
     async def find_order(self, order: Order) -> VenueOrder | None:
         self._ask(f"order {order.id}")

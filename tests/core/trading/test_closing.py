@@ -2,6 +2,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.model.accounts import RiskState
+from core.model.market import Side
 from core.model.orders import OrderState
 
 
@@ -97,3 +98,35 @@ def test_closing_twice_with_one_id_sends_once(floor: Any) -> None:
     assert first.intent.size == 5
     assert first.intent.reduce_only
     assert other.note.startswith("reduce_only: nothing to close: the position is 5, 5")
+
+
+def test_kill_flatten_leaves_to_a_cancelled_exit_what_it_filled_unseen(floor: Any) -> None:
+    floor.open()
+    floor.hold("5")
+    floor.submit("target", "sell", "5", "104.00")
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("target", "2")
+    floor.venue.outbox.clear()
+    floor.desk.kill("flatten", "", "tui")
+    floor.venue.deliver(floor.desk)
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.position("BTC-USDT.binance").size == 2, "two of five were sold already"
+    floor.desk.on_venue_event(fill)
+    floor.clock.advance(2)
+    floor.desk.on_timer(floor.clock.ns)
+    assert floor.desk.orders() == ()
+    floor.assert_agrees()
+
+
+def test_fills_a_cancel_counts_are_still_claimed_after_a_restart(floor: Any) -> None:
+    floor.open()
+    floor.hold("5")
+    floor.submit("target", "sell", "5", "104.00")
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("target", "2")
+    floor.venue.outbox.clear()
+    floor.venue.cancel(floor.order("target"))
+    floor.venue.deliver(floor.desk)
+    claimed = floor.desk.books.holds.open_size("BTC-USDT.binance", Side.SELL)
+    floor.open()
+    assert floor.desk.books.holds.open_size("BTC-USDT.binance", Side.SELL) == claimed == 2

@@ -204,3 +204,77 @@ def test_the_same_id_starts_once(floor: Any) -> None:
     assert len(floor.desk.executors.views(0)) == 1
     with pytest.raises(ConfigError, match="did you mean 'tw1'"):
         floor.desk.executors.stop("tw2", "cli", 0)
+
+
+def test_a_part_that_ended_short_of_its_fills_holds_up_the_next(floor: Any) -> None:
+    floor.open()
+    begin(floor, plan(floor, price=D(99)))
+    fill = floor.venue.trade("tw1-000", "0.5")
+    floor.venue.outbox.clear()
+    floor.venue.cancel(floor.order("tw1-000"))
+    wait(floor, 15)
+    assert sizes(floor) == [2], "what is left is not known"
+    floor.desk.on_venue_event(fill)
+    wait(floor, 6)
+    assert sizes(floor)[1] == D("2.375"), "9.5 in four parts"
+
+
+def test_a_paused_twap_sends_nothing_and_its_end_moves_back(floor: Any) -> None:
+    floor.open()
+    begin(floor, plan(floor))
+    wait(floor, 14)
+    assert sizes(floor) == [2, 2]
+    now_ns = floor.clock.now_ns()
+    assert floor.desk.executors.pause("tw1", now_ns).state == "paused"
+    wait(floor, 60)
+    assert sizes(floor) == [2, 2]
+    assert view(floor).next_ns == 0
+    floor.desk.executors.resume("tw1", floor.clock.now_ns())
+    assert view(floor).next_ns - floor.clock.now_ns() == 6 * SECOND, "as if no time had passed"
+    wait(floor, 5.5)
+    assert sizes(floor) == [2, 2]
+    wait(floor, 27)
+    assert sizes(floor) == [2] * 5
+    assert view(floor).ended == "done"
+
+
+def test_a_restart_leaves_a_paused_twap_paused(floor: Any) -> None:
+    floor.open()
+    begin(floor, plan(floor))
+    floor.clock.advance(4)
+    floor.desk.executors.pause("tw1", floor.clock.now_ns())
+    floor.clock.advance(100)
+    floor.open()
+    wait(floor, 10)
+    assert view(floor).state == "paused"
+    floor.desk.executors.resume("tw1", floor.clock.now_ns())
+    assert view(floor).next_ns - floor.clock.now_ns() == 6 * SECOND
+    wait(floor, 40)
+    assert view(floor).ended == "done"
+
+
+def test_what_ended_or_has_sent_everything_cannot_be_paused(floor: Any) -> None:
+    floor.open()
+    begin(floor, scaled(floor))
+    with pytest.raises(ConfigError, match="scaled sc1 has sent all its orders"):
+        floor.desk.executors.pause("sc1", floor.clock.now_ns())
+    floor.desk.executors.stop("sc1", "tui", floor.clock.now_ns())
+    with pytest.raises(ConfigError, match="scaled sc1 has ended already: stopped by tui"):
+        floor.desk.executors.resume("sc1", floor.clock.now_ns())
+
+
+def test_parts_worth_less_than_the_venue_takes_are_refused_with_what_fits(floor: Any) -> None:
+    floor.open()
+    with pytest.raises(ConfigError, match="parts worth 1.00 USDT each.*use 2 parts or fewer"):
+        begin(floor, plan(floor, size=D("0.1"), orders=10))
+
+
+def test_clients_are_shown_each_step_and_refusals_with_their_reason(floor: Any) -> None:
+    floor.configure(max_order_notional=D(10))
+    floor.open()
+    begin(floor, plan(floor, orders=10))
+    wait(floor, 41)
+    shown = [fact.executor for fact in floor.facts if isinstance(fact, ExecutorChanged)]
+    assert [item.refused for item in shown] == [1, 2, 3, 4, 5, 5]
+    assert shown[0].note.startswith("risk.max_order_notional")
+    assert [item.state for item in shown][-2:] == ["running", "ended"]

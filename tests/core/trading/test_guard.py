@@ -354,6 +354,37 @@ def test_where_it_cannot_the_order_is_cancelled_and_sent_anew(floor: Any) -> Non
     floor.assert_agrees()
 
 
+def test_a_replacement_waits_for_the_fills_its_cancel_counts(floor: Any) -> None:
+    floor.open()
+    floor.submit("o1", "buy", "2", "99")
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("o1", "0.5")
+    floor.venue.outbox.clear()
+    heir = amended(floor, price=D(98))
+    assert floor.state("o1") is S.CANCELED
+    assert floor.state(heir.id) is S.HELD, "how much is left is not known"
+    floor.desk.on_venue_event(fill)
+    assert floor.venue.orders_by_id[heir.id].size == D("1.5")
+    floor.venue.deliver(floor.desk)
+    floor.assert_agrees()
+
+
+def test_exits_wait_for_the_fills_their_entry_ended_with(floor: Any) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("entry", "0.5")
+    floor.venue.outbox.clear()
+    floor.venue.cancel(floor.order("entry"))
+    floor.venue.deliver(floor.desk)
+    assert floor.state("entry") is S.CANCELED
+    assert [floor.state(name) for name in ("stop", "target")] == [S.HELD] * 2
+    floor.desk.on_venue_event(fill)
+    floor.venue.deliver(floor.desk)
+    assert floor.order("stop").intent.size == D("0.5")
+    assert floor.venue.orders_by_id["target"].size == D("0.5")
+
+
 def test_an_order_that_fills_first_is_not_replaced(floor: Any) -> None:
     floor.open()
     floor.submit("o1", "buy", "2", "99")
@@ -489,6 +520,8 @@ def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
     fill = floor.venue.trade("entry", "0.5")
     floor.venue.outbox.clear()  # its report is lost
     floor.desk.cancel("entry", "cli")
+    # Nor does the venue say with the cancel what was filled.
+    floor.venue.outbox[-1] = msgspec.structs.replace(floor.venue.outbox[-1], filled=None)
     floor.venue.deliver(floor.desk)
     assert floor.desk.orders() == (), "its exits were dropped"
     if restarts:

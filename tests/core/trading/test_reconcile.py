@@ -8,7 +8,7 @@ import pytest
 from core.model.accounts import EntryKind
 from core.model.errors import ConfigError, TemporaryError
 from core.model.facts import VenueConnected
-from core.model.orders import OrderState, OrderUnknown
+from core.model.orders import OrderCanceled, OrderState, OrderUnknown
 from core.model.settings import Settings, TradingSettings
 
 FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001, reconcile_every_s=0.001))
@@ -370,3 +370,80 @@ async def test_comparing_an_unknown_venue_names_the_known(floor: Any) -> None:
     floor.open()
     with pytest.raises(ConfigError, match="did you mean 'binance'"):
         await floor.reconciler().reconcile("binanse")
+
+
+async def test_a_fill_that_only_the_cancel_tells_of_is_asked_for_at_once(floor: Any) -> None:
+    floor.settings = Settings(trading=TradingSettings(unknown_poll_s=3600, reconcile_every_s=3600))
+    floor.open()
+    floor.submit()
+    floor.venue.deliver(floor.desk)
+    task = asyncio.create_task(floor.reconciler().run())
+    try:
+        await until(lambda: "balances" in floor.venue.questions)
+        floor.clock.advance(1)
+        floor.venue.trade("o1", "0.4")
+        floor.venue.outbox.clear()
+        floor.venue.cancel(floor.order("o1"))
+        floor.venue.questions.clear()
+        floor.venue.deliver(floor.desk)
+        assert floor.state("o1") is OrderState.CANCELED
+        await until(lambda: bool(floor.order("o1").filled))
+    finally:
+        task.cancel()
+    assert set(floor.venue.questions) == {"fills BTC-USDT.binance"}
+    assert not floor.fills_inferred()
+    floor.assert_agrees()
+
+
+async def test_a_fill_the_cancel_tells_of_and_no_list_has_is_worked_out_once(floor: Any) -> None:
+    floor.settings = FAST
+    floor.open()
+    floor.submit()
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("o1", "0.4")
+    floor.venue.outbox.clear()
+    floor.venue.hide_fills = True
+    floor.venue.cancel(floor.order("o1"))
+    floor.venue.deliver(floor.desk)
+    floor.clock.advance(1)
+    task = asyncio.create_task(floor.reconciler().run())
+    try:
+        await until(lambda: bool(floor.order("o1").filled))
+    finally:
+        task.cancel()
+    assert floor.fills_inferred() == ["inferred-o1-0.4"]
+    assert floor.order("o1").filled == fill.size
+    floor.open()
+    await floor.reconciler().reconcile()
+    assert floor.fills_inferred() == ["inferred-o1-0.4"], "a restart works nothing out again"
+    floor.desk.on_venue_event(fill)
+    assert floor.order("o1").filled == fill.size
+    assert floor.desk.position("BTC-USDT.binance").size == fill.size
+
+
+async def test_a_restart_still_asks_for_the_fill_a_cancel_told_of(floor: Any) -> None:
+    floor.settings = FAST
+    floor.open()
+    floor.submit()
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("o1", "0.4")
+    floor.venue.outbox.clear()
+    floor.venue.cancel(floor.order("o1"))
+    floor.venue.deliver(floor.desk)
+    floor.clock.advance(3600)
+    floor.open(ready=False)
+    await floor.reconciler().reconcile()
+    floor.assert_agrees()
+    assert not any("adopted" in text for text in floor.alerts())
+
+
+def test_a_cancel_that_counts_less_than_is_booked_is_told(floor: Any) -> None:
+    floor.open()
+    floor.submit()
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("o1", "0.4")
+    floor.venue.deliver(floor.desk)
+    floor.desk.on_venue_event(
+        OrderCanceled(client_order_id="o1", ts_event_ns=1, ts_ns=1, filled=fill.size / 2)
+    )
+    assert floor.alerts() == ["order o1: 0.4 is booked as filled, the venue says 0.2"]

@@ -1,5 +1,6 @@
 """A venue's reports in any order, twice, or lost and told later: the same orders and money."""
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -18,8 +19,10 @@ from core.model.orders import (
     OrderTriggered,
     OrderType,
 )
+from core.model.settings import Settings, TradingSettings
 
 D = Decimal
+FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001))
 
 
 def reports(floor: Any) -> list[VenueEvent]:
@@ -51,7 +54,7 @@ def reports(floor: Any) -> list[VenueEvent]:
         accepted("stop", 1), OrderTriggered(client_order_id="stop", ts_event_ns=ns + 4, ts_ns=ns),
         filled("stop", 3, "sell", "0.75"), filled("stop", 4, "sell", "0.25"),
         accepted("late", 1), filled("late", 5, "buy", "0.5"),
-        OrderCanceled(client_order_id="late", ts_event_ns=ns + 6, ts_ns=ns),
+        OrderCanceled(client_order_id="late", ts_event_ns=ns + 6, ts_ns=ns, filled=D("0.5")),
     ]  # fmt: skip
 
 
@@ -66,6 +69,7 @@ def told(floor: Any, events: list[VenueEvent]) -> tuple[Any, ...]:
     for event in events:
         floor.desk.on_venue_event(event)
     floor.desk.books.ledger.check()
+    assert not list(floor.desk.books.orders.short())
     orders = [
         (o.id, o.state, o.filled, o.intent.size, o.average_price, bool(o.triggered_ns))
         for o in map(floor.order, ("bid", "stop", "late"))
@@ -88,3 +92,41 @@ def test_reports_in_any_order_twice_or_told_again_make_the_same_books(
     stream = data.draw(st.permutations([*first, *again]))
     # What was lost is told again with all the rest, as a venue that is asked does.
     assert told(floor, [*stream, *data.draw(st.permutations(events))]) == right
+
+
+async def recovered(floor: Any, pick: Callable[[list[VenueEvent]], list[VenueEvent]]) -> Any:
+    """Return how everything stands once a venue that traded was asked for what was not told."""
+    floor.settings = FAST
+    floor.open()
+    for order_id, size in (("full", "2"), ("part", "2"), ("none", "1"), ("open", "3")):
+        floor.submit(order_id, "buy", size, "99")
+    venue = floor.venue
+    for order_id, size in (("full", "1.5"), ("part", "0.5"), ("full", "0.5"), ("part", "0.25")):
+        venue.trade(order_id, size)
+    venue.trade("open", "1")
+    for order_id in ("part", "none"):
+        venue.cancel(floor.order(order_id))
+    events, venue.outbox = pick(venue.outbox), []
+    floor.clock.advance(10)
+    for event in events:
+        floor.desk.on_venue_event(event)
+    reconciler = floor.reconciler(visibility_s=0.001)
+    await reconciler.reconcile()
+    floor.assert_agrees()
+    assert not floor.fills_inferred()
+    orders = [(o.id, o.state, o.filled, o.average_price, o.fees) for o in floor.desk.orders(True)]
+    money = sorted((balance.asset, balance.total) for balance in floor.desk.balances())
+    return orders, money, floor.desk.position("BTC-USDT.binance").size
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_reports_lost_in_any_way_are_made_good_by_asking(
+    new_floor: Callable[[], Any], data: st.DataObject
+) -> None:
+    right = asyncio.run(recovered(new_floor(), list))
+
+    def some(events: list[VenueEvent]) -> list[VenueEvent]:
+        return data.draw(st.lists(st.sampled_from(events), max_size=2 * len(events)))
+
+    assert asyncio.run(recovered(new_floor(), some)) == right

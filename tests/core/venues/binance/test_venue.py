@@ -363,6 +363,21 @@ async def test_reports_of_an_order_from_an_earlier_session_are_told(
         assert (await desk.until(kind)).client_order_id == CID
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        report("CANCELED", "CANCELED", c="cancel-1", C=CID, z="0.004"),
+        report("EXPIRED", "EXPIRED", z="0.004"),
+        report("TRADE_PREVENTION", "EXPIRED_IN_MATCH", z="0.004"),
+    ],
+)
+async def test_an_end_says_what_was_filled_in_all(server, make, desk, run, event):
+    async with run(make(), desk):
+        await server.push(event)
+        ended = await desk.until((OrderCanceled, OrderExpired))
+    assert ended.filled == Decimal("0.004")
+
+
 async def test_reports_that_end_nothing_are_silent(server, make, desk, run):
     async with run(make(), desk):
         await server.push(report("TRADE_PREVENTION", "NEW"))
@@ -385,12 +400,13 @@ async def test_orders_of_other_programs_are_not_ours_to_tell(server, make, desk,
 async def test_cancel_is_by_our_id_and_told_once(server, make, desk, run, order):
     server.answer(
         "DELETE /order",
-        (200, {"orderId": 28, "status": "CANCELED", "transactTime": 5, "origClientOrderId": CID}),
-    )
+        (200, {"orderId": 28, "status": "CANCELED", "transactTime": 5, "origClientOrderId": CID,
+               "executedQty": "0.003"}),
+    )  # fmt: skip
     venue = make()
     async with run(venue, desk):
         venue.cancel(order())
-        await desk.until(OrderCanceled)
+        assert (await desk.until(OrderCanceled)).filled == Decimal("0.003")
         await server.push(report("CANCELED", "CANCELED", c="x", C=CID))
         await settled(server, desk)
     assert len(desk.of(OrderCanceled)) == 1

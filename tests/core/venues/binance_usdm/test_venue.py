@@ -225,8 +225,8 @@ async def test_fills_carry_side_and_the_venues_own_profit_and_are_told_once(
         await server.push(lite)
         await server.push(trade)
         await server.push(trade)
-        await server.push(update("CANCELED", "CANCELED"))
-        await desk.until(OrderCanceled)
+        await server.push(update("CANCELED", "CANCELED", z="0.010"))
+        assert (await desk.until(OrderCanceled)).filled == D("0.01")
     (fill,) = desk.of(OrderFilled)
     assert (fill.price, fill.size, fill.fee, fill.fee_asset, fill.maker) == (
         D("50000.1"), D("0.01"), D("0.25"), "USDT", True,
@@ -275,18 +275,18 @@ async def test_the_cancel_of_a_stop_that_has_just_fired_reaches_its_order(
 ):
     server.answer("DELETE /v1/algoOrder", (400, {"code": -2011, "msg": "Unknown order sent."}))
     server.answer("GET /v1/algoOrder", (200, algo("TRIGGERED", actualOrderId="88", triggerTime=6)))
-    server.answer("DELETE /v1/order", (200, row("CANCELED", 88)))
+    server.answer("DELETE /v1/order", (200, row("CANCELED", 88, executedQty="0.002")))
     venue = make()
     async with run(venue, desk):
         venue.cancel(order(**STOP))
-        await desk.until(OrderCanceled)
+        assert (await desk.until(OrderCanceled)).filled == D("0.002")
     assert desk.names() == ["OrderTriggered", "OrderCanceled"]
 
 
 async def test_cancels_of_one_moment_go_in_batches_and_each_is_answered(
     server, make, desk, run, order
 ):
-    done = [{"status": "CANCELED", "updateTime": 5}] * 9
+    done = [{"status": "CANCELED", "updateTime": 5, "executedQty": "0.001"}] * 9
     server.answer(
         "DELETE /v1/batchOrders", (200, [*done, {"code": -2011, "msg": "Unknown order sent."}])
     )

@@ -420,7 +420,8 @@ async def test_kraken_fill_and_end_are_read_from_rest_after_a_cancel() -> None:
     assert (fill.client_order_id, fill.execution_id) == (MINE, "THVRQM-33VKH-UCI7BS")
     assert (fill.size, fill.price) == (Decimal("0.375"), Decimal("27500.1"))
     assert (fill.fee, fill.fee_asset, fill.maker) == (Decimal("26.8126"), "USD", True)
-    assert desk.events.index(fill) < desk.events.index(desk.of(OrderCanceled)[0])
+    (ended,) = desk.of(OrderCanceled)
+    assert (desk.events.index(fill) < desk.events.index(ended), ended.filled) == (True, fill.size)
 
 
 async def test_kraken_switch_is_armed_in_seconds_and_told() -> None:

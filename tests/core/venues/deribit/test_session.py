@@ -226,9 +226,10 @@ async def test_an_order_is_taken_filled_and_told_once(script, desk, running, int
         await script.push(
             "user.changes.any.any.raw",
             {"instrument_name": "BTC-PERPETUAL", "positions": [], "trades": [trade()],
-             "orders": [row(order_state="cancelled", cancel_reason="user_request")]},
+             "orders": [row(order_state="cancelled", cancel_reason="user_request",
+                            filled_amount=40.0)]},
         )  # fmt: skip
-        await desk.until(OrderCanceled)
+        assert (await desk.until(OrderCanceled)).filled == 40
         assert [type(event) for event in desk.events if "Order" in type(event).__name__] == [
             OrderAccepted, OrderFilled, OrderCanceled,
         ]  # fmt: skip

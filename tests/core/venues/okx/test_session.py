@@ -284,7 +284,8 @@ async def test_the_whole_life_of_an_order_is_told_once(server, desk, running, in
             await server.push("private", "orders", order_row(), order_row(**fill))
         gone = order_row(state="canceled", cancelSource="20", accFillSz="0.004")
         await server.push("private", "orders", gone)
-        assert "dead-man" in (await desk.until(OrderCanceled)).reason
+        ended = await desk.until(OrderCanceled)
+        assert ("dead-man" in ended.reason, ended.filled) == (True, Decimal("0.004"))
         (filled,) = desk.of(OrderFilled)
         assert (filled.fee, filled.fee_asset, filled.maker) == (Decimal("0.000004"), "BTC", True)
         assert len(desk.of(OrderAccepted)) == 1
