@@ -26,6 +26,7 @@ from clx.accounts import (
     without_venue_keys,
 )
 from clx.modes import MODES, check_modes
+from clx.roundtrips import RoundTripKeeper
 from clx.sim import EmulatorAddress
 from clx.warm import kernels
 from core.engine.clock import SystemClock
@@ -57,6 +58,7 @@ from store.journal import SqliteJournal
 from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
+from store.roundtrips import RoundTripStore
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
 
 _log: Final = logging.getLogger(__name__)
@@ -179,6 +181,8 @@ class Assembly:
                     clock=self.clock,
                     depth=functools.partial(_depth, engine),
                     name=VenueName(name),
+                    feeds=self.settings.feeds,
+                    trips=self.round_trips.of(VenueName(name)),
                 )
                 for name in self.settings.feeds
             }
@@ -199,6 +203,11 @@ class Assembly:
         for venue in venues.values():
             venue.share(budgets)
         return dict(venues)
+
+    @functools.cached_property
+    def round_trips(self) -> RoundTripStore:
+        """How long venues took to answer before now."""
+        return RoundTripStore(self.paths.round_trips)
 
     def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
         """Build each strategy's factory; one process per start."""
@@ -303,6 +312,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
+        stack.callback(RoundTripKeeper(engine, assembly.round_trips, settings).close)
         _warn_of_keys(engine, assembly)
         if assembly.emulator is not None and assembly.emulator.label:
             text = f"the market is {assembly.emulator.label}; docs/emulator.md says which fail"

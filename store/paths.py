@@ -73,6 +73,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "tapes"
 
     @property
+    def round_trips(self) -> Path:
+        """How long venues took to answer."""
+        return self.data / "roundtrips.json"
+
+    @property
     def exports(self) -> Path:
         """Folder of lists exported as CSV."""
         return self.data / "exports"

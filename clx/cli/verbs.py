@@ -44,6 +44,7 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "tape": ("clx.cli.tape:tape", "Look at, cut and play recorded frames."),
     "test-venue": ("clx.cli.testvenue:test_venue", "Check a venue's adapter on the emulator."),
     "test-feed": ("clx.cli.testfeed:test_feed", "Check a feed against what all must do."),
+    "latency": ("clx.cli.latency:latency", "Show how long venues took to answer."),
     "risk": ("clx.cli.risk:risk", "Show what the risk gate lets through, limits as bars."),
     "drill": ("clx.cli.drill:drill", "Rehearse the kill ladder on a simulated market."),
     "kill": ("clx.cli.risk:kill", "Block entries, cancel orders, or flatten."),

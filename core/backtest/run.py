@@ -84,7 +84,11 @@ class Backtest:
         self._settings = _for_history(settings, plan, strategy, history)
         self._clock = SimClock(history.bars[0].ts_open_ns)
         self._venue = SimVenue(
-            instrument.venue, self._settings.paper, clock=self._clock, instruments=[instrument]
+            instrument.venue,
+            self._settings.paper,
+            clock=self._clock,
+            instruments=[instrument],
+            feeds=self._settings.feeds,
         )
         self._journal = MemoryJournal()
         self._stage = Stage({plan.strategy_id: runner})
@@ -216,7 +220,8 @@ def _for_history(
 ) -> Settings:
     """Return the user's settings, narrowed to one strategy on one instrument.
 
-    The account is the paper one in the instrument's quote asset. Silence is judged by the length
+    The account is the paper one in the instrument's quote asset, and pays fees in it. Bars know no
+    milliseconds, so the latency is a fixed one. Silence is judged by the length
     of the bars: between two of them nothing can be heard.
     """
     instrument = history.instrument
@@ -233,7 +238,13 @@ def _for_history(
                     "stale_after_s": NEVER_S,
                 }
             ),
-            "paper": settings.paper.model_copy(update={"balances": {instrument.quote: opening}}),
+            "paper": settings.paper.model_copy(
+                update={
+                    "balances": {instrument.quote: opening},
+                    "fee_asset": "quote",
+                    "latency": "fixed",
+                }
+            ),
             "strategies": {plan.strategy_id: strategy.model_copy(update={"enabled": True})},
             "models": {},
         }

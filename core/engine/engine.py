@@ -22,7 +22,7 @@ from core.engine.history import HistoryLoader, Library
 from core.engine.kernel import Kernel
 from core.engine.supervise import Supervisor
 from core.indicators import kernel as indicators
-from core.model.accounts import Balance
+from core.model.accounts import Balance, Position
 from core.model.commands import (
     Command,
     Done,
@@ -220,11 +220,14 @@ class Engine:
         kernel = self.kernel
         if name in self._feeds:
             await self._until(lambda: name in kernel.listing.venues)
+        elif isinstance(venue, _Resumes):
+            await self._until(self._needed_listed)
         # A local venue can only take its orders back once it knows their instruments.
         if isinstance(venue, _Resumes):
             mine = [order for order in kernel.desk.orders() if order.venue == name]
             held = [item for item in kernel.desk.balances() if item.venue == name]
-            venue.restore(mine, held)
+            positions = [item for item in kernel.desk.positions() if item.venue == name]
+            venue.restore(mine, held, [item for item in positions if item.size])
         await self.supervisor.keep(
             f"venue {name}", functools.partial(venue.run, self._on_venue_event)
         )
@@ -461,6 +464,8 @@ class Engine:
         item = item or next(iter(listed), None)
         if venue is not None and item is not None:
             self.kernel.desk.links.private(name, venue.abilities(item).private)
+        if isinstance(venue, _Described):
+            self.kernel.desk.links.simulated(name, venue.described())
 
     def _on_fact(self, _: int, fact: Fact) -> None:
         if isinstance(fact, FeedChanged | VenueChanged):
@@ -489,8 +494,22 @@ class _Resumes(Protocol):
 
     name: VenueName
 
-    def restore(self, orders: Collection[Order], balances: Collection[Balance]) -> None:
+    def restore(
+        self,
+        orders: Collection[Order],
+        balances: Collection[Balance],
+        positions: Collection[Position],
+    ) -> None:
         """Take over from an earlier session, before `run`."""
+        ...
+
+
+@runtime_checkable
+class _Described(Protocol):
+    """A venue that only simulates one."""
+
+    def described(self) -> str:
+        """Say in words what is simulated, and how."""
         ...
 
 

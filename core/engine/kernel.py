@@ -138,6 +138,15 @@ class FollowsMarket(Protocol):
 
 class Kernel:
     """Composes market, models, strategies and trading desk.
+@runtime_checkable
+class FollowsMarks(Protocol):
+    """One of them that holds contracts."""
+
+    def on_mark(self, event: MarkPrice) -> None:
+        """Take reference prices, before the engine's own state has them."""
+        ...
+
+
 
     Args:
         decoders: One per feed; frames of other venues are a bug.
@@ -181,6 +190,7 @@ class Kernel:
         ]
         self._pupils = [venue for venue in venues.values() if isinstance(venue, LearnsInstruments)]
         self.market = MarketState(
+        self._by_mark = [venue for venue in venues.values() if isinstance(venue, FollowsMarks)]
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
             stale_after_s=settings.engine.stale_after_s,
@@ -200,6 +210,7 @@ class Kernel:
         )
         self.portfolio = Portfolio(self.desk, self.listing.instruments)
         self.forecasts = Forecasts(predictors, settings.models, predictions, self.log)
+        self.desk.books.on_instrument = self.listing.remember
         self.proposals = self._make_proposals(infos)
         self.wants = Wants(
             self.market,
@@ -315,6 +326,9 @@ class Kernel:
                     local.on_trade(event)
             outputs = apply(event)
             if outputs:
+            if self._by_mark and type(event) is MarkPrice:
+                for pupil in self._by_mark:
+                    pupil.on_mark(event)
                 self._follow(outputs)
             elif type(event) is FrameRejected:
                 self._rejected(event)

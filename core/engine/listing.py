@@ -26,6 +26,12 @@ class Listing:
             self._scales[instrument.id] = Scale(instrument)
             self.venues.add(instrument.venue)
 
+    def remember(self, instrument: Instrument) -> None:
+        """Learn an instrument that its venue has not listed yet."""
+        if instrument.id not in self.instruments:
+            self.instruments[instrument.id] = instrument
+            self._scales[instrument.id] = Scale(instrument)
+
     def instrument(self, instrument_id: InstrumentId) -> Instrument:
         """Return an instrument.
 

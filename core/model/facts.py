@@ -10,6 +10,7 @@ import msgspec
 from core.model.accounts import Balance, EntryKind, RiskState
 from core.model.executors import ExecutorEnded, ExecutorStarted
 from core.model.ids import InstrumentId, OriginKind, StrategyId, VenueName
+from core.model.instruments import Instrument
 from core.model.orders import (
     AmendRejected,
     AmendSubmitted,
@@ -79,6 +80,15 @@ class PositionSet(msgspec.Struct, frozen=True, kw_only=True, tag="position"):
     average_price: Decimal | None
     """None: flat, or the venue does not say."""
     reason: str
+    ts_ns: int
+    closed_at: Decimal | None = None
+    """Where the venue closed what is gone, by force or at expiry; None: nobody says."""
+
+
+class InstrumentKept(msgspec.Struct, frozen=True, kw_only=True, tag="instrument"):
+    """The terms of a contract, before anything of it: a journal is read before venues answer."""
+
+    instrument: Instrument
     ts_ns: int
 
 
@@ -154,6 +164,7 @@ JournalRecord: TypeAlias = (
     | BalanceSet
     | CashMoved
     | PositionSet
+    | InstrumentKept
     | ExecutorStarted
     | ExecutorEnded
     | RiskStateChanged
@@ -208,6 +219,17 @@ class VenueWarned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 VenueEvent: TypeAlias = (
+class PositionForced(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue closed a position itself, with the money that moved: all is journaled at once."""
+
+    venue: VenueName
+    positions: tuple[PositionSet, ...]
+    flows: tuple[CashMoved, ...]
+    text: str
+    """What a person must read, with the figures."""
+    ts_ns: int
+
+
     OrderAccepted
     | OrderTriggered
     | OrderAmended
@@ -225,4 +247,5 @@ VenueEvent: TypeAlias = (
     | DeadManSet
     | VenueWarned
 )
+    | PositionForced
 """What a venue adapter tells the engine."""

@@ -6,9 +6,9 @@ Read by `store.settings` from TOML and ``CLX_*`` variables; nothing here reads a
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from core.model.market import Timeframe
 
@@ -111,13 +111,62 @@ class AuditSettings(_Table):
     """Closed files that are kept."""
 
 
+class LatencyLeg(_Table):
+    """One way of a message, drawn from a log-normal distribution."""
+
+    median_ms: float = Field(gt=0, le=60_000)
+    p99_ms: float = Field(gt=0, le=60_000)
+    """One of a hundred takes longer."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.p99_ms < self.median_ms:
+            raise ValueError(
+                f"p99_ms must be at least median_ms, {self.median_ms:g}, was {self.p99_ms:g}"
+            )
+        return self
+
+
 class PaperSettings(_Table):
     """[paper]: fills made here against the live book."""
 
+    balances: dict[str, Decimal] = {"USDT": Decimal("100000")}
+    """What each account, one a feed, begins with."""
+    fees: Literal["venue", "flat"] = "venue"
+    """venue: what it lists, else its standard rates, else those below; flat: those below."""
     maker_fee_bps: Decimal = Field(Decimal("10"), ge=0)
     taker_fee_bps: Decimal = Field(Decimal("10"), ge=0)
+    fee_asset: Literal["venue", "quote"] = "venue"
+    """venue: a buyer pays in what was bought where the venue has it so; quote: never."""
+
+    latency: Literal["none", "fixed", "model", "measured"] = "model"
+    """How long messages take: not at all, `latency_ms` to the venue, drawn from the tables below,
+    or drawn from your own round trips, half of one each way."""
     latency_ms: float = Field(20.0, ge=0)
-    balances: dict[str, Decimal] = {"USDT": Decimal("100000")}
+    """Set alone it means ``latency = "fixed"``."""
+    order_latency: LatencyLeg = LatencyLeg(median_ms=15, p99_ms=60)
+    """From here until the book has an order, or a change of one."""
+    cancel_latency: LatencyLeg = LatencyLeg(median_ms=15, p99_ms=60)
+    report_latency: LatencyLeg = LatencyLeg(median_ms=10, p99_ms=40)
+    """From the book until we hear of it."""
+    seed: int = 7
+    """Of what is drawn: the same market and the same orders give the same fills."""
+
+    leverage: Decimal = Field(Decimal(10), gt=0, le=200)
+    """Worth of a contract over the margin it needs; less where the venue allows less."""
+    maintenance_pct: Decimal = Field(Decimal("0.5"), gt=0, lt=50)
+    """Share of the worth of all contracts below which the equity may not fall."""
+    liquidation_fee_pct: Decimal = Field(Decimal("1.25"), ge=0, lt=50)
+    """Of what is closed by force, where the venue lists no rate."""
+    hedged: bool = False
+    """Long and short contracts are held apart."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fixed(cls, data: object) -> object:
+        if isinstance(data, dict) and "latency_ms" in data and "latency" not in data:
+            return {**data, "latency": "fixed"}
+        return data
 
 
 class StoreSettings(_Table):

@@ -73,6 +73,8 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     dead_man: str = ""
     """What the venue does by itself when it no longer hears from us; empty: nothing is armed."""
 
+    simulated: str = ""
+    """Of a venue that only simulates one: its latency, fees and margin in words."""
 
 class StrategyView(msgspec.Struct, frozen=True, kw_only=True):
     """A strategy and how it does."""

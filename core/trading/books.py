@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final, cast, get_args
@@ -19,6 +19,7 @@ from core.model.facts import (
     CashMoved,
     DayOpened,
     EquityMarked,
+    InstrumentKept,
     JournalRecord,
     PeakReached,
     PositionSet,
@@ -74,8 +75,12 @@ class Books:
         self.holds.on_change = self.exposure.on_claim
         self.resting = Resting(self.scopes)
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
-        self.executors: dict[str, tuple[ExecutorPlan, str]] = {}
-        """Plans of executors, and why each ended, empty while it runs."""
+        self.executors: dict[str, Run] = {}
+        """Plans of executors, and what became of each."""
+        self.kept: dict[InstrumentId, Instrument] = {}
+        """Contracts the journal holds the terms of."""
+        self.on_instrument: Callable[[Instrument], None] | None = None
+        """Told of each of them."""
         self._flows: dict[tuple[VenueName, EntryKind, str], None] = {}
         self.strategies: dict[StrategyId, bool] = {}
         """Strategies ever switched, and whether on."""
@@ -106,13 +111,24 @@ class Books:
             case PositionSet():
                 self.account.adopt(record)
                 self.exposure.on_position(record.instrument_id, record.side, record.venue)
-            case ExecutorStarted() | ExecutorEnded():
+            case InstrumentKept():
+                self._learn(record.instrument)
+            case ExecutorStarted() | ExecutorPaused() | ExecutorEnded():
                 remember(self.executors, record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
                 self.switches.kill = record.kill
             case StrategyToggled():
                 self.strategies[record.strategy_id] = record.enabled
+            case DayOpened() | PeakReached() | EquityMarked():
+                self._mark(record)
+            case _:
+                return self._apply(record)
+        return None
+
+    def _mark(self, record: DayOpened | PeakReached | EquityMarked) -> None:
+        """Take what profit is counted from, or how the equity stood."""
+        match record:
             case DayOpened():
                 self.account.open_day(record.ts_ns, record.total_pnl)
                 self.scopes.open_day(record)
@@ -121,9 +137,11 @@ class Books:
                 self.scopes.reach(record)
             case EquityMarked():
                 self.equity_marks.append(record)
-            case _:
-                return self._apply(record)
-        return None
+
+    def _learn(self, instrument: Instrument) -> None:
+        self.kept[instrument.id] = instrument
+        if self.on_instrument is not None:
+            self.on_instrument(instrument)
 
     def is_news(self, flow: CashMoved) -> bool:
         """Return whether a move of money is not booked yet."""

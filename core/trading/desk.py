@@ -34,6 +34,7 @@ from core.model.facts import (
     CashMoved,
     DeadManSet,
     EquityMarked,
+    PositionForced,
     PositionSet,
     SessionStarted,
     StrategyToggled,
@@ -79,6 +80,7 @@ from core.trading.losses import LossWatch
 from core.trading.orders import Tracked
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
+from core.trading.trips import Kind, RoundTrips
 
 _SECOND_NS: Final = 1_000_000_000
 _TEN_THOUSAND: Final = Decimal(10_000)
@@ -212,6 +214,10 @@ class TradingDesk:
                 )
         self._flow.guard = self.guard
         self.books.exposure.refresh()
+
+    def measure(self, told: Callable[[VenueName, Kind, int], None]) -> None:
+        """Have the account, kind and nanoseconds of every round trip told from now on."""
+        self._flow.trips = RoundTrips(told)
 
     # -- orders ----------------------------------------------------------------------------------
 
@@ -385,6 +391,8 @@ class TradingDesk:
                 try:
                     self._flow.take(event)
                 except InvariantError as error:
+            case PositionForced():
+                self._take_forced(event)
                     self.halt(str(error))
                 self._switch.step(self._clock.now_ns())
 
@@ -415,6 +423,7 @@ class TradingDesk:
                 size=stated.size if stated is not None else Decimal(0),
                 average_price=stated.average_price if stated is not None else None,
                 reason=reason,
+        self._flow.introduce(listed(self._instruments, key[0]))
                 ts_ns=self._clock.now_ns(),
             )
         )
@@ -600,3 +609,12 @@ class TradingDesk:
         self._ids_made += 1
         entropy = (self._id_seed << 16) | (self._ids_made & 0xFFFF)
         return client_order_id("engine", self._clock.now_ns(), entropy)
+    def _take_forced(self, event: PositionForced) -> None:
+        """Book what a venue closed itself, positions and money in one commit."""
+        flows = [flow for flow in event.flows if self.books.is_news(flow)]
+        if len(flows) < len(event.flows):
+            return
+        self._flow.record_all((*event.positions, *flows))
+        self._board.alert("error", f"{event.venue}: {event.text}")
+        self._board.account_dirty = True
+

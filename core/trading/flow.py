@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError, InvariantError
-from core.model.facts import JournalRecord
+from core.model.facts import InstrumentKept, JournalRecord
 from core.model.ids import (
     ClientOrderId,
     InstrumentId,
@@ -42,6 +42,7 @@ from core.trading.orders import Applied, Tracked
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 from core.trading.routing import lacks, waits_for, wire_form
+from core.trading.trips import RoundTrips
 
 _NOT_THERE = frozenset({OrderState.SUBMITTED, OrderState.HELD})
 """States in which there is nothing at the venue that could be cancelled."""
@@ -72,6 +73,8 @@ class OrderFlow:
         self._instruments = instruments
         self._marks = marks
         self._clock = clock
+        self.trips: RoundTrips | None = None
+        """Follows requests until they are answered; None: nobody measures."""
         self.guard: Guard | None = None
         """Told of every order something happened to; None while the past is read back."""
 
@@ -86,6 +89,7 @@ class OrderFlow:
             return self._would_be(intent, denial)
         if denial is not None:
             return self.deny(intent, denial)
+        self.introduce(self._instruments[intent.instrument_id])
         record = self._entry(intent, now_ns)
         if not self._written(record):
             reason = f"it cannot be written: {self._recorder.problem}"
@@ -114,6 +118,8 @@ class OrderFlow:
         if dry_run:
             return [self._would_be(intent, None) for intent in intents]
         whole = intents[0].link in self.abilities_of(intents[0]).links
+        for intent in intents:
+            self.introduce(self._instruments[intent.instrument_id])
         records = [self._entry(intent, now_ns, whole=whole) for intent in intents]
         if not self._recorder.commit(tuple(records)):
             self.journal_failed()
@@ -171,6 +177,8 @@ class OrderFlow:
         """Let a journaled record take effect, show it, and do what follows from it."""
         applied = self._books.project(record)
         self._board.announce(applied)
+        if self.trips is not None and applied is not None:
+            self.trips.take(record, applied.order)
         if applied is not None and applied.order is not None and self.guard is not None:
             self.guard.on_order(applied.order.id)
         return applied
@@ -310,6 +318,19 @@ class OrderFlow:
         """Note that the disk refuses us; say so once."""
         switches = self._books.switches
         if not switches.journal_problem:
+    def record_all(self, records: Sequence[JournalRecord]) -> None:
+        """Journal records in one commit, then apply them."""
+        if not self._recorder.keep(*records):
+            self.journal_failed()
+        for record in records:
+            self.project(record)
+
+    def introduce(self, instrument: Instrument) -> None:
+        """Write down what a contract is before anything of it: the past is read without venues."""
+        known = self._books.kept.get(instrument.id)
+        if instrument.derivative and (known is None or _terms(known) != _terms(instrument)):
+            self.record(InstrumentKept(instrument=instrument, ts_ns=self._clock.now_ns()))
+
             switches.journal_problem = self._recorder.problem
             self._board.status_version += 1
             text = f"only exits and cancels go until it works: {self._recorder.problem}"
@@ -380,3 +401,8 @@ class OrderFlow:
         self._board.alert("error", f"order {intent.client_order_id}: {reason}")
         now_ns = self._clock.now_ns()
         self.take(OrderUnknown(client_order_id=intent.client_order_id, reason=reason, ts_ns=now_ns))
+
+
+def _terms(item: Instrument) -> tuple[object, ...]:
+    """Return what money is worked out from."""
+    return item.kind, item.base, item.quote, item.settle, item.contract_size, item.inverse

@@ -71,6 +71,10 @@ class VenueLinks:
         """Show how fills of a venue arrive."""
         self._show(venue, private=how)
 
+    def simulated(self, venue: VenueName, how: str) -> None:
+        """Show that a venue only simulates one, and how."""
+        self._show(venue, simulated=how)
+
     def dead_man(self, event: DeadManSet) -> None:
         """Show what the venue does by itself when it no longer hears from us."""
         self._show(event.venue, dead_man=event.state)

@@ -8,6 +8,7 @@ large order cannot.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Final, TypeAlias
 
 from core.model.ids import InstrumentId
@@ -121,6 +122,21 @@ class Liquidity:
         if len(levels) == 1 and (levels[0][0] - ticks) * side.sign > 0:
             return 0 if levels[0][1] >= ENDLESS else levels[0][1]
         return 0
+
+    def shown(self, instrument_id: InstrumentId, side: Side, ticks: int) -> int | None:
+        """Return what the live book shows at a price, None where it does not reach or is none."""
+        ladder = self._depth(instrument_id) if self._depth is not None else None
+        levels = ladder[side is Side.SELL] if ladder is not None else ()
+        if not levels or (ticks - levels[-1][0]) * side.sign < 0:
+            return None
+        return next((lots for price, lots in levels if price == ticks), 0)
+
+    def mid(self, instrument_id: InstrumentId) -> Fraction | None:
+        """Return the middle of the best prices in ticks, None before there are any."""
+        ladder = self.ladder(instrument_id)
+        if ladder is None or not ladder[0] or not ladder[1]:
+            return None
+        return Fraction(ladder[0][0][0] + ladder[1][0][0], 2)
 
     def _left(self, instrument_id: InstrumentId, side: Side, ticks: int, shown: int) -> int:
         taken = self._taken.get((instrument_id, side, ticks))

@@ -9,24 +9,26 @@ totals; then `find_order` and `open_orders` answer as a real venue would have:
   existed; "no such order" is the truth, and the engine records the rejection;
 - market, ioc or fok, cut off between acknowledgement and end: expired, with what it had filled.
 
-A fill is told and journaled in one step of the engine's loop, so none is lost between the two.
+What was on its way to or from the simulated book when the process ended never happened: all that
+is known of the account is the journal, positions of contracts included.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
+from core.model.accounts import Balance, Position, VenuePosition
 from core.model.facts import CashMoved
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
-from core.model.market import Quote, Trade
+from core.model.market import MarkPrice, Quote, Trade
 from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
-from core.model.settings import PaperSettings
+from core.model.settings import FeedSettings, PaperSettings
+from core.venues.latency import make_latency
 from core.venues.liquidity import Depth
 from core.venues.sim import SimVenue
 
@@ -48,11 +50,31 @@ class PaperVenue:
         depth: Depth,
         instruments: Collection[Instrument] = (),
         name: VenueName = PAPER,
+        feeds: Mapping[str, FeedSettings] | None = None,
+        trips: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
-        """Open an account; `depth` reads the live book, None where it is not to be trusted."""
+        """Open an account.
+
+        Args:
+            settings: `[paper]`.
+            clock: Whose time it is.
+            depth: Reads the live book, None where it is not to be trusted.
+            instruments: What is known already.
+            name: The account: that of the feed it fills against.
+            feeds: `[feeds]`, for the venues' standard fees.
+            trips: Your own round trips there in ns, by kind; see `core.venues.latency`.
+        """
         self.name = name
         self._clock = clock
-        self._sim = SimVenue(name, settings, clock=clock, instruments=instruments, depth=depth)
+        self._sim = SimVenue(
+            name,
+            settings,
+            clock=clock,
+            instruments=instruments,
+            depth=depth,
+            feeds=feeds,
+            latency=make_latency(settings, name, trips),
+        )
         self._woken = asyncio.Event()
         self._newest_ns: dict[InstrumentId, int] = {}
         """Time of each instrument's newest trade, by its venue's clock."""
@@ -61,9 +83,18 @@ class PaperVenue:
         """Learn steps and limits; orders for other instruments are rejected."""
         self._sim.add_instruments(instruments)
 
-    def restore(self, orders: Collection[Order], balances: Collection[Balance]) -> None:
+    def restore(
+        self,
+        orders: Collection[Order],
+        balances: Collection[Balance],
+        positions: Collection[Position] = (),
+    ) -> None:
         """Take over from an earlier session, before `run`; see `SimVenue.restore`."""
-        self._sim.restore(orders, balances)
+        self._sim.restore(orders, balances, positions)
+
+    def described(self) -> str:
+        """Say in words what is simulated, and how."""
+        return self._sim.described()
 
     async def run(self, sink: VenueSink) -> None:
         """Let orders arrive after their latency, until cancelled."""
@@ -154,10 +185,22 @@ class PaperVenue:
         if trade.ts_event_ns > newest_ns:
             self._newest_ns[trade.instrument_id] = trade.ts_event_ns
         self._sim.on_trade(trade)
+        self._wake()
 
     def on_quote(self, quote: Quote) -> None:
         """Let a quote serve resting orders; cheap where there are none."""
         self._sim.on_quote(quote)
+        self._wake()
+
+    def on_mark(self, event: MarkPrice) -> None:
+        """Take reference prices: funding may be due, margin may lack."""
+        self._sim.on_mark(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Have reports that are on their way told in time."""
+        if self._sim.reporting:
+            self._woken.set()
 
     def _pause_s(self) -> float:
         due_ns = self._sim.next_due_ns

@@ -9,6 +9,7 @@ from typing import Final
 
 from core.model.accounts import Balance
 from core.model.ids import VenueName
+from core.trading.ledger import EXACT
 
 _ZERO: Final = Decimal(0)
 
@@ -30,14 +31,18 @@ class Wallet:
             - self._fees.get(asset, _ZERO)
         )
 
+    def total(self, asset: str) -> Decimal:
+        """Return all there is of an asset."""
+        return self._totals.get(asset, _ZERO)
+
     def hold(self, asset: str, amount: Decimal, fee: Decimal = _ZERO) -> None:
         """Lock an amount, and keep a fee aside that no statement shows; negative ones release."""
-        self._held[asset] += amount
-        self._fees[asset] += fee
+        self._held[asset] = EXACT.add(self._held[asset], amount)
+        self._fees[asset] = EXACT.add(self._fees[asset], fee)
 
     def move(self, asset: str, amount: Decimal) -> None:
         """Add to a total; negative amounts take away."""
-        self._totals[asset] += amount
+        self._totals[asset] = EXACT.add(self._totals[asset], amount)
 
     def replace(self, balances: Mapping[str, Decimal]) -> None:
         """Start from other totals, with nothing locked."""

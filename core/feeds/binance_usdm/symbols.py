@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from core.feeds.binance.symbols import filter_value, filters_by_type
+from core.feeds.decimals import Decimals
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
@@ -28,6 +29,7 @@ class _Symbol(msgspec.Struct):
     onboardDate: int = 0
     pricePrecision: int = 8
     quantityPrecision: int = 8
+    liquidationFee: str = ""
     filters: list[dict[str, Any]] = []
 
 
@@ -43,6 +45,7 @@ def parse_exchange_info(body: bytes, venue: VenueName) -> list[Instrument]:
         {"futuresType":"U_MARGINED", ..., "symbols":[{"symbol":"BTCUSDT","pair":"BTCUSDT",
          "contractType":"PERPETUAL","deliveryDate":4133404800000,"onboardDate":1569398400000,
          "status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT","marginAsset":"USDT",
+         "liquidationFee":"0.012500",
          "filters":[{"filterType":"PRICE_FILTER","tickSize":"0.10",...},
                     {"filterType":"LOT_SIZE","stepSize":"0.001",...},
                     {"filterType":"MIN_NOTIONAL","notional":"5"}, ...]}]}
@@ -86,6 +89,7 @@ def _instrument(item: _Symbol, venue: VenueName) -> Instrument:
         settle=item.marginAsset or item.quoteAsset,
         expiry_ns=expiry_ns,
         listed_ns=item.onboardDate * 1_000_000,
+        liquidation_fee=Decimals(where)[item.liquidationFee],
     )
 
 

@@ -29,7 +29,7 @@ _KINDS: Final = {
 }
 _NAMES: Final = (
     "symbol", "id", "base", "quote", "settle", "type", "active", "linear", "inverse",
-    "contractSize", "expiry", "strike", "optionType", "created",
+    "contractSize", "expiry", "strike", "optionType", "created", "maker", "taker",
 )  # fmt: skip
 
 
@@ -49,6 +49,8 @@ class Market(msgspec.Struct):
     strike: float | None = None
     optionType: str | None = None
     created: int | None = None
+    maker: float | None = None
+    taker: float | None = None
     price_tick: str = ""
     size_lot: str = ""
     min_size: str = "0"
@@ -128,6 +130,8 @@ def _instrument(market: Market, symbol: str, venue: VenueName) -> Instrument:
         strike=_exact(market.strike, symbol) if right else Decimal(0),
         option_right=right,
         listed_ns=(market.created or 0) * _MS,
+        maker_fee=None if market.maker is None else _decimal(market.maker, symbol),
+        taker_fee=None if market.taker is None else _decimal(market.taker, symbol),
     )
 
 

@@ -56,6 +56,10 @@ class _Item(msgspec.Struct, gc=False):
     option_type: str = ""
     tick_size_steps: list[_Step] = []
     block_trade_tick_size: Decimal = Decimal(0)
+    maker_commission: Decimal | None = None
+    taker_commission: Decimal | None = None
+    max_leverage: Decimal | None = None
+    max_liquidation_commission: Decimal | None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -79,7 +83,9 @@ def parse_instruments(body: bytes, venue: VenueName) -> Listing:
          "tick_size":0.0005}],"strike":40000.0,"settlement_period":"month","quote_currency":"BTC",
          "option_type":"put","min_trade_amount":0.1,"kind":"option","is_active":true,
          "instrument_name":"BTC-24SEP21-40000-P","expiration_timestamp":1632470400000,
-         "creation_timestamp":1606129458000,"contract_size":1.0,"base_currency":"BTC"}, ...]}
+         "creation_timestamp":1606129458000,"contract_size":1.0,"base_currency":"BTC",
+         "maker_commission":0.0003,"taker_commission":0.0003,"max_leverage":50,
+         "max_liquidation_commission":0.0075}, ...]}
 
     Raises:
         DataError: It is not that.
@@ -191,6 +197,10 @@ def _instrument(item: _Item, venue: VenueName) -> Instrument:
         strike=_plain(item.strike) if item.option_type else Decimal(0),
         option_right="call" if item.option_type == "call" else "put" if item.option_type else "",
         listed_ns=max(0, item.creation_timestamp) * 1_000_000,
+        maker_fee=item.maker_commission,
+        taker_fee=item.taker_commission,
+        max_leverage=item.max_leverage or Decimal(0),
+        liquidation_fee=item.max_liquidation_commission,
     )  # fmt: skip
 
 

@@ -49,6 +49,7 @@ class _Listed(msgspec.Struct):
     expTime: str = ""
     listTime: str = ""
     state: str = ""
+    lever: str = ""
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ def parse_listing(body: bytes, venue: VenueName) -> Listing:
          "uly":"BTC-USD","instFamily":"BTC-USD","baseCcy":"","quoteCcy":"","settleCcy":"BTC",
          "ctVal":"100","ctMult":"1","ctValCcy":"USD","ctType":"inverse","optType":"","stk":"",
          "listTime":"1535424203000","expTime":"","tickSz":"0.1","lotSz":"1","minSz":"1",
-         "maxLmtSz":"100000000","state":"live",...}]}
+         "maxLmtSz":"100000000","state":"live","lever":"100",...}]}
 
     Instruments before their listing (`tickSz` is empty) are left out until they have a step.
 
@@ -123,6 +124,7 @@ def _instrument(item: _Listed, venue: VenueName) -> Instrument:
         strike=numbers[item.stk] or Decimal(0),
         option_right=right,
         listed_ns=_time_ns(item.listTime, f"{venue} {item.instId} listTime"),
+        max_leverage=numbers[item.lever] or Decimal(0),
     )
 
 

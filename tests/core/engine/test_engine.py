@@ -260,7 +260,7 @@ async def test_engine_starts_in_phases_and_trades_on_paper(house: Any, btc: Any)
         report = await run.do(buy("o1", btc.id))
         assert report.order.state is OrderState.SUBMITTED
         await run.until(lambda: bool(run.engine.kernel.desk.fills()))
-        assert run.engine.kernel.desk.position(btc.id).size == Decimal("0.01")
+        assert run.engine.kernel.desk.position(btc.id).size == Decimal("0.00999")  # less the fee, in BTC
     distinct = list(dict.fromkeys(phase.split(" (")[0] for phase in phases))
     assert distinct[:4] == [
         "starting: compiling kernels 1/2",
@@ -292,7 +292,7 @@ async def test_whole_way_from_frame_to_client_and_back(
     report = await link.request(buy("o1", btc.id))
     assert report.order.state is OrderState.SUBMITTED
     await run.until(lambda: bool(replica.fills))
-    assert replica.position_in(btc.id).size == Decimal("0.01")
+    assert replica.position_in(btc.id).size == Decimal("0.00999")
     assert replica.orders[ClientOrderId("o1")].state is OrderState.FILLED
     assert replica.chart is not None
     assert len(replica.chart.indicators["ema(5)"]) == len(replica.chart.bars.close)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.model.fees import FeeRates
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Quote, Side, Timeframe, Trade
@@ -23,6 +24,7 @@ from core.model.orders import (
     TimeInForce,
 )
 from core.venues.fills import FillModel
+from core.venues.margin import Terms
 
 BTC = InstrumentId("BTC-USDT.binance")
 BOOK = ([(99, 10), (98, 20)], [(101, 10), (102, 20)])
@@ -33,8 +35,8 @@ def model(instrument, book=BOOK, **balances):
         VenueName("paper"),
         balances={"USDT": Decimal(100_000), "BTC": Decimal(100)}
         | {k: Decimal(v) for k, v in balances.items()},
-        maker_fee_bps=Decimal(10),
-        taker_fee_bps=Decimal(20),
+        rates=lambda _: FeeRates(Decimal("0.001"), Decimal("0.002"), "test"),
+        terms=lambda _: Terms(Decimal(10), Decimal("0.005"), Decimal("0.0125")),
         depth=lambda _: book,
     )
     made.add_instruments([instrument])
