@@ -41,6 +41,8 @@ from core.trading.routing import wire_form
 
 _MAX_GROUP: Final = 30
 """Orders of one group, after which a person has to look."""
+_MAX_RESIZES: Final = 2
+"""Changes the venue may leave undone before an order is sent anew."""
 _WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _CHILDREN: Final = frozenset({Link.OCO, Link.BRACKET})
 
@@ -241,12 +243,31 @@ class Changer:
         self._flow.cancel([tracked], "engine")
 
     def resize(self, tracked: Tracked, size: Decimal) -> None:
-        """Change an order's whole size; one the venue cannot resize is sent anew."""
+        """Change an order's whole size; one the venue cannot or will not resize is sent anew."""
         try:
-            self.amend(tracked, "engine", size=size)
+            if tracked.resizes < _MAX_RESIZES or tracked.order.state is OrderState.HELD:
+                self.amend(tracked, "engine", size=size)
+            else:
+                self._replace_refused(tracked, size)
         except ConfigError as error:
             if not tracked.order.state.terminal:
                 self._board.alert("warning", str(error))
+
+    def _replace_refused(self, tracked: Tracked, size: Decimal) -> None:
+        """Send an order anew that the venue keeps from being resized.
+
+        It is cancelled first: two of them might both fill. What is left is sent with the cancel's
+        answer, so nothing protects for one way there and back.
+        """
+        order = tracked.order
+        why = f"the venue left {order.id} at {order.intent.size} when asked for {size}"
+        intent = msgspec.structs.replace(order.intent, size=size, reason=why)
+        self._may_amend(tracked, intent, "engine")
+        denial = self._check(tracked, intent)
+        if denial is not None:
+            raise ConfigError(f"order {order.id} is not sent anew: {denial.rule}: {denial.reason}")
+        self._board.alert("warning", f"{why}, {tracked.resizes} times: it is sent anew")
+        self._replace(tracked, intent, "engine")
 
     def move_trigger(self, tracked: Tracked, price: Decimal) -> None:
         """Write down where a trailing trigger has got to."""

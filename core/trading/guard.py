@@ -475,6 +475,9 @@ class Guard:
             del self._heirs[parent_id]
             return
         if parent is None or not parent.over:
+            if parent is not None and parent.order.state in _WORKING:
+                # Its cancel was refused, or never sent as the engine stopped before it.
+                self._finish(parent, "another order takes its place")
             return
         del self._heirs[parent_id]
         left = heir.asked - self._orders.filled_before(heir.order.intent)

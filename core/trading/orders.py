@@ -12,6 +12,7 @@ import msgspec
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, OriginKind, VenueName
 from core.model.orders import (
     AmendRejected,
+    AmendSubmitted,
     CancelRejected,
     CancelSubmitted,
     Order,
@@ -79,8 +80,8 @@ class Tracked:
     """An order and what is kept beside it."""
 
     __slots__ = (
-        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "stated", "value",
-        "waits",
+        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "resizes", "stated",
+        "value", "waits",
     )  # fmt: skip
 
     def __init__(self, order: Order) -> None:
@@ -99,6 +100,8 @@ class Tracked:
         """What a held order waits for, see `OrderHeld.waits`."""
         self.amended_ns = 0
         """The venue's time of the newest amend."""
+        self.resizes = 0
+        """Changes of the engine's own since the last one that the venue carried out."""
         self.stated = _ZERO
         """What the venue counted as filled in all when it told the end."""
 
@@ -292,6 +295,10 @@ class OrderCache:
         if not changes.is_news(before, event, tracked.amended_ns):
             return None
         tracked.order = changes.changed(before, event)
+        if isinstance(event, AmendSubmitted):
+            tracked.resizes += event.origin == "engine"
+        elif tracked.order.intent != before.intent:
+            tracked.resizes = 0
         if isinstance(event, OrderAmended):
             tracked.amended_ns = event.ts_event_ns
         reopened = before.state.terminal and not tracked.order.state.terminal

@@ -127,6 +127,7 @@ class SimVenue:
         self.groups: list[tuple[ClientOrderId, ...]] = []
         self.amends: list[AmendSubmitted] = []
         self.lose_requests = False
+        self.refuse_amends = False
         self.lose_answers = False
         self.down = False
         self.visible_after_s = 0.0
@@ -166,6 +167,10 @@ class SimVenue:
     def amend(self, order: Order, change: AmendSubmitted) -> None:
         self.amends.append(change)
         if self.lose_requests:
+            return
+        if self.refuse_amends:
+            words = {"code": "-4000", "reason": "Not now.", "ts_ns": self._now()}
+            self._tell(AmendRejected(client_order_id=order.id, **words))
             return
         known = self.orders_by_id[order.id]
         if known.state.terminal:
