@@ -137,7 +137,8 @@ def entry(kernel: Any, *example: object, lent: bool = False) -> Callable[..., An
 
     It saves some 100 ns a call and checks nothing: give it arguments of exactly the example's
     types, dtypes and memory layout, such as arrays the caller made itself. Bytes become a `Frame`,
-    and where `lent` int64 arrays of two dimensions and any layout a `Lent`, which is checked.
+    and where `lent` int64 arrays of two dimensions and any layout a `Lent`, which is checked. A
+    numba type stands for itself.
     """
     if not hasattr(kernel, "overloads"):
         # numba is switched off (NUMBA_DISABLE_JIT), so this is plain Python.
@@ -150,6 +151,8 @@ def entry(kernel: Any, *example: object, lent: bool = False) -> Callable[..., An
 
 
 def _kind_of(value: object, *, lent: bool) -> Any:
+    if isinstance(value, types.Type):
+        return value
     if isinstance(value, bytes):
         return Frame()
     if lent and isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype == np.int64:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -87,6 +88,13 @@ class Dialect(ABC):
     """The stream joins fills that `trades` tells one by one, so the two cannot be mixed."""
 
     # -- connections -------------------------------------------------------------------------
+
+    _stream_url: str = ""
+
+    @property
+    def stream_host(self) -> str:
+        """Where streams connect to; whoever connects there counts attempts together."""
+        return urlsplit(self._stream_url).netloc or self.venue
 
     def routes(self, instrument: Instrument) -> Sequence[str]:
         """Return which kinds of connection the instrument's channels need; each has its own URL."""

@@ -53,6 +53,8 @@ _NONE: Final = -1
 _PLAN: Final = 11
 PLAN: Final = _PLAN + SPELLING
 """Figures of a plan, the spelling of its last price behind them."""
+SLIP: Final = 8
+"""Figures behind a plan that kernels and Python both note things in, see `SidePlan.slip`."""
 
 
 def text(data: bytes) -> bytes:
@@ -355,7 +357,7 @@ class SidePlan:
         zero: Take a level at price 0, which means something at some venues, rather than refuse it.
     """
 
-    __slots__ = ("_plan", "at", "known", "shape", "zero")
+    __slots__ = ("_plan", "at", "known", "shape", "slip", "zero")
 
     def __init__(self, known: Known, shape: Shape, *, zero: bool = False) -> None:
         self.known = known
@@ -367,9 +369,12 @@ class SidePlan:
         places = [name if isinstance(name, int) else _NONE for name in names]
         keys = [_hash(name) if isinstance(name, str) else _NONE for name in names]
         figures = [*steps, *places, *keys, shape.flag is not None]
-        self._plan = np.array([figures + [0] * (PLAN - _PLAN)], np.int64)
+        self._plan = np.array([figures + [0] * (PLAN - _PLAN + SLIP)], np.int64)
         self.at = address(self._plan)
         """Where the kernel finds it, as long as this object lives."""
+        self.slip = self._plan[0, PLAN:].data
+        """First the address of the instrument's name, then what the venue's decoder needs."""
+        self.slip[0] = id(known.id)
 
 
 class LevelReader:

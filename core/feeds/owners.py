@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from core.feeds.decoder import FeedDecoder
+from core.feeds.slips import CONN, OWNED
 from core.feeds.steps import OffStep
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -23,16 +24,23 @@ _LOST: Final = "the connection that brought this book was lost"
 class BookOwners:
     """Remembers by frames alone, so a tape decodes the same way twice."""
 
-    __slots__ = ("_owner", "get")
+    __slots__ = ("_owner", "_slips", "get")
 
     def __init__(self) -> None:
         self._owner: dict[InstrumentId, int] = {}
         self.get = self._owner.get
         """``get(name, conn) == conn`` is `owns`, where every call counts."""
+        self._slips: dict[InstrumentId, memoryview] = {}
+
+    def show(self, name: InstrumentId, slip: memoryview) -> None:
+        """Have a slip say from now on who owns a book, see `core.feeds.slips.foreign`."""
+        self._slips[name] = slip
+        self._note(name)
 
     def take(self, name: InstrumentId, conn: int) -> None:
         """Note that a connection sent an image of a book."""
         self._owner[name] = conn
+        self._note(name)
 
     def owns(self, name: InstrumentId, conn: int) -> bool:
         """Return whether changes of a connection count: it owns the book, or nobody does."""
@@ -46,13 +54,21 @@ class BookOwners:
         """Note that a connection left a book's channel."""
         if self._owner.get(name) == conn:
             del self._owner[name]
+            self._note(name)
 
     def lose(self, conn: int) -> tuple[InstrumentId, ...]:
         """Forget a connection and return the books it owned."""
         gone = self.of(conn)
         for name in gone:
             del self._owner[name]
+            self._note(name)
         return gone
+
+    def _note(self, name: InstrumentId) -> None:
+        slip = self._slips.get(name)
+        if slip is not None:
+            slip[OWNED] = name in self._owner
+            slip[CONN] = self._owner.get(name, 0)
 
 
 class OwningDecoder(FeedDecoder):
@@ -72,8 +88,8 @@ class OwningDecoder(FeedDecoder):
         instruments: Collection[Instrument],
         symbol: re.Pattern[bytes],
     ) -> None:
-        super().__init__(venue, rule, instruments)
         self._owners = BookOwners()
+        super().__init__(venue, rule, instruments)
         self._symbol = symbol
 
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:

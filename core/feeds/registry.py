@@ -53,9 +53,10 @@ def make_feed(
     if kind.startswith(TAPE):
         return _tape_feed(Path(kind.removeprefix(TAPE)).expanduser(), venue, clock)
     dialect = make_dialect(venue, settings, clock=clock, data=data)
+    streams = StreamFeed(dialect, clock=clock, rng=rng)
     if budgets is not None:
-        dialect.share(budgets)
-    return StreamFeed(dialect, clock=clock, rng=rng)
+        streams.share(budgets)
+    return streams
 
 
 def make_dialect(venue: VenueName, settings: FeedSettings, *, clock: Clock, data: Path) -> Dialect:

@@ -21,14 +21,36 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
+from core.engine.made import Made, Object, levels, unmade
 from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
+from core.feeds.forms import (
+    COUNT,
+    DEFAULT,
+    FIRST,
+    FLAGS,
+    FORM_WIDTH,
+    FROM,
+    KEY,
+    KEYS,
+    MARK,
+    NEED,
+    PART_WIDTH,
+    SHORT,
+    SIDED,
+    TAIL,
+    TOLD,
+    VALUES,
+    WORDS,
+    ZERO,
+    Form,
+    laid_out,
+)
 from core.feeds.jsonbytes import (
     MEMO,
     hash_between,
@@ -42,60 +64,33 @@ from core.feeds.jsonbytes import (
     whole,
     word_at,
 )
-from core.feeds.levels import PLAN, SidePlan, _number, text
-from core.feeds.literals import signed, word_of
+from core.feeds.levels import PLAN, SLIP, SidePlan, _number, text
 from core.feeds.spelling import SPELLING, quick_level, remember
 from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
-
-(
-    SYMBOL, SIDE, CHANGES, WHOLE, TIME, STAMP, TEXT, WORD, TRUTH, PRICE, SIZE, THERE, SIGNED,
-) = range(13)  # fmt: skip
-"""What a part is.
-
-`SYMBOL` is the venue's name of the instrument, or ends with it; it may be said again. `SIDE` is an
-array of levels, whose first two values are price and size; `CHANGES` one of levels that begin with
-``"buy"`` or ``"sell"``, and makes both sides. `WHOLE` is a whole number, quoted or not, `SIGNED`
-one that may be negative, `TIME` one that counts milliseconds and is told in nanoseconds, `STAMP` a
-time as RFC 3339 writes it. Of a `TEXT` a hash is told, of a `WORD` which of a few it is, of `TRUTH`
-1 or 0; `PRICE` and `SIZE` are quoted and told in ticks and lots. Of all parts of kind `THERE` one
-number is told, not 0 if any of them is.
-"""
+Teller: TypeAlias = Callable[[bytes, int, int, int], Any]
+"""Takes a message, the desk's place, its connection and when it came, and returns its events, or
+None where Python is to make them of what was found."""
 
 ODD, FULL = -1, -2
 """Kinds of messages that are not scanned: not for the scanner, and no room left for its levels."""
 
-NO_LEVELS: Final[Levels] = np.zeros((0, 2), np.int64)
 _BLOCK: Final = 1 << 14
 _DEPTH: Final = 30
 _MAX_MS: Final = 4_102_444_800_000
 _NS: Final = 1_000_000
 
 # The desk: addresses and sizes of forms, instruments and room; where sides are that came before
-# their turn; what is told; what `stamp` remembers.
-_TOLD: Final = 12
+# their turn; what is told; what `stamp` remembers; the plan of the instrument told of, and the
+# array that the room is.
 _LATER: Final = 7
 _OUT: Final = _LATER + 4
-_MEMO: Final = _OUT + _TOLD
-_DESK: Final = _MEMO + MEMO
+_MEMO: Final = _OUT + TOLD
+_OF: Final = _MEMO + MEMO
+_ARRAY: Final = _OF + 1
+_DESK: Final = _ARRAY + 1
 _KIND, _ROW, _START, _MIDDLE, _END, _PLAIN = range(_OUT, _OUT + 6)
-
-# A form: how it begins, as words and masks, and from which byte on; its flags, needed parts, count
-# of parts; what is told by default; of each part its kind, where it is told, and its words; names.
-_MARK: Final = 24
-_PARTS: Final = 16
-_WORDS: Final = 4
-_KEYS: Final = 64
-_PART: Final = 2 + _WORDS
-_FROM, _FLAGS, _NEED, _COUNT, _DEFAULT = 6, 7, 8, 9, 10
-_FIRST: Final = _DEFAULT + _TOLD
-_KEY: Final = _FIRST + _PARTS * _PART
-_FORM: Final = _KEY + 2 * _KEYS
-
-_ZERO, _SHORT, _VALUES, _SIDED = 1, 2, 4, 8
-_TAIL: Final = 4
-"""From this bit on flags hold the letter behind which a symbol begins in its text, 0: at once."""
 _BUY, _SELL = ord("b"), ord("s")
 
 _MEMORY: Final = PLAN - SPELLING
@@ -113,7 +108,7 @@ def _level(
     price, lots, at = 0, 0, -1
     if plan[_MEMORY]:
         price, lots, at = quick_level(data, size, start, plan[_MEMORY:], plan[2], plan[3])
-    if at < 0 or flags & _SHORT:
+    if at < 0 or flags & SHORT:
         price, at = _number(data, size, start, plan[0], plan[1])
         if at < 0 or at >= size or data[at] != 44:
             return 0, 0, -1
@@ -121,7 +116,7 @@ def _level(
         lots, at = _number(data, size, middle, plan[2], plan[3])
         if at < 0:
             return 0, 0, -1
-        if flags & _SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
+        if flags & SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
             desk[_PLAIN] = 0
         remember(data, size, start, middle - 2, plan[_MEMORY:], plan[0], plan[1])
     while at < size and data[at] == 44:
@@ -172,7 +167,7 @@ def _levels(  # noqa: C901  one pass over the levels
             room[used, 0] = price
             room[used, 1] = lots
             used += 1
-        elif not flags & _ZERO:
+        elif not flags & ZERO:
             return 0, -1
         if at >= size:
             return 0, -1
@@ -235,11 +230,11 @@ def _row(
 def _part_of(form: Grid, hashed: np.uint64) -> int:
     """Return which part a name is, -1 if none."""
     name = np.int64(hashed >> np.uint64(1))
-    slot = name & (_KEYS - 1)
-    while form[_KEY + 2 * slot + 1]:
-        if form[_KEY + 2 * slot] == name:
-            return int(form[_KEY + 2 * slot + 1] - 1)
-        slot = (slot + 1) & (_KEYS - 1)
+    slot = name & (KEYS - 1)
+    while form[KEY + 2 * slot + 1]:
+        if form[KEY + 2 * slot] == name:
+            return int(form[KEY + 2 * slot + 1] - 1)
+        slot = (slot + 1) & (KEYS - 1)
     return -1
 
 
@@ -268,7 +263,7 @@ def _value(
     at, hashed = string(data, size, at + 1)
     name = np.int64(hashed >> np.uint64(1))
     if kind == 7:  # WORD
-        for index in range(_WORDS):
+        for index in range(WORDS):
             if form[part + 2 + index] == name:
                 return index, at
         return 0, -1
@@ -280,13 +275,13 @@ def _value(
 def _finish(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, turn: int) -> int:
     """Read what had to wait for the instrument or its turn; returns 0, or what is wrong."""
     while turn < 2 and desk[_LATER + 2 * turn]:
-        end = _side(data, size, desk[_LATER + 2 * turn], plan, desk, form[_FLAGS], turn)
+        end = _side(data, size, desk[_LATER + 2 * turn], plan, desk, form[FLAGS], turn)
         if end != desk[_LATER + 2 * turn + 1]:
             return FULL if end == FULL else ODD
         turn += 1
-    if form[_FLAGS] & _VALUES:
-        for index in range(form[_COUNT]):
-            part = _FIRST + _PART * index
+    if form[FLAGS] & VALUES:
+        for index in range(form[COUNT]):
+            part = FIRST + PART_WIDTH * index
             kind, place = form[part], _OUT + form[part + 1]
             if (kind == 9 or kind == 10) and desk[place]:
                 scale = 0 if kind == 9 else 2
@@ -306,11 +301,12 @@ def _symbol(data: bytes, size: int, at: int, desk: Grid, form: Grid, part: int) 
     at, hashed = string(data, size, start)
     if at < 0:
         return -1, 0
-    row = _row(data, size, start, at - 1, hashed, desk, form[_FLAGS] >> _TAIL, form[part + 2])
+    row = _row(data, size, start, at - 1, hashed, desk, form[FLAGS] >> TAIL, form[part + 2])
     table = view(desk[2], desk[3], 3)
     if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
         return -1, 0
     desk[_ROW] = table[row, 2]
+    desk[_OF] = table[row, 1]
     return at, table[row, 1]
 
 
@@ -374,7 +370,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             if at < 0:
                 return ODD
             continue
-        part = _FIRST + _PART * index
+        part = FIRST + PART_WIDTH * index
         kind = form[part]
         if (has >> index) & 1 and kind != 0:
             return ODD
@@ -389,7 +385,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             if letter != 91:
                 return ODD
             if desk[_ROW] >= 0 and mine == turn:
-                at = _side(data, size, at, plan, desk, form[_FLAGS], turn)
+                at = _side(data, size, at, plan, desk, form[FLAGS], turn)
                 turn += 1
             else:
                 desk[_LATER + 2 * mine] = at
@@ -398,12 +394,12 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
         elif kind == 2:  # CHANGES
             if letter != 91 or desk[_ROW] < 0:
                 return ODD
-            at = _changes(data, size, at, plan, desk, form[_FLAGS])
+            at = _changes(data, size, at, plan, desk, form[FLAGS])
         else:
             desk[_OUT + form[part + 1]], at = _value(data, size, at, desk, form, part, kind)
         if at < 0:
             return FULL if at == FULL else ODD
-    if at != size or (has & form[_NEED]) != form[_NEED]:
+    if at != size or (has & form[NEED]) != form[NEED]:
         return ODD
     return int(_finish(data, size, desk, form, plan, turn))
 
@@ -411,10 +407,10 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
 @numba.njit(cache=True, forceinline=True)
 def _form_of(data: bytes, size: int, desk: Grid) -> int:
     """Return which form a message has by its beginning, -1 if none."""
-    forms = view(desk[0], desk[1], _FORM)
+    forms = view(desk[0], desk[1], FORM_WIDTH)
     for index in range(desk[1]):
-        at = forms[index, _FROM]
-        if at + _MARK > size:
+        at = forms[index, FROM]
+        if at + MARK > size:
             continue
         odd = np.uint64(0)
         for word in range(3):
@@ -426,8 +422,8 @@ def _form_of(data: bytes, size: int, desk: Grid) -> int:
 
 
 @numba.njit(cache=True)
-def _scan(frame: bytes, place: int) -> Found:
-    """Read a message with what lies on a desk."""
+def scanned(frame: bytes, place: int) -> int:
+    """Read a message with what lies on a desk; returns its form, or `ODD` or `FULL`."""
     size = len(frame)
     data = text(frame)
     desk = view(place, 1, _DESK)[0]
@@ -435,56 +431,70 @@ def _scan(frame: bytes, place: int) -> Found:
     if index < 0:
         desk[_KIND] = ODD
     else:
-        form = view(desk[0], desk[1], _FORM)[index]
-        for told in range(_TOLD):
-            desk[_OUT + told] = form[_DEFAULT + told]
+        form = view(desk[0], desk[1], FORM_WIDTH)[index]
+        for told in range(TOLD):
+            desk[_OUT + told] = form[DEFAULT + told]
         for later in range(4):
             desk[_LATER + later] = 0
         used = desk[6]
-        if form[_FLAGS] & _SIDED:
+        if form[FLAGS] & SIDED:
             desk[_START] = used
         odd = _read(data, size, desk, form) if data[0] == 123 else ODD
         if odd:
             desk[6] = used
             desk[_KIND] = odd
+    return int(desk[_KIND])
+
+
+@numba.njit(cache=True, forceinline=True)
+def told(place: int) -> Grid:
+    """Return what was found in the message scanned last."""
+    out: Grid = view(place + 8 * _OUT, 1, TOLD)[0]
+    return out
+
+
+@numba.njit(cache=True, forceinline=True)
+def slip(place: int) -> Grid:
+    """Return the slip of the instrument the message scanned last is of."""
+    out: Grid = view(view(place, 1, _DESK)[0, _OF] + 8 * PLAN, 1, SLIP)[0]
+    return out
+
+
+@numba.njit(cache=True, forceinline=True)
+def rows(place: int, start: int, end: int) -> Object:
+    """Return rows of the room as levels."""
+    desk = view(place, 1, _DESK)[0]
+    return levels(desk[_ARRAY], desk[4], start, end)
+
+
+@numba.njit(cache=True)
+def _found(place: int) -> Found:
+    out = told(place)
     return (
-        desk[_OUT], desk[_OUT + 1], desk[_OUT + 2], desk[_OUT + 3], desk[_OUT + 4], desk[_OUT + 5],
-        desk[_OUT + 6], desk[_OUT + 7], desk[_OUT + 8], desk[_OUT + 9], desk[_OUT + 10],
-        desk[_OUT + 11],
+        out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8], out[9], out[10],
+        out[11],
     )  # fmt: skip
 
 
-@cache
-def _kernel() -> Callable[[bytes, int], Found]:
-    compiled: Callable[[bytes, int], Found] = entry(_scan, b"{}", 0)
+@numba.njit(cache=True)
+def _left(frame: bytes, place: int, conn: int, recv: Any) -> Any:
+    """Scan a message and leave all of it to Python."""
+    scanned(frame, place)
+    return unmade()
+
+
+def teller(kernel: Any) -> Teller:
+    """Compile or load a kernel that makes the events of a venue's messages."""
+    if not hasattr(kernel, "overloads"):
+        # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
+        return lambda frame, place, conn, recv: scanned(frame, place) and None
+    compiled: Teller = entry(kernel, b"{}", 0, 0, Made())
     return compiled
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A named part of a message."""
-
-    name: str
-    kind: int
-    default: int | None = None
-    """What is told of a message without it; None: such a message is not scanned."""
-    words: tuple[str, ...] = ()
-    """What a `WORD` may be; it is told by its place here. Of a `SYMBOL`, what must be before it."""
-
-
-class Form(msgspec.Struct, frozen=True):
-    """A kind of message; it is told by its place among the scanner's."""
-
-    begins: tuple[bytes, ...]
-    """The ways it may begin, of which the last 24 bytes count."""
-    parts: tuple[Part, ...]
-    """What is told, in this order, after the form and the row of the instrument; but first of all,
-    where there are sides, the rows of the room where they begin, part and end."""
-    behind: str = ""
-    """The symbol begins behind the last such letter of its text."""
-    drop_zero: bool = False
-    """Leave out levels at price 0; otherwise a message with one is not scanned."""
-    plain: bool = False
-    """Tell behind the sides' rows, too, whether all numbers are written as short as can be."""
+@cache
+def _kernels() -> tuple[Teller, Callable[[int], Found]]:
+    return teller(_left), entry(_found, 0)
 
 
 class Scanner:
@@ -493,17 +503,24 @@ class Scanner:
     Args:
         forms: What they are like; the first that fits counts.
         plans: Returns the instruments, asked for again when they changed.
+        tell: The venue's kernel, which is made by `teller`; without one nothing is told at once.
     """
 
-    def __init__(self, forms: Sequence[Form], plans: Callable[[], Iterable[SidePlan]]) -> None:
-        self._kernel = _kernel()
+    def __init__(
+        self,
+        forms: Sequence[Form],
+        plans: Callable[[], Iterable[SidePlan]],
+        tell: Teller | None = None,
+    ) -> None:
+        leave, self.found = _kernels()
+        self._tell = tell or leave
         self._ask = plans
         self._desk = np.zeros((1, _DESK), np.int64)
         self.place = address(self._desk)
-        """What `read` wants to be called with, behind a message."""
+        """What `tell` wants to be called with behind a message, and `found`."""
         self._forms = np.array(
             [
-                _laid_out(number, form, begin)
+                laid_out(number, form, begin)
                 for number, form in enumerate(forms)
                 for begin in form.begins
             ],
@@ -513,15 +530,16 @@ class Scanner:
         self._changes = -1
         self.known: list[Any] = []
         """The instruments by their rows, as the decoder that made their plans knows them."""
-        self.read: Callable[[bytes, int], Found] = self._first
-        """Returns the kind of a message, the row of its instrument, and what its form tells."""
+        self.tell: Teller = self._first
+        """See `Teller`. After None ask `found` for the kind of the message, the row of its
+        instrument, and what its form tells."""
         self._begin()
 
     def heed(self, changes: int) -> None:
         """Ask for the instruments again before the next message, if this number is a new one."""
         if changes != self._changes:
             self._changes = changes
-            self.read = self._first
+            self.tell = self._first
 
     def renew(self) -> bool:
         """Begin a new room after a message was `FULL`; False if the old one was empty."""
@@ -534,9 +552,10 @@ class Scanner:
         self.room: Levels = np.empty((_BLOCK, 2), np.int64)
         """Where levels are; those already told of never change."""
         self._desk[0, 4:7] = address(self.room), _BLOCK, 0
+        self._desk[0, _ARRAY] = id(self.room)
 
-    def _first(self, frame: bytes, place: int) -> Found:
-        """Learn the instruments, then read."""
+    def _first(self, frame: bytes, place: int, conn: int, ts_recv_ns: int) -> Any:
+        """Learn the instruments, then tell."""
         self._plans = list(self._ask())
         self.known = [plan.known for plan in self._plans]
         slots = 8
@@ -550,51 +569,5 @@ class Scanner:
                 slot = (slot + 1) & (slots - 1)
             self._table[slot] = name, plan.at, row
         self._desk[0, 2:4] = address(self._table), slots
-        self.read = self._kernel
-        return self.read(frame, place)
-
-
-def _laid_out(number: int, form: Form, begin: bytes) -> list[int]:
-    """Return a form as the kernel reads it, with one of its beginnings."""
-    out = [0] * _FORM
-    sides = [part for part in form.parts if part.kind in (SIDE, CHANGES)]
-    told = _START - _OUT + (3 + form.plain if sides else 0)
-    if len(form.parts) > _PARTS or any(len(part.words) > _WORDS for part in form.parts):
-        raise ValueError(f"form of {begin!r} must have fewer parts or words")
-    there = 0
-    out[_FROM] = max(0, len(begin) - _MARK)
-    begin = begin[-_MARK:]
-    for at in range(0, len(begin), 8):
-        some = begin[at : at + 8]
-        out[at // 4] = signed(word_of(some))
-        out[at // 4 + 1] = signed((1 << 8 * len(some)) - 1)
-    values = any(part.kind in (PRICE, SIZE) for part in form.parts)
-    out[_COUNT] = len(form.parts)
-    out[_FLAGS] = (
-        _ZERO * form.drop_zero | _SHORT * form.plain | _VALUES * values | _SIDED * bool(sides)
-        | (ord(form.behind) if form.behind else 0) << _TAIL
-    )  # fmt: skip
-    out[_DEFAULT : _DEFAULT + 2] = number, -1
-    out[_DEFAULT + _PLAIN - _OUT] = int(form.plain)
-    for index, part in enumerate(form.parts):
-        at = _FIRST + _PART * index
-        out[at] = part.kind
-        if part.kind == SIDE:
-            out[at + 1] = sides.index(part)
-        elif part.kind == THERE and there:
-            out[at + 1] = there
-        elif part.kind not in (SYMBOL, CHANGES):
-            if told == _TOLD:
-                raise ValueError(f"form of {begin!r} must tell less than {part.name}")
-            out[at + 1] = told
-            out[_DEFAULT + told] = part.default or 0
-            there = told if part.kind == THERE else there
-            told += 1
-        words = [hash_of(word) for word in part.words]
-        out[at + 2 : at + 2 + _WORDS] = words + [-1] * (_WORDS - len(words))
-        out[_NEED] |= (part.default is None) << index
-        slot = hash_of(part.name) % _KEYS
-        while out[_KEY + 2 * slot + 1]:
-            slot = (slot + 1) % _KEYS
-        out[_KEY + 2 * slot], out[_KEY + 2 * slot + 1] = hash_of(part.name), index + 1
-    return out
+        self.tell = self._tell
+        return self.tell(frame, place, conn, ts_recv_ns)

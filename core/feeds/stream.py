@@ -44,6 +44,7 @@ from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.stores import PastTrades, TradeHole
 from core.wire.backoff import Backoff
+from core.wire.budget import Budgets
 from core.wire.limits import AttemptLimiter
 
 FETCHERS: Final = 2
@@ -101,6 +102,11 @@ class StreamFeed:
             clock=clock, attempts=limits.attempts, window_s=limits.attempts_window_s
         )
         self._capacity = limits.instruments * limits.connections
+
+    def share(self, budgets: Budgets) -> None:
+        """Keep requests and attempts to connect together with other programs of the same home."""
+        self._dialect.share(budgets)
+        self._attempts.share(budgets, self._dialect.stream_host)
 
     @property
     def venue(self) -> VenueName:

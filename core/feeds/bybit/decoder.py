@@ -19,11 +19,12 @@ from core.feeds.bybit.refusals import check
 from core.feeds.bybit.rule import BybitRule
 from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
 from core.feeds.bybit.tickers import BybitKnown, TickerReader
+from core.feeds.bybit.told import compiled
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.jsonbytes import hash_of
 from core.feeds.levels import SidePlan
-from core.feeds.scanner import FULL, NO_LEVELS, Scanner
+from core.feeds.scanner import FULL, Scanner
 from core.feeds.sides import Level, SideReader
 from core.feeds.steps import OffStep
 from core.model.errors import DataError, TemporaryError
@@ -74,8 +75,8 @@ class BybitDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
-        self._scanner = Scanner(FORMS, lambda: self._plans(spot=False))
-        self._spot_scanner = Scanner(FORMS, lambda: self._plans(spot=True))
+        self._scanner = Scanner(FORMS, lambda: self._plans(spot=False), compiled())
+        self._spot_scanner = Scanner(FORMS, lambda: self._plans(spot=True), compiled())
         self._scanner_of: dict[int, Scanner] = {}
         """Of connections of the spot market."""
         super().__init__(venue, BybitRule(), instruments)
@@ -132,17 +133,15 @@ class BybitDecoder(FeedDecoder):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
             scanner = self._scanner_of.get(conn, self._scanner)
-            form, row, a, b, c, d, e, f, g, h, i, _ = scanner.read(data, scanner.place)
+            events: Sequence[MarketEvent] | None
+            events = scanner.tell(data, scanner.place, conn, ts_recv_ns)
+            if events is not None:
+                return events
+            form, row, a, b, c, d, e, f, g, h, i, _ = scanner.found(scanner.place)
             if form == BOOK:
-                known = scanner.known[row]
-                room = scanner.room
-                bids = room[a:b] if b > a else NO_LEVELS
-                asks = room[b:c] if c > b else NO_LEVELS
-                if known.owner == (conn, i) and not d and g != 1:
-                    known.book_seq, known.book_id = h, g
-                    return (BookDelta(known.id, f or e, ts_recv_ns, g, g, -1, bids, asks),)
+                bids, asks = scanner.room[a:b], scanner.room[b:c]
                 return self._changed(
-                    known, (conn, i), d == 1, f or e, ts_recv_ns, g, h, bids, asks
+                    scanner.known[row], (conn, i), d == 1, f or e, ts_recv_ns, g, h, bids, asks
                 )  # fmt: skip
             if form == BEST_BOOK:
                 known = scanner.known[row]
@@ -256,13 +255,13 @@ class BybitDecoder(FeedDecoder):
         # The number of a service that began anew is 1, and all it says is an image.
         if image or u == 1:
             known.owner = source
-            known.book_seq, known.book_id = seq, u
+            known.numbers = seq, u
             return (BookSnapshot(known.id, ts_ns, ts_recv_ns, u, bids, asks, True),)
         if known.owner != source:
             if known.owner is not None:
                 return ()
             known.owner = source
-        known.book_seq, known.book_id = seq, u
+        known.numbers = seq, u
         return (BookDelta(known.id, ts_ns, ts_recv_ns, u, u, -1, bids, asks),)
 
     def _plans(self, *, spot: bool) -> list[SidePlan]:
@@ -311,11 +310,11 @@ class BybitDecoder(FeedDecoder):
         if known.bid is None or known.ask is None:
             return ()
         # Numbers of this depth are not the book's: in those, it is either newer or not.
-        newer = seq > known.book_seq
+        book_seq, book_id = known.numbers
         return (
             Quote(
                 known.id, ts_ns, ts_recv_ns, *known.bid, *known.ask,
-                known.book_id + 1 if newer else known.book_id,
+                book_id + 1 if seq > book_seq else book_id,
             ),
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.feeds.scanner import (
+from core.feeds.forms import (
     PRICE,
     SIDE,
     SIZE,

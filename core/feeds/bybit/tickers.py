@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Final
 
 from core.feeds.bybit.frames import Ticker
+from core.feeds.bybit.told import ID, SEQ
 from core.feeds.decimals import Decimals, fraction
 from core.feeds.decoder import Known
-from core.feeds.sides import plan_of
+from core.feeds.slips import OwnedKnown
 from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
@@ -25,26 +26,33 @@ from core.model.market import (
 _MS: Final = 1_000_000
 
 
-class BybitKnown(Known):
-    """What decoding needs of one instrument, and what its frames told."""
+class BybitKnown(OwnedKnown):
+    """What decoding needs of one instrument, and what its frames told.
+
+    Its book's owner is a connection and the hash of a topic.
+    """
 
     __slots__ = (
-        "ask", "bid", "book_id", "book_seq", "day", "funding", "index", "interest", "mark", "owner",
-        "plan", "quoted_ns", "settles_ns", "value",
+        "ask", "bid", "day", "funding", "index", "interest", "mark", "quoted_ns", "settles_ns",
+        "value",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, key: str) -> None:
         super().__init__(instrument, key)
-        self.plan = plan_of(self)
-        self.owner: tuple[int, int] | None = None
-        """Connection the book comes from, and the hash of its topic: those of the newest image."""
-        self.book_seq = self.book_id = 0
-        """Numbers of the newest book message, the first common to all depths."""
         self.quoted_ns = 0
         self.bid: tuple[int, int] | None = None
         self.ask: tuple[int, int] | None = None
         """Best prices as ticks and lots, of the book of one level."""
         self.forget()
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """Numbers of the newest book message, the first common to all depths."""
+        return self.slip[SEQ], self.slip[ID]
+
+    @numbers.setter
+    def numbers(self, numbers: tuple[int, int]) -> None:
+        self.slip[SEQ], self.slip[ID] = numbers
 
     def forget(self) -> None:
         """Start the statistics anew: a whole ticker comes."""

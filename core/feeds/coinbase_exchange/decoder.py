@@ -10,28 +10,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from core.feeds.coinbase_exchange import frames
+from core.feeds.coinbase_exchange.forms import FORMS, MATCH
 from core.feeds.coinbase_exchange.rule import ExchangeRule
 from core.feeds.coinbase_exchange.symbols import parse_products
+from core.feeds.coinbase_exchange.told import compiled
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
-from core.feeds.scanner import (
-    CHANGES,
-    FULL,
-    NO_LEVELS,
-    PRICE,
-    SIZE,
-    STAMP,
-    SYMBOL,
-    WHOLE,
-    WORD,
-    Form,
-    Part,
-    Scanner,
-)
+from core.feeds.scanner import FULL, Scanner
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -52,20 +41,6 @@ COINBASE_EXCHANGE: Final = VenueName("coinbase_exchange")
 
 _PREFIX: Final = b'{"type":"'
 _KIND: Final = slice(9, 13)
-_UPDATE, _MATCH = range(2)
-_FORMS: Final = (
-    Form(
-        (b'{"type":"l2update",',),
-        (Part("product_id", SYMBOL), Part("changes", CHANGES), Part("time", STAMP)),
-    ),
-    Form(
-        (b'{"type":"match",',),
-        (
-            Part("product_id", SYMBOL), Part("time", STAMP), Part("trade_id", WHOLE),
-            Part("price", PRICE), Part("size", SIZE), Part("side", WORD, words=("buy", "sell")),
-        ),
-    ),
-)  # fmt: skip
 _LEVEL: Final = Shape(price=0, size=1)
 _CHANGE: Final = Shape(price=1, size=2)
 _SIDED: Final = Shape(price=1, size=2, flag=0)
@@ -108,7 +83,9 @@ class ExchangeDecoder(OwningDecoder):
         self, venue: VenueName = COINBASE_EXCHANGE, instruments: Collection[Instrument] = ()
     ) -> None:
         self._scanner = Scanner(
-            _FORMS, lambda: [self._exchange(symbol).levels for symbol in self.instruments]
+            FORMS,
+            lambda: [self._exchange(symbol).levels for symbol in self.instruments],
+            compiled(),
         )
         super().__init__(venue, ExchangeRule(), instruments, _SYMBOL)
         self._levels = LevelReader()
@@ -132,7 +109,9 @@ class ExchangeDecoder(OwningDecoder):
 
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of an instrument."""
-        return ExchangeKnown(instrument)
+        known = ExchangeKnown(instrument)
+        self._owners.show(known.id, known.levels.slip)
+        return known
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it tick and lot sizes; a symbol it does not know is a `FrameRejected`."""
@@ -143,16 +122,11 @@ class ExchangeDecoder(OwningDecoder):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
             scanner = self._scanner
-            form, row, a, b, c, d, e, _, _, _, _, _ = scanner.read(data, scanner.place)
-            if form == _UPDATE:
-                name = scanner.known[row].id
-                if self._owners.get(name, conn) != conn:
-                    return ()
-                room = scanner.room
-                bids = room[a:b] if b > a else NO_LEVELS
-                asks = room[b:c] if c > b else NO_LEVELS
-                return (BookDelta(name, d, ts_recv_ns, 0, 0, -1, bids, asks),)
-            if form == _MATCH and c and d:
+            events: _Events | None = scanner.tell(data, scanner.place, conn, ts_recv_ns)
+            if events is not None:
+                return events
+            form, row, a, b, c, d, e, _, _, _, _, _ = scanner.found(scanner.place)
+            if form == MATCH and c and d:
                 known = scanner.known[row]
                 known.seen.see(b)
                 # The side is the resting order's.

@@ -17,21 +17,12 @@ import numpy as np
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.kucoin import frames
+from core.feeds.kucoin.forms import FORMS
 from core.feeds.kucoin.refusals import GOOD, remedy
 from core.feeds.kucoin.rule import KucoinRule
 from core.feeds.kucoin.symbols import parse_symbols
-from core.feeds.scanner import (
-    FULL,
-    PRICE,
-    SIDE,
-    SIZE,
-    SYMBOL,
-    TIME,
-    WHOLE,
-    Form,
-    Part,
-    Scanner,
-)
+from core.feeds.kucoin.told import QUOTED_NS, UPDATED, compiled
+from core.feeds.scanner import FULL, Scanner
 from core.feeds.sides import NO_LEVELS, NOTHING, SideReader, has_zero, plan_of
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -60,32 +51,6 @@ BARS: Final = {
 UPDATES: Final = "/market/level2"
 IMAGES: Final = "/spotMarket/level2Depth50"
 
-_BOOK, _TICKER = range(2)
-_FORMS: Final = (
-    Form(
-        (
-            b'{"topic":"/market/level2:', b'{"type":"message","topic":"/market/level2:',
-            b'{"data":{"sequenceStart":',
-        ),
-        (
-            Part("symbol", SYMBOL), Part("bids", SIDE), Part("asks", SIDE),
-            Part("sequenceStart", WHOLE), Part("sequenceEnd", WHOLE), Part("time", TIME, 0),
-        ),
-        drop_zero=True,
-    ),
-    Form(
-        (
-            b'{"topic":"/market/ticker:', b'{"type":"message","topic":"/market/ticker:',
-            b'{"data":{"sequence":',
-        ),
-        (
-            Part("topic", SYMBOL, words=("/market/ticker",)), Part("time", TIME),
-            Part("bestBid", PRICE), Part("bestBidSize", SIZE),
-            Part("bestAsk", PRICE), Part("bestAskSize", SIZE), Part("sequence", WHOLE),
-        ),
-        behind=":",
-    ),
-)  # fmt: skip
 _TOPIC: Final = b'"topic":"'
 _MS: Final = 1_000_000
 
@@ -95,17 +60,31 @@ _Reader: TypeAlias = Callable[[int, bytes], Sequence[MarketEvent]]
 class KucoinKnown(Known):
     """What decoding needs of one instrument, and what its frames told."""
 
-    __slots__ = ("imaged_ns", "plan", "quoted_ns", "updated")
+    __slots__ = ("imaged_ns", "plan")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.plan = plan_of(self)
-        self.quoted_ns = 0
-        """Venue time of the newest quote: two topics tell it, one of them late."""
         self.imaged_ns = 0
         """Venue time of the newest image of the stream: two connections may send them."""
-        self.updated = False
-        """Updates of the whole book come in, so images of a few levels do not count."""
+
+    @property
+    def quoted_ns(self) -> int:
+        """Venue time of the newest quote: two topics tell it, one of them late."""
+        return self.plan.slip[QUOTED_NS]
+
+    @quoted_ns.setter
+    def quoted_ns(self, ts_ns: int) -> None:
+        self.plan.slip[QUOTED_NS] = ts_ns
+
+    @property
+    def updated(self) -> bool:
+        """Whether updates of the whole book come in, so images of a few levels do not count."""
+        return self.plan.slip[UPDATED] == 1
+
+    @updated.setter
+    def updated(self, updated: bool) -> None:
+        self.plan.slip[UPDATED] = updated
 
 
 class KucoinDecoder(FeedDecoder):
@@ -117,7 +96,9 @@ class KucoinDecoder(FeedDecoder):
     """
 
     def __init__(self, venue: VenueName = KUCOIN, instruments: Collection[Instrument] = ()) -> None:
-        self._scanner = Scanner(_FORMS, lambda: [self._of(name).plan for name in self.instruments])
+        self._scanner = Scanner(
+            FORMS, lambda: [self._of(name).plan for name in self.instruments], compiled()
+        )
         super().__init__(venue, KucoinRule(), instruments)
         self._sides = SideReader(self.off_step)
         self._rows = msgspec.json.Decoder(list[frames.Row], strict=False).decode
@@ -155,22 +136,11 @@ class KucoinDecoder(FeedDecoder):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
             scanner = self._scanner
-            form, row, a, b, c, d, e, f, _, _, _, _ = scanner.read(data, scanner.place)
-            # Of several changes the order is that of their numbers, which is not read here.
-            if form == _BOOK and (d == e or (d < e and b - a < 2 and c - b < 2)):
-                known = scanner.known[row]
-                known.updated = True
-                room = scanner.room
-                bids = room[a:b] if b > a else NO_LEVELS
-                asks = room[b:c] if c > b else NO_LEVELS
-                return (BookDelta(known.id, f, ts_recv_ns, d, e, -1, bids, asks),)
-            if form == _TICKER:
-                known = scanner.known[row]
-                if a < known.quoted_ns:
-                    return ()
-                known.quoted_ns = a
-                return (Quote(known.id, a, ts_recv_ns, b, c, d, e, f),)
-            if form == FULL and scanner.renew():
+            events: Sequence[MarketEvent] | None
+            events = scanner.tell(data, scanner.place, conn, ts_recv_ns)
+            if events is not None:
+                return events
+            if scanner.found(scanner.place)[0] == FULL and scanner.renew():
                 return self.decode(kind, conn, ts_recv_ns, url, data)
         return super().decode(kind, conn, ts_recv_ns, url, data)
 

@@ -33,10 +33,12 @@ from core.model.ports import BookTop
 CHECKED_LEVELS: Final = 25
 """Levels a side that the checksum covers."""
 
+_MOST: Final = 2 * CHECKED_LEVELS
+
 _COLON: Final = 58
 _POINT: Final = 46
 _TEN: Final = np.uint64(10)
-_PLAN: Final = 5
+_PLAN: Final = 6
 _TEXT: Final = 2 * 42
 """Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
@@ -78,34 +80,58 @@ def _number(out: Row, at: int, value: int, places: int) -> int:
 def _total(desk: int, own: int, on: Tables) -> int:
     """Return the checksum of the book whose figures lie at `desk`.
 
-    `own`: places and unit of price, then of size; room for a text; levels remembered.
+    `own`: places and unit of price, then of size, how many levels the last sum has of which the
+    register is known; room for a text; levels remembered; ticks, lots and register of the last sum.
+    Most changes are deep in the book, so most levels are where they were.
     """
     plan = view(own, 1, _PLAN)[0]
     text = view(own + 8 * _PLAN, 1, _TEXT)[0]
     slots = view(own + 8 * (_PLAN + _TEXT), SLOTS, SLOT_WIDTH)
+    chain = view(own + 8 * (_PLAN + _TEXT + SLOTS * SLOT_WIDTH), _MOST, 3)
     bids, bid_lots, n_bids = side_of(desk, 0)
     asks, ask_lots, n_asks = side_of(desk, 1)
+    best_bid, best_ask = np.uint64(n_bids - 1), np.uint64(n_asks - 1)
     n_bids, n_asks = min(n_bids, CHECKED_LEVELS), min(n_asks, CHECKED_LEVELS)
     register = plan[4] if n_bids or n_asks else FULL
+    known, at = plan[5], 0
     for index in range(max(n_bids, n_asks)):
         for side in range(2):
             if index >= (n_asks if side else n_bids):
                 continue
             # The best are the last, and ask prices are negated.
-            ticks = -asks[-1 - index] if side else bids[-1 - index]
-            lots = ask_lots[-1 - index] if side else bid_lots[-1 - index]
-            known = slots[slot(ticks)]
-            if known[0] != ticks or known[1] != lots:
-                text[0] = _COLON
-                length = _number(text, 1, ticks * plan[1], plan[0])
-                text[length] = _COLON
-                length = _number(text, length + 1, lots * plan[3], plan[2])
-                known[0] = ticks
-                known[1] = lots
-                known[2] = summed(text, length, on)
-                known[3] = length
-            register = moved(register, known[3], on) ^ known[2]
+            place = (best_ask if side else best_bid) - np.uint64(index)
+            ticks = -asks[place] if side else bids[place]
+            lots = ask_lots[place] if side else bid_lots[place]
+            link = chain[np.uint64(at)]
+            if at < known and link[0] == ticks and link[1] == lots:
+                register = link[2]
+            else:
+                known = 0
+                register = _joined_to(register, ticks, lots, plan, text, slots, on)
+                link[0] = ticks
+                link[1] = lots
+                link[2] = register
+            at += 1
+    plan[5] = at
     return register ^ FULL
+
+
+@numba.njit(cache=True, forceinline=True)
+def _joined_to(
+    register: int, ticks: int, lots: int, plan: Row, text: Row, slots: Row, on: Tables
+) -> int:
+    """Return a register after a level more."""
+    known = slots[slot(ticks)]
+    if known[0] != ticks or known[1] != lots:
+        text[0] = _COLON
+        length = _number(text, 1, ticks * plan[1], plan[0])
+        text[length] = _COLON
+        length = _number(text, length + 1, lots * plan[3], plan[2])
+        known[0] = ticks
+        known[1] = lots
+        known[2] = summed(text, length, on)
+        known[3] = length
+    return int(moved(register, known[3], on) ^ known[2])
 
 
 @numba.njit(cache=True)
@@ -153,9 +179,10 @@ class OkxChecker:
         self._total = _kernel()
         self._on = tables()
         self._steps = instrument.price_tick, instrument.size_lot
-        self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH, np.int64)
+        self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH + 3 * _MOST, np.int64)
         # Every level's text begins with a colon, so the first must find the register before it.
-        self._own[:_PLAN] = *_scale(self._steps[0]), *_scale(self._steps[1]), before(b":")
+        steps = *_scale(self._steps[0]), *_scale(self._steps[1])
+        self._own[:_PLAN] = *steps, before(b":"), 0
         self._place = address(self._own)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""
@@ -205,6 +232,8 @@ class OkxChecker:
 
     def _note(self, side: int, levels: Levels, texts: tuple[tuple[str, str], ...]) -> None:
         odd = self._odd[side]
+        if not odd and not texts:
+            return
         for index, (ticks, lots) in enumerate(levels.tolist()):
             odd.pop(ticks, None)
             if texts and lots:

@@ -16,25 +16,13 @@ import msgspec
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
 from core.feeds.okx import frames
+from core.feeds.okx.forms import BOOK, BOOKS, FORMS
 from core.feeds.okx.refusals import remedy
 from core.feeds.okx.rows import BARS, MS, OkxKnown, Rows
 from core.feeds.okx.rule import OkxRule
 from core.feeds.okx.symbols import INDEX_KEY, index_instrument, parse_listing
-from core.feeds.scanner import (
-    FULL,
-    NO_LEVELS,
-    PRICE,
-    SIDE,
-    SIGNED,
-    SIZE,
-    SYMBOL,
-    TIME,
-    WHOLE,
-    WORD,
-    Form,
-    Part,
-    Scanner,
-)
+from core.feeds.okx.told import compiled
+from core.feeds.scanner import FULL, Scanner
 from core.feeds.sides import SideReader
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -44,40 +32,16 @@ from core.model.market import (
     BookDelta,
     BookSnapshot,
     CheckedDelta,
+    Levels,
     MarketEvent,
-    Trade,
 )
 from core.model.ports import FrameKind
 
 OKX: Final = VenueName("okx")
 
-BOOKS: Final = ("books", "books-l2-tbt", "books50-l2-tbt", "books5")
-"""Book channels, deepest first; the last sends images only."""
-
 TRUSTED: Final = frozenset({*BOOKS, "bbo-tbt", "trades", "tickers"})
 """Channels whose connection decides whether an instrument is trusted."""
 
-_BOOK, _TRADE = range(2)
-_FORMS: Final = (
-    Form(
-        (b'{"arg":{"channel":"books',),
-        (
-            Part("instId", SYMBOL), Part("asks", SIDE), Part("bids", SIDE), Part("ts", TIME),
-            Part("seqId", WHOLE, 0), Part("prevSeqId", SIGNED, -1), Part("checksum", SIGNED, 0),
-            Part("action", WORD, words=("update", "snapshot")),
-            Part("channel", WORD, words=BOOKS[:3]),
-        ),
-        plain=True,
-    ),
-    Form(
-        (b'{"arg":{"channel":"trades',),
-        (
-            Part("instId", SYMBOL), Part("ts", TIME), Part("tradeId", WHOLE), Part("px", PRICE),
-            Part("sz", SIZE), Part("side", WORD, words=("buy", "sell")),
-            Part("channel", WORD, words=("trades", "trades-all")),
-        ),
-    ),
-)  # fmt: skip
 _HEAD: Final = b'{"arg":{"channel":"'
 _AT: Final = len(_HEAD)
 _CANDLE: Final = re.compile(r"candle([0-9]{1,2}[smHDWM](?:utc)?)\Z", re.ASCII)
@@ -99,7 +63,9 @@ class OkxDecoder(FeedDecoder):
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
-        self._scanner = Scanner(_FORMS, lambda: [self._of(key).plan for key in self.instruments])
+        self._scanner = Scanner(
+            FORMS, lambda: [self._of(key).plan for key in self.instruments], compiled()
+        )
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
@@ -162,34 +128,18 @@ class OkxDecoder(FeedDecoder):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
             scanner = self._scanner
-            form, row, a, b, c, d, e, f, g, h, i, j = scanner.read(data, scanner.place)
+            events: Sequence[MarketEvent] | None
+            events = scanner.tell(data, scanner.place, conn, ts_recv_ns)
+            if events is not None:
+                return events
+            form, row, a, b, c, d, e, f, g, h, i, j = scanner.found(scanner.place)
             # A checksum is over the texts of the levels: they are kept unless they are plain.
-            if form == _BOOK and (d or not h) and g >= -1:
-                known = scanner.known[row]
-                room = scanner.room
-                asks = room[a:b] if b > a else NO_LEVELS
-                bids = room[b:c] if c > b else NO_LEVELS
+            if form == BOOK and (d or not h) and g >= -1:
                 # Texts that are plain decimals need not be kept: the levels tell them.
-                check = BookCheck(h) if h else None
-                owner = conn, BOOKS[j]
-                if i:
-                    known.owner = owner
-                    return (BookSnapshot(known.id, e, ts_recv_ns, f, bids, asks, True, check),)
-                if known.owner != owner:
-                    if known.owner is not None:
-                        return ()
-                    known.owner = owner
-                first = g if g > 0 else 0
-                if check is None:
-                    return (BookDelta(known.id, e, ts_recv_ns, first, f, g, bids, asks),)
-                return (CheckedDelta(known.id, e, ts_recv_ns, first, f, g, bids, asks, check),)
-            if form == _TRADE and c and d:
-                known = scanner.known[row]
-                if f:
-                    known.single = True
-                elif known.single:
-                    return ()
-                return (Trade(known.id, a, ts_recv_ns, c, d, e == 1, b),)
+                return self._changed(
+                    scanner.known[row], (conn, j), i == 1, (e, ts_recv_ns), (f, g),
+                    (scanner.room[b:c], scanner.room[a:b]), BookCheck(h) if h else None,
+                )  # fmt: skip
             if form == FULL and scanner.renew():
                 return self.decode(kind, conn, ts_recv_ns, url, data)
         return super().decode(kind, conn, ts_recv_ns, url, data)
@@ -252,7 +202,9 @@ class OkxDecoder(FeedDecoder):
         """Read a book message in any spelling."""
         frame = self._book_frame(data)
         known = self._of(frame.arg.instId)
-        source = conn, frame.arg.channel
+        if frame.arg.channel not in BOOKS:
+            raise DataError(f"channel {frame.arg.channel[:40]!r} has no book")
+        source = conn, BOOKS.index(frame.arg.channel)
         image = frame.action == "snapshot" or frame.arg.channel == "books5"
         if not image and frame.action != "update":
             raise DataError(f"action must be snapshot or update, was {frame.action[:40]!r}")
@@ -268,26 +220,37 @@ class OkxDecoder(FeedDecoder):
                     book.checksum, self._spelt(book.bids), self._spelt(book.asks)
                 )  # fmt: skip
             side, plan = self._sides.side, known.plan
-            bids, asks = side(bytes(book.bids), plan), side(bytes(book.asks), plan)
-            if image:
-                known.owner = source
-                out.append(
-                    BookSnapshot(
-                        known.id, ts_ns, ts_recv_ns, book.seqId, bids, asks, True, check
-                    )
-                )  # fmt: skip
-                continue
-            if known.owner != source:
-                if known.owner is not None:
-                    continue
-                known.owner = source
-            # An update's first id is the one it follows: the ids between are not the book's.
-            fields = (
-                known.id, ts_ns, ts_recv_ns, max(book.prevSeqId, 0), book.seqId, book.prevSeqId,
-                bids, asks,
-            )  # fmt: skip
-            out.append(BookDelta(*fields) if check is None else CheckedDelta(*fields, check))
+            sides = side(bytes(book.bids), plan), side(bytes(book.asks), plan)
+            times, numbers = (ts_ns, ts_recv_ns), (book.seqId, book.prevSeqId)
+            out += self._changed(known, source, image, times, numbers, sides, check)
         return out
+
+    @staticmethod
+    def _changed(
+        known: OkxKnown,
+        source: tuple[int, int],
+        image: bool,
+        times: tuple[int, int],
+        numbers: tuple[int, int],
+        sides: tuple[Levels, Levels],
+        check: BookCheck | None,
+    ) -> Sequence[MarketEvent]:
+        """Return the event of a book's message, none where another channel brings the book.
+
+        `times` are the venue's and ours, `numbers` its own and the one before, `sides` bids and
+        asks.
+        """
+        last, before = numbers
+        if image:
+            known.owner = source
+            return (BookSnapshot(known.id, *times, last, *sides, True, check),)
+        if known.owner != source:
+            if known.owner is not None:
+                return ()
+            known.owner = source
+        # An update's first id is the one it follows: the ids between are not the book's.
+        fields = known.id, *times, max(before, 0), last, before, *sides
+        return (BookDelta(*fields) if check is None else CheckedDelta(*fields, check),)
 
     def _spelt(self, raw: msgspec.Raw) -> tuple[tuple[str, str], ...]:
         return tuple([(level.price, level.size) for level in self._sides.texts(raw)])
@@ -349,8 +312,8 @@ class OkxDecoder(FeedDecoder):
             return ()
         for symbol, channel in named:
             known = self._known.get(symbol)
-            if isinstance(known, OkxKnown) and known.owner == (conn, channel):
-                known.owner = None
+            if channel in BOOKS and isinstance(known, OkxKnown):
+                known.left((conn, BOOKS.index(channel)))
         return self.release(conn, ts_recv_ns, named)
 
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:

@@ -8,7 +8,8 @@ from typing import Final
 from core.feeds.decimals import Decimals, fraction
 from core.feeds.decoder import Known
 from core.feeds.okx import frames
-from core.feeds.sides import plan_of
+from core.feeds.okx.told import SINGLE
+from core.feeds.slips import OwnedKnown
 from core.feeds.steps import OffStep
 from core.model.errors import DataError
 from core.model.ids import InstrumentId, VenueName
@@ -35,20 +36,32 @@ BARS: Final = {
 """The venue's bars that are aligned to UTC; others keep the venue's name, such as ``1D``."""
 
 
-class OkxKnown(Known):
-    """What decoding needs of one instrument, and what its frames told."""
+class OkxKnown(OwnedKnown):
+    """What decoding needs of one instrument, and what its frames told.
 
-    __slots__ = ("owner", "plan", "quoted_ns", "single")
+    Its book's owner is a connection and the place of a channel in `BOOKS`.
+    """
+
+    __slots__ = ("quoted_ns",)
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
-        self.plan = plan_of(self)
-        self.owner: tuple[int, str] | None = None
-        """Connection and channel the book comes from: those of the newest image."""
         self.quoted_ns = 0
         """Venue time of the newest quote: tickers lag behind the best prices."""
-        self.single = False
-        """Single fills come in, so the joined trades of the same fills do not count."""
+
+    @property
+    def single(self) -> bool:
+        """Whether single fills come in, so the joined trades of the same fills do not count."""
+        return self.slip[SINGLE] == 1
+
+    @single.setter
+    def single(self, single: bool) -> None:
+        self.slip[SINGLE] = single
+
+    def left(self, source: tuple[int, int]) -> None:
+        """Note that a channel was left: if it brought the book, nothing does now."""
+        if self.owner == source:
+            self.owner = None
 
 
 class Rows:

@@ -12,11 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.decoder import Known
-from core.feeds.jsonbytes import hash_of
-from core.feeds.scanner import (
+from core.feeds.forms import (
     CHANGES,
-    FULL,
-    ODD,
     PRICE,
     SIDE,
     SIGNED,
@@ -31,8 +28,9 @@ from core.feeds.scanner import (
     WORD,
     Form,
     Part,
-    Scanner,
 )
+from core.feeds.jsonbytes import hash_of
+from core.feeds.scanner import FULL, ODD, Scanner
 from core.feeds.sides import plan_of
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
@@ -75,7 +73,8 @@ def text(message: Any) -> bytes:
 
 
 def read(made: Scanner, message: bytes) -> tuple[int, ...]:
-    return made.read(message, made.place)
+    assert made.tell(message, made.place, 0, 0) is None
+    return made.found(made.place)
 
 
 def sides(made: Scanner, found: tuple[int, ...]) -> tuple[list[list[int]], list[list[int]]]:
