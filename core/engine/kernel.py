@@ -136,8 +136,6 @@ class FollowsMarket(Protocol):
         ...
 
 
-class Kernel:
-    """Composes market, models, strategies and trading desk.
 @runtime_checkable
 class FollowsMarks(Protocol):
     """One of them that holds contracts."""
@@ -147,6 +145,8 @@ class FollowsMarks(Protocol):
         ...
 
 
+class Kernel:
+    """Composes market, models, strategies and trading desk.
 
     Args:
         decoders: One per feed; frames of other venues are a bug.
@@ -188,9 +188,9 @@ class FollowsMarks(Protocol):
         self._local: list[FollowsMarket] = [
             venue for venue in venues.values() if isinstance(venue, FollowsMarket)
         ]
+        self._by_mark = [venue for venue in venues.values() if isinstance(venue, FollowsMarks)]
         self._pupils = [venue for venue in venues.values() if isinstance(venue, LearnsInstruments)]
         self.market = MarketState(
-        self._by_mark = [venue for venue in venues.values() if isinstance(venue, FollowsMarks)]
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
             stale_after_s=settings.engine.stale_after_s,
@@ -208,9 +208,9 @@ class FollowsMarks(Protocol):
             session=session,
             mode=mode,
         )
+        self.desk.books.on_instrument = self.listing.remember
         self.portfolio = Portfolio(self.desk, self.listing.instruments)
         self.forecasts = Forecasts(predictors, settings.models, predictions, self.log)
-        self.desk.books.on_instrument = self.listing.remember
         self.proposals = self._make_proposals(infos)
         self.wants = Wants(
             self.market,
@@ -324,11 +324,11 @@ class FollowsMarks(Protocol):
                     local.on_quote(event)
                 elif type(event) is Trade:
                     local.on_trade(event)
-            outputs = apply(event)
-            if outputs:
             if self._by_mark and type(event) is MarkPrice:
                 for pupil in self._by_mark:
                     pupil.on_mark(event)
+            outputs = apply(event)
+            if outputs:
                 self._follow(outputs)
             elif type(event) is FrameRejected:
                 self._rejected(event)

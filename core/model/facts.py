@@ -218,7 +218,6 @@ class VenueWarned(msgspec.Struct, frozen=True, kw_only=True):
     ts_ns: int
 
 
-VenueEvent: TypeAlias = (
 class PositionForced(msgspec.Struct, frozen=True, kw_only=True):
     """The venue closed a position itself, with the money that moved: all is journaled at once."""
 
@@ -230,6 +229,7 @@ class PositionForced(msgspec.Struct, frozen=True, kw_only=True):
     ts_ns: int
 
 
+VenueEvent: TypeAlias = (
     OrderAccepted
     | OrderTriggered
     | OrderAmended
@@ -246,6 +246,6 @@ class PositionForced(msgspec.Struct, frozen=True, kw_only=True):
     | VenueDisconnected
     | DeadManSet
     | VenueWarned
-)
     | PositionForced
+)
 """What a venue adapter tells the engine."""

@@ -72,9 +72,9 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     """How fills arrive: ``native stream``, ``ccxt stream``, ``polling`` or ``engine``."""
     dead_man: str = ""
     """What the venue does by itself when it no longer hears from us; empty: nothing is armed."""
-
     simulated: str = ""
     """Of a venue that only simulates one: its latency, fees and margin in words."""
+
 
 class StrategyView(msgspec.Struct, frozen=True, kw_only=True):
     """A strategy and how it does."""

@@ -75,8 +75,8 @@ class Books:
         self.holds.on_change = self.exposure.on_claim
         self.resting = Resting(self.scopes)
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
-        self.executors: dict[str, Run] = {}
-        """Plans of executors, and what became of each."""
+        self.executors: dict[str, tuple[ExecutorPlan, str]] = {}
+        """Plans of executors, and why each ended, empty while it runs."""
         self.kept: dict[InstrumentId, Instrument] = {}
         """Contracts the journal holds the terms of."""
         self.on_instrument: Callable[[Instrument], None] | None = None
@@ -99,7 +99,7 @@ class Books:
         if record.ts_ns > self.last_ts_ns:
             self.last_ts_ns = record.ts_ns
         if type(record) in _ORDER_EVENTS:  # most are, and asking kind after kind takes its time
-            return self._apply(cast(OrderEvent, record))
+            return self._apply(cast("OrderEvent", record))
         match record:
             case SessionStarted():
                 self.last_mode = record.mode
@@ -113,7 +113,7 @@ class Books:
                 self.exposure.on_position(record.instrument_id, record.side, record.venue)
             case InstrumentKept():
                 self._learn(record.instrument)
-            case ExecutorStarted() | ExecutorPaused() | ExecutorEnded():
+            case ExecutorStarted() | ExecutorEnded():
                 remember(self.executors, record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
@@ -166,6 +166,8 @@ class Books:
             for tracked in self.orders.open():
                 self.holds.update(tracked.order)
                 self.resting.on_order(None, tracked.order)
+            for tracked in self.orders.short():
+                self.holds.update(tracked.may_fill)
 
     def _book_cash(self, flow: CashMoved) -> None:
         if not self.is_news(flow):
@@ -184,8 +186,6 @@ class Books:
         for fill in applied.fills:
             instrument = listed(self._instruments, fill.instrument_id)
             gain = self.account.book_fill(fill, instrument)
-            for tracked in self.orders.short():
-                self.holds.update(tracked.may_fill)
             self.ledger.book_fill(fill, instrument, gain)
             strategy = applied.order.intent.strategy_id if applied.order is not None else None
             self.exposure.on_fill(fill, instrument, strategy)

@@ -54,9 +54,9 @@ from core.model.ids import (
 from core.model.instruments import Instrument
 from core.model.orders import (
     Order,
-    OrderFilled,
     OrderCanceled,
     OrderExpired,
+    OrderFilled,
     OrderIntent,
     OrderState,
     OrderUnknown,
@@ -383,6 +383,8 @@ class TradingDesk:
                 self._board.alert("error", f"{event.venue}: {event.text}")
             case BalancesReported():
                 self._adopt_opening(event)
+            case PositionForced():
+                self._take_forced(event)
             case CashMoved():
                 if self.books.is_news(event):
                     self._flow.record(event)
@@ -391,9 +393,9 @@ class TradingDesk:
                 try:
                     self._flow.take(event)
                 except InvariantError as error:
-            case PositionForced():
-                self._take_forced(event)
                     self.halt(str(error))
+                if isinstance(event, OrderCanceled | OrderExpired):
+                    self._look_for_fills(event.client_order_id)
                 self._switch.step(self._clock.now_ns())
 
     def set_balance(self, venue: VenueName, asset: str, total: Decimal, reason: str) -> None:
@@ -410,11 +412,10 @@ class TradingDesk:
         venue: VenueName,
         key: tuple[InstrumentId, PositionSide],
         stated: VenuePosition | None,
-                if isinstance(event, OrderCanceled | OrderExpired):
-                    self._look_for_fills(event.client_order_id)
         reason: str,
     ) -> None:
         """Adopt a position as the venue states it; None: it has none."""
+        self._flow.introduce(listed(self._instruments, key[0]))
         self._flow.record(
             PositionSet(
                 venue=venue,
@@ -423,7 +424,6 @@ class TradingDesk:
                 size=stated.size if stated is not None else Decimal(0),
                 average_price=stated.average_price if stated is not None else None,
                 reason=reason,
-        self._flow.introduce(listed(self._instruments, key[0]))
                 ts_ns=self._clock.now_ns(),
             )
         )
@@ -566,6 +566,12 @@ class TradingDesk:
 
     # -- within ----------------------------------------------------------------------------------
 
+    def _look_for_fills(self, order_id: ClientOrderId) -> None:
+        """Have the venue asked at once for fills that it counts and did not tell."""
+        tracked = self.books.orders.get(order_id)
+        if tracked is not None and tracked.lacks:
+            self.links.look(tracked.order.venue)
+
     def _look(self, now_ns: int) -> None:
         """Value everything anew, once a second."""
         self._gate.judge.refresh(self._at_stake())
@@ -583,12 +589,6 @@ class TradingDesk:
         if tracked is None:
             ids = [item.order.id for item in self.books.orders.open()]
             raise ConfigError(
-    def _look_for_fills(self, order_id: ClientOrderId) -> None:
-        """Have the venue asked at once for fills that it counts and did not tell."""
-        tracked = self.books.orders.get(order_id)
-        if tracked is not None and tracked.lacks:
-            self.links.look(tracked.order.venue)
-
                 f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
             )
         return tracked
@@ -604,11 +604,6 @@ class TradingDesk:
             self.set_balance(event.venue, balance.asset, balance.total, "opening")
         self._board.show_account()
 
-    def _next_id(self) -> ClientOrderId:
-        """Make the id of an order of the engine's own; the session makes it unique."""
-        self._ids_made += 1
-        entropy = (self._id_seed << 16) | (self._ids_made & 0xFFFF)
-        return client_order_id("engine", self._clock.now_ns(), entropy)
     def _take_forced(self, event: PositionForced) -> None:
         """Book what a venue closed itself, positions and money in one commit."""
         flows = [flow for flow in event.flows if self.books.is_news(flow)]
@@ -618,3 +613,8 @@ class TradingDesk:
         self._board.alert("error", f"{event.venue}: {event.text}")
         self._board.account_dirty = True
 
+    def _next_id(self) -> ClientOrderId:
+        """Make the id of an order of the engine's own; the session makes it unique."""
+        self._ids_made += 1
+        entropy = (self._id_seed << 16) | (self._ids_made & 0xFFFF)
+        return client_order_id("engine", self._clock.now_ns(), entropy)

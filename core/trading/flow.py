@@ -314,10 +314,6 @@ class OrderFlow:
             self.journal_failed()
         self.project(record)
 
-    def journal_failed(self) -> None:
-        """Note that the disk refuses us; say so once."""
-        switches = self._books.switches
-        if not switches.journal_problem:
     def record_all(self, records: Sequence[JournalRecord]) -> None:
         """Journal records in one commit, then apply them."""
         if not self._recorder.keep(*records):
@@ -331,6 +327,10 @@ class OrderFlow:
         if instrument.derivative and (known is None or _terms(known) != _terms(instrument)):
             self.record(InstrumentKept(instrument=instrument, ts_ns=self._clock.now_ns()))
 
+    def journal_failed(self) -> None:
+        """Note that the disk refuses us; say so once."""
+        switches = self._books.switches
+        if not switches.journal_problem:
             switches.journal_problem = self._recorder.problem
             self._board.status_version += 1
             text = f"only exits and cancels go until it works: {self._recorder.problem}"
