@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -57,6 +59,12 @@ def market_of(name: str, table: VenueSettings) -> VenueName:
     kind = table.kind or name
     known = KINDS.get(kind)
     return VenueName(table.market or (known.market if known else kind.removeprefix(CCXT)))
+
+
+def account_name(url: str, table: VenueSettings) -> str:
+    """Return what an account's request budget is filed under: its host, and a mark of its key."""
+    mark = hashlib.sha256(table.api_key.get_secret_value().encode()).hexdigest()[:12]
+    return f"{urlsplit(url).netloc}-{mark}"
 
 
 def hosts_of(

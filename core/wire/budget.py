@@ -176,6 +176,46 @@ class Window:
         raise StoreError(f"request budget {path} is held by a program that stands still")
 
 
+class Company:
+    """What the other programs of a home use, counted as it is seen.
+
+    For limits that know no common windows: each keeps its own account and takes in what others
+    did since it last looked. What they did between that look and the end of a window is lost to
+    it, so a window is long.
+    """
+
+    def __init__(self, window: Window, window_s: float, clock: Clock) -> None:
+        """Forget what was used until now: nobody knows when in the window that was."""
+        self._shared = window
+        self._length_ns = int(window_s * 1_000_000_000)
+        self._clock = clock
+        self._window = -1
+        self._seen = 0
+        self.fresh()
+
+    def fresh(self) -> int:
+        """Return what others used since the last look."""
+        window = self._clock.now_ns() // self._length_ns
+        if window != self._window:
+            self._window, self._seen = window, 0
+        used = self._shared.used(window)[0]
+        fresh, self._seen = used - self._seen, used
+        return fresh
+
+    def add(self, used: int) -> None:
+        """Let the others see what is about to be used."""
+        self._shared.add(self._window, used)
+        self._seen += used
+
+    def block(self, until_ns: int) -> None:
+        """Tell all others that the venue wants us to wait."""
+        self._shared.block(until_ns)
+
+    def blocked_until_ns(self) -> int:
+        """Return until when the venue wants nobody of us to ask, by the wall clock."""
+        return self._shared.blocked_until_ns()
+
+
 class Budgets:
     """The shared budgets of one home, a file for each venue host and length of window.
 
@@ -211,6 +251,11 @@ class Budgets:
         except StoreError as error:
             self._told(f"{error}; other programs of this home are not seen")
             return None
+
+    def company(self, name: str, window_s: float) -> Company | None:
+        """Join those who use something of a venue; None: it cannot be shared."""
+        window = self.window(name, window_s)
+        return None if window is None else Company(window, window_s, self._clock)
 
 
 def _runs(pid: int) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Final
 
 from core.model.errors import ConfigError
 from core.model.ports import Clock
-from core.wire.budget import Role, Window
+from core.wire.budget import Budgets, Company, Role, Window
 
-_NS = 1_000_000_000
+_NS: Final = 1_000_000_000
+_COMPANY_S: Final = 60.0
 
 
 class WeightLimiter:
@@ -155,6 +157,11 @@ class WeightLimiter:
         return self._window_ns - into_ns
 
 
+CONNECTS: Final = 300
+"""Attempts to connect in `CONNECTS_S`: what Binance allows an address; others tell no figure."""
+CONNECTS_S: Final = 300.0
+
+
 class AttemptLimiter:
     """Spread attempts, such as opening connections, so that none is over a sliding window's limit.
 
@@ -175,14 +182,30 @@ class AttemptLimiter:
         self._clock = clock
         self._window_ns = int(window_s * _NS)
         self._made: deque[int] = deque(maxlen=attempts)
+        self._company: Company | None = None
+
+    def share(self, budgets: Budgets, name: str) -> None:
+        """Count together with all programs of the home that attempt the same."""
+        length_s = max(_COMPANY_S, self._window_ns / _NS)
+        self._company = budgets.company(f"{name}-attempts", length_s)
+
+    def take(self) -> float:
+        """Count an attempt that is about to be made, or return how long it must wait."""
+        now_ns = self._clock.monotonic_ns()
+        if self._company is not None:
+            others = min(self._company.fresh(), self._made.maxlen or 0)
+            self._made.extend([now_ns] * others)
+        full = len(self._made) == self._made.maxlen
+        wait_ns = self._made[0] + self._window_ns - now_ns if full else 0
+        if wait_ns > 0:
+            return wait_ns / _NS
+        self._made.append(now_ns)
+        if self._company is not None:
+            self._company.add(1)
+        return 0.0
 
     async def wait(self) -> None:
         """Return when the next attempt may be made, and count it."""
-        while True:
-            now_ns = self._clock.monotonic_ns()
-            full = len(self._made) == self._made.maxlen
-            wait_ns = self._made[0] + self._window_ns - now_ns if full else 0
-            if wait_ns <= 0:
-                self._made.append(now_ns)
-                return
-            await asyncio.sleep(wait_ns / _NS)
+        # The time it takes is known beforehand; there is nothing an event could tell.
+        while delay_s := self.take():  # noqa: ASYNC110
+            await asyncio.sleep(delay_s)

@@ -12,6 +12,7 @@ from core.model.errors import ConfigError, TemporaryError
 from core.model.ports import Clock
 from core.wire.backoff import Backoff
 from core.wire.contained import contained
+from core.wire.limits import AttemptLimiter
 from core.wire.troubles import trouble
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ async def stay_connected(
     max_frame_bytes: int = MAX_FRAME_BYTES,
     silence_timeout_s: float | None = 30.0,
     max_age_s: float = 23 * 3600.0,
+    attempts: AttemptLimiter | None = None,
 ) -> None:
     """Hold a websocket open until cancelled, reconnecting with back-off.
 
@@ -80,13 +82,16 @@ async def stay_connected(
     both arrive as bytes, undecoded. `on_close` is told every lost connection and every failed
     attempt, in words. Pings are answered by the transport. A peer that answers none of ours for
     20 s is dropped, and, where `silence_timeout_s` is given, one that sends no message for one to
-    two times as long. What `on_message` raises is a bug of its owner and ends this call.
+    two times as long. `attempts` says when the venue may be connected to. What `on_message` raises
+    is a bug of its owner and ends this call.
 
     Raises:
         ConfigError: The URL is not ws(s)://HOST.
     """
     number = 0
     while True:
+        if attempts is not None:
+            await attempts.wait()
         opened_ns = clock.monotonic_ns()
         number += 1
         lost = await hold(

@@ -26,6 +26,7 @@ from core.model.ports import Clock
 from core.venues.alpaca.messages import FRAME, LISTENING, STANDING, UPDATE, Frame, Update
 from core.venues.alpaca.rest import AlpacaRest
 from core.wire.backoff import Backoff
+from core.wire.limits import AttemptLimiter
 from core.wire.websocket import Connection, stay_connected
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class UpdateStream:
         clock: Clock,
         rng: random.Random,
         timeout_s: float,
+        attempts: AttemptLimiter,
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_update: Callable[[Update], None],
@@ -58,6 +60,7 @@ class UpdateStream:
         self._clock = clock
         self._rng = rng
         self._timeout_s = timeout_s
+        self._attempts = attempts
         self._on_up = on_up
         self._on_down = on_down
         self._on_update = on_update
@@ -75,6 +78,7 @@ class UpdateStream:
             on_close=self._closed,
             backoff=Backoff(self._rng),
             silence_timeout_s=None,
+            attempts=self._attempts,
         )
 
     async def _subscribe(self, connection: Connection) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
@@ -51,6 +52,7 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
+from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
 from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
@@ -132,6 +134,7 @@ class AlpacaVenue:
         self._answers: Answers | None = None
         self._errands: Errands | None = None
         self._warned = ""
+        self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
 
     def __repr__(self) -> str:
         return f"AlpacaVenue({self.name!r}, {self._rest!r})"
@@ -143,6 +146,7 @@ class AlpacaVenue:
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with other programs' of this home."""
         self._rest.share(budgets)
+        self._attempts.share(budgets, urlsplit(self._stream_url).netloc)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
@@ -181,6 +185,7 @@ class AlpacaVenue:
             clock=self._clock,
             rng=self._rng,
             timeout_s=self._settings.timeout_s,
+            attempts=self._attempts,
             on_up=up,
             on_down=standing.stream_down,
             on_update=self._answers.update,

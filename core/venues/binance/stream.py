@@ -15,6 +15,7 @@ from core.model.ports import Clock
 from core.venues.binance.messages import FRAME, HEAD, StreamFrame
 from core.venues.binance.rest import BinanceRest
 from core.wire.backoff import Backoff
+from core.wire.limits import AttemptLimiter
 from core.wire.websocket import Connection, stay_connected
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class UserStream:
         clock: Clock,
         rng: random.Random,
         timeout_s: float,
+        attempts: AttemptLimiter,
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_event: Callable[[str, msgspec.Raw], None],
@@ -48,6 +50,7 @@ class UserStream:
         self._clock = clock
         self._rng = rng
         self._timeout_s = timeout_s
+        self._attempts = attempts
         self._on_up = on_up
         self._on_down = on_down
         self._on_event = on_event
@@ -65,6 +68,7 @@ class UserStream:
             on_close=self._closed,
             backoff=Backoff(self._rng),
             silence_timeout_s=None,
+            attempts=self._attempts,
         )
 
     async def _subscribe(self, connection: Connection) -> None:

@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
@@ -39,6 +40,7 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
+from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
 from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
@@ -89,6 +91,7 @@ class BinanceVenue:
         self._errands: Errands | None = None
         self._answers: Answers | None = None
         self._standing: Standing | None = None
+        self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
 
     def __repr__(self) -> str:
         return f"BinanceVenue({self.name!r}, {self._rest!r})"
@@ -100,6 +103,7 @@ class BinanceVenue:
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with the feed's and other programs' of this home."""
         self._rest.share(budgets)
+        self._attempts.share(budgets, urlsplit(self._ws_api_url).netloc)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
@@ -124,6 +128,7 @@ class BinanceVenue:
             clock=self._clock,
             rng=self._rng,
             timeout_s=self._settings.timeout_s,
+            attempts=self._attempts,
             on_up=standing.stream_up,
             on_down=standing.stream_down,
             on_event=answers.event,

@@ -22,6 +22,7 @@ from core.model.ports import Clock
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance_usdm.messages import EVENT, LISTEN_KEY, Event
 from core.wire.backoff import Backoff
+from core.wire.limits import AttemptLimiter
 from core.wire.websocket import Connection, hold
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class ListenStream:
         *,
         clock: Clock,
         rng: random.Random,
+        attempts: AttemptLimiter,
         on_up: Callable[[], Awaitable[None]],
         on_down: Callable[[str], None],
         on_event: Callable[[Event], None],
@@ -60,6 +62,7 @@ class ListenStream:
         self._url = url
         self._clock = clock
         self._backoff = Backoff(rng)
+        self._attempts = attempts
         self._on_up = on_up
         self._on_down = on_down
         self._on_event = on_event
@@ -80,6 +83,7 @@ class ListenStream:
             except (TemporaryError, VenueError) as error:
                 self._on_down(f"no listen key: {error}")
             else:
+                await self._attempts.wait()
                 await hold(
                     f"{self._url}/ws/{self._key}",
                     number=number,
@@ -126,6 +130,7 @@ class ListenStream:
             if event.e in _GOODBYES:
                 self._drop(f"the venue says {event.e}")
             else:
+                self._rest.witness.heard(self._clock.now_ns(), data)
                 self._on_event(event)
         except (msgspec.MsgspecError, DataError) as error:
             self._drop(f"unreadable frame, {error}: {data[:120]!r}")

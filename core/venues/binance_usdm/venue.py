@@ -19,6 +19,7 @@ import random
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -46,6 +47,8 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
+from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
+from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
 
@@ -110,13 +113,19 @@ class BinanceUsdmVenue:
         self._answers: Answers | None = None
         self._dead_man: DeadMan | None = None
         self._standing: Standing | None = None
+        self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
 
     def __repr__(self) -> str:
         return f"BinanceUsdmVenue({self.name!r}, {self._rest!r})"
 
+    def traffic(self, words: str) -> list[Seen]:
+        """Return what went over the wire lately that has these words in it."""
+        return self._rest.witness.find(words)
+
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with the feed's and other programs' of this home."""
         self._rest.share(budgets)
+        self._attempts.share(budgets, urlsplit(self._stream_url).netloc)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
@@ -141,6 +150,7 @@ class BinanceUsdmVenue:
             self._stream_url,
             clock=self._clock,
             rng=self._rng,
+            attempts=self._attempts,
             on_up=self._learn_mode,
             on_down=standing.stream_down,
             on_event=answers.event,

@@ -22,7 +22,6 @@ from core.venues.deribit.messages import (
     TradePage,
     TradeRow,
 )
-from core.venues.deribit.pace import Pace
 from core.venues.deribit.parse import (
     MS,
     TRIGGERED,
@@ -35,6 +34,7 @@ from core.venues.deribit.parse import (
 )
 from core.venues.deribit.rpc import RpcSocket, words_of
 from core.venues.symbols import Symbols
+from core.wire.pace import Pace
 
 _NOT_FOUND: Final = 10004
 _TEMPORARY: Final = frozenset({10028, 10040, 10041, 10047, 10066, 11051, 11094, 13009, 13888})

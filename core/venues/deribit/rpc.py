@@ -15,6 +15,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,6 +24,8 @@ from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.deribit.messages import FRAME, Frame, RpcError, Token
 from core.wire.backoff import Backoff
+from core.wire.budget import Budgets
+from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
 from core.wire.signing import HmacSigner
 from core.wire.websocket import Connection, stay_connected
 from core.wire.witness import Witness
@@ -85,6 +88,7 @@ class RpcSocket:
         self._ready = False
         self._tested = asyncio.Event()
         self._broken = ""
+        self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
         self.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
         self.offset_ms = 0
@@ -96,6 +100,10 @@ class RpcSocket:
 
     def __repr__(self) -> str:
         return f"RpcSocket({self._url!r}, api_key=***)"
+
+    def share(self, budgets: Budgets) -> None:
+        """Count attempts to connect together with other programs of this home."""
+        self._attempts.share(budgets, urlsplit(self._url).netloc)
 
     def now_ms(self) -> int:
         """Return the venue's time, as far as we know it."""
@@ -111,6 +119,7 @@ class RpcSocket:
             on_close=self._closed,
             backoff=Backoff(self._rng),
             silence_timeout_s=_SILENT_S,
+            attempts=self._attempts,
         )
 
     async def call(self, method: str, params: dict[str, object]) -> Reply:

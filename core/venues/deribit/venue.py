@@ -43,15 +43,15 @@ from core.model.settings import VenueSettings
 from core.venues.deribit.account import AccountReader
 from core.venues.deribit.answers import Answers
 from core.venues.deribit.messages import OrderRow
-from core.venues.deribit.pace import Pace
 from core.venues.deribit.parse import Json, edit_params, filed_under, name_of, order_params
 from core.venues.deribit.rpc import Reply, RpcSocket
 from core.venues.errands import Errands, asked
-from core.venues.kinds import hosts_of, market_of
+from core.venues.kinds import account_name, hosts_of, market_of
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
+from core.wire.pace import Pace
 from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ _LOOK_PAUSE_S: Final = 5.0
 _AMENDED: Final = frozenset(OrderType) - {OrderType.TRAILING_STOP}
 _TIMES: Final = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK})
 _PLAIN_TYPES: Final = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_SHARE: Final = 0.8
+"""Of what the venue allows: programs elsewhere may use the same key."""
 _ARMED: Final = "cancels what this connection has placed when it is lost"
 
 
@@ -109,8 +111,9 @@ class DeribitVenue:
             rng=rng,
         )
         # The least that any account is allowed; the account's own figures are read when it is up.
-        self._matching = Pace(clock=clock, rate=5.0, burst=20.0)
-        self._reading = Pace(clock=clock, rate=20.0, burst=100.0)
+        self._matching = Pace(clock=clock, rate=5.0, burst=20.0, part=_SHARE)
+        self._reading = Pace(clock=clock, rate=20.0, burst=100.0, part=_SHARE)
+        self._socket_url = socket_url
         self._account = AccountReader(
             name,
             self._rpc,
@@ -134,7 +137,11 @@ class DeribitVenue:
         return self._rpc.witness.find(words)
 
     def share(self, budgets: Budgets) -> None:
-        """Share nothing: Deribit counts by session, and this one is alone on its session."""
+        """Keep the account's credits and the attempts to connect together with other programs."""
+        account = account_name(self._socket_url, self._settings)
+        self._matching.share(budgets, f"{account}-matching")
+        self._reading.share(budgets, f"{account}-reading")
+        self._rpc.share(budgets)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""

@@ -52,7 +52,7 @@ class DeadMan:
     async def _renew(self) -> bool:
         body: dict[str, object] = {"timeOut": str(self._seconds)}
         try:
-            reply = await self._rest.send("trade/cancel-all-after", body)
+            reply = await self._rest.send("trade/cancel-all-after", body, patient=True)
             armed = reply.status == 200 and _ARMED.decode(reply.body).code == "0"
         except (TemporaryError, OutcomeUnknown, DataError, msgspec.MsgspecError) as error:
             _log.warning("%s: the dead-man switch was not renewed, %s", self._venue, error)

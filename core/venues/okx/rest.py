@@ -24,6 +24,7 @@ from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.okx.messages import Acked, Empty, Envelope, ServerTime
 from core.venues.okx.parse import Body
+from core.venues.okx.quota import Quota
 from core.wire.http import HttpReply, HttpSession
 from core.wire.signing import encode_query
 from core.wire.witness import Witness
@@ -77,6 +78,7 @@ class OkxRest:
         self._http = HttpSession(
             url.removesuffix(_PREFIX), clock=clock, timeout_s=settings.timeout_s
         )
+        self.quota = Quota(name, clock=clock)
         self.witness = self._http.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
         self.offset_ms = 0
@@ -95,6 +97,7 @@ class OkxRest:
         Raises:
             TemporaryError: No usable answer.
         """
+        await self.quota.wait("GET", "public/time")
         asked_ns = self._clock.now_ns()
         try:
             reply = await self._http.request("GET", f"{_PREFIX}/public/time", urgent=True)
@@ -107,14 +110,23 @@ class OkxRest:
             raise TemporaryError(f"{self._name}: no time in {reply.body[:120]!r}") from None
         self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
 
-    async def send(self, path: str, body: Body | Sequence[Body]) -> HttpReply:
-        """Send a signed order request, once.
+    async def send(
+        self, path: str, body: Body | Sequence[Body], *, patient: bool = False
+    ) -> HttpReply:
+        """Send a signed order request, once; what is patient waits for its turn.
 
         Raises:
             TemporaryError: Certainly not sent.
+            RateLimited: Certainly not sent: the venue would refuse so many.
             OutcomeUnknown: May have been carried out.
             DataError: Answered beyond all bounds; may have been carried out.
         """
+        first = body if isinstance(body, dict) else body[0]
+        symbol = str(first.get("instId", ""))
+        if patient:
+            await self.quota.wait("POST", path, symbol)
+        else:
+            self.quota.take("POST", path, symbol)
         raw = msgspec.json.encode(body)
         path = f"{_PREFIX}/{path}"
         headers = self._headers("POST", path, raw)
@@ -133,6 +145,7 @@ class OkxRest:
         target = f"{_PREFIX}/{path}?{query}" if query else f"{_PREFIX}/{path}"
         decoder = msgspec.json.Decoder(Envelope[into])  # type: ignore[valid-type]  # a type made of one
         for _ in range(_TRIES):
+            await self.quota.wait("GET", path)
             reply = await self._get(path, target, query)
             code, words = stated(reply)
             if code in _TOO_MANY or reply.status == 429:

@@ -15,6 +15,7 @@ from core.model.ports import Clock
 from core.venues.okx.messages import PUSH, Push
 from core.venues.okx.rest import OkxRest
 from core.wire.backoff import Backoff
+from core.wire.limits import AttemptLimiter
 from core.wire.websocket import Connection, stay_connected
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class PrivateSocket:
         clock: Clock,
         rng: random.Random,
         timeout_s: float,
+        attempts: AttemptLimiter,
         on_up: Callable[[], None],
         on_down: Callable[[str], None],
         on_push: Callable[[str, msgspec.Raw], None],
@@ -55,6 +57,7 @@ class PrivateSocket:
         self._clock = clock
         self._rng = rng
         self._timeout_s = timeout_s
+        self._attempts = attempts
         self._on_up = on_up
         self._on_down = on_down
         self._on_push = on_push
@@ -72,6 +75,7 @@ class PrivateSocket:
             on_close=self._closed,
             backoff=Backoff(self._rng),
             silence_timeout_s=_SILENT_S,
+            attempts=self._attempts,
         )
 
     async def _open(self, connection: Connection) -> None:

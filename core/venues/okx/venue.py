@@ -19,6 +19,7 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
@@ -44,7 +45,7 @@ from core.model.orders import (
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.errands import Errands, asked
-from core.venues.kinds import hosts_of, market_of
+from core.venues.kinds import account_name, hosts_of, market_of
 from core.venues.okx.account import AccountReader
 from core.venues.okx.answers import Answers
 from core.venues.okx.deadman import DeadMan, check_seconds
@@ -65,6 +66,7 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
+from core.wire.limits import AttemptLimiter
 from core.wire.witness import Seen
 
 _log = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ class OkxVenue:
         self.name = name
         self.market = market_of(name, settings)
         rest_url, socket_url = hosts_of(name, settings, HOSTS)
+        self._rest_url = rest_url
         self._socket_url = socket_url.removesuffix("/private").removesuffix("/business")
         self._clock = clock
         self._settings = settings
@@ -134,6 +137,7 @@ class OkxVenue:
             symbols=self._symbols,
             on_triggered=self._found_triggered,
         )
+        self._attempts = AttemptLimiter(clock=clock, attempts=3, window_s=1.5)
         self._hedged = False
         self._down: set[str] = set()
         self._answers: Answers | None = None
@@ -149,7 +153,9 @@ class OkxVenue:
         return self._rest.witness.find(words)
 
     def share(self, budgets: Budgets) -> None:
-        """Share nothing: OKX counts by endpoint and account, and says when it is enough."""
+        """Count requests and attempts to connect together with other programs of this home."""
+        self._rest.quota.share(budgets, account_name(self._rest_url, self._settings))
+        self._attempts.share(budgets, urlsplit(self._socket_url).netloc)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
@@ -244,7 +250,9 @@ class OkxVenue:
         """
         mode = "long_short_mode" if hedging else "net_mode"
         try:
-            reply = await self._rest.send("account/set-position-mode", {"posMode": mode})
+            reply = await self._rest.send(
+                "account/set-position-mode", {"posMode": mode}, patient=True
+            )
         except (OutcomeUnknown, DataError) as error:
             raise TemporaryError(str(error)) from error
         code, words = stated(reply)
@@ -362,13 +370,13 @@ class OkxVenue:
         body: Body = {"instId": self._symbols.wire(order.intent.instrument_id)}
         if waits:
             body["algoClOrdId"] = to_wire(order.id)
-            return await self._rest.send("trade/cancel-algos", [body])
+            return await self._rest.send("trade/cancel-algos", [body], patient=True)
         child = answers.child(order)
         if child is None:
             body["clOrdId"] = to_wire(order.id)
         else:
             body["ordId"] = child
-        return await self._rest.send("trade/cancel-order", body)
+        return await self._rest.send("trade/cancel-order", body, patient=True)
 
     async def _amend(self, answers: Answers, order: Order, change: AmendSubmitted) -> None:
         reply = await asked(
@@ -407,6 +415,7 @@ class OkxVenue:
             clock=self._clock,
             rng=self._rng,
             timeout_s=self._settings.timeout_s,
+            attempts=self._attempts,
             on_up=partial(self._socket_up, path),
             on_down=partial(self._socket_down, path),
             on_push=answers.push,
