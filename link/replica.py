@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, assert_never
 
 from core.model.accounts import Balance, LimitUse, Position, PositionKey
 from core.model.errors import InvariantError
+from core.model.executors import ExecutorView
 from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Timeframe
@@ -23,6 +24,7 @@ from core.model.views import (
     ChartTail,
     EngineSnapshot,
     EngineStatus,
+    ExecutorChanged,
     Fact,
     FeedChanged,
     FeedView,
@@ -49,7 +51,7 @@ Topic: TypeAlias = str
 
 FACT_TOPICS: Final = (
     "status orders fills positions account feeds venues "
-    "strategies signals models alerts instruments"
+    "strategies signals models alerts instruments executors"
 )
 MARKET_TOPICS: Final = "quotes book tape chart forming charts formings profile"
 ALL_TOPICS: Final[frozenset[Topic]] = frozenset(f"{FACT_TOPICS} {MARKET_TOPICS}".split())
@@ -57,6 +59,7 @@ MAX_ENDED_ORDERS: Final = 500
 MAX_FILLS: Final = 500
 MAX_SIGNALS: Final = 200
 MAX_ALERTS: Final = 100
+MAX_EXECUTORS: Final = 200
 MAX_TAPE: Final = 500
 MAX_BARS: Final = 5000
 
@@ -85,6 +88,8 @@ class Replica:
         self.models: dict[ModelId, ModelView] = {}
         self.signals: deque[Signal] = deque(maxlen=MAX_SIGNALS)
         self.alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
+        self.executors: dict[str, ExecutorView] = {}
+        """Oldest first."""
         self.quotes: dict[InstrumentId, QuoteLine] = {}
         self.book: BookView | None = None
         self.tape: deque[TapeRow] = deque(maxlen=MAX_TAPE)
@@ -129,6 +134,7 @@ class Replica:
         self.models = {item.info.id: item for item in snapshot.models}
         self.signals = deque(snapshot.signals, MAX_SIGNALS)
         self.alerts = deque(snapshot.alerts, MAX_ALERTS)
+        self.executors = {item.plan.id: item for item in snapshot.executors}
         self._dirty |= ALL_TOPICS
 
     def apply_fact(self, seq: int, fact: Fact) -> None:  # noqa: C901  one case per fact
@@ -179,6 +185,8 @@ class Replica:
             case AlertRaised():
                 self.alerts.append(fact.alert)
                 self._dirty.add("alerts")
+            case ExecutorChanged():
+                self._keep_executor(fact.executor)
             case _:
                 assert_never(fact)
 
@@ -217,6 +225,14 @@ class Replica:
         for key in ended[: max(0, len(ended) - MAX_ENDED_ORDERS)]:
             del self.orders[key]
         self._dirty.add("orders")
+
+    def _keep_executor(self, view: ExecutorView) -> None:
+        self.executors[view.plan.id] = view
+        if len(self.executors) > MAX_EXECUTORS:
+            gone = next((key for key, item in self.executors.items() if item.ended), None)
+            if gone is not None:
+                del self.executors[gone]
+        self._dirty.add("executors")
 
     def _new_chart(self, chart: Chart) -> None:
         if self.chart is None or self.chart.instrument_id != chart.instrument_id:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 import click
 
 from clx.cli.exits import Exit
 from clx.cli.linked import price_option
-from clx.cli.output import format_option, print_json
+from clx.cli.output import bar, format_option, print_json, print_table
 from clx.cli.placing import read_line, size_of
+from clx.cli.records import show_time
 from clx.cli.trade import new_id
 from clx.client import ask
 from core.model import commands
-from core.model.errors import ConfigError
+from core.model.errors import ConfigError, did_you_mean
 from core.model.executors import ExecutorKind, ExecutorView
 
 
@@ -98,35 +101,91 @@ def scale(
 
 
 @click.command()
-@click.argument("stop", required=False, metavar="[stop]")
+@click.argument("deed", required=False, metavar="[stop|pause|resume]")
 @click.argument("executor_id", required=False)
+@click.option("--all", "everything", is_flag=True, help="those that ended, too")
+@click.option("--dry-run", is_flag=True, help="say how far it is, change nothing")
 @format_option
-def executors(stop: str | None, executor_id: str | None, style: str) -> int:
-    """List TWAPs and scaled entries, or stop one: clx executors stop ID."""
-    if stop is not None and (stop != "stop" or executor_id is None):
-        raise ConfigError("say `clx executors`, or `clx executors stop ID`")
-    if executor_id is not None:
-        return _say(ask(commands.StopExecutor(executor_id=executor_id)), style)
+def executors(
+    deed: str | None, executor_id: str | None, everything: bool, dry_run: bool, style: str
+) -> int:
+    """List TWAPs and scaled entries, or act on one: clx executors pause ID.
+
+    stop sends no more and cancels what rests; pause lets a TWAP's time stand still, and resume goes
+    on where it stood. The end of an ID is enough.
+    """
     views: tuple[ExecutorView, ...] = ask(commands.GetExecutors())
+    if deed is None:
+        return _list(views if everything else [item for item in views if not item.ended], style)
+    if deed not in _DEEDS or executor_id is None:
+        raise ConfigError(f"say `clx executors`, or `clx executors {'|'.join(_DEEDS)} ID`")
+    name = _find(executor_id, views)
+    view: ExecutorView = ask(_DEEDS[deed].model_validate({"executor_id": name, "dry_run": dry_run}))
+    return _say(view, style, f"would {deed} " if dry_run else "")
+
+
+_DEEDS: Final[dict[str, type[commands.Command]]] = {
+    "stop": commands.StopExecutor,
+    "pause": commands.PauseExecutor,
+    "resume": commands.ResumeExecutor,
+}
+
+
+def _find(wanted: str, views: Sequence[ExecutorView]) -> str:
+    """Return the one executor that an id or its end means.
+
+    Raises:
+        ConfigError: None or several do.
+    """
+    names = [item.plan.id for item in views]
+    found = [wanted] if wanted in names else [name for name in names if name.endswith(wanted)]
+    if len(found) > 1:
+        raise ConfigError(f"{wanted!r} is the end of {', '.join(found)}; give more of it")
+    if not found:
+        raise ConfigError(f"no executor {wanted!r} is known{did_you_mean(wanted, names)}")
+    return found[0]
+
+
+def _list(views: Sequence[ExecutorView], style: str) -> int:
     if style == "json":
-        print_json(views)
+        print_json(tuple(views))
         return Exit.OK
-    for view in views:
-        _say(view, style)
-    if not views:
-        click.echo("no executors")
+    print_table(
+        ("id", "kind", "side", "size", "instrument", "filled", "", "average", "resting", "orders",
+         "next", "state", "why"),
+        [
+            (
+                item.plan.id,
+                item.plan.kind.value,
+                item.plan.side.value,
+                item.plan.size,
+                item.plan.instrument_id,
+                item.filled,
+                bar(float(item.filled / item.plan.size), 10),
+                None if item.average_price is None else round(item.average_price, 8),
+                item.open_size,
+                f"{item.sent}/{item.plan.orders}",
+                show_time(item.next_ns) if item.next_ns else "-",
+                item.state,
+                item.ended or (f"{item.refused} refused: {item.note}" if item.refused else ""),
+            )
+            for item in views
+        ],
+        "no executors; `clx twap` and `clx scale` start one, --all shows those that ended",
+    )  # fmt: skip
     return Exit.OK
 
 
-def _say(view: ExecutorView, style: str) -> int:
+def _say(view: ExecutorView, style: str, before: str = "") -> int:
     if style == "json":
         print_json(view)
         return Exit.OK
     plan = view.plan
     average = f" at {view.average_price:.8g}" if view.average_price is not None else ""
+    refused = f"; {view.refused} refused: {view.note}" if view.refused else ""
     click.echo(
-        f"{plan.id} {plan.kind} {plan.side} {plan.size:f} {plan.instrument_id}: "
+        f"{before}{plan.id} {plan.kind} {plan.side} {plan.size:f} {plan.instrument_id}: "
         f"{view.sent} of {plan.orders} orders, {view.filled:f} filled{average}, "
-        f"{view.open_size:f} resting; {view.ended or 'running'}"
+        f"{view.open_size:f} resting; {view.ended or view.state}{refused}"
     )
     return Exit.OK

@@ -65,6 +65,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None
         click.echo("  ".join(parts).rstrip())
 
 
+def bar(share: float, width: int = 20) -> str:
+    """Return a share as a bar."""
+    full = max(0, min(width, round(share * width)))
+    return f"[{'#' * full}{'.' * (width - full)}]"
+
+
 def show(cell: object) -> str:
     """Return a cell's text: a dash for None, decimals exact but without trailing zeros."""
     if cell is None:

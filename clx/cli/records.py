@@ -100,10 +100,9 @@ def orders(
 
 
 def _order_row(order: Order) -> tuple[object, ...]:
-    from tui.draw.records import link_words, state_words
+    from tui.draw.records import link_words, state_words, trigger_words
 
     intent = order.intent
-    trail = f"{intent.trail_pct:f}%" if intent.trail_pct is not None else intent.trail
     return (
         intent.client_order_id,
         show_time(order.ts_submitted_ns),
@@ -112,7 +111,7 @@ def _order_row(order: Order) -> tuple[object, ...]:
         intent.type.value.replace("_", " "),
         intent.size,
         intent.price,
-        intent.trigger_price if trail is None else f"{intent.trigger_price} ({trail})",
+        trigger_words(order) or None,
         order.filled,
         state_words(order),
         order.held_by or None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clx.cli.exits import Exit
-from clx.cli.output import format_option, print_json, print_table, show
+from clx.cli.output import bar, format_option, print_json, print_table, show
 from clx.client import ask
 from core.model import commands
 
@@ -74,7 +74,7 @@ def risk(style: str) -> None:
         [
             (
                 item.rule.removeprefix("risk."),
-                _bar(item.share),
+                bar(item.share) + ("!" if item.share >= 1 else ""),
                 f"{min(item.share, 99.99):.0%}",
                 round(item.used, 4),
                 f"at least {show(item.allowed)}" if item.least else item.allowed,
@@ -84,9 +84,3 @@ def risk(style: str) -> None:
         ],
         "no limits",
     )
-
-
-def _bar(share: float, width: int = 20) -> str:
-    """Return a share as a bar; one that is used up ends in a mark."""
-    full = min(width, round(share * width))
-    return f"[{'#' * full}{'.' * (width - full)}]{'!' if share >= 1 else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -18,6 +18,7 @@ from core.model.errors import ConfigError, LinkError, OutcomeUnknown
 from core.model.ids import (
     ClientOrderId,
     StrategyId,
+    VenueName,
     check_client_order_id,
     client_order_id,
 )
@@ -113,14 +114,33 @@ def cancel(
 
 @click.command()
 @click.argument("name")
+@click.option(
+    "--side",
+    type=click.Choice(["long", "short"]),
+    help="which one, where long and short are held apart",
+)
+@click.option("--account", default=None, help="whose, where several accounts hold one")
+@click.option("--id", "order_id", default=None, help="client order id; the same one sends once")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")
 @format_option
-def close(name: str, dry_run: bool, style: str) -> int:
+def close(
+    name: str,
+    side: Literal["long", "short"] | None,
+    account: str | None,
+    order_id: str | None,
+    dry_run: bool,
+    style: str,
+) -> int:
     """Close the position in NAME with a reduce-only market order."""
+    made = check_client_order_id(order_id) if order_id else new_id()
     command = commands.ClosePosition(
-        client_order_id=new_id(), instrument=full_instrument(name), dry_run=dry_run
+        client_order_id=made,
+        instrument=full_instrument(name),
+        position_side=side,
+        account=VenueName(account) if account else None,
+        dry_run=dry_run,
     )
-    return say(ask(command), style)
+    return say(send(command, made), style)
 
 
 @click.command()

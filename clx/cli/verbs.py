@@ -26,7 +26,10 @@ VERBS: Final[dict[str, tuple[str, str]]] = {
     "amend": ("clx.cli.linked:amend", "Change an order's size, price or trigger."),
     "twap": ("clx.cli.executors:twap", "Trade in equal parts over a time."),
     "scale": ("clx.cli.executors:scale", "Place equal orders between two prices."),
-    "executors": ("clx.cli.executors:executors", "List or stop TWAPs and scaled entries."),
+    "executors": (
+        "clx.cli.executors:executors",
+        "List, pause, resume or stop TWAPs and scaled entries.",
+    ),
     "cancel": ("clx.cli.trade:cancel", "Cancel an order, or all."),
     "close": ("clx.cli.trade:close", "Close a position at market."),
     "flatten": ("clx.cli.trade:flatten", "Cancel orders and close positions, of one or all."),

@@ -313,6 +313,8 @@ HANDLERS: Final[dict[str, Handler]] = {
     "submit_oco": ordering.submit_oco,
     "amend_order": ordering.amend,
     "start_executor": ordering.start_executor,
+    "pause_executor": ordering.pause_executor,
+    "resume_executor": ordering.resume_executor,
     "stop_executor": ordering.stop_executor,
     "get_executors": lambda kernel, _, __: kernel.desk.executors.views(kernel.clock.now_ns()),
     "cancel_order": ordering.cancel,

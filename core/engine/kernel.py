@@ -454,6 +454,7 @@ class Kernel:
             models=self.forecasts.views(),
             signals=tuple(self.log.signals),
             alerts=tuple(self.log.alerts),
+            executors=self.desk.executors.views(self.clock.now_ns())[-200:],
         )
 
     def state_hash(self) -> str:

@@ -12,7 +12,7 @@ from core.model import commands as c
 from core.model.errors import ConfigError
 from core.model.executors import ExecutorPlan, ExecutorView
 from core.model.ids import ClientOrderId, OriginKind, check_client_order_id
-from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
+from core.model.orders import Link, OrderIntent, OrderType, PositionSide, Role, TimeInForce
 
 _SECOND_NS: Final = 1_000_000_000
 
@@ -162,7 +162,22 @@ def start_executor(kernel: Kernel, ask: c.StartExecutor, origin: OriginKind) -> 
 
 def stop_executor(kernel: Kernel, ask: c.StopExecutor, origin: OriginKind) -> ExecutorView:
     """Send no more of an executor's orders, and cancel those that rest."""
-    return kernel.desk.executors.stop(ask.executor_id, origin, kernel.clock.now_ns())
+    executors, now_ns = kernel.desk.executors, kernel.clock.now_ns()
+    if ask.dry_run:
+        return executors.view(ask.executor_id, now_ns)
+    return executors.stop(ask.executor_id, origin, now_ns)
+
+
+def pause_executor(kernel: Kernel, ask: c.PauseExecutor, _: OriginKind) -> ExecutorView:
+    """Let a TWAP's time stand still."""
+    now_ns = kernel.clock.now_ns()
+    return kernel.desk.executors.pause(ask.executor_id, now_ns, dry_run=ask.dry_run)
+
+
+def resume_executor(kernel: Kernel, ask: c.ResumeExecutor, _: OriginKind) -> ExecutorView:
+    """Let a paused TWAP go on."""
+    now_ns = kernel.clock.now_ns()
+    return kernel.desk.executors.resume(ask.executor_id, now_ns, dry_run=ask.dry_run)
 
 
 def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderReport:
@@ -172,7 +187,10 @@ def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderRep
         if found.state.terminal:
             raise ConfigError(f"{found.id} has ended already: {found.state.value}")
         return c.OrderReport(order=found)
-    return c.OrderReport(order=kernel.desk.cancel(ask.client_order_id, origin))
+    name = ask.client_order_id
+    if kernel.desk.books.orders.get(name) is None:
+        name = find_order(kernel.desk.orders(include_ended=True), name).id
+    return c.OrderReport(order=kernel.desk.cancel(name, origin))
 
 
 def cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
@@ -208,7 +226,12 @@ def close_position(kernel: Kernel, ask: c.ClosePosition, origin: OriginKind) -> 
     """Close a position at market."""
     kernel.listing.instrument(ask.instrument)
     order = kernel.desk.close_position(
-        ask.client_order_id, ask.instrument, origin, dry_run=ask.dry_run
+        ask.client_order_id,
+        ask.instrument,
+        origin,
+        side=None if ask.position_side is None else PositionSide(ask.position_side),
+        account=ask.account,
+        dry_run=ask.dry_run,
     )
     return c.OrderReport(order=order)
 

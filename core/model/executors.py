@@ -57,14 +57,35 @@ class ExecutorView(msgspec.Struct, frozen=True, kw_only=True):
     """In orders that rest now."""
     next_ns: int = 0
     """When the next part is due, 0: none is."""
+    paused_ns: int = 0
+    """Since when it is paused, 0: it is not."""
+    refused: int = 0
+    """How many parts were refused, by us or by the venue."""
+    note: str = ""
+    """Why the newest refused part was."""
     ended: str = ""
     """Why it ended, empty while it runs."""
+
+    @property
+    def state(self) -> str:
+        """``running``, ``paused``, ``done`` or ``ended``."""
+        if self.ended:
+            return "done" if self.ended == "done" else "ended"
+        return "paused" if self.paused_ns else "running"
 
 
 class ExecutorStarted(msgspec.Struct, frozen=True, kw_only=True, tag="executor_started"):
     """An executor was taken on; its orders follow, each journaled on its own."""
 
     plan: ExecutorPlan
+    ts_ns: int
+
+
+class ExecutorPaused(msgspec.Struct, frozen=True, kw_only=True, tag="executor_paused"):
+    """An executor's time stands still, or goes on."""
+
+    executor_id: str
+    paused: bool
     ts_ns: int
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from core.model.accounts import Balance, EntryKind, RiskState
-from core.model.executors import ExecutorEnded, ExecutorStarted
+from core.model.executors import ExecutorEnded, ExecutorPaused, ExecutorStarted
 from core.model.ids import InstrumentId, OriginKind, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.orders import (
@@ -166,6 +166,7 @@ JournalRecord: TypeAlias = (
     | PositionSet
     | InstrumentKept
     | ExecutorStarted
+    | ExecutorPaused
     | ExecutorEnded
     | RiskStateChanged
     | StrategyToggled

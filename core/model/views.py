@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from core.model.accounts import Balance, LimitUse, Position, RiskState
+from core.model.executors import ExecutorView
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus, FormingBar, Timeframe
@@ -143,6 +144,8 @@ class EngineSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The newest 200."""
     alerts: tuple[Alert, ...]
     """The newest 100."""
+    executors: tuple[ExecutorView, ...] = ()
+    """Those that run, and the newest that ended (at most 200)."""
 
 
 class StatusChanged(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
@@ -222,6 +225,12 @@ class AlertRaised(msgspec.Struct, frozen=True, kw_only=True, tag="alert"):
     alert: Alert
 
 
+class ExecutorChanged(msgspec.Struct, frozen=True, kw_only=True, tag="executor"):
+    """An executor is further, paused or at its end; told once a second at most."""
+
+    executor: ExecutorView
+
+
 Fact: TypeAlias = (
     StatusChanged
     | InstrumentsChanged
@@ -235,6 +244,7 @@ Fact: TypeAlias = (
     | SignalRaised
     | ModelChanged
     | AlertRaised
+    | ExecutorChanged
 )
 """What the engine tells every client, in order, each with a sequence number."""
 

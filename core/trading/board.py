@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from core.model.accounts import LimitUse, Position, PositionKey
+from core.model.executors import ExecutorView
 from core.model.orders import Order, OrderState
 from core.model.ports import Clock
 from core.model.views import (
     AccountChanged,
     Alert,
     AlertRaised,
+    ExecutorChanged,
     Fact,
     FillAdded,
     OrderChanged,
@@ -44,6 +46,7 @@ class Board:
         self._emit = emit
         self._positions: dict[PositionKey, Position] = {}
         self._account: AccountChanged | None = None
+        self._executors: dict[str, ExecutorView] = {}
 
     def announce(self, applied: Applied | None) -> None:
         """Tell what an event did; money moved is shown at once, holds with the next timer."""
@@ -85,6 +88,12 @@ class Board:
         if account != self._account:
             self._account = account
             self._emit(account)
+
+    def show_executor(self, view: ExecutorView) -> None:
+        """Show how far an executor is, if it is further than shown."""
+        if self._executors.get(view.plan.id) != view:
+            self._executors[view.plan.id] = view
+            self._emit(ExecutorChanged(executor=view))
 
     def alert(self, level: AlertLevel, text: str) -> None:
         """Raise an alert in the trading core's name."""

@@ -13,7 +13,7 @@ from typing import Final, cast, get_args
 import msgspec
 
 from core.model.accounts import Balance, EntryKind
-from core.model.executors import ExecutorEnded, ExecutorPlan, ExecutorStarted
+from core.model.executors import ExecutorEnded, ExecutorPaused, ExecutorStarted
 from core.model.facts import (
     BalanceSet,
     CashMoved,
@@ -39,7 +39,7 @@ from core.trading.ledger import Ledger
 from core.trading.limits import Scopes
 from core.trading.listing import listed
 from core.trading.orders import Applied, OrderCache
-from core.trading.plans import remember
+from core.trading.plans import Run, remember
 from core.trading.resting import Resting
 from core.trading.switches import Switches
 
@@ -75,8 +75,8 @@ class Books:
         self.holds.on_change = self.exposure.on_claim
         self.resting = Resting(self.scopes)
         self.fills: deque[OrderFilled] = deque(maxlen=MAX_FILLS)
-        self.executors: dict[str, tuple[ExecutorPlan, str]] = {}
-        """Plans of executors, and why each ended, empty while it runs."""
+        self.executors: dict[str, Run] = {}
+        """Plans of executors, and what became of each."""
         self.kept: dict[InstrumentId, Instrument] = {}
         """Contracts the journal holds the terms of."""
         self.on_instrument: Callable[[Instrument], None] | None = None
@@ -113,7 +113,7 @@ class Books:
                 self.exposure.on_position(record.instrument_id, record.side, record.venue)
             case InstrumentKept():
                 self._learn(record.instrument)
-            case ExecutorStarted() | ExecutorEnded():
+            case ExecutorStarted() | ExecutorPaused() | ExecutorEnded():
                 remember(self.executors, record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from core.model.errors import ConfigError
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
@@ -46,6 +47,37 @@ class Closer:
         self._instruments = instruments
         self._account = account
         self._gate = gate
+
+    def one(
+        self, instrument_id: InstrumentId, side: PositionSide | None, account: VenueName | None
+    ) -> Part:
+        """Return the one position that is meant, or where its orders would go if there is none.
+
+        Raises:
+            ConfigError: Several may be meant; says which there are.
+        """
+        instrument = listed(self._instruments, instrument_id)
+        found = [
+            (Part(instrument_id, venue, held), size)
+            for _, held, venue, size in self._account.open_nets(instrument_id)
+            if account in {None, venue}
+            and (side in {None, held} or (held is PositionSide.NET and _way(size) is side))
+        ]
+        tradable = [part for part, size in found if abs(size) >= instrument.size_lot]
+        if len(tradable) > 1:
+            words = ", ".join(
+                f"{held.side if held.side is not PositionSide.NET else _way(size)} "
+                f"{abs(size).normalize():f} at {held.venue}"
+                for held, size in found
+            )
+            raise ConfigError(
+                f"{instrument_id} is held apart: {words}; say which by its side (long or short) "
+                "or its account"
+            )
+        if tradable or found:
+            return tradable[0] if tradable else found[0][0]
+        venue = account or self._gate.route(instrument) or instrument.venue
+        return Part(instrument_id, venue, side or PositionSide.NET)
 
     def part(self, instrument_id: InstrumentId) -> Part:
         """Return the largest open position of an instrument, or where its orders go."""
@@ -94,6 +126,18 @@ class Closer:
             account=account,
             origin=origin,
             reason=reason,
+        )
+
+    def why_not(self, part: Part, intent: OrderIntent) -> str:
+        """Return why a closing order cannot be, empty where it can."""
+        size = self.size(part)
+        if intent.size and size:
+            return ""
+        apart = "" if part.side is PositionSide.NET else f"{part.side} "
+        left = self._gate.closable(part.instrument_id, intent.side, part.venue, part.side)
+        return (
+            f"nothing to close: the {apart}position is {size}, {abs(size) - left} of it in open "
+            f"{intent.side} orders"
         )
 
     def stop(
@@ -209,6 +253,10 @@ class Flattener:
     def _stop(self, part: Part, why: str) -> None:
         self._tasks.pop(part, None)
         self._give_up(part, why)
+
+
+def _way(size: Decimal) -> PositionSide:
+    return PositionSide.LONG if size > 0 else PositionSide.SHORT
 
 
 def _of(order: Order, part: Part) -> bool:

@@ -298,20 +298,20 @@ class TradingDesk:
         origin: OriginKind,
         reason: str = "",
         *,
+        side: PositionSide | None = None,
+        account: VenueName | None = None,
         dry_run: bool = False,
     ) -> Order:
-        """Close what no open order is closing already, with a reduce-only market order."""
+        """Close what no open order is closing already; see `Closer.one` for which it may be."""
         known = self.books.orders.get(client_order_id)
         if known is not None:
             return known.order
-        part = self._closer.part(instrument)
+        part = self._closer.one(instrument, side, account)
         intent = self._closer.intent(part, client_order_id, origin, reason or "close")
-        if intent.size:
+        why = self._closer.why_not(part, intent)
+        if not why:
             return self.submit(intent, dry_run)
-        size = self.books.account.size(instrument)
-        pending = self.books.holds.open_size(instrument, intent.side)
-        why = f"the position is {size}, {pending} of it in open {intent.side} orders"
-        return self._flow.deny(intent, Denial("reduce_only", f"nothing to close: {why}"))
+        return self._flow.refuse(intent, Denial("reduce_only", why), dry_run)
 
     # -- switches --------------------------------------------------------------------------------
 

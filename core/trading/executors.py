@@ -18,6 +18,7 @@ from core.model.errors import ConfigError, did_you_mean
 from core.model.executors import (
     ExecutorEnded,
     ExecutorKind,
+    ExecutorPaused,
     ExecutorPlan,
     ExecutorStarted,
     ExecutorView,
@@ -31,10 +32,13 @@ from core.trading.flow import OrderFlow
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
 from core.trading.orders import Tracked
+from core.trading.plans import Run
 
 MAX_ORDERS: Final = 500
 _MAX_ID: Final = 28
 _ZERO: Final = Decimal(0)
+_REFUSED: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
+_SHOW_NS: Final = 1_000_000_000
 _MAX_REFUSALS: Final = 5
 """Refused parts in a row after which a TWAP gives up."""
 
@@ -56,6 +60,9 @@ class Executors:
         self._submit = submit
         self._flow = flow
         self._board = board
+        self._moving: set[str] = set()
+        """Executors that run, or ended in this session with orders that still stand."""
+        self._shown_ns = 0
 
     def start(self, plan: ExecutorPlan, now_ns: int, *, dry_run: bool = False) -> ExecutorView:
         """Take on a plan; the same id never starts twice.
@@ -73,8 +80,8 @@ class Executors:
                 next_ns=plan.start_ns, ended=ended,
             )  # fmt: skip
         self._flow.record(ExecutorStarted(plan=plan, ts_ns=now_ns))
-        self._step(plan, now_ns)
-        return self.view(plan.id, now_ns)
+        self._step(self._find(plan.id), now_ns)
+        return self._told(plan.id, now_ns)
 
     def stop(self, executor_id: str, origin: OriginKind, now_ns: int) -> ExecutorView:
         """Send no more orders, and cancel those that rest.
@@ -82,17 +89,48 @@ class Executors:
         Raises:
             ConfigError: There is no such executor.
         """
-        plan, ended = self._find(executor_id)
-        if not ended:
-            self._end(plan, f"stopped by {origin}", now_ns)
-        self._flow.cancel([item for item in self._parts(plan) if not _over(item)], origin)
-        return self.view(executor_id, now_ns)
+        run = self._find(executor_id)
+        if not run.ended:
+            self._end(run.plan, f"stopped by {origin}", now_ns)
+        live = [item for item in self._parts(run.plan) if not item.order.state.terminal]
+        self._flow.cancel(live, origin)
+        return self._told(executor_id, now_ns)
+
+    def pause(self, executor_id: str, now_ns: int, *, dry_run: bool = False) -> ExecutorView:
+        """Let a TWAP's time stand still; one that is paused stays so.
+
+        Raises:
+            ConfigError: There is no such executor, it has ended, or it has sent everything.
+        """
+        run = self._running(executor_id)
+        if run.plan.kind is ExecutorKind.SCALED:
+            raise ConfigError(
+                f"scaled {executor_id} has sent all its orders, so nothing of it can be paused; "
+                "stopping it cancels those that rest"
+            )
+        return self._switch(run, now_ns, paused=True, dry_run=dry_run)
+
+    def resume(self, executor_id: str, now_ns: int, *, dry_run: bool = False) -> ExecutorView:
+        """Let a paused TWAP go on, its end as much later as it was paused.
+
+        Raises:
+            ConfigError: There is no such executor, or it has ended.
+        """
+        return self._switch(self._running(executor_id), now_ns, paused=False, dry_run=dry_run)
 
     def on_timer(self, now_ns: int) -> None:
-        """Send the parts that are due, and end what is done."""
-        for plan, ended in list(self._books.executors.values()):
-            if not ended:
-                self._step(plan, now_ns)
+        """Send the parts that are due, end what is done, and show how far each is."""
+        due = now_ns - self._shown_ns >= _SHOW_NS or now_ns < self._shown_ns
+        if due:
+            self._shown_ns = now_ns
+        for name, run in list(self._books.executors.items()):
+            if not run.ended:
+                self._step(run, now_ns)
+                self._moving.add(name)
+            if due and name in self._moving:
+                view = self._told(name, now_ns)
+                if view.ended and not view.open_size:
+                    self._moving.discard(name)
 
     def views(self, now_ns: int) -> tuple[ExecutorView, ...]:
         """Return every executor remembered, the oldest first."""
@@ -104,27 +142,42 @@ class Executors:
         Raises:
             ConfigError: There is no such executor.
         """
-        plan, ended = self._find(executor_id)
-        parts = self._parts(plan)
+        run = self._find(executor_id)
+        plan, parts = run.plan, self._parts(run.plan)
         filled = sum((item.order.filled for item in parts), _ZERO)
         value = sum((item.value for item in parts), _ZERO)
-        resting = (item.order.remaining for item in parts if not _over(item))
-        left = len(parts) < plan.orders and not ended
-        due_ns = _due_ns(plan, parts)
+        resting = (item.order.remaining for item in parts if not item.order.state.terminal)
+        refused = [item.order for item in parts if item.order.state in _REFUSED]
+        left = len(parts) < plan.orders and not run.ended and not run.paused_ns
+        due_ns = _due_ns(run, parts) + now_ns - run.own_ns(now_ns)
         return ExecutorView(
             plan=plan,
             sent=len(parts),
             filled=filled,
             average_price=value / filled if filled else None,
             open_size=sum(resting, _ZERO),
-            next_ns=max(due_ns, now_ns) if left else 0,
-            ended=ended,
+            next_ns=due_ns if left else 0,
+            paused_ns=run.paused_ns,
+            refused=len(refused),
+            note=refused[-1].note if refused else "",
+            ended=run.ended,
         )
 
     # -- within ----------------------------------------------------------------------------
 
-    def _step(self, plan: ExecutorPlan, now_ns: int) -> None:
-        parts = self._parts(plan)
+    def _told(self, executor_id: str, now_ns: int) -> ExecutorView:
+        view = self.view(executor_id, now_ns)
+        self._board.show_executor(view)
+        return view
+
+    def _switch(self, run: Run, now_ns: int, *, paused: bool, dry_run: bool) -> ExecutorView:
+        if bool(run.paused_ns) is not paused and not dry_run:
+            record = ExecutorPaused(executor_id=run.plan.id, paused=paused, ts_ns=now_ns)
+            self._flow.record(record)
+        return self._told(run.plan.id, now_ns)
+
+    def _step(self, run: Run, now_ns: int) -> None:
+        plan, parts = run.plan, self._parts(run.plan)
         if plan.kind is ExecutorKind.SCALED:
             self._scale(plan, parts, now_ns)
             return
@@ -135,13 +188,15 @@ class Executors:
         if any(not item.over for item in parts):
             # A part that has not ended may fill yet: what is left is not known.
             return
-        number = len(parts)
-        if number >= plan.orders or now_ns > plan.end_ns + _pause_ns(plan):
+        number, own_ns = len(parts), run.own_ns(now_ns)
+        if number >= plan.orders or own_ns > plan.end_ns + _pause_ns(plan):
             missed = plan.orders - number
             why = f"{missed} parts were not sent in time" if missed else "the last part has ended"
             self._end(plan, f"{_plain(filled)} of {plan.size} filled: {why}", now_ns)
-        elif now_ns >= _due_ns(plan, parts) and self._may_go(plan, parts, now_ns):
-            self._slice(plan, number, filled, now_ns)
+        elif run.paused_ns:
+            return
+        elif own_ns >= _due_ns(run, parts) and self._may_go(plan, parts, now_ns):
+            self._slice(plan, number, filled, own_ns)
 
     def _slice(self, plan: ExecutorPlan, number: int, filled: Decimal, now_ns: int) -> None:
         """Send what is left by the parts there is time for; missed ones are made up for."""
@@ -213,7 +268,13 @@ class Executors:
         found = (orders.get(_name(plan, number)) for number in range(plan.orders))
         return [item for item in found if item is not None]
 
-    def _find(self, executor_id: str) -> tuple[ExecutorPlan, str]:
+    def _running(self, executor_id: str) -> Run:
+        run = self._find(executor_id)
+        if run.ended:
+            raise ConfigError(f"{run.plan.kind} {executor_id} has ended already: {run.ended}")
+        return run
+
+    def _find(self, executor_id: str) -> Run:
         known = self._books.executors.get(executor_id)
         if known is None:
             hint = did_you_mean(executor_id, self._books.executors)
@@ -246,14 +307,25 @@ class Executors:
                 f"{what}: {plan.size} in {plan.orders} parts is less than {least} each; "
                 "use fewer parts"
             )
+        self._check_worth(plan, instrument, instrument.size(each))
         return [instrument.size(each + (number < more)) for number in range(plan.orders)]
 
-
-_REFUSED: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
-
-
-def _over(item: Tracked) -> bool:
-    return item.order.state.terminal
+    def _check_worth(self, plan: ExecutorPlan, instrument: Instrument, each: Decimal) -> None:
+        """Refuse parts that the venue takes for too small, as far as a price is known."""
+        prices = [price for price in (plan.price, plan.last_price) if price is not None]
+        mark = self._books.account.mark(instrument)
+        if not prices and mark is not None:
+            prices = [mark]
+        if not prices or plan.reduce_only or not instrument.min_notional:
+            return
+        worth = EXACT.multiply(each, min(prices))
+        if worth < instrument.min_notional:
+            fits = max(1, int(plan.orders * worth / instrument.min_notional))
+            raise ConfigError(
+                f"{plan.kind} {plan.id}: {_plain(plan.size)} in {plan.orders} parts makes parts "
+                f"worth {worth:.2f} {instrument.quote} each, and {instrument.id} takes none below "
+                f"{_plain(instrument.min_notional)}; use {fits} parts or fewer"
+            )
 
 
 def _name(plan: ExecutorPlan, number: int) -> ClientOrderId:
@@ -264,12 +336,16 @@ def _pause_ns(plan: ExecutorPlan) -> int:
     return (plan.end_ns - plan.start_ns) // max(1, plan.orders - 1)
 
 
-def _due_ns(plan: ExecutorPlan, parts: Sequence[Tracked]) -> int:
-    """Return when the next part is due: at the first of the plan's times after the last part."""
+def _due_ns(run: Run, parts: Sequence[Tracked]) -> int:
+    """Return when the next part is due: at the first of the plan's times after the last part.
+
+    It is a time as the plan counts it, without its pauses.
+    """
+    plan = run.plan
     if not parts:
         return plan.start_ns
     pause_ns = max(1, _pause_ns(plan))
-    passed_ns = max(0, parts[-1].order.ts_submitted_ns - plan.start_ns)
+    passed_ns = max(0, run.own_ns(parts[-1].order.ts_submitted_ns) - plan.start_ns)
     return plan.start_ns + (passed_ns // pause_ns + 1) * pause_ns
 
 

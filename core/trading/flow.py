@@ -241,6 +241,10 @@ class OrderFlow:
             for record in records:
                 self._unsent(record.venue, record.intent, error)
 
+    def refuse(self, intent: OrderIntent, denial: Denial, dry_run: bool) -> Order:
+        """Refuse an intent; with `dry_run` nothing is recorded."""
+        return self._would_be(intent, denial) if dry_run else self.deny(intent, denial)
+
     def deny(self, intent: OrderIntent, denial: Denial) -> Order:
         """Record a refusal and return it as an order."""
         event = OrderDenied(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -180,11 +181,15 @@ class ClosePosition(Command):
 
     name = "close_position"
     title = "Close position"
-    help = "Close a position with a reduce-only market order."
+    help = "Close a position with a reduce-only market order; of two held apart, say which side."
     tier = Tier.TRADE
     result = OrderReport
     client_order_id: ClientOrderId
     instrument: InstrumentId
+    position_side: Literal["long", "short"] | None = Field(
+        None, description="needed where long and short are held apart and both are open"
+    )
+    account: VenueName | None = Field(None, description="needed where several hold a position")
     dry_run: bool = False
 
 
@@ -221,3 +226,28 @@ class StopExecutor(Command):
     tier = Tier.TRADE
     result = ExecutorView
     executor_id: str
+    dry_run: bool = Field(False, description="say how far it is, stop nothing")
+
+
+class PauseExecutor(Command):
+    """Let a TWAP's time stand still."""
+
+    name = "pause_executor"
+    title = "Pause executor"
+    help = "Send none of a TWAP's parts until it is resumed; its end moves back by as much."
+    tier = Tier.TRADE
+    result = ExecutorView
+    executor_id: str
+    dry_run: bool = Field(False, description="say whether it can be paused")
+
+
+class ResumeExecutor(Command):
+    """Let a paused TWAP go on."""
+
+    name = "resume_executor"
+    title = "Resume executor"
+    help = "Let a paused TWAP go on where it stood; what the pause left out is not caught up."
+    tier = Tier.TRADE
+    result = ExecutorView
+    executor_id: str
+    dry_run: bool = Field(False, description="say whether it can go on")

@@ -8,6 +8,7 @@ from core.model.errors import ConfigError
 from core.model.executors import ExecutorKind, ExecutorPlan
 from core.model.market import Side
 from core.model.orders import OrderState, TimeInForce
+from core.model.views import ExecutorChanged
 
 D = Decimal
 SECOND = 1_000_000_000

@@ -7,12 +7,14 @@ import msgspec
 import pytest
 
 from core.model.accounts import RiskState, VenuePosition
+from core.model.errors import ConfigError
+from core.model.ids import InstrumentId
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderState, OrderType, PositionSide
 
 S = OrderState
-PERP = "BTC-USDT-PERP.binance"
+PERP = InstrumentId("BTC-USDT-PERP.binance")
 
 
 @pytest.fixture
@@ -113,6 +115,28 @@ def test_positions_held_apart_are_each_closed_by_their_own_side(hedged: Any) -> 
         PositionSide.LONG: (Side.SELL, Decimal(3)),
         PositionSide.SHORT: (Side.BUY, Decimal(2)),
     }
+
+
+def test_one_of_two_positions_held_apart_is_closed_by_its_side(hedged: Any) -> None:
+    with pytest.raises(ConfigError, match=r"held apart: long 3 at \w+, short 2 at \w+; say which"):
+        hedged.desk.close_position("x", PERP, "cli")
+    dry = hedged.desk.close_position("y", PERP, "cli", side=PositionSide.SHORT, dry_run=True)
+    assert (dry.intent.side, dry.intent.size) == (Side.BUY, 2)
+    order = hedged.desk.close_position("z", PERP, "cli", side=PositionSide.SHORT)
+    assert (order.intent.side, order.intent.size) == (Side.BUY, 2)
+    assert order.intent.position_side is PositionSide.SHORT
+    assert order.intent.reduce_only
+
+
+def test_a_netted_position_is_closed_only_by_the_side_it_is_on(floor: Any) -> None:
+    floor.open()
+    floor.hold("5")
+    name = InstrumentId("BTC-USDT.binance")
+    short = floor.desk.close_position("a", name, "cli", side=PositionSide.SHORT, dry_run=True)
+    assert short.note == (
+        "reduce_only: nothing to close: the short position is 0, 0 of it in open buy orders"
+    )
+    assert floor.desk.close_position("b", name, "cli", side=PositionSide.LONG).intent.size == 5
 
 
 def test_an_exit_of_one_side_is_no_exit_of_the_other(hedged: Any) -> None:
