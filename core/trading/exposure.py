@@ -108,6 +108,7 @@ class Exposure:
         self._marks = marks
         self._lines: dict[Key, Line] = {}
         self._of: dict[InstrumentId, list[Line]] = {}
+        self._wholes: dict[InstrumentId, int] = {}
         self._tops: dict[InstrumentId, tuple[int, int] | None] = {}
         self.live = False
         """False while the past is read back: nothing is valued before `refresh`."""
@@ -192,6 +193,7 @@ class Exposure:
         if opened:
             for scope in line.scopes:
                 scope.drift = EXACT.add(scope.drift, opened)
+                scope.room = None
 
     # -- values ----------------------------------------------------------------------------
 
@@ -215,6 +217,10 @@ class Exposure:
             if key[1] is side and key[2] == venue and key[3] == strategy_id:
                 return line
         return self.line(Key(instrument_id, side, venue, strategy_id))
+
+    def single(self, instrument_id: InstrumentId) -> bool:
+        """Return whether an instrument has one line beside those of strategies."""
+        return self._wholes.get(instrument_id) == 1
 
     def lines(self) -> list[Line]:
         """Return every line, in the order they were made."""
@@ -310,6 +316,7 @@ class Exposure:
         if key.strategy_id is None:
             of = scopes.of(key.instrument_id, key.venue)
             line = Line(key, of, None)
+            self._wholes[key.instrument_id] = self._wholes.get(key.instrument_id, 0) + 1
         else:
             own = scopes.strategies[key.strategy_id]
             instrument = listed(self._instruments, key.instrument_id)
@@ -376,6 +383,7 @@ class Exposure:
             scope.long = add(scope.long, less(long, line.long))
             scope.short = add(scope.short, less(short, line.short))
             scope.pending = add(scope.pending, less(pending, line.pending))
+            scope.room = None
         line.gross, line.long, line.short, line.pending = gross, long, short, pending
         line.held = EXACT.multiply(line.size, unit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from core.model.errors import ConfigError
@@ -12,6 +12,10 @@ from core.model.orders import OrderIntent, OrderType, TimeInForce
 from core.trading.ledger import EXACT
 
 _HUNDRED: Final = Decimal(100)
+_LIMIT: Final = OrderType.LIMIT
+_GTD: Final = TimeInForce.GTD
+_TRAILING: Final = OrderType.TRAILING_STOP
+_PLAIN: Final = (OrderType.LIMIT, OrderType.MARKET)
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
@@ -52,9 +56,9 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
         return Denial("price", f"a {kind} order {wants}")
     if price is not None and (not price.is_finite() or price <= 0):
         return Denial("price", f"must be above 0, was {price}")
-    if intent.post_only and kind is not OrderType.LIMIT:
+    if intent.post_only and kind is not _LIMIT:
         return Denial("post_only", f"a {kind} order cannot be post-only")
-    gtd = intent.time_in_force is TimeInForce.GTD
+    gtd = intent.time_in_force is _GTD
     if gtd is not bool(intent.expire_ns):
         wants = "needs an end" if gtd else "takes no end"
         return Denial("expire_ns", f"a {intent.time_in_force} order {wants}")
@@ -63,7 +67,9 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
 
 def _check_trigger(intent: OrderIntent) -> Denial | None:
     kind, trigger = intent.type, intent.trigger_price
-    trails = kind is OrderType.TRAILING_STOP
+    if kind in _PLAIN and trigger is None and intent.trail is None and intent.trail_pct is None:
+        return None
+    trails = kind is _TRAILING
     if trigger is not None and (not trigger.is_finite() or trigger <= 0):
         return Denial("trigger_price", f"must be above 0, was {trigger}")
     if (trigger is not None) and not kind.conditional:
@@ -86,18 +92,28 @@ def _check_steps(intent: OrderIntent, instrument: Instrument) -> Denial | None:
     if shown is not None and not 0 < shown < intent.size:
         return Denial("display_size", f"must be above 0 and below {intent.size}, was {shown}")
     try:
-        instrument.lots(intent.size)
-        if shown is not None:
-            instrument.lots(shown)
+        for size in (intent.size, shown):
+            if size is not None and _off(size, instrument.size_lot):
+                instrument.lots(size)
     except ConfigError as error:
         return Denial("instrument.size_lot", str(error))
+    if intent.type is _TRAILING:
+        return None
     try:
         for price in (intent.price, intent.trigger_price):
-            if price is not None and intent.type is not OrderType.TRAILING_STOP:
+            if price is not None and _off(price, instrument.price_tick):
                 instrument.ticks(price)
     except ConfigError as error:
         return Denial("instrument.price_tick", str(error))
     return None
+
+
+def _off(value: Decimal, step: Decimal) -> bool:
+    """Return whether a value may be no whole number of steps, so that it must be looked into."""
+    try:
+        return bool(EXACT.remainder(value, step))
+    except InvalidOperation:
+        return True
 
 
 def _check_bounds(

@@ -26,6 +26,8 @@ from core.trading.resting import Resting
 
 _ZERO: Final = Decimal(0)
 _BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_TWO: Final = Decimal(2)
 _HUNDRED: Final = Decimal(100)
 
 
@@ -33,9 +35,27 @@ class Latest(NamedTuple):
     """What the newest entry looked like, for those limits that nothing standing uses."""
 
     scopes: tuple[Scope, ...] = ()
-    away_pct: Decimal = _ZERO
-    book_share_pct: Decimal = _ZERO
+    price: Decimal | None = None
+    around: Decimal | None = None
+    """What its price was judged by, None: by nothing."""
+    lots: int = 0
+    shown: int | None = None
+    """The lots that the other side showed, None: nobody looked."""
     confidence: float = 1.0
+
+    @property
+    def away_pct(self) -> Decimal:
+        """How far its price was from what it was judged by."""
+        if self.price is None or not self.around:
+            return _ZERO
+        return abs(self.price - self.around) / self.around * _HUNDRED
+
+    @property
+    def book_share_pct(self) -> Decimal:
+        """Its size in per cent of what the other side showed."""
+        if self.shown is None:
+            return _ZERO
+        return Decimal(self.lots * 100) / self.shown if self.shown else Decimal("Infinity")
 
 
 class Added(NamedTuple):
@@ -96,30 +116,28 @@ class Judge:
 
     def flow(self, stack: Stack, instrument: Instrument, monotonic_ns: int) -> Denial | None:
         """Judge rates, counts, and the venue's clock."""
-        for scope in stack.scopes:
-            limits = scope.limits
-            most = limits.max_orders_per_second
-            if most is not None and scope.orders.full(most, monotonic_ns):
+        for scope, orders, most, messages, most_messages, most_open in stack.flows:
+            if len(orders) >= most and scope.orders.full(most, monotonic_ns):
                 sent = scope.orders.count(monotonic_ns)
                 return Denial(
                     f"{scope.prefix}max_orders_per_second",
                     f"{sent} orders in the last second, allowed {most}",
                 )
-            most = limits.max_messages_per_second
-            if most is not None and scope.messages.full(most, monotonic_ns):
+            if len(messages) >= most_messages and scope.messages.full(most_messages, monotonic_ns):
                 sent = scope.messages.count(monotonic_ns)
                 return Denial(
                     f"{scope.prefix}max_messages_per_second",
-                    f"{sent} messages in the last second, {most} allowed",
+                    f"{sent} messages in the last second, {most_messages} allowed",
                 )
-            most = limits.max_open_orders
-            if most is not None and scope.open_orders >= most:
+            if scope.open_orders >= most_open:
                 return Denial(
                     f"{scope.prefix}max_open_orders",
-                    f"{scope.open_orders} orders open, allowed {most}",
+                    f"{scope.open_orders} orders open, allowed {most_open}",
                 )
+        if stack.clock_skew_ms is None:
+            return None
         skew = abs(self.skew_ms.get(instrument.venue, 0))
-        if stack.clock_skew_ms is not None and skew > stack.clock_skew_ms:
+        if skew > stack.clock_skew_ms:
             scope, most = stack.first("max_clock_skew_ms", skew)
             return Denial(
                 f"{scope.prefix}max_clock_skew_ms",
@@ -143,9 +161,59 @@ class Judge:
                 f"{instrument.id} cannot be valued in {self._account.equity_asset} without a "
                 "market price",
             )
-        denial = self._order(stack, intent, EXACT.multiply(intent.size, unit))
+        worth = EXACT.multiply(intent.size, unit)
+        denial = self._order(stack, intent, worth)
         if denial is not None:
             return denial
+        if not self._fits(stack, intent, venue, unit, worth):
+            denial = self._scopes(stack, intent, instrument, venue, unit)
+            if denial is not None:
+                return denial
+        return self._near(stack) if stack.liquidation_pct is not None else None
+
+    def _fits(
+        self, stack: Stack, intent: OrderIntent, venue: VenueName, unit: Decimal, worth: Decimal
+    ) -> bool:
+        """Return whether an order stays within all limits of positions and sums at first sight.
+
+        No sum grows by more than the order is worth, and what stands beside it at its price. What
+        does not fit so may still be within the limits: `_scopes` looks at each of them.
+        """
+        name, side, more = intent.instrument_id, intent.position_side, intent.size
+        exposure = self._exposure
+        if not exposure.single(name):
+            return False
+        line = exposure.find(name, side, venue)
+        added = _at_most(line, more, unit, worth)
+        if added is None:
+            return False
+        reach = line.reach(intent.side, more)
+        if line.unit is not None and line.unit > unit:
+            unit = line.unit
+        most, most_worth = stack.position_size, stack.position_notional
+        if most is not None and reach > most:
+            return False
+        if most_worth is not None and EXACT.multiply(reach, unit) > most_worth:
+            return False
+        for scope in stack.scopes:
+            if scope.own_lines:
+                if not _share_fits(
+                    scope, exposure.find(name, side, venue, intent.strategy_id), intent, unit
+                ):
+                    return False
+            elif added >= scope.least_room():
+                return False
+        return True
+
+    def _scopes(
+        self,
+        stack: Stack,
+        intent: OrderIntent,
+        instrument: Instrument,
+        venue: VenueName,
+        unit: Decimal,
+    ) -> Denial | None:
+        """Judge an order by every scope in turn."""
         name, side = intent.instrument_id, intent.position_side
         line = self._exposure.find(name, side, venue)
         if line.unit is not None and line.unit > unit:
@@ -164,32 +232,35 @@ class Judge:
             denial = self._scope(scope, intent, instrument, whole, unit, own)
             if denial is not None:
                 return denial
-        return self._near(stack) if stack.liquidation_pct is not None else None
+        return None
 
     def against_book(
         self, stack: Stack, intent: OrderIntent, instrument: Instrument
     ) -> Denial | None:
         """Judge the order's price by the market, and its size by what the book shows."""
-        mid = self._account.mid(instrument)
-        away, share = _ZERO, _ZERO
-        if intent.price is not None and stack.price_band_pct is not None:
-            around, what = mid, "mid"
-            if intent.type.conditional:
+        top, price, waits = self._marks.top(instrument.id), intent.price, intent.type.conditional
+        around = None if top is None else (top[0] + top[1]) * instrument.price_tick / _TWO
+        mid, what = around, "mid"
+        if price is not None and stack.price_band_pct is not None:
+            if waits:
                 around, what = intent.trigger_price, "trigger"
-            if around:
-                away = abs(intent.price - around) / around * _HUNDRED
-                if away > stack.price_band_pct:
-                    scope, most = stack.first("price_band_pct", away)
-                    return Denial(
-                        f"{scope.prefix}price_band_pct",
-                        f"price {intent.price} is {away:.2f} % from the {what} {around}, "
-                        f"allowed {most} %",
-                    )
+            if around and abs(price - around) * _HUNDRED > stack.price_band_pct * around:
+                away = abs(price - around) / around * _HUNDRED
+                scope, most = stack.first("price_band_pct", away)
+                return Denial(
+                    f"{scope.prefix}price_band_pct",
+                    f"price {price} is {away:.2f} % from the {what} {around}, allowed {most} %",
+                )
+        else:
+            around = None
         denial: Denial | None = None
-        waits = intent.type.conditional
-        if mid and stack.book_share_pct is not None and self._detail is not None and not waits:
-            share, denial = self._book_share(stack, intent, instrument, self._detail)
-        self.latest = Latest(stack.scopes, away, share, intent.confidence)
+        lots, shown = 0, None
+        if mid and top and stack.book_share_pct is not None and self._detail and not waits:
+            lots = int(intent.size / instrument.size_lot)
+            shown = self._shown(stack, intent, top, lots, self._detail)
+            if shown is not None and lots * 100 > stack.book_share_pct * shown:
+                denial = self._too_much(stack, intent, instrument, lots, shown)
+        self.latest = Latest(stack.scopes, price, around, lots, shown, intent.confidence)
         if denial is not None or stack.self_trade is None:
             return denial
         met = self._resting.meets(intent)
@@ -200,25 +271,26 @@ class Judge:
             f"it would trade with our own {intent.side.opposite} order at {met}; cancel that first",
         )
 
-    def _book_share(
-        self, stack: Stack, intent: OrderIntent, instrument: Instrument, detail: MarketDetail
-    ) -> tuple[Decimal, Denial | None]:
-        """Compare the size with what the other side shows within the price band."""
-        top, least = self._marks.top(instrument.id), stack.book_share_pct
-        if top is None or least is None:
-            return _ZERO, None
-        lots = int(intent.size / instrument.size_lot)
-        enough = int(lots * 100 / float(least)) + 1
+    def _shown(
+        self,
+        stack: Stack,
+        intent: OrderIntent,
+        top: tuple[int, int],
+        lots: int,
+        detail: MarketDetail,
+    ) -> int | None:
+        """Return the lots the other side shows within the price band, or as many as are enough."""
+        enough = int(lots * 100 / stack.book_share) + 1
         buys = intent.side is _BUY
         to = (top[0] + top[1]) / 2 * (1 + self._band if buys else 1 - self._band)
-        shown = detail.shown_lots(instrument.id, intent.side.opposite, int(to), enough)
-        if shown is None:
-            return _ZERO, None
+        return detail.shown_lots(intent.instrument_id, _SELL if buys else _BUY, int(to), enough)
+
+    def _too_much(
+        self, stack: Stack, intent: OrderIntent, instrument: Instrument, lots: int, shown: int
+    ) -> Denial:
         share = Decimal(lots * 100) / shown if shown else Decimal("Infinity")
-        if share <= least:
-            return share, None
         scope, most = stack.first("max_book_share_pct", share)
-        return share, Denial(
+        return Denial(
             f"{scope.prefix}max_book_share_pct",
             f"{intent.size} asked, the book shows {instrument.size(shown)} within "
             f"{self._risk.price_band_pct} %: {share:.0f} %, {most} % allowed",
@@ -332,6 +404,31 @@ class Judge:
                     "allowed",
                 )
         return None
+
+
+def _at_most(line: Line, more: Decimal, unit: Decimal, worth: Decimal) -> Decimal | None:
+    """Return the most that any sum of a line can grow by; None: the line has no value.
+
+    Where the order's price is above the line's, all that stands there counts for more by that.
+    """
+    if line.unit is None:
+        return None
+    if unit <= line.unit:
+        return EXACT.multiply(more, line.unit)
+    beside = EXACT.add(EXACT.add(line.size.copy_abs(), line.buys), line.sells)
+    return EXACT.add(worth, EXACT.multiply(EXACT.subtract(unit, line.unit), beside))
+
+
+def _share_fits(scope: Scope, mine: Line, intent: OrderIntent, unit: Decimal) -> bool:
+    """Return whether a strategy's share stays within its limits at first sight."""
+    added = _at_most(mine, intent.size, unit, EXACT.multiply(intent.size, unit))
+    if added is None or added >= scope.least_room():
+        return False
+    reach = mine.reach(intent.side, intent.size)
+    most, most_worth = scope.limits.max_position_size, scope.limits.max_position_notional
+    return (most is None or reach <= most) and (
+        most_worth is None or EXACT.multiply(reach, unit) <= most_worth
+    )
 
 
 def _added(line: Line, intent: OrderIntent, unit: Decimal) -> Added:

@@ -22,11 +22,14 @@ from core.model.errors import InvariantError, did_you_mean
 from core.model.facts import DayOpened, PeakReached
 from core.model.ids import InstrumentId, StrategyId, VenueName
 from core.model.settings import LimitSettings, RiskSettings
+from core.trading.ledger import EXACT
 
 if TYPE_CHECKING:
     from core.trading.exposure import Line
 
 _ZERO: Final = Decimal(0)
+_ENDLESS: Final = Decimal("Infinity")
+_NO_LIMIT: Final = 1 << 62
 _SECOND_NS: Final = 1_000_000_000
 _SUMS: Final = (
     "max_gross_exposure", "max_net_exposure", "max_leverage", "max_correlated_exposure",
@@ -36,23 +39,24 @@ _SUMS: Final = (
 class Window:
     """Counts what happened within the last second."""
 
-    __slots__ = ("_times",)
+    __slots__ = ("times",)
 
     def __init__(self) -> None:
-        self._times: deque[int] = deque()
+        self.times: deque[int] = deque()
+        """When, the oldest first; those older than a second are dropped when it is counted."""
 
     def add(self, monotonic_ns: int) -> None:
         """Note that it happened."""
         self.count(monotonic_ns)
-        self._times.append(monotonic_ns)
+        self.times.append(monotonic_ns)
 
     def full(self, most: int, monotonic_ns: int) -> bool:
         """Return whether it happened `most` times within the last second."""
-        return len(self._times) >= most and self.count(monotonic_ns) >= most
+        return len(self.times) >= most and self.count(monotonic_ns) >= most
 
     def count(self, monotonic_ns: int) -> int:
         """Return how often it happened within the last second."""
-        times, before = self._times, monotonic_ns - _SECOND_NS
+        times, before = self.times, monotonic_ns - _SECOND_NS
         while times and times[0] <= before:
             times.popleft()
         return len(times)
@@ -64,7 +68,7 @@ class Scope:
     __slots__ = (
         "cool_down_ns", "day_base", "drift", "equity", "floor", "gross", "gross_cap",
         "last_loss_ns", "limits", "lines", "long", "messages", "name", "nearest", "norm",
-        "open_orders", "orders", "own_lines", "peak", "pending", "pnl", "prefix", "short",
+        "open_orders", "orders", "own_lines", "peak", "pending", "pnl", "prefix", "room", "short",
         "streak", "told_peak", "told_peak_ns", "unvalued",
     )  # fmt: skip
 
@@ -101,6 +105,9 @@ class Scope:
         """The `pnl` at which some loss is too large, None: none ever is."""
         self.gross_cap: Decimal | None = None
         """What `gross` may be, its own limit and leverage together; None: anything."""
+        self.room: Decimal | None = None
+        """What an order may add to every sum alike before any limit of sums is met; None: to be
+        worked out, as something it rests on has changed."""
         self.told_peak: Decimal | None = None
         """The peak as the journal has it."""
         self.told_peak_ns = 0
@@ -131,8 +138,30 @@ class Scope:
             return _ZERO
         return lost / (self.equity + lost) * 100
 
+    def least_room(self) -> Decimal:
+        """Return by how much every sum may grow before a limit is met; below 0: none may."""
+        if self.room is None:
+            self.room = self._work_room_out()
+        return self.room
+
+    def _work_room_out(self) -> Decimal:
+        limits, less = self.limits, EXACT.subtract
+        rooms = [_ENDLESS]
+        if self.gross_cap is not None:
+            rooms.append(less(self.gross_cap, self.gross))
+            if self.unvalued:
+                return less(_ZERO, 1)
+        most = limits.max_net_exposure
+        if most is not None:
+            rooms += [less(most, self.long), EXACT.add(most, self.short)]
+        most = limits.max_correlated_exposure
+        if most is not None:
+            rooms.append(less(less(less(most, self.norm), self.drift), self.pending))
+        return min(rooms)
+
     def set_caps(self) -> None:
         """Work out at which profit and exposure its limits are met."""
+        self.room = None
         limits, found = self.limits, []
         if limits.max_daily_loss is not None and self.day_base is not None:
             found.append(self.day_base - limits.max_daily_loss)
@@ -176,6 +205,8 @@ class Stack(NamedTuple):
     order_notional: Decimal | None
     price_band_pct: Decimal | None
     book_share_pct: Decimal | None
+    book_share: float
+    """The same, 0 for none."""
     clock_skew_ms: int | None
     liquidation_pct: Decimal | None
     confidence: float | None
@@ -183,6 +214,11 @@ class Stack(NamedTuple):
     """The scope that forbids to trade with ourselves; the most special one that says decides."""
     exposed: bool
     """Whether any scope limits sums of positions."""
+    position_size: Decimal | None
+    """The least of what whole positions may be; a strategy's shares have a limit of their own."""
+    position_notional: Decimal | None
+    flows: tuple[tuple[Scope, deque[int], int, deque[int], int, int], ...]
+    """(scope, times of orders, most a second, times of messages, most a second, most open)."""
 
     def first(self, name: str, value: Decimal | float) -> tuple[Scope, Any]:
         """Return the first scope whose most, by name, a value is above, or least below."""
@@ -201,19 +237,35 @@ def stack(scopes: tuple[Scope, ...]) -> Stack:
         found = (getattr(scope.limits, name) for scope in scopes)
         return [limit for limit in found if limit is not None]
 
+    def whole(name: str) -> Decimal | None:
+        found = (getattr(scope.limits, name) for scope in scopes if not scope.own_lines)
+        return min((limit for limit in found if limit is not None), default=None)
+
+    share = min(all_of("max_book_share_pct"), default=None)
     said = [scope for scope in scopes if scope.limits.self_trade is not None]
     return Stack(
         scopes=scopes,
         order_size=min(all_of("max_order_size"), default=None),
         order_notional=min(all_of("max_order_notional"), default=None),
         price_band_pct=min(all_of("price_band_pct"), default=None),
-        book_share_pct=min(all_of("max_book_share_pct"), default=None),
+        book_share_pct=share,
+        book_share=float(share or 0),
         clock_skew_ms=min(all_of("max_clock_skew_ms"), default=None),
         liquidation_pct=max(all_of("min_liquidation_pct"), default=None),
         confidence=max(all_of("min_confidence"), default=None),
         self_trade=said[-1] if said and said[-1].limits.self_trade == "deny" else None,
         exposed=any(all_of(name) for name in _SUMS),
+        position_size=whole("max_position_size"),
+        position_notional=whole("max_position_notional"),
+        flows=tuple(_flow(scope) for scope in scopes),
     )
+
+
+def _flow(scope: Scope) -> tuple[Scope, deque[int], int, deque[int], int, int]:
+    limits = scope.limits
+    each = (limits.max_orders_per_second, limits.max_messages_per_second, limits.max_open_orders)
+    orders, messages, most_open = (_NO_LIMIT if most is None else most for most in each)
+    return scope, scope.orders.times, orders, scope.messages.times, messages, most_open
 
 
 class Scopes:

@@ -28,6 +28,11 @@ from core.trading.uses import Uses
 
 _HUNDRED: Final = Decimal(100)
 _ZERO: Final = Decimal(0)
+_BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
+_SPOT: Final = InstrumentKind.SPOT
+_HALTED: Final = RiskState.HALTED
+_REDUCING: Final = RiskState.REDUCING
 PAPER: Final = VenueName("paper")
 """A venue of this name takes the orders of every instrument whose own venue is not set up."""
 
@@ -57,6 +62,7 @@ class RiskGate:
         self._ledger = books.ledger
         self._account = books.account
         self._fee_rate = fee_rate
+        self._with_fee = 1 + fee_rate
         self._scopes = books.scopes
         self._exposure = books.exposure
         self.judge = Judge(settings.risk, books.exposure, books.resting, books.account, marks)
@@ -84,23 +90,27 @@ class RiskGate:
         if instrument is None:
             return Denial("instrument", f"{intent.instrument_id} is not listed")
         expected = self._price(intent, instrument) if intent.price is None else None
-        denial = (
-            check_form(intent, instrument, expected)
-            or self._check_place(intent, instrument)
-            or self._check_trigger(intent, instrument, now_ns, waits=held or later)
+        venue = self.route(instrument, intent.account)
+        denial = check_form(intent, instrument, expected) or self._check_place(
+            intent, instrument, venue
         )
-        if denial is not None or later:
+        if denial is None and (intent.trigger_price is not None or intent.expire_ns):
+            denial = self._check_trigger(intent, instrument, now_ns, waits=held or later)
+        if denial is not None or later or venue is None:
             return denial or (None if held else self._check_armed(intent, now_ns))
-        exits = self.is_exit(intent)
+        closable = self._exposure.closable(
+            intent.instrument_id, intent.side, venue, intent.position_side
+        )
+        exits = intent.size <= closable
         if intent.reduce_only and not exits:
             return self._not_reducing(intent)
         if not exits:
-            denial = self._check_entry(intent, instrument, now_ns, monotonic_ns)
+            denial = self._check_entry(intent, instrument, venue, now_ns, monotonic_ns)
             if denial is not None:
                 return denial
-        return self._check_balance(intent, instrument) or (
-            None if held else self._check_armed(intent, now_ns)
-        )
+        if instrument.kind is _SPOT:
+            denial = self._check_balance(intent, instrument, venue)
+        return denial or (None if held else self._check_armed(intent, now_ns))
 
     def count_sent(self, intent: OrderIntent, monotonic_ns: int) -> None:
         """Note that an order was let through."""
@@ -166,17 +176,19 @@ class RiskGate:
         """Return every limit with how much of it is used."""
         return self._uses.all(monotonic_ns)
 
-    def _check_place(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
+    def _check_place(
+        self, intent: OrderIntent, instrument: Instrument, venue: VenueName | None
+    ) -> Denial | None:
         switches = self.switches
         if not instrument.trading:
             return Denial("instrument.trading", f"{instrument.venue} has halted {instrument.id}")
         if self._mode == "LIVE" and not self._settings.trading.live:
             return Denial("trading.live", "real orders need trading.live = true, it is false")
-        if self.route(instrument, intent.account) is None and intent.account is not None:
+        if venue is None and intent.account is not None:
             return Denial("account", f"no account {intent.account} trades {instrument.id}")
-        if self.route(instrument, intent.account) is None:
+        if venue is None:
             return Denial("venue", f"no venue {instrument.venue} is set up for {instrument.id}")
-        if switches.state is RiskState.HALTED:
+        if switches.state is _HALTED:
             return Denial("risk.state", f"trading is halted: {switches.reason}")
         return None
 
@@ -199,17 +211,21 @@ class RiskGate:
         )
 
     def _check_entry(
-        self, intent: OrderIntent, instrument: Instrument, now_ns: int, monotonic_ns: int
+        self,
+        intent: OrderIntent,
+        instrument: Instrument,
+        venue: VenueName,
+        now_ns: int,
+        monotonic_ns: int,
     ) -> Denial | None:
         switches = self.switches
         if switches.journal_problem:
             return Denial("journal", f"it cannot be written: {switches.journal_problem}")
-        venue = self.route(instrument, intent.account) or instrument.venue
         stack = self._scopes.stack(instrument.id, venue, intent.strategy_id)
         denial = self.judge.losses(stack, instrument, now_ns)
         if denial is not None:
             return denial
-        if switches.state is RiskState.REDUCING:
+        if switches.state is _REDUCING:
             return Denial("risk.state", f"only exits go: {switches.reason}")
         waiting = switches.closed_venues.get(venue)
         if waiting is not None:
@@ -223,21 +239,24 @@ class RiskGate:
             or self.judge.against_book(stack, intent, instrument)
         )
 
-    def _check_balance(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
-        if instrument.kind is not InstrumentKind.SPOT:
-            return None
-        if intent.side is Side.SELL:
-            asset, need, fee = instrument.base, intent.size, ""
+    def _check_balance(
+        self, intent: OrderIntent, instrument: Instrument, venue: VenueName
+    ) -> Denial | None:
+        """Refuse what the balance does not cover; holdings only."""
+        if intent.side is _SELL:
+            asset, need = instrument.base, intent.size
         else:
             price = self._price(intent, instrument)
             if price is None:
                 return None
             asset = instrument.quote
-            need = EXACT.multiply(intent.size, price) * (1 + self._fee_rate)
-            fee = f" with a fee of up to {(self._fee_rate * _HUNDRED).normalize():f} %"
-        free = self.free(instrument, asset, intent.account)
+            need = EXACT.multiply(intent.size, price) * self._with_fee
+        free = self._ledger.total(venue, asset) - self._holds.claimed(venue, asset)
         if need <= free:
             return None
+        fee = ""
+        if intent.side is not _SELL:
+            fee = f" with a fee of up to {(self._fee_rate * _HUNDRED).normalize():f} %"
         return Denial(
             "balance", f"{intent.side} needs {need.normalize():f} {asset}{fee}, free is {free:f}"
         )
@@ -259,7 +278,7 @@ class RiskGate:
 
     def _price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
         """Return the dearest price the order may trade at, as far as the book tells."""
-        if intent.price is not None and intent.side is Side.BUY:
+        if intent.price is not None and intent.side is _BUY:
             return intent.price
         if intent.trigger_price is not None:
             # It trades where the market is by then, which is about there.
@@ -267,7 +286,7 @@ class RiskGate:
         top = self._marks.top(instrument.id)
         if top is None:
             return intent.price
-        if intent.side is Side.BUY:
+        if intent.side is _BUY:
             return instrument.price(top[1])
         bid = instrument.price(top[0])
         return bid if intent.price is None else max(intent.price, bid)
