@@ -9,7 +9,7 @@ from typing import Final
 
 from core.model.accounts import Balance, EntryKind, VenuePosition
 from core.model.facts import CashMoved
-from core.model.fees import FeeRates
+from core.model.fees import FeeRates, option_fee
 from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, VenueName, VenueOrderId
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
@@ -33,8 +33,6 @@ _KEPT: Final = 100_000
 """Ended orders, fills and flows remembered for questions."""
 _CENT: Final = Decimal("1e-8")
 """Venues round what they charge on contracts to this."""
-_OPTION_CAP: Final = Decimal("0.125")
-"""An option's fee is at most this part of its premium (Deribit, "Fees": 12.5 %)."""
 _ZERO: Final = Decimal(0)
 _NET: Final = PositionSide.NET
 
@@ -315,11 +313,8 @@ class SimAccount:
         worth = self.margin.held(instrument, _NET).net.worth(size, price)
         if instrument.kind is not InstrumentKind.OPTION:
             return (worth * rate).quantize(_CENT)
-        one = Decimal(1)
-        if instrument.quote != instrument.base:
-            one = self.margin.indices.get(instrument.id, instrument.strike)
-        fee = size * instrument.contract_size * one * rate
-        return min(fee, worth * _OPTION_CAP).quantize(_CENT)
+        index = self.margin.indices.get(instrument.id)
+        return option_fee(instrument, worth, size, rate, index).quantize(_CENT)
 
     def _end(self, order: Working, state: OrderState, ts_ns: int) -> None:
         order_id = order.intent.client_order_id

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Collection, Mapping
+from contextvars import ContextVar
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, Final
@@ -28,13 +29,20 @@ from core.model.errors import (
 )
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
+from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.ccxt_pro.ways import ways_of
 from core.wire import ccxt_loader as loader
+from core.wire.budget import Budgets
+from core.wire.pace import Pace
 from core.wire.troubles import never_connected
 
 _log = logging.getLogger(__name__)
 
+_urgent: ContextVar[bool] = ContextVar("urgent", default=False)
+"""Whether what is asked of ccxt now goes first; its own calls say nothing of it."""
+_REST_S: Final = 1.0
+"""Nobody asks for so long after the exchange said that it was too often."""
 _QUERY: Final = re.compile(r"\?\S+")
 _LONGEST: Final = 300
 _TYPES: Final[Mapping[InstrumentKind, tuple[str, ...]]] = {
@@ -49,8 +57,18 @@ _TYPES: Final[Mapping[InstrumentKind, tuple[str, ...]]] = {
 class CcxtClient:
     """Holds ccxt's object; everything asked of it goes through `ask`."""
 
-    def __init__(self, name: VenueName, exchange: str, settings: VenueSettings) -> None:
+    def __init__(
+        self,
+        name: VenueName,
+        exchange: str,
+        settings: VenueSettings,
+        *,
+        clock: Clock,
+        paced: bool = True,
+    ) -> None:
         """Import nothing yet.
+
+        `paced`: requests are spread as the exchange wants, and counted with other programs'.
 
         Raises:
             ConfigError: ccxt is not installed or does not know the exchange, or a key is missing.
@@ -72,6 +90,10 @@ class CcxtClient:
         self._settings = settings
         self._ccxt: Any = None
         self._errors: ModuleType | None = None
+        self._clock = clock
+        self._paced = paced
+        self._budgets: Budgets | None = None
+        self._pace: Pace | None = None
 
     def __repr__(self) -> str:
         return f"CcxtClient({self.exchange!r}, api_key=***)"
@@ -97,6 +119,14 @@ class CcxtClient:
             made = loader.load(self.exchange)
             self._errors = loader.errors()
             self._ccxt = self._point(made(self._config()))
+            if self._paced:
+                self._spread(self._ccxt)
+
+    def share(self, budgets: Budgets) -> None:
+        """Count requests together with all programs of the home that ask the exchange."""
+        self._budgets = budgets
+        if self._pace is not None:
+            self._pace.share(budgets, f"ccxt-{self.exchange}")
 
     async def open(self, instruments: Collection[Instrument]) -> None:
         """Fetch what the exchange lists, as far as the instruments are in it.
@@ -162,6 +192,14 @@ class CcxtClient:
             # A library of a hundred exchanges can fail in any way, also after it has sent.
             raise self._ours(where, error) from None
 
+    async def act(self, what: str, question: Awaitable[Any]) -> Any:
+        """Await something about an order: as `ask`, before all that only wants to know."""
+        told = _urgent.set(True)
+        try:
+            return await self.ask(what, question)
+        finally:
+            _urgent.reset(told)
+
     async def read(self, what: str, question: Awaitable[Any]) -> Any:
         """Await a question that changes nothing.
 
@@ -179,6 +217,8 @@ class CcxtClient:
         return self.ccxt.has.get(name) is True
 
     def _ours(self, where: str, error: Exception) -> Exception:
+        if isinstance(error, RateLimited):
+            return error
         errors, code, words = self._errors, type(error).__name__, plain(error)
         if errors is None or not isinstance(error, errors.BaseError):
             _log.warning("%s: ccxt failed with %s", where, words)
@@ -191,6 +231,8 @@ class CcxtClient:
         if isinstance(
             error, errors.InvalidNonce | errors.DDoSProtection | errors.RateLimitExceeded
         ):
+            if self._pace is not None and not isinstance(error, errors.InvalidNonce):
+                self._pace.block(_REST_S)
             return RateLimited(code, words, 0.0)
         # Unmapped codes of exchanges come as the bare class: some of them mean "not known".
         if type(error) is errors.ExchangeError or not isinstance(error, errors.ExchangeError):
@@ -205,7 +247,7 @@ class CcxtClient:
             "password": settings.passphrase.get_secret_value(),
         }
         return {
-            "enableRateLimit": True,
+            "enableRateLimit": self._paced,
             "newUpdates": True,
             # What ccxt reads stays the text the exchange wrote.
             "number": str,
@@ -250,6 +292,28 @@ class CcxtClient:
         if settings.rest_url:
             client.hostname = re.sub(r"^https?://", "", settings.rest_url).partition("/")[0]
         return client
+
+    def _spread(self, client: Any) -> None:
+        """Put our count in the place of ccxt's, which others cannot see: a bucket of one request.
+
+        An order that would wait for longer than an answer may take is refused instead.
+        """
+        rate = 1000.0 / float(client.rateLimit or 1000.0)
+        pace = self._pace = Pace(clock=self._clock, rate=rate, burst=1.0)
+        if self._budgets is not None:
+            self.share(self._budgets)
+
+        async def throttle(cost: float | None = None) -> None:
+            weight = 1.0 if cost is None else float(cost)
+            urgent = _urgent.get()
+            try:
+                async with asyncio.timeout(self._settings.timeout_s if urgent else None):
+                    await pace.wait(weight, urgent=urgent)
+            except TimeoutError:
+                words = f"request budget of {self.exchange} is spent"
+                raise RateLimited("local-limit", words, weight / rate) from None
+
+        client.throttle = throttle
 
     def _want(self, instruments: Collection[Instrument]) -> None:
         """Let ccxt fetch only the kinds of listings that are traded, where it has a choice."""

@@ -78,8 +78,11 @@ class CcxtVenue:
         instruments: Collection[Instrument] = (),
         poll_s: float = POLL_S,
         grace_s: float = GRACE_S,
+        paced: bool = True,
     ) -> None:
         """Prepare; ccxt is imported by `run`, or when abilities are asked for.
+
+        Only what has no limits may be asked without being `paced`.
 
         Raises:
             ConfigError: A key is missing, or ccxt does not know the exchange.
@@ -95,7 +98,7 @@ class CcxtVenue:
         self._exchange = exchange
         self._ways = ways_of(exchange)
         self._spelling = spelling_of(exchange)
-        self._client = CcxtClient(name, exchange, settings)
+        self._client = CcxtClient(name, exchange, settings, clock=clock, paced=paced)
         self._symbols = Symbols(name, self.market)
         self._instruments: dict[InstrumentId, Instrument] = {}
         self.add_instruments(instruments)
@@ -115,7 +118,8 @@ class CcxtVenue:
         return f"CcxtVenue({self.name!r}, {self._client!r})"
 
     def share(self, budgets: Budgets) -> None:
-        """Change nothing: ccxt keeps a budget of its own, which cannot be shared."""
+        """Count requests together with all programs of the home that ask the exchange."""
+        self._client.share(budgets)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it what is traded; orders for others are refused unsent."""
@@ -277,7 +281,7 @@ class CcxtVenue:
         follower.living(order)
         try:
             question = self._client.ccxt.create_order(symbol, kind, side, size, price, params)
-            row = await asked(self._client.ask("an order", question), refused=refused, lost=lost)
+            row = await asked(self._client.act("an order", question), refused=refused, lost=lost)
         except VenueError as error:
             refused(error.code, error.reason)
             return
@@ -355,7 +359,7 @@ class CcxtVenue:
             symbol = str(self._market(order)["symbol"])
             venue_order_id, params = await self._named(order)
             question = self._client.ccxt.cancel_order(venue_order_id, symbol, params)
-            row = await asked(self._client.ask("a cancel", question), refused=refused, lost=lost)
+            row = await asked(self._client.act("a cancel", question), refused=refused, lost=lost)
         except (ConfigError, TemporaryError, DataError) as error:
             refused(NOT_SENT, str(error))
             return
@@ -399,7 +403,7 @@ class CcxtVenue:
                 None if price is None else number(price),
                 params,
             )
-            row = await asked(self._client.ask("a change", question), refused=refused, lost=lost)
+            row = await asked(self._client.act("a change", question), refused=refused, lost=lost)
         except (ConfigError, TemporaryError, DataError) as error:
             refused(NOT_SENT, str(error))
             return

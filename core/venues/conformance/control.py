@@ -21,8 +21,21 @@ _Value = str | int | float | bool
 class Control:
     """One venue of a running emulator, and one instrument of it."""
 
-    def __init__(self, url: str, token: str, *, venue: str, symbol: str, clock: Clock) -> None:
-        """`url` is that of ``/_ctl``, `venue` and `symbol` are spelled as the emulator does."""
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        venue: str,
+        symbol: str,
+        clock: Clock,
+        accounts: int = 1,
+    ) -> None:
+        """`url` is that of ``/_ctl``, `venue` and `symbol` are spelled as the emulator does.
+
+        Of several accounts the first is the one that is traded.
+        """
+        self._accounts = accounts
         self.venue = venue
         self.symbol = symbol
         self._headers = {"X-Clx-Control": token, "Content-Type": "application/json"}
@@ -68,11 +81,13 @@ class Control:
         """Return everything of the account.
 
         Raises:
-            DataError: The venue has no account, or several.
+            DataError: The venue has another number of accounts.
         """
         told = await self._ask("GET", f"oracle?venue={self.venue}", Oracle)
-        if len(told.accounts) != 1:
-            raise DataError(f"{self.venue} must have one account, has {len(told.accounts)}")
+        if len(told.accounts) != self._accounts:
+            raise DataError(
+                f"{self.venue} must have {self._accounts} accounts, has {len(told.accounts)}"
+            )
         return told.accounts[0]
 
     async def struck(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from core.engine.clock import SystemClock
 from core.model.errors import (
     ConfigError,
     OutcomeUnknown,
@@ -27,7 +28,7 @@ TABLE = VenueSettings(api_key=SecretStr("k" * 32), api_secret=SecretStr("s" * 32
 
 @pytest.fixture
 def client() -> CcxtClient:
-    made = CcxtClient(VenueName("kraken"), "kraken", TABLE)
+    made = CcxtClient(VenueName("kraken"), "kraken", TABLE, clock=SystemClock())
     made.load()
     return made
 
@@ -97,9 +98,9 @@ def test_ccxt_retries_nothing_and_keeps_to_its_limits(client: CcxtClient) -> Non
 
 def test_unknown_exchange_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'kraken'"):
-        CcxtClient(VenueName("x"), "krakn", TABLE)
+        CcxtClient(VenueName("x"), "krakn", TABLE, clock=SystemClock())
 
 
 def test_missing_key_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"venues\.x\.api_key must be set"):
-        CcxtClient(VenueName("x"), "kraken", VenueSettings())
+        CcxtClient(VenueName("x"), "kraken", VenueSettings(), clock=SystemClock())
