@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="market seconds in a second, as far as it can"
     )
+    parser.add_argument(
+        "--state-dir", type=Path, help="remember everything asked for here, and begin with it"
+    )
     parser.add_argument("--no-flow", action="store_true", help="a market that stands still")
     return parser
 
@@ -86,18 +89,23 @@ async def _serve(args: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    emulator = Emulator(
-        seed=args.seed,
-        port=args.port,
-        api_key=api_key,
-        api_secret=api_secret,
-        control_token=secrets.token_hex(16),
-        history_days=args.history_days,
-        events_per_second=args.events_per_second,
-        flow=not args.no_flow,
-        clock=WallClock(args.speed),
-        venues=args.venues,
-    )
+    try:
+        emulator = Emulator(
+            seed=args.seed,
+            port=args.port,
+            api_key=api_key,
+            api_secret=api_secret,
+            control_token=secrets.token_hex(16),
+            history_days=args.history_days,
+            events_per_second=args.events_per_second,
+            flow=not args.no_flow,
+            clock=WallClock(args.speed),
+            venues=args.venues,
+            state_dir=args.state_dir,
+        )
+    except ValueError as error:
+        print(f"emulator: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     try:
         await emulator.start()
     except OSError as error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from emulator.binance.exchange import Binance
-from emulator.clock import Clock, WallClock
+from emulator.clock import Clock, VirtualClock, WallClock
 from emulator.control import Control
+from emulator.diary import Born, Command, Diary, remembered
 from emulator.market.facts import label
 from emulator.market.world import World
 from emulator.strikes import Doors
@@ -38,12 +40,19 @@ class Emulator:
         flow: bool = True,
         clock: Clock | None = None,
         venues: tuple[str, ...] = ("binance",),
+        state_dir: Path | None = None,
     ) -> None:
+        """Make the market; with a state directory, the one that is remembered there.
+
+        Raises:
+            ValueError: The directory remembers a market that was begun otherwise.
+        """
         self.clock = clock or WallClock()
         self._wanted_port = port
+        known = remembered(state_dir) if state_dir is not None else None
         self.world = World(
             seed,
-            self.clock.now_ns(),
+            known.started_ns if known is not None else self.clock.now_ns(),
             history_days=history_days,
             events_per_second=events_per_second,
         )
@@ -59,6 +68,9 @@ class Emulator:
         self._control = Control(self.venues, self.world, self.clock, control_token, doors)
         self._runner: web.AppRunner | None = None
         self._site: web.SockSite | None = None
+        self._diary: Diary | None = None
+        if state_dir is not None:
+            self.remember(state_dir)
         self._driver: asyncio.Task[None] | None = None
 
     @property
@@ -72,16 +84,73 @@ class Emulator:
         assert isinstance(venue, Binance)
         return venue
 
+    def remember(self, folder: Path) -> None:
+        """Keep what is asked for in a folder, and begin with what was asked for before.
+
+        Raises:
+            ValueError: It remembers a market that was begun otherwise.
+        """
+        world = self.world
+        born = Born(
+            seed=world.seed,
+            started_ns=world.started_ns,
+            history_days=world.history_days,
+            events_per_second=world.events_per_second,
+            venues=tuple(self.venues),
+        )
+        self._diary = Diary(folder, born)
+
     async def start(self) -> None:
-        """Listen, and let the market live.
+        """Do again what is remembered, listen, and let the market live.
 
         Raises:
             OSError: The port is taken.
+            ValueError: What is remembered is nothing this market knows.
         """
+        if self._diary is not None:
+            await self._recall(self._diary)
         self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await self.listen()
         self._driver = asyncio.create_task(self._drive())
+
+    async def _recall(self, diary: Diary) -> None:
+        """Carry out again what was asked for, each command at its time, and go on from there."""
+        clock = VirtualClock(self.world.started_ns)
+        for venue in self.venues.values():
+            venue.clock, venue.diary = clock, diary
+        diary.reading = True
+        for command in diary.commands():
+            self._advance(clock, command.at)
+            if command.what == "leap":
+                self.world.leap(command.args["by_ns"])
+                clock.advance(command.args["by_ns"])
+            elif command.what == "flow":
+                self.venues[command.venue].market.flow = command.args["on"]
+            elif command.what == "strike":
+                await self._control.strike_again(self.venues[command.venue], command.args)
+            else:
+                await self.venues[command.venue].redo(command)
+        self._advance(clock, diary.now_ns())
+        diary.reading = False
+        for venue in self.venues.values():
+            venue.clock = self.clock
+        ahead_ns = self.world.now_ns - self.clock.now_ns()
+        if ahead_ns > 0 and isinstance(self.clock, WallClock):
+            self.clock.jump(ahead_ns)
+        self.world.after_step.append(diary.moved)
+        self.world.before_leap.append(
+            lambda by_ns: diary.write(
+                Command(at=self.world.now_ns, what="leap", args={"by_ns": by_ns})
+            )
+        )
+
+    def _advance(self, clock: VirtualClock, to_ns: int) -> None:
+        """Let the market act up to a time."""
+        by_ns = to_ns - self.world.now_ns
+        if by_ns > 0:
+            clock.advance(by_ns)
+            self.world.step(by_ns)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Run until told to stop; a market that fails ends it with its error.
@@ -125,6 +194,8 @@ class Emulator:
             connection.abort()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._diary is not None:
+            self._diary.close()
 
     def urls(self) -> dict[str, dict[str, str]]:
         """Return every venue's base URLs by what they are for."""

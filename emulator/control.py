@@ -6,6 +6,7 @@ a venue where there are several; empty means every one, or the first for what is
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -24,7 +25,7 @@ from emulator.clock import MS, SECOND, Clock, WallClock
 from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault
 from emulator.market.shard import Shard
 from emulator.market.world import World
-from emulator.strikes import OF_INSTRUMENTS, Doors, Striker, listed
+from emulator.strikes import LASTING, OF_INSTRUMENTS, Doors, Striker, listed
 from emulator.wire.venue import Venue
 
 HEADER: Final = "X-Clx-Control"
@@ -62,6 +63,11 @@ class Control:
             ("POST", "/_ctl/accounts", self._open_account),
         )
         return [web.route(method, path, self._guard(handler)) for method, path, handler in table]
+
+    async def strike_again(self, venue: Venue, args: Json) -> None:
+        """Let a fault happen again that changed the market or its accounts for good."""
+        with contextlib.suppress(ValueError):
+            await self._striker.strike(venue, msgspec.convert(args, Fault))
 
     async def stop(self) -> None:
         """End what is under way."""
@@ -125,6 +131,8 @@ class Control:
                 there = [each for each in venues if fault.symbol in each.market.shards]
                 venues = there or venues[:1]
             for venue in venues:
+                if fault.kind in LASTING:
+                    venue.note("strike", msgspec.to_builtins(fault))
                 await self._striker.strike(venue, fault)
                 venue.faults.note(fault.kind, venue.now_ms(), f"value {fault.value:g}")
         else:
@@ -214,6 +222,7 @@ class Control:
         if not isinstance(asked.get("on"), bool):
             raise ValueError(f"on must be true or false, was {asked.get('on')!r}")
         for venue in self._of(str(asked.get("venue", ""))):
+            venue.note("flow", {"on": asked["on"]})
             venue.market.flow = asked["on"]
         return {"on": asked["on"]}
 
@@ -249,6 +258,7 @@ class Control:
         if not well_formed(asked.api_key):
             raise ValueError(f"api_key must be 8-128 of [A-Za-z0-9_-], was {len(asked.api_key)}")
         venue = self._of(asked.venue)[0]
+        venue.note("account", msgspec.to_builtins(asked))
         venue.add_account(asked.api_key, asked.secret, asked.funds)
         return {"accounts": len(venue.truth())}
 

@@ -31,6 +31,8 @@ OF_INSTRUMENTS: Final = (
     "settle_funding",
 )
 """Kinds of faults that need a symbol."""
+LASTING: Final = frozenset({*OF_INSTRUMENTS, "liquidate_accounts", "fire_dead_man"}) - {"forget"}
+"""Kinds that change the market or its accounts for good, and so are remembered."""
 
 
 class Doors(msgspec.Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from emulator.binance.rest import PRIVATE, PUBLIC, RestFront
+from emulator.binance.gate.params import Params
+from emulator.binance.rest import CALLS, PRIVATE, PUBLIC, RestFront
 from emulator.binance.restrictions import WALLET
 from emulator.binance.streams.endpoint import StreamEndpoint
 from emulator.binance.user_stream import UserStream
@@ -39,6 +40,22 @@ class Binance(Venue):
         account = super().open_account(api_key, secret, funds)
         self.user_streams[account.owner] = UserStream(self, account)
         return account
+
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: There is no such call.
+        """
+        if call not in CALLS:
+            raise ValueError(f"binance has no call {call!r}")
+        await CALLS[call](self, self.desk.accounts[owner], Params(args))
+
+    def expire_again(self, owner: int, symbol: str, order_id: int) -> None:
+        """End an order again as a fault ended it."""
+        account = self.desk.accounts[owner]
+        self.desk.expire(account, account.orders[(symbol, order_id)], self.market.now_ns)
 
     def trading_fault(self, kind: str, shard: Shard | None, value: float) -> bool:
         """End every user stream and login."""

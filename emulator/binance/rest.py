@@ -19,7 +19,7 @@ from emulator.binance import order_lists, public, trading
 from emulator.binance.gate.auth import without_signature
 from emulator.binance.gate.errors import ApiError, missing
 from emulator.binance.gate.params import Params
-from emulator.binance.striking import PrivateHandler, carry_out
+from emulator.binance.striking import PrivateHandler, carry_out, named
 from emulator.binance.venue import Venue
 from emulator.market.accounts import Account
 from emulator.wire.rest import spoiled
@@ -107,6 +107,10 @@ PRIVATE: Final = (
     Endpoint(method="GET", path="account/commission", weight=20, private=trading.commission),
     Endpoint(method="GET", path="rateLimit/order", weight=40, private=trading.order_counts),
 )
+
+
+CALLS: Final = {named(row.private): row.private for row in PRIVATE if row.private is not None}
+"""What accounts ask for, by the names a diary has for it."""
 
 
 class RestFront:

@@ -16,6 +16,11 @@ What = Literal["place", "cancel", "query", ""]
 PrivateHandler = Callable[[Venue, Account, Params], Awaitable[Any]]
 
 
+def named(handler: PrivateHandler) -> str:
+    """Return what a handler is called in a diary."""
+    return f"{handler.__module__.rpartition('.')[2]}.{handler.__name__}"
+
+
 async def carry_out(
     venue: Venue, account: Account, params: Params, what: What, handler: PrivateHandler
 ) -> Any:
@@ -30,6 +35,8 @@ async def carry_out(
     def expire(order: Placed) -> None:
         venue.catch_up()
         if isinstance(order, DeskOrder):
+            told = {"owner": account.owner, "symbol": order.symbol, "id": order.id}
+            venue.note("expire", told)
             venue.desk.expire(account, order, venue.market.now_ns)
 
     def race() -> None:
@@ -42,6 +49,9 @@ async def carry_out(
         symbol = params.peek("symbol")
         if params.peek("cancelReplaceMode") and venue.struck("cancel_race", symbol):
             race()
+        if what in ("place", "cancel"):
+            asked = {"call": named(handler), "owner": account.owner, "args": params.left()}
+            venue.note("order", asked)
         return await handler(venue, account, params)
 
     return await strike(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from emulator.binance.streams.endpoint import StreamEndpoint
+from emulator.binancefut import signed
 from emulator.binancefut.rest import table
 from emulator.binancefut.signed import table as signed_table
 from emulator.binancefut.streams import serves
@@ -22,6 +23,19 @@ ROOTS: Final = ("public", "market", "private")
 
 class BinanceFuturesExchange(BinanceFutures):
     """The whole venue."""
+
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: There is no such call.
+        """
+        await signed.ask_again(self, call, owner, args)
+
+    def expire_again(self, owner: int, symbol: str, order_id: int) -> None:
+        """End an order again as a fault ended it."""
+        self.house.expire_again(owner, order_id)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""

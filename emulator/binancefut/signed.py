@@ -37,6 +37,11 @@ class Row(msgspec.Struct, frozen=True):
     what: Literal["", "place", "cancel", "query"] = ""
     """What it does to orders, for faults."""
 
+    @property
+    def name(self) -> str:
+        """What a diary calls it."""
+        return f"{self.method} {self.path}"
+
 
 TABLE: Final = (
     Row("POST", "v1/order", 0, trading.place, "place"),
@@ -162,11 +167,18 @@ async def carry_out(venue: BinanceFutures, row: Row, account: MarginAccount, par
         ProxyFailed: Answer with a 503 page.
         ApiError: -1007, -2013, or whatever the request itself raises.
     """
+
+    async def run() -> Any:
+        if row.method != "GET":
+            asked = {"call": row.name, "owner": account.owner, "args": params.left()}
+            venue.note("order", asked)
+        return await row.handler(venue, account, params)
+
     return await strike(
         venue,
         Deed(
             what=row.what,
-            run=lambda: row.handler(venue, account, params),
+            run=run,
             symbol=params.peek("symbol"),
             missing=ApiError(-2013, asked.NO_SUCH_ORDER),
             unknown=ApiError(-1007, TIMEOUT_UNKNOWN, 408),
@@ -175,6 +187,20 @@ async def carry_out(venue: BinanceFutures, row: Row, account: MarginAccount, par
             race=lambda: venue.house.race(_meant(account, params)),
         ),
     )
+
+
+async def ask_again(venue: BinanceFutures, call: str, owner: int, args: dict[str, str]) -> None:
+    """Carry out again what an account asked for.
+
+    Raises:
+        Refusal: As it was refused.
+        ValueError: There is no such call.
+    """
+    for row in TABLE:
+        if row.name == call:
+            await row.handler(venue, venue.house.desk.accounts[owner], Params(args))
+            return
+    raise ValueError(f"binancefut has no call {call!r}")
 
 
 def _meant(account: MarginAccount, params: Params) -> list[Order]:

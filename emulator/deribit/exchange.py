@@ -40,6 +40,19 @@ class DeribitExchange(Deribit):
         self.users = users.Users(self, self.account)
         self._pumps = [Pump(self, self.tapes[name], self.writers[name]) for name in market.shards]
 
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: There is no such call.
+        """
+        private.call_again(self, call, owner, *args)
+
+    def expire_again(self, owner: int, symbol: str, order_id: int) -> None:
+        """End an order again as a fault ended it."""
+        self.house.expire_again(owner, order_id)
+
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
         table = [

@@ -117,6 +117,9 @@ async def carry_out(venue: Deribit, method: str, params: Params, key: str, sessi
 
     async def run() -> Any:
         try:
+            if not method.startswith("private/get_"):
+                asked = {"call": method, "owner": account.owner, "args": [params, session]}
+                venue.note("order", asked)
             return row.call(venue, account, params, session)
         except RpcError as error:
             raise RefusedRpc(error) from None
@@ -140,6 +143,24 @@ async def carry_out(venue: Deribit, method: str, params: Params, key: str, sessi
         )
     except RefusedRpc as refusal:
         raise refusal.error from None
+
+
+def call_again(venue: Deribit, method: str, owner: int, params: Params, session: str) -> None:
+    """Call a method again that was called before.
+
+    Raises:
+        Refusal: As it was refused.
+        ValueError: There is no such method.
+    """
+    row = METHODS.get(method)
+    if row is None:
+        raise ValueError(f"deribit has no method {method!r}")
+    try:
+        row.call(venue, venue.house.desk.accounts[owner], params, session)
+    except RpcError as error:
+        raise RefusedRpc(error) from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RefusedRpc(invalid("params", str(error))) from None
 
 
 def check_header(venue: Deribit, header: str, request: str) -> None:

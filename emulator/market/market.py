@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from core.model.market import Side
+from core.venues.matching import CROWD
 from emulator.clock import MS, Clock
 from emulator.market.candles import SECONDS_KEPT, Candles
 from emulator.market.crowd import Crowd, Value
@@ -49,6 +51,8 @@ class Market:
         self.after_acts: list[Callable[[int], None]] = []
         """Called with the time in ns each time the crowd may have traded: what waits for a price,
         or answers for a position, looks at the market then."""
+        self.note: Callable[[str, dict[str, Any]], None] = lambda what, args: None
+        """Told of everything the crowd is made to do, before it does it."""
         self.options: dict[str, OptionValue] = {}
         self._rate = self.world.events_per_second * pace
         self._pace = pace
@@ -118,10 +122,26 @@ class Market:
 
     def crowd_trade(self, symbol: str, side: Side, lots: int, limit_ticks: int | None) -> int:
         """Let the crowd take `lots` at once and return what it got."""
+        self.note(
+            "trade", {"symbol": symbol, "side": side, "lots": lots, "limit_ticks": limit_ticks}
+        )
         got = self.crowds[symbol].take(side, lots, self.now_ns, limit_ticks)
         for call in self.after_acts:
             call(self.now_ns)
         return got
+
+    def crowd_rest(self, symbol: str, side: Side, lots: int, ticks: int) -> None:
+        """Let the crowd offer `lots` at a price; what crosses it trades at once."""
+        self.note("rest", {"symbol": symbol, "side": side, "lots": lots, "ticks": ticks})
+        shard = self.shards[symbol]
+        order_id = shard.next_order_id()
+        events = shard.engine.limit(order_id, CROWD, side, ticks, lots)
+        shard.apply(events, shard.stamp(self.now_ns))
+
+    def refill(self, symbol: str) -> None:
+        """Let the crowd fill the book anew around the value."""
+        self.note("refill", {"symbol": symbol})
+        self.crowds[symbol].populate(self.now_ns)
 
     def quantum(self, start_ns: int) -> None:
         """Let every crowd act for one quantum."""

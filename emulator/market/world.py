@@ -63,6 +63,10 @@ class World:
         """Called once a second with the time in ns, after the values have moved."""
         self.after_slice: list[Callable[[], None]] = []
         """Called after each step but the last when a long time is made up for."""
+        self.after_step: list[Callable[[int], None]] = []
+        """Called with the time in ns once the market has moved there."""
+        self.before_leap: list[Callable[[int], None]] = []
+        """Called with the ns that are passed over, before they are."""
         self._floors: list[Floor] = []
         self._done_ns = start_ns
         self._next_second_ns = start_ns
@@ -125,6 +129,16 @@ class World:
         acted_ms = self._done_ns // MS
         for floor in self._floors:
             floor.rolled(acted_ms)
+        for call in self.after_step:
+            call(self.now_ns)
+
+    def leap(self, by_ns: int) -> None:
+        """Pass over some time in which nothing happens."""
+        for call in self.before_leap:
+            call(by_ns)
+        self.now_ns += by_ns
+        self._done_ns += by_ns
+        self._next_second_ns += by_ns
 
     def follow(self, clock: Clock) -> None:
         """Move time forward to a clock's now, passing over what is longer ago than two seconds."""
@@ -132,10 +146,7 @@ class World:
         behind = clock.now_ns() - self.now_ns
         if behind > longest:
             # The machine slept: the market does not replay hours at once.
-            skipped = behind - longest
-            self.now_ns += skipped
-            self._done_ns += skipped
-            self._next_second_ns += skipped
+            self.leap(behind - longest)
             behind = longest
         while behind > _SLICE_NS:
             # A fast clock still gives every batch of the streams its time.

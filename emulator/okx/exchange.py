@@ -44,6 +44,19 @@ class OkxExchange(Okx):
             for name in market.shards
         ]
 
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: There is no such call.
+        """
+        signed.run_again(self, call, args)
+
+    def expire_again(self, owner: int, symbol: str, order_id: int) -> None:
+        """End an order again as a fault ended it."""
+        self.house.expire_again(owner, order_id)
+
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
         made = routes(self, self.prefix, [*table(self), *signed.table(self)])
@@ -223,6 +236,7 @@ class _Talk(Dialogue):
         try:
             told = await signed.struck(
                 venue,
+                op,
                 what,
                 args,
                 lambda: trading.carried_out(venue, venue.account, operation, args),

@@ -99,25 +99,51 @@ def table(venue: Okx) -> list[Route]:
 
 
 def _of(venue: Okx, row: Row) -> Callable[[Call], Awaitable[Any]]:
-    async def serve(call: Call) -> Any:
-        check_request(call, venue.prefix, venue.keys, venue.now_ms())
-        args = _args(call)
-        return await over_http(call, lambda: struck(venue, row.what, args, lambda: _run(row, args)))
+    async def serve(asked: Call) -> Any:
+        check_request(asked, venue.prefix, venue.keys, venue.now_ms())
+        args = _args(asked)
+        return await over_http(
+            asked, lambda: struck(venue, call, row.what, args, lambda: run(venue, row, args))
+        )
 
-    def _run(row: Row, args: Any) -> Any:
-        account = venue.account
-        if row.act is not None:
-            started = venue.now_ms() * 1_000
-            told = trading.carried_out(venue, account, row.act, args)
-            return {**told, "inTime": str(started), "outTime": str(started + 700)}
-        assert row.read is not None
-        try:
-            return row.read(venue, account, args if isinstance(args, dict) else {})
-        except Declined as declined:
-            body = {"code": declined.code, "msg": declined.words, "data": []}
-            raise Refusal(200, body) from None
-
+    call = row.path if row.method == "POST" else ""
     return serve
+
+
+def run(venue: Okx, row: Row, args: Any) -> Any:
+    """Carry out what an endpoint is for.
+
+    Raises:
+        Refusal: In the venue's codes and words.
+    """
+    account = venue.account
+    if row.act is not None:
+        started = venue.now_ms() * 1_000
+        told = trading.carried_out(venue, account, row.act, args)
+        return {**told, "inTime": str(started), "outTime": str(started + 700)}
+    assert row.read is not None
+    try:
+        return row.read(venue, account, args if isinstance(args, dict) else {})
+    except Declined as declined:
+        body = {"code": declined.code, "msg": declined.words, "data": []}
+        raise Refusal(200, body) from None
+
+
+def run_again(venue: Okx, call: str, args: Any) -> None:
+    """Carry out again what was asked for, over HTTP or the private socket.
+
+    Raises:
+        Refusal: As it was refused.
+        ValueError: There is no such call.
+    """
+    if call in OPERATIONS:
+        trading.carried_out(venue, venue.account, OPERATIONS[call][0], args)
+        return
+    for row in TABLE:
+        if (row.method, row.path) == ("POST", call):
+            run(venue, row, args)
+            return
+    raise ValueError(f"okx has no call {call!r}")
 
 
 def _args(call: Call) -> Any:
@@ -138,8 +164,8 @@ def _args(call: Call) -> Any:
     return args
 
 
-async def struck(venue: Okx, what: What, args: Any, run: Callable[[], Any]) -> Any:
-    """Run a request with an armed fault around it.
+async def struck(venue: Okx, call: str, what: What, args: Any, run: Callable[[], Any]) -> Any:
+    """Run a request with an armed fault around it; a call without a name changes nothing.
 
     Raises:
         Dropped: Drop the connection.
@@ -149,6 +175,8 @@ async def struck(venue: Okx, what: What, args: Any, run: Callable[[], Any]) -> A
     account: MarginAccount = venue.account
 
     async def act() -> Any:
+        if call:
+            venue.note("order", {"call": call, "owner": account.owner, "args": args})
         return run()
 
     first = args[0] if isinstance(args, list) and args else args

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final
 
 import msgspec
 from aiohttp import web
 
+from core.model.market import Side
 from emulator.clock import MS, Clock
+from emulator.diary import Command, Diary
 from emulator.faults import Faults
 from emulator.market.changes import Changes, Image
 from emulator.market.market import Market
@@ -52,6 +55,8 @@ class Venue(ABC):
         self.scales = {name: Scale(shard.listing) for name, shard in market.shards.items()}
         self.tapes = {name: Tape(shard) for name, shard in market.shards.items()}
         self.beat = Beat(market.acted_ns // MS)
+        self.diary: Diary | None = None
+        market.note = self.note
 
     @property
     def connections(self) -> set[Connection]:
@@ -69,6 +74,55 @@ class Venue(ABC):
     def sent_ms(self) -> int:
         """Return the time messages are sent at."""
         return self.market.now_ns // MS + self.skew_ms
+
+    def note(self, what: str, args: Json) -> None:
+        """Remember a command that is about to be carried out, where anything is remembered."""
+        if self.diary is not None:
+            at_ns = self.market.now_ns
+            self.diary.write(Command(at=at_ns, venue=self.name, what=what, args=args))
+
+    async def redo(self, command: Command) -> None:
+        """Carry out again what was remembered, at its time.
+
+        Raises:
+            ValueError: It is nothing the venue knows.
+        """
+        market, args = self.market, command.args
+        match command.what:
+            case "trade":
+                market.crowd_trade(
+                    args["symbol"], Side(args["side"]), args["lots"], args["limit_ticks"]
+                )
+            case "rest":
+                market.crowd_rest(args["symbol"], Side(args["side"]), args["lots"], args["ticks"])
+            case "refill":
+                market.refill(args["symbol"])
+            case "account":
+                self.add_account(args["api_key"], args["secret"], args["funds"])
+            case "order":
+                with contextlib.suppress(Refusal):
+                    await self.ask_again(args["call"], args["owner"], args["args"])
+            case "expire":
+                self.expire_again(args["owner"], args["symbol"], args["id"])
+            case _:
+                raise ValueError(f"{self.name} cannot do {command.what!r} again")
+
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: The venue has no such call, or remembers nothing at all.
+        """
+        raise ValueError(f"{self.name} remembers no orders")
+
+    def expire_again(self, owner: int, symbol: str, order_id: int) -> None:
+        """End an order again as a fault ended it.
+
+        Raises:
+            ValueError: The venue remembers nothing at all.
+        """
+        raise ValueError(f"{self.name} remembers no orders")
 
     def catch_up(self) -> None:
         """Bring the market up to the clock."""

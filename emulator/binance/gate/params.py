@@ -77,6 +77,10 @@ class Params:
             raise ApiError(-1105, f"Parameter '{name}' was empty.")
         return value
 
+    def left(self) -> dict[str, str]:
+        """Return what was not read yet."""
+        return {name: value for name, value in self._values.items() if name not in self._read}
+
     def peek(self, name: str) -> str:
         """Return a parameter, empty when it was not sent; it does not count as read."""
         return self._values.get(name, "")

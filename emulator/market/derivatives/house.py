@@ -78,10 +78,19 @@ class House:
 
     def expire(self, account: MarginAccount, placed: object) -> None:
         """End a resting or waiting order as the venue itself does."""
+        if isinstance(placed, (Order, Conditional)):
+            told = {"owner": account.owner, "symbol": placed.product.symbol, "id": placed.id}
+            self.market.note("expire", told)
         if isinstance(placed, Order) and placed.status.open:
             self.desk.cancel(account, placed, Ending.VENUE, status=Status.EXPIRED)
         elif isinstance(placed, Conditional) and placed.state is Wait.ARMED:
             self.waiting.disarm(account, placed, Ending.VENUE, Wait.EXPIRED)
+
+    def expire_again(self, owner: int, order_id: int) -> None:
+        """End an order again as it was ended before."""
+        account = self.desk.accounts[owner]
+        found = account.orders.get(order_id) or account.conditionals.get(order_id)
+        self.expire(account, found)
 
     def strike(self, kind: str, shard: Shard | None, value: float) -> bool:
         """Do what a fault says to accounts and what they hold; False for other faults."""
