@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import selectors
+import socket
 import weakref
 from asyncio.selector_events import (  # type: ignore[attr-defined]  # no stub tells of it
     _SelectorSocketTransport,
@@ -41,6 +42,8 @@ class Life:
         self.strikes_at: int | None = None
         self.strike: Callable[[], None] = self.kill
         """Called at the boundary `strikes_at`, in place of dying."""
+        self.tear: Callable[[], None] | None = None
+        """Lets the next write to a file break off half way, where the process can really die."""
 
     def boundary(self, name: str) -> None:
         """Pass a boundary, or die at it.
@@ -59,6 +62,11 @@ class Life:
         self.passed.append(name)
         if self.strikes_at == len(self.passed) - 1:
             self.strike()
+
+    @property
+    def dies_next(self) -> bool:
+        """Whether it dies at the next boundary."""
+        return self.counting and self.dies_at == len(self.passed)
 
     def kill(self) -> None:
         """Die now."""
@@ -91,6 +99,9 @@ class _Tapped(_SelectorSocketTransport):  # type: ignore[misc]  # as above
         # A frame of a WebSocket is masked at random and has no name.
         what = " ".join(what.split()[:2]) if what[:1].isalpha() else "frame"
         self._life.boundary(f"before bytes {what}")
+        if self._life.dies_next:
+            super().write(bytes(data[: len(data) // 2]))
+        self._life.boundary(f"amid bytes {what}")
         super().write(data)
         self._life.boundary(f"after bytes {what}")
 
@@ -115,24 +126,16 @@ class _Leaping(selectors.DefaultSelector):
         return super().select(0)
 
 
-class LapseLoop(asyncio.SelectorEventLoop):
-    """Runs tasks in lapsed time."""
+class TappedLoop(asyncio.SelectorEventLoop):
+    """Runs programs that may die around every read and write of theirs."""
 
-    def __init__(self) -> None:
-        selector = _Leaping()
-        self._now_s = 0.0
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
         self.served: weakref.WeakSet[Any] = weakref.WeakSet()
         """Connections that were accepted here."""
-        selector.leap = self._leap
+        self.server: Life | None = None
+        """Whose the accepted connections are, if they are to be passed as well."""
         super().__init__(selector)
         self.set_exception_handler(_quietly)
-
-    def time(self) -> float:
-        """Return the lapsed seconds."""
-        return self._now_s
-
-    def _leap(self, seconds: float) -> None:
-        self._now_s += seconds
 
     async def create_connection(self, *args: Any, **more: Any) -> Any:
         """Open a connection, unless who asks is dead."""
@@ -150,15 +153,35 @@ class LapseLoop(asyncio.SelectorEventLoop):
         extra: Any = None,
         server: Any = None,
     ) -> Any:
-        life = _LIFE.get()
-        if life is None or server is not None:
+        life = _LIFE.get() if server is None else self.server
+        if sock.family == socket.AF_UNIX:
+            # Nobody's wire: somebody steers from outside.
+            life = None
+        if life is None:
             made: Any = _SelectorSocketTransport(self, sock, protocol, waiter, extra, server)
-            if server is not None:
-                self.served.add(made)
-            return made
-        made = _Tapped(life, self, sock, protocol, waiter, extra, server)
-        life.own(made)
+        else:
+            made = _Tapped(life, self, sock, protocol, waiter, extra, server)
+            life.own(made)
+        if server is not None:
+            self.served.add(made)
         return made
+
+
+class LapseLoop(TappedLoop):
+    """Runs tasks in lapsed time."""
+
+    def __init__(self) -> None:
+        selector = _Leaping()
+        self._now_s = 0.0
+        selector.leap = self._leap
+        super().__init__(selector)
+
+    def time(self) -> float:
+        """Return the lapsed seconds."""
+        return self._now_s
+
+    def _leap(self, seconds: float) -> None:
+        self._now_s += seconds
 
 
 class LapseClock:

@@ -47,5 +47,5 @@ def test_venue_that_goes_away_at_any_boundary_ends_up_equal_to_the_engine() -> N
 
 KINDS = {
     *("before journal", "after journal", "before projection", "after projection"),
-    *("before bytes", "after bytes", "before read", "after read", "before event"),
+    *("before bytes", "amid bytes", "after bytes", "before read", "after read", "before event"),
 }
