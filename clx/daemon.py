@@ -124,10 +124,11 @@ async def _watched(assembly: Assembly, engine: Engine, passphrase: str) -> Async
     )
     try:
         yield
+        # An engine that falls over has not been asked to end: its watchdog hears no farewell.
+        heart.farewell()
     finally:
         beats.cancel()
         await asyncio.gather(beats, return_exceptions=True)
-        heart.farewell()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,11 +12,12 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any, Final, NamedTuple
 
 from clx.spawn import alive, engine_answers, start_engine
+from clx.watchdog.state import drill_file
 from core.model import commands as c
 from core.model.accounts import RiskState
 from core.model.errors import ConfigError, LinkError
@@ -25,7 +26,7 @@ from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import Order, OrderState, OrderType
 from link.client import UnixLink
-from store.paths import find_paths
+from store.paths import Paths, find_paths
 
 STEPS: Final[dict[str, float]] = {
     "place": 1.0,
@@ -91,8 +92,9 @@ class Drill:
                     await self._clean_up(link)
                 raise
             pid = link.replica.status.pid if link.replica.status is not None else 0
-        await self._timed("kill", lambda: self._kill(pid))
-        await self._timed("restart", self._restart)
+        with _in_hand(self._paths):
+            await self._timed("kill", lambda: self._kill(pid))
+            await self._timed("restart", self._restart)
         async with self._attached() as link:
             await self._timed("re-arm", lambda: self._rearmed(link))
         async with self._attached() as link:
@@ -336,6 +338,17 @@ class Drill:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _in_hand(paths: Paths) -> Iterator[None]:
+    """Tell the watchdog that the engine's end is part of a drill, which starts it again."""
+    mark = drill_file(paths)
+    mark.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _runs(link: UnixLink) -> bool:

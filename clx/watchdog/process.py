@@ -3,7 +3,12 @@
 ::
 
     watching ──warn_s──► warned ──kill_s──► killing ──► restarted (the new engine has its own)
-                                               └─ not brought back ──► acted | gave up
+       └───── the engine died ────────────────┘ │
+                                                └─ not brought back ──► acted | gave up
+
+An engine that hangs is killed and brought back once within the hour, one that dies by itself
+`restarts` times, each try later than the one before. What it held is taken up from the journal:
+protective orders stand again before entries may go.
 
 It holds no way to send an entry: all it can do at a venue is in `clx.watchdog.rescue`.
 """
@@ -21,16 +26,18 @@ from typing import Final
 
 import msgspec
 
-from clx.spawn import alive, engine_answers, start_engine
+from clx.spawn import Starting, alive, engine_answers, start_engine
 from clx.watchdog.heart import Greeting
 from clx.watchdog.state import (
     RESTARTED,
+    RESTARTS,
     Standing,
     WatchdogEvent,
     WatchdogState,
     clear_alert,
     note,
     raise_alert,
+    rehearsed,
     write_state,
 )
 from core.model.errors import ClxError
@@ -42,7 +49,10 @@ _STATE_S: Final = 2.0
 _GONE_S: Final = 10.0
 """How long a killed process may take to be gone."""
 _CALM_S: Final = 3600.0
-"""After this long a restart is forgotten, and another one is tried."""
+"""After this long restarts are forgotten, and tried anew."""
+_HANGS: Final = 1
+"""How often an engine that hangs is brought back: the next time the same may be waiting for it."""
+_MOST_PAUSE_S: Final = 60.0
 
 
 class Watchdog:
@@ -54,12 +64,24 @@ class Watchdog:
         paths: Paths,
         *,
         rescue: Callable[[str, str], str],
+        runs: Callable[[], bool] | None = None,
         stdin: int = 0,
     ) -> None:
-        """`rescue` is given the action and the passphrase, and says what it did."""
+        """Watch with these settings.
+
+        Args:
+            settings: The whole of them.
+            paths: Where the engine's socket and log lie.
+            rescue: Given the action and the passphrase, says what it did.
+            runs: Whether the engine that was started runs by now; asks it where not given.
+            stdin: Where beats come from.
+        """
         self._settings = settings.watchdog
         self._paths = paths
         self._rescue = rescue
+        self._runs = runs or _runs
+        self.started: Starting | None = None
+        """The engine that was started last."""
         self._stdin = stdin
         self._buffer = b""
         self._greeting = Greeting(engine_pid=0)
@@ -133,15 +155,22 @@ class Watchdog:
         self._show("warned", text)
 
     def _engine_ended(self) -> int:
-        """Take it that the engine died; whoever runs it decides whether it comes back."""
+        """Bring an engine back that died, unless it was asked to end or never ran."""
         if self._bye:
             self._show("watching", "the engine was stopped")
             return 0
-        text = f"engine {self._greeting.engine_pid} died; `clx daemon start` takes up what it held"
+        text = f"engine {self._greeting.engine_pid} died"
+        if rehearsed(self._paths):
+            self._note("drill", f"{text} in a drill, which starts it again")
+            self._show("watching", f"{text} in a drill, which starts it again")
+            return 0
         raise_alert(self._paths, text)
         self._note("died", text)
-        self._show("gave up", text)
-        return 1
+        if not self._running or not self._settings.restarts:
+            # Who started it waits for it and is told why; a loop of starts helps nobody.
+            self._show("gave up", f"{text}; `clx daemon start` takes up what it held")
+            return 1
+        return self._recover(text, self._settings.restarts)
 
     def _act(self) -> int:
         """Kill the engine that hangs, and bring it back once; where that fails, do what is set."""
@@ -149,34 +178,64 @@ class Watchdog:
         text = f"engine {pid} gave no sign of life for {self._quiet_s:.1f} s: it is killed"
         raise_alert(self._paths, text)
         self._note("killed", text)
-        self._show("killing", text)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+        return self._recover(text, _HANGS)
+
+    def _recover(self, text: str, allowed: int) -> int:
+        """Wait until the dead engine is gone, bring it back, or do what is set."""
+        self._show("killing", text)
         deadline = time.monotonic() + _GONE_S
         # Its first thread may be gone while others still hold the socket.
-        while alive(pid) or engine_answers(self._paths.socket):
+        while alive(self._greeting.engine_pid) or engine_answers(self._paths.socket):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        failed = self._bring_back(text)
+        failed = self._bring_back(text, allowed)
         if not failed:
             return 0
         self._note("not restarted", failed)
         return self._rescue_now(failed)
 
-    def _bring_back(self, why: str) -> str:
-        """Start the engine anew; return why it is not there, empty when it is."""
-        calm = time.monotonic() - self._started_at >= _CALM_S
-        if os.environ.get(RESTARTED) and not calm:
-            return "it was restarted before and hung again"
-        os.environ[RESTARTED] = f"{why}, and started again"
+    def _bring_back(self, why: str, allowed: int) -> str:
+        """Start the engine anew, some times if need be; return why it is not there, empty: it is.
+
+        An engine that somebody else has started meanwhile is as good.
+        """
+        tried = _restarts() if time.monotonic() - self._started_at < _CALM_S else 0
+        failed = f"it was restarted {_times(tried)} within the hour" if tried >= allowed else ""
+        for number in range(tried, allowed):
+            if number > tried:
+                self._note("retry", f"{failed}; try {number + 1} of {allowed}")
+            self._pause(number)
+            os.environ[RESTARTED] = f"{why}, and started again"
+            os.environ[RESTARTS] = str(number + 1)
+            failed = self._start_anew(why)
+            if not failed:
+                return ""
+        return failed
+
+    def _pause(self, number: int) -> None:
+        """Wait before a try, unless somebody else brings the engine back; the first goes at once.
+
+        Within the wait our own state stays fresh, for who looks.
+        """
+        backoff_s = self._settings.backoff_s * 2 ** max(0, number - 1) if number else 0.0
+        ends = time.monotonic() + min(_MOST_PAUSE_S, backoff_s)
+        while (left := ends - time.monotonic()) > 0 and not engine_answers(self._paths.socket):
+            self._show(self._standing, f"{self._text.split('; next')[0]}; next try in {left:.0f} s")
+            time.sleep(min(left, 1.0))
+
+    def _start_anew(self, why: str) -> str:
+        """Start the engine once; return why it does not run, empty when it does."""
         try:
-            starting = start_engine(self._paths, self._greeting.passphrase)
+            starting = self.started = start_engine(self._paths, self._greeting.passphrase)
             deadline = time.monotonic() + self._settings.restart_s
             while time.monotonic() < deadline:
-                if gone := starting.why_not():
+                answers = engine_answers(self._paths.socket)
+                if (gone := starting.why_not()) and not answers:
                     return gone
-                if engine_answers(self._paths.socket) and _runs():
+                if answers and self._runs():
                     clear_alert(self._paths)
                     text = f"{why}; it runs again"
                     self._note("restarted", text)
@@ -236,6 +295,16 @@ class Watchdog:
                 text=text,
             ),
         )
+
+
+def _restarts() -> int:
+    """Return how often this engine's line was restarted; a mark without a count is one."""
+    count = os.environ.get(RESTARTS, "")
+    return int(count) if count.isdecimal() else int(RESTARTED in os.environ)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _runs() -> bool:

@@ -10,12 +10,15 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from clx.spawn import alive
 from store.atomic import write_atomically
 from store.paths import Paths
 
 Standing: TypeAlias = Literal["watching", "warned", "killing", "restarted", "acted", "gave up"]
 RESTARTED: Final = "CLX_RESTARTED_BY_WATCHDOG"
 """Variable that tells an engine, and so its own watchdog, why it was started."""
+RESTARTS: Final = "CLX_RESTARTS_BY_WATCHDOG"
+"""Variable that tells how often that was, without an hour of calm between."""
 _KEPT: Final = 1000
 """Newest lines of the log that are kept when it has grown to twice as many."""
 
@@ -62,6 +65,19 @@ def alert_file(paths: Paths) -> Path:
 def event_log(paths: Paths) -> Path:
     """Return the watchdog's own log, one JSON object a line."""
     return paths.data / "watchdog.jsonl"
+
+
+def drill_file(paths: Paths) -> Path:
+    """Return the file that is there while a drill kills the engine and starts it itself."""
+    return paths.runtime / "drill"
+
+
+def rehearsed(paths: Paths) -> bool:
+    """Return whether a drill that still runs has the engine in hand."""
+    try:
+        return alive(int(drill_file(paths).read_text()))
+    except (OSError, ValueError):
+        return False
 
 
 def read_state(paths: Paths) -> WatchdogState | None:

@@ -284,6 +284,10 @@ class WatchdogSettings(_Table):
     """After this long the engine is killed and started once more."""
     restart_s: float = Field(60.0, gt=0)
     """How long the new one may take until it answers."""
+    restarts: int = Field(3, ge=0, le=20)
+    """How often within an hour an engine that died by itself is started again; 0: only told of."""
+    backoff_s: float = Field(2.0, ge=0)
+    """What the second of these tries waits; each further one waits twice as long, 60 s at most."""
     action: Literal["none", "cancel", "flatten"] = "none"
     """What the watchdog does itself at the venues when the engine cannot be brought back."""
 

@@ -51,7 +51,11 @@ class Home:
         self.children: list[subprocess.Popen[Any]] = []
 
     def configure(self, text: str) -> None:
-        """Write the settings file."""
+        """Write the settings file; an engine that a test kills stays dead unless the test says."""
+        if "[watchdog]" not in text:
+            text += "\n[watchdog]\n"
+        if "restarts" not in text:
+            text = text.replace("[watchdog]\n", "[watchdog]\nrestarts = 0\n")
         (self.root / "config.toml").write_text(text)
 
     def run(self, *words: str, timeout_s: float = 90) -> subprocess.CompletedProcess[str]:
