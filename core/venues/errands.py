@@ -65,6 +65,14 @@ class Errands:
         """Cancel an order the engine knows to be at the venue."""
         self._change(order_id, work, self._teller.cancel_refused)
 
+    def cancel_many(self, order_ids: Sequence[ClientOrderId], work: Work) -> None:
+        """Cancel orders the engine knows to be at the venue, all at once."""
+        for order_id in order_ids:
+            self._teller.once.adopt(order_id)
+        if self._begin(work) is None:
+            for order_id in order_ids:
+                self._later(self._teller.cancel_refused, order_id)
+
     def amend(self, order_id: ClientOrderId, work: Work) -> None:
         """Change an order the engine knows to be at the venue."""
         self._change(order_id, work, self._teller.amend_refused)

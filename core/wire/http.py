@@ -183,6 +183,10 @@ class HttpSession:
         except OutcomeUnknown as error:
             raise TemporaryError(str(error)) from None
 
+    def take(self, weight: int) -> float:
+        """Count urgent requests that go another way, or return how long they must wait."""
+        return 0.0 if self._limiter is None else self._limiter.take(weight, urgent=True)
+
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with every other program of the same home."""
         if self._limiter is None:

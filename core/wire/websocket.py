@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -43,11 +43,20 @@ class Connection:
         Raises:
             TemporaryError: The connection is gone or took nothing for SEND_TIMEOUT_S.
         """
+        await self.send_all((text,))
+
+    async def send_all(self, texts: Sequence[str]) -> None:
+        """Send text frames one after the other, waiting for nothing in between.
+
+        Raises:
+            TemporaryError: As `send`; some of them may have gone out.
+        """
         from websockets.exceptions import ConnectionClosed
 
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.send(text)
+                for text in texts:
+                    await self._socket.send(text)
         except ConnectionClosed as error:
             raise TemporaryError(f"{_shown(self.url)}: {_words(error)}") from None
         except TimeoutError:

@@ -182,6 +182,7 @@ class StreamFrame(msgspec.Struct, frozen=True, rename="camel"):
     id: str | int | None = None
     status: int = 0
     error: ErrorBody | None = None
+    result: msgspec.Raw = msgspec.Raw()
     event: msgspec.Raw = msgspec.Raw()
     """Empty for an answer."""
 

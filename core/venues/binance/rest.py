@@ -21,7 +21,7 @@ from core.venues.binance.messages import ERROR, SERVER_TIME, ErrorBody
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply, HttpSession
 from core.wire.limits import WeightLimiter
-from core.wire.signing import HmacSigner, encode_query
+from core.wire.signing import HmacSigner
 from core.wire.witness import Witness
 
 WEIGHT_PER_MINUTE: Final = 6000
@@ -29,7 +29,7 @@ WEIGHT_RESERVE: Final = 10
 """A part in so many is left to orders and cancels when queries have used up the rest."""
 
 _MS: Final = 1_000_000
-_OFF_TIME: Final = -1021
+OFF_TIME: Final = -1021
 
 T = TypeVar("T")
 Param = tuple[str, str]
@@ -122,7 +122,7 @@ class BinanceRest:
             DataError: Answered beyond all bounds; may have been carried out.
         """
         reply = await self._send(method, path, params, weight)
-        if reply.status != 400 or (body := error_of(reply)) is None or body.code != _OFF_TIME:
+        if reply.status != 400 or (body := error_of(reply)) is None or body.code != OFF_TIME:
             return reply
         try:
             await self.sync_time()
@@ -182,26 +182,39 @@ class BinanceRest:
         if error_body is None or reply.status >= 500 or reply.status in {403, 418, 429}:
             words = error_body.msg if error_body else "no reason given"
             raise TemporaryError(f"{self._name} {path}: status {reply.status}, {words}")
-        if error_body.code == _OFF_TIME:
+        if error_body.code == OFF_TIME:
             await self.sync_time()
             raise TemporaryError(f"{self._name} {path}: {error_body.msg} (clock sampled anew)")
         raise VenueError(str(error_body.code), error_body.msg)
 
     def subscription(self) -> dict[str, str | int]:
         """Return signed parameters for ``userDataStream.subscribe.signature``."""
-        params = [
+        return self.signed_frame(())
+
+    def signed_frame(self, params: Sequence[Param]) -> dict[str, str | int]:
+        """Return the signed parameters of a request on the WS-API socket.
+
+        It signs them in alphabetical order, and as they are: nothing is percent-encoded there.
+        """
+        stamp = self.timestamp_ms()
+        every = [
+            *params,
             ("apiKey", self._key),
             ("recvWindow", self._recv_window),
-            ("timestamp", str(self.timestamp_ms())),
+            ("timestamp", str(stamp)),
         ]
-        # The WS-API signs its parameters in alphabetical order; these are.
-        signature = self._signer.hex(encode_query(params))
+        text = "&".join(f"{key}={value}" for key, value in sorted(every))
         return {
+            **dict(params),
             "apiKey": self._key,
             "recvWindow": int(self._recv_window),
-            "timestamp": int(params[2][1]),
-            "signature": signature,
+            "timestamp": stamp,
+            "signature": self._signer.hex(text),
         }
+
+    def take(self, weight: int) -> float:
+        """Count requests that go over the WS-API socket, or return how long they must wait."""
+        return self._http.take(weight)
 
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with other sessions of this home."""

@@ -1,16 +1,22 @@
-"""The account's own events: a signed subscription on the WS-API socket."""
+"""The account's own events: a signed subscription on the WS-API socket, which takes requests too.
+
+::
+
+    {"id":"c7","method":"order.cancel","params":{"symbol":"BTCUSDT","origClientOrderId":"..",..}}
+    {"id":"c7","status":200,"result":{"symbol":"BTCUSDT","status":"CANCELED",..},"rateLimits":[..]}
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from core.model.errors import DataError, TemporaryError
+from core.model.errors import DataError, OutcomeUnknown, TemporaryError
 from core.model.ports import Clock
 from core.venues.binance.messages import FRAME, HEAD, StreamFrame
 from core.venues.binance.rest import BinanceRest
@@ -56,7 +62,41 @@ class UserStream:
         self._on_event = on_event
         self._connection: Connection | None = None
         self._reply: asyncio.Future[StreamFrame] | None = None
+        self._subscribed = False
+        self._asked = 0
+        self._asks: dict[str, asyncio.Future[StreamFrame]] = {}
+        """Requests on their way, by id; answers come in any order."""
         self._broken = ""
+
+    @property
+    def up(self) -> bool:
+        """Whether the account's events come, and requests can be sent beside them."""
+        return self._subscribed and self._connection is not None
+
+    async def ask_all(
+        self, method: str, requests: Sequence[Mapping[str, str | int]]
+    ) -> list[asyncio.Future[StreamFrame]]:
+        """Send requests one after the other and return their answers to come, in that order.
+
+        An answer raises OutcomeUnknown when the connection ends before it came.
+
+        Raises:
+            TemporaryError: The connection is gone; some may have been sent.
+        """
+        connection = self._connection
+        if connection is None:
+            raise TemporaryError(f"{self._url}: not connected")
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[StreamFrame]] = []
+        texts: list[str] = []
+        for params in requests:
+            self._asked += 1
+            name = f"c{self._asked}"
+            texts.append(_ENCODER.encode({"id": name, "method": method, "params": params}).decode())
+            answers.append(loop.create_future())
+            self._asks[name] = answers[-1]
+        await connection.send_all(texts)
+        return answers
 
     async def run(self) -> None:
         """Stay subscribed until cancelled."""
@@ -100,6 +140,7 @@ class UserStream:
                 if words
                 else f"the venue refused the user stream with status {frame.status}"
             )
+        self._subscribed = True
         self._on_up()
 
     def _take(self, data: bytes) -> None:
@@ -112,6 +153,9 @@ class UserStream:
                 else:
                     self._rest.witness.heard(self._clock.now_ns(), data)
                     self._on_event(kind, frame.event)
+            elif (asked := self._asks.pop(str(frame.id), None)) is not None:
+                if not asked.done():
+                    asked.set_result(frame)
             elif self._reply is not None and not self._reply.done():
                 self._reply.set_result(frame)
         except (msgspec.MsgspecError, DataError) as error:
@@ -125,5 +169,11 @@ class UserStream:
 
     def _closed(self, reason: str) -> None:
         self._connection = None
+        self._subscribed = False
+        lost, self._asks = self._asks, {}
+        for answer in lost.values():
+            if not answer.done():
+                answer.set_exception(OutcomeUnknown(f"{self._url}: sent, {reason}"))
+                answer.exception()  # nobody may be waiting for it any more
         self._on_down(self._broken or reason)
         self._broken = ""

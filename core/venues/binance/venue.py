@@ -2,6 +2,9 @@
 
 ::
 
+    cancel ──── one ──────► DELETE /order
+             └─ many ─────► order.cancel on the stream's socket, frame by frame
+
     submit ──task──► POST /order ──┬─ 200 ──────────────► Accepted, fills, Expired
                                    ├─ refused ──────────► Rejected, the venue's code
                                    ├─ connect failed ───► Rejected NOT_SENT
@@ -30,6 +33,7 @@ from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.account import AccountReader
 from core.venues.binance.answers import Answers
+from core.venues.binance.bulk import BulkCancels
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance.stream import UserStream
 from core.venues.binance.wording import ABILITIES, amend_params, oco_params, order_params
@@ -91,6 +95,9 @@ class BinanceVenue:
         self._errands: Errands | None = None
         self._answers: Answers | None = None
         self._standing: Standing | None = None
+        self._bulk: BulkCancels | None = None
+        self._cancels: list[Order] = []
+        """Asked for within this turn of the loop."""
         self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
 
     def __repr__(self) -> str:
@@ -133,6 +140,14 @@ class BinanceVenue:
             on_down=standing.stream_down,
             on_event=answers.event,
         )
+        self._bulk = BulkCancels(
+            self._rest,
+            stream,
+            clock=self._clock,
+            symbols=self._symbols,
+            answers=answers,
+            timeout_s=self._settings.timeout_s,
+        )
         try:
             async with errands.open() as tasks:
                 tasks.create_task(stream.run())
@@ -165,8 +180,10 @@ class BinanceVenue:
         Raises:
             InvariantError: The venue was never run, so there is no sink.
         """
-        _, errands, _ = self._running()
-        errands.cancel(order.id, lambda: self._cancel(order))
+        self._running()
+        self._cancels.append(order)
+        if len(self._cancels) == 1:
+            asyncio.get_running_loop().call_soon(self._send_cancels)
 
     def amend(self, order: Order, change: AmendSubmitted) -> None:
         """Start making an order smaller where it stands.
@@ -263,6 +280,24 @@ class BinanceVenue:
         reply = await asked(send(), refused=refused, lost=lost)
         if reply is not None:
             answers.listed(intents, reply)
+
+    def _send_cancels(self) -> None:
+        """Send what was asked for in this turn: a few line by line, many over the socket."""
+        _, errands, _ = self._running()
+        wanted, self._cancels = self._cancels, []
+        bulk = self._bulk
+        if bulk is not None and bulk.fits(wanted):
+            errands.cancel_many(
+                [order.id for order in wanted], partial(self._cancel_all, bulk, wanted)
+            )
+            return
+        for order in wanted:
+            errands.cancel(order.id, partial(self._cancel, order))
+
+    async def _cancel_all(self, bulk: BulkCancels, orders: Sequence[Order]) -> None:
+        _, errands, _ = self._running()
+        for order in await bulk.send(orders):
+            errands.cancel(order.id, partial(self._cancel, order))
 
     async def _cancel(self, order: Order) -> None:
         teller, _, answers = self._running()

@@ -43,6 +43,8 @@ class Server:
         self.skew_ms = 0
         self.sockets: list[web.WebSocketResponse] = []
         self.subscriptions: list[dict[str, Any]] = []
+        self.cancels: dict[str, Any] = {}
+        """What becomes of an ``order.cancel`` by client id: an error, or "drop"."""
         self._arrived = asyncio.Event()
         self.rest_url = ""
         self.ws_api_url = ""
@@ -93,6 +95,10 @@ class Server:
             if message.type is not WSMsgType.TEXT:
                 break
             asked = message.json()
+            if asked["method"] == "order.cancel":
+                if not await self._cancel(socket, asked):
+                    break
+                continue
             self.subscriptions.append(asked)
             if self.refuse_subscriptions:
                 reply = {"id": asked["id"], "status": 400, "error": self.refuse_subscriptions.pop()}
@@ -100,6 +106,17 @@ class Server:
                 reply = {"id": asked["id"], "status": 200, "result": {"subscriptionId": 0}}
             await socket.send_json(reply)
         return socket
+
+    async def _cancel(self, socket: web.WebSocketResponse, asked: dict[str, Any]) -> bool:
+        name = asked["params"]["origClientOrderId"]
+        self.requests.append(("order.cancel", asked["params"]))
+        error = self.cancels.get(name)
+        if error == "drop":
+            return False
+        result = {"origClientOrderId": name, "status": "CANCELED", "transactTime": 5}
+        reply = {"status": 200, "result": result} if error is None else error
+        await socket.send_json({"id": asked["id"], **reply})
+        return True
 
 
 class Desk:

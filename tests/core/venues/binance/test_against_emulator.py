@@ -133,6 +133,23 @@ async def test_order_rests_is_found_and_is_cancelled(venue, ctl, desk, run, inte
     assert len(desk.of(OrderCanceled)) == 1
 
 
+async def test_many_cancels_go_over_the_stream_and_each_is_told_once(
+    venue, ctl, desk, run, intent, order, bid
+):
+    names = [f"clxt-0000000001-{number:08x}" for number in range(20)]
+    async with run(venue, desk):
+        for name in names:
+            venue.submit(intent(name, price=bid, size=Decimal("0.001")))
+        await desk.until(OrderAccepted, len(names))
+        for name in names:
+            venue.cancel(order(name, price=bid))
+        await desk.until(OrderCanceled, len(names))
+        assert await venue.open_orders() == []
+    assert sorted(event.client_order_id for event in desk.of(OrderCanceled)) == names
+    sent = [seen.sent for name in names for seen in venue.traffic(name)]
+    assert not [words for words in sent if words.startswith("DELETE")]
+
+
 async def test_resting_order_filled_by_the_crowd_is_told_by_the_stream(
     venue, ctl, desk, run, intent, bid
 ):

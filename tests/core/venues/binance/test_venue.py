@@ -413,6 +413,37 @@ async def test_cancel_is_by_our_id_and_told_once(server, make, desk, run, order)
     assert server.asked("DELETE /order")[0]["origClientOrderId"] == CID
 
 
+async def test_many_cancels_go_over_the_stream_and_what_it_leaves_open_by_lines(
+    server, make, desk, run, order
+):
+    names = [f"clxt-0000000001-{number:08x}" for number in range(20)]
+    gone, late = names[3], names[4]
+    server.cancels = {
+        gone: {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}},
+        late: {"status": 400, "error": {"code": -1021, "msg": "Timestamp outside"}},
+        names[17]: "drop",
+    }
+    by_line = [late, *names[17:]]
+    server.answer(
+        "DELETE /order",
+        *[(400, {"code": -2011, "msg": "Unknown order sent."}) for _ in by_line],
+    )
+    venue = make()
+    async with run(venue, desk):
+        for name in names:
+            venue.cancel(order(name))
+        await desk.until(OrderCanceled, 15)
+        await desk.until(CancelRejected, 1 + len(by_line))
+    canceled = {event.client_order_id for event in desk.of(OrderCanceled)}
+    assert canceled == set(names[:17]) - {gone, late}
+    lines = {params["origClientOrderId"] for params in server.asked("DELETE /order")}
+    assert lines == set(by_line)
+    assert {event.client_order_id for event in desk.of(CancelRejected)} == {gone, *by_line}
+    frame = server.asked("order.cancel")[0]
+    assert frame["apiKey"] == "the-key"
+    assert len(frame["signature"]) == 64
+
+
 async def test_refused_cancel_is_told_and_an_unanswered_one_is_not(server, make, desk, run, order):
     server.answer(
         "DELETE /order",
