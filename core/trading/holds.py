@@ -15,6 +15,7 @@ from core.trading.ledger import EXACT
 from core.trading.listing import listed
 
 _ZERO: Final = Decimal(0)
+_HELD: Final = OrderState.HELD
 _Asset = tuple[VenueName, str]
 _Key = TypeVar("_Key")
 
@@ -69,10 +70,12 @@ class Holds:
 
     def update(self, order: Order) -> None:
         """Take an order's new form."""
-        self._drop(order.id)
         # What the engine holds back locks nothing, and is judged when it goes out.
-        idle = order.state.terminal or order.state is OrderState.HELD
+        idle = order.state.terminal or order.state is _HELD
         claim = None if idle else self._claim(order)
+        if claim is not None and claim == self._claims.get(order.id):
+            return
+        self._drop(order.id)
         if claim is not None:
             self._put(order.id, claim)
         else:
@@ -158,6 +161,10 @@ class Holds:
         instrument = listed(self._instruments, intent.instrument_id)
         way = Way(intent.instrument_id, intent.side, order.venue, intent.position_side)
         group = _group_of(order)
+        if instrument.derivative:
+            # It binds margin, which its venue works out; no coin is set aside.
+            asset = (order.venue, instrument.pays_in)
+            return Claim(way, left, asset, _ZERO, _ZERO, group, intent.strategy_id)
         if intent.side is Side.SELL:
             asset = (order.venue, instrument.base)
             return Claim(way, left, asset, left, _ZERO, group, intent.strategy_id)
