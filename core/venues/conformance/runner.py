@@ -51,7 +51,7 @@ async def run_case(subject: Subject, case: Case, fault: Fault | None) -> Outcome
     flaws: list[str] = []
     struck = 0
     try:
-        async with asyncio.timeout(_LIMIT_S), subject() as ground, Floor.open(ground) as floor:
+        async with subject() as ground, asyncio.timeout(_LIMIT_S), Floor.open(ground) as floor:
             if not case.needs(floor):
                 return Outcome(case=case.name, fault=name, result="not for this venue")
             control = ground.control
