@@ -34,8 +34,9 @@ _NO_BID: Final = -(1 << 63)
 _NO_ASK: Final = (1 << 63) - 1
 """Best prices of an empty side: they cross nothing."""
 
-_STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK = range(7)
-"""Figures of a book: its store's address, room and bound in levels, counts, best prices."""
+_STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK, _LAST_ID = range(8)
+"""Figures of a book: its store's address, room and bound in levels, counts, best prices, and the
+id `OrderBook.last_id` tells."""
 
 _NEAR: Final = 8
 """Levels looked at one by one before the rest is added up whole."""
@@ -181,7 +182,7 @@ def _kernels() -> tuple[Callable[[int, Levels, Levels], int], Callable[[int, Lev
     """Compile or load the kernels, once a process, for level arrays of any memory layout."""
     levels = np.zeros((2, 2), np.int64)
     store = np.zeros((4, 4), np.int64)
-    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
     place = address(desk)
     return (
         entry(_apply, place, levels, levels, lent=True),
@@ -215,23 +216,35 @@ def _show(desk: int, n_bids: int, out: Levels) -> None:
         out[n_bids + index, 1] = store[3][at]
 
 
+@numba.njit(cache=True, forceinline=True)
+def last_id(desk: int) -> int:
+    """Return the `OrderBook.last_id` of the book at an address."""
+    return int(view(desk, 1, 8)[0, _LAST_ID])
+
+
+@numba.njit(cache=True, forceinline=True)
+def note_id(desk: int, number: int) -> None:
+    """Set the `OrderBook.last_id` of the book at an address."""
+    view(desk, 1, 8)[0, _LAST_ID] = number
+
+
 @cache
 def _shown() -> Callable[[int, int, Levels], None]:
     """Compile or load the kernel that reads a book, once a process."""
     out = np.zeros((0, 2), np.int64)
     store = np.zeros((4, 4), np.int64)
-    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
     return entry(_show, address(desk), 0, out)
 
 
 class OrderBook:
     """One book; knows nothing of sequence numbers but the last id it was told."""
 
-    __slots__ = ("_desk", "_figures", "_load", "_show", "_store", "last_id", "place", "quick")
+    __slots__ = ("_desk", "_figures", "_load", "_show", "_store", "place", "quick")
 
     def __init__(self) -> None:
         # The kernel is given one address, and finds and leaves everything there.
-        self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK]], np.int64)
+        self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
         self.place = address(self._desk)
         """Where that lies, for `quick` and for kernels of others that read it by `side_of`."""
         self.quick: Callable[[int, Levels, Levels], int]
@@ -242,8 +255,15 @@ class OrderBook:
         self._show = _shown()
         self._figures = self._desk.data.cast("B").cast("q")
         self._keep(np.zeros((4, _START_LEVELS), np.int64))
-        self.last_id = 0
+
+    @property
+    def last_id(self) -> int:
         """The venue's id of the last change contained; kept by the integrity gate."""
+        return self._figures[_LAST_ID]
+
+    @last_id.setter
+    def last_id(self, last_id: int) -> None:
+        self._figures[_LAST_ID] = last_id
 
     @property
     def n_bids(self) -> int:

@@ -21,6 +21,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from core.engine.book import OrderBook
+from core.engine.steady import CHECKS, DELTAS, STEADY, Desk, plain
 from core.model.ids import InstrumentId
 from core.model.market import (
     BookCheck,
@@ -33,6 +34,7 @@ from core.model.market import (
 from core.model.ports import (
     DEFAULT_TRAITS,
     BookTraits,
+    Link,
     QuickChecker,
     ResyncReason,
     SequenceRule,
@@ -53,9 +55,6 @@ LOST: Final = frozenset({GAP, CROSSED, CHECKSUM})
 _APPLY: Final = Verdict.APPLY
 _GAP: Final = Verdict.GAP
 _LIVE: Final = FeedStatus.LIVE
-
-_OTHER: Final = 2
-"""What a `QuickChecker` finds where the checksum is not the book's."""
 
 _OLD_IMAGE: Final = "book image older than the stream"
 
@@ -83,24 +82,24 @@ class Gate:
 
     __slots__ = (
         "_asked_ns",
-        "_both",
         "_buffer",
+        "_checked",
         "_checker",
-        "_checks",
         "_depth",
+        "_desk",
         "_eager",
+        "_figures",
         "_follow",
         "_image_id",
         "_place",
-        "_quick",
         "_since_ns",
         "_splice",
         "_spliced",
+        "_step",
+        "_told",
         "book",
         "checks_bad",
-        "checks_ok",
         "crossings",
-        "deltas",
         "gaps",
         "instrument_id",
         "last_recv_ns",
@@ -129,11 +128,14 @@ class Gate:
         self._follow = rule.follow
         self._splice = rule.splice
         self.book = OrderBook()
-        self._quick, self._place = self.book.quick, self.book.place
+        # Never steady: a book that is cut after every change, or whose rule alone knows the next.
+        link = Link.NONE if traits.depth else traits.link
+        self._desk = Desk(self.book.place, link)
+        self._figures, self._place = self._desk.figures, self._desk.place
+        self._told = link is not Link.NONE
+        self._step = plain()
         checker = traits.checker
-        self._checks: QuickChecker | None = None
-        if isinstance(checker, QuickChecker) and not traits.depth:
-            self._checks, self._both = checker, checker.joined(self._place)
+        self._checked = checker.step() if isinstance(checker, QuickChecker) else _no_step
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
         self.synced = False
@@ -144,11 +146,8 @@ class Gate:
         """Fresh images asked for because trust was lost."""
         self.crossings = 0
         """Books dropped because bid and ask met."""
-        self.checks_ok = 0
         self.checks_bad = 0
-        """Checksums of the venue that the book met, and did not."""
-        self.deltas = 0
-        """Book messages of the stream taken."""
+        """Checksums of the venue that the book did not meet."""
         self.last_recv_ns = 0
         """When anything last arrived for the instrument, our time."""
         self.last_top: tuple[int, int] | None = None
@@ -158,6 +157,16 @@ class Gate:
         self._buffer: deque[BookDelta] = deque(maxlen=BUFFER)
         self._asked_ns = 0
         self._since_ns = 0
+
+    @property
+    def deltas(self) -> int:
+        """Book messages of the stream taken."""
+        return int(self._figures[DELTAS])
+
+    @property
+    def checks_ok(self) -> int:
+        """Checksums of the venue that the book met."""
+        return int(self._figures[CHECKS])
 
     @property
     def top(self) -> tuple[int, int] | None:
@@ -182,6 +191,7 @@ class Gate:
         if self.status is FeedStatus.UNSUBSCRIBED:
             return ()
         self.synced = False
+        self._figures[STEADY] = 0
         self._buffer.clear()
         self._asked_ns = 0
         self._since_ns = now_ns
@@ -190,16 +200,17 @@ class Gate:
     def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
         """Apply a delta, hold it for a coming image, or find that something is missing."""
         self.last_recv_ns = delta.ts_recv_ns
-        self.deltas += 1
+        if self._step(self._place, delta):
+            # Nearly always: the next one, and nothing else to it.
+            return ()
+        self._figures[DELTAS] += 1
         if not self.synced:
             return self._hold(delta)
         book = self.book
         judge = self._follow if self._spliced else self._splice
         verdict = judge(book.last_id, delta)
         if verdict is _APPLY:
-            crossed = self._quick(self._place, delta.bids, delta.asks)
-            if crossed < 0:
-                crossed = book.apply(delta.bids, delta.asks)
+            crossed = book.apply(delta.bids, delta.asks)
             book.last_id = delta.last_id
             self._spliced = True
             if self._depth:
@@ -208,40 +219,19 @@ class Gate:
                 return self._lose(delta, CROSSED)
         elif verdict is _GAP or self._went_back(delta):
             return self._lose(delta, GAP)
+        out: Sequence[GateOutput] = ()
         if self.status is not _LIVE:
-            return self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
-        return ()
+            out = self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
+        self._figures[STEADY] = self._told and self._spliced
+        return out
 
     def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
         """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
+        if self._checked(self._place, delta):
+            self.last_recv_ns = delta.ts_recv_ns
+            return ()
         book = self.book
-        quick, check = self._checks, delta.check
-        last = book.last_id
-        if (
-            quick is not None
-            and quick.plain
-            and self.synced
-            and self._spliced
-            and self.status is _LIVE
-            and (delta.last_id != last or not last)
-            and check is not None
-            and check.checksum
-            and not check.bids
-            and not check.asks
-            and self._follow(last, delta) is _APPLY
-        ):
-            # Nearly always: the next one, of levels that need no text, in a single step.
-            found = self._both(delta.bids, delta.asks, check.checksum)
-            if found >= 0:
-                self.last_recv_ns = delta.ts_recv_ns
-                self.deltas += 1
-                book.last_id = delta.last_id
-                if not found:
-                    self.checks_ok += 1
-                    return ()
-                self.checks_bad += found == _OTHER
-                return self._lose(delta, CHECKSUM if found == _OTHER else CROSSED)
-        before = last if self.synced else None
+        before = book.last_id if self.synced else None
         out = self.on_delta(delta)
         applied = self.synced and (book.last_id != before or delta.last_id == before == 0)
         if not applied or self._checker is None:
@@ -260,7 +250,7 @@ class Gate:
         if image.reset:
             # It stands in the stream itself: what came before it is contained or void.
             self._buffer.clear()
-            self.deltas += 1
+            self._figures[DELTAS] += 1
         elif self.synced and image.last_id < self.book.last_id:
             return ()
         if not self._load(image):
@@ -351,6 +341,7 @@ class Gate:
 
     def _load(self, image: BookSnapshot) -> bool:
         """Load an image; False: its checksum is not the book's."""
+        self._figures[STEADY] = 0
         self.book.load(image.bids, image.asks)
         if self._depth:
             self.book.cut(self._depth)
@@ -382,7 +373,7 @@ class Gate:
         if good is None:
             return True
         if good:
-            self.checks_ok += 1
+            self._figures[CHECKS] += 1
         else:
             self.checks_bad += 1
         return good
@@ -431,6 +422,7 @@ class Gate:
         self.last_top = self.top
         self.book.clear()
         self.synced = False
+        self._figures[STEADY] = 0
         self._spliced = False
         self._buffer.clear()
         self._asked_ns = 0
@@ -460,6 +452,7 @@ class Gate:
             return ()
         self.status = status
         self.reason = reason
+        self._figures[STEADY] = 0
         return (
             FeedStatusChanged(
                 instrument_id=self.instrument_id,
@@ -470,3 +463,7 @@ class Gate:
                 received_id=received_id,
             ),
         )
+
+
+def _no_step(place: int, delta: CheckedDelta) -> int:
+    return 0

@@ -36,10 +36,8 @@ _ORDER, _NUMBER = 26, 28
 """Bytes of its `PyArray_Descr`: the byte order and the number of the type."""
 
 
-@unbox(Lent)
-def _unbox_lent(kind: Any, value: Any, on: Any) -> Any:
-    """Take address, lengths and strides out of an array; anything else raises TypeError."""
-    builder = on.builder
+def looked_into(kind: Any, value: Any, context: Any, builder: Any) -> tuple[Any, Any]:
+    """Return an array out of an object, and whether it is one; that of another is of no use."""
     number, word = cgutils.intp_t, cgutils.intp_t.as_pointer()
     short = cgutils.int32_t.as_pointer()
 
@@ -50,10 +48,10 @@ def _unbox_lent(kind: Any, value: Any, on: Any) -> Any:
         return builder.inttoptr(load(place, index), to)
 
     fields = builder.bitcast(value, word)
-    own = on.context.get_c_value(builder, cgutils.int8_t, _ARRAY)
+    own = context.get_c_value(builder, cgutils.int8_t, _ARRAY)
     is_array = builder.icmp_unsigned("==", load(fields, _TYPE), builder.ptrtoint(own, number))
     good = cgutils.alloca_once_value(builder, cgutils.false_bit)
-    array = on.context.make_array(kind)(on.context, builder)
+    array = context.make_array(kind)(context, builder)
     with builder.if_then(is_array, likely=True):
         kind_of = pointed(fields, _KIND, cgutils.voidptr_t)
         order = load(kind_of, _ORDER)
@@ -75,9 +73,16 @@ def _unbox_lent(kind: Any, value: Any, on: Any) -> Any:
             array.strides = cgutils.pack_array(builder, [load(strides, 0), load(strides, 1)])
             array.meminfo = array.meminfo.type(None)
             array.parent = array.parent.type(None)
-    bad = builder.not_(builder.load(good))
-    with builder.if_then(bad, likely=False):
+    return array._getvalue(), builder.load(good)
+
+
+@unbox(Lent)
+def _unbox_lent(kind: Any, value: Any, on: Any) -> Any:
+    """Take address, lengths and strides out of an array; anything else raises TypeError."""
+    array, good = looked_into(kind, value, on.context, on.builder)
+    bad = on.builder.not_(good)
+    with on.builder.if_then(bad, likely=False):
         on.pyapi.err_set_string(
             "PyExc_TypeError", "a kernel needs a numpy array of int64 with two dimensions"
         )
-    return NativeValue(array._getvalue(), is_error=bad)
+    return NativeValue(array, is_error=bad)

@@ -10,9 +10,10 @@ from core.engine.kernel import Kernel
 from core.model import commands as c
 from core.model.amounts import Amount, Unit, parse_amount
 from core.model.errors import ConfigError, TemporaryError
+from core.model.fees import fee_rates, option_fee
 from core.model.ids import OriginKind
 from core.model.inspection import OrderPreview
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderType
 from core.trading.net import Net
@@ -195,9 +196,11 @@ class _Sums:
             after.adopt(held.size, held.average_price)
         realised = after.trade(self._signed, where.price) if self._size else Decimal(0)
         cost = after.worth(self._size, where.price)
-        paper = self._kernel.settings.paper
-        bps = paper.maker_fee_bps if self._rests() else paper.taker_fee_bps
+        settings = self._kernel.settings
+        rates = fee_rates(item, settings.paper, settings.feeds)
+        rate = rates.maker if self._rests() else rates.taker
         risk = self._lost()
+        leverage = held.leverage or self._simulated_leverage()
         return OrderPreview(
             size=self._size,
             price=_rounded(item, where.price),
@@ -205,10 +208,11 @@ class _Sums:
             asset=item.pays_in,
             cost=cost,
             of_equity_pct=self._of_equity(cost),
-            fee=cost * bps / _TEN_THOUSAND,
-            fee_bps=bps,
-            margin=self._margin(cost, held.leverage),
-            leverage=held.leverage,
+            fee=self._fee(cost, rate),
+            fee_bps=rate * _TEN_THOUSAND,
+            fee_from=rates.source,
+            margin=self._margin(cost, leverage),
+            leverage=leverage,
             position=after.size,
             average_price=after.average(),
             realised=realised,
@@ -218,6 +222,20 @@ class _Sums:
             reward=self._won(),
             notes=tuple(self._notes),
         )
+
+    def _fee(self, cost: Decimal, rate: Decimal) -> Decimal:
+        if self._item.kind is not InstrumentKind.OPTION:
+            return cost * rate
+        known = self._kernel.market.reference(self._item.id)
+        index = known.index if known is not None else None
+        return option_fee(self._item, cost, self._size, rate, index)
+
+    def _simulated_leverage(self) -> Decimal | None:
+        """Return what paper trading has contracts at, None elsewhere: the venue must say."""
+        settings, most = self._kernel.settings, self._item.max_leverage
+        if settings.mode != "paper" or not self._item.derivative:
+            return None
+        return min(settings.paper.leverage, most) if most else settings.paper.leverage
 
     def _rests(self) -> bool:
         """Return whether it would wait in the book."""

@@ -7,7 +7,7 @@ engine's own loop; sinks never block.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -22,6 +22,7 @@ from core.model.market import (
     BookCheck,
     BookDelta,
     BookSnapshot,
+    CheckedDelta,
     Levels,
     MarketEvent,
     Side,
@@ -118,16 +119,29 @@ class BookChecker(Protocol):
 class QuickChecker(BookChecker, Protocol):
     """One that can apply a delta and compare in a single step."""
 
-    plain: bool
-    """Whether it can now, for checks without texts and with a checksum."""
+    def step(self) -> Callable[[int, CheckedDelta], int]:
+        """Return what takes a delta to a gate's desk, see `core.engine.steady`.
 
-    def joined(self, place: int) -> Callable[[Levels, Levels, int], int]:
-        """Return what applies bids and asks to the book at a place and compares a checksum.
-
-        It returns 0, 1 when the book is crossed, 2 when it is not what the checksum says; below 0
-        the delta must be applied and noted again in the other way.
+        It applies and compares; 0 means that all must be done in the other way.
         """
         ...
+
+
+class Link(Enum):
+    """How the deltas of a book follow each other, where that alone is enough to apply one."""
+
+    NONE = "none"
+    """Only the rule knows."""
+    STEP = "step"
+    """The last id is one more than the last one's."""
+    NEXT = "next"
+    """The first id is one more than the last one's last."""
+    PREVIOUS = "previous"
+    """It names the last one's last id."""
+    RISING = "rising"
+    """Its last id is not below the last one's."""
+    PREVIOUS_IF_ANY = "previous if any"
+    """It names the last one's last id, or nothing is numbered."""
 
 
 class BookTraits(msgspec.Struct, frozen=True):
@@ -144,6 +158,8 @@ class BookTraits(msgspec.Struct, frozen=True):
     """Trade ids leave no number out, so a hole is a lost trade."""
     unchecked: bool = False
     """Nothing proves the sequence; shown beside everything that comes of it."""
+    link: Link = Link.NONE
+    """What the rule says of a delta that follows: kernels need not ask it then."""
     stated_takers: bool = True
     """The venue says who took each trade; False: `Trade.buyer_is_maker` is an estimate."""
 

@@ -12,9 +12,9 @@ from typing import Final
 
 from core.model.instruments import Instrument
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
-USDM_TRAITS: Final = BookTraits(consecutive_trades=True)
+USDM_TRAITS: Final = BookTraits(consecutive_trades=True, link=Link.PREVIOUS)
 """Ids of aggregate trades, and of single ones, leave no number out."""
 
 # An enum's members are looked up slowly; these are met with every message.

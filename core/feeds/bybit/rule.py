@@ -11,10 +11,10 @@ from typing import Final
 
 from core.model.instruments import Instrument
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
 # UUIDs of trades have no order.
-_TRAITS: Final = BookTraits(ordered_trades=False)
+_TRAITS: Final = BookTraits(ordered_trades=False, link=Link.STEP)
 
 # An enum's members are looked up slowly; these are met with every message.
 _OLD: Final = Verdict.OLD

@@ -11,9 +11,9 @@ from typing import Final
 
 from core.model.instruments import Instrument
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
-TRAITS: Final = BookTraits(consecutive_trades=True)
+TRAITS: Final = BookTraits(consecutive_trades=True, link=Link.RISING)
 
 _OLD: Final = Verdict.OLD
 _APPLY: Final = Verdict.APPLY

@@ -10,9 +10,9 @@ from typing import Final
 
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
-_TRADED: Final = BookTraits(consecutive_trades=True)
+_TRADED: Final = BookTraits(consecutive_trades=True, link=Link.PREVIOUS)
 """Trade ids are `trade_seq`, which counts one instrument's trades."""
 
 _COMPUTED: Final = BookTraits(has_book=False)

@@ -11,9 +11,9 @@ from typing import Final
 
 from core.model.instruments import Instrument
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
-_TRAITS: Final = BookTraits()
+_TRAITS: Final = BookTraits(link=Link.NEXT)
 
 # An enum's members are looked up slowly; these are met with every message.
 _OLD: Final = Verdict.OLD

@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 import numba
 import numpy as np
 
-from core.engine.book import _apply, side_of
+from core.engine.book import _apply, last_id, note_id, side_of
 from core.engine.compiled import address, entry, view
+from core.engine.made import Made, taken
+from core.engine.opened import (
+    ASK_TEXTS,
+    ASKS,
+    BID_TEXTS,
+    BIDS,
+    CHECK,
+    CHECKED,
+    CHECKS,
+    CHECKSUM,
+    NO_TEXTS,
+    READABLE,
+    field,
+    kind_of,
+    known,
+    levels,
+    number,
+)
+from core.engine.steady import BOOK, DELTAS, LINK, STEADY, WIDTH, follows
+from core.engine.steady import CHECKS as MET
 from core.feeds.crc import (
     FULL,
     SLOT_WIDTH,
@@ -38,7 +58,9 @@ _MOST: Final = 2 * CHECKED_LEVELS
 _COLON: Final = 58
 _POINT: Final = 46
 _TEN: Final = np.uint64(10)
-_PLAN: Final = 6
+_PLAN: Final = 7
+_PLAIN: Final = 6
+"""Figure of a plan: 1 if every level of a book that is compared is known by its decimals."""
 _TEXT: Final = 2 * 42
 """Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
@@ -135,22 +157,41 @@ def _joined_to(
 
 
 @numba.njit(cache=True)
-def _checked(
-    own: int, on: Tables, desk: int, bids: Levels, asks: Levels, checksum: int
-) -> int:  # fmt: skip
-    """Apply changed levels to a book, and return what that does, or 2: the checksum is another."""
-    found = _apply(desk, bids, asks)
-    if found == 0 and _total(desk, own, on) != checksum & FULL:
-        return 2
-    return int(found)
+def _checked(own: int, on: Tables, place: int, delta: Any) -> int:
+    """Take a delta of a steady book that has a checksum and no texts, see `core.engine.steady`."""
+    desk = view(place, 1, WIDTH)[0]
+    event = taken(delta)
+    plan = view(own, 1, _PLAN)[0]
+    if not (plan[_PLAIN] and desk[STEADY] and known(READABLE)) or kind_of(event) != known(CHECKED):
+        return 0
+    book = desk[BOOK]
+    before = last_id(book)
+    last, good = follows(event, desk[LINK], before)
+    check = field(event, CHECK)
+    if not good or (last and last == before) or kind_of(check) != known(CHECKS):
+        return 0
+    none = known(NO_TEXTS)
+    checksum, good = number(check, CHECKSUM)
+    if not good or not checksum or field(check, BID_TEXTS) != none:
+        return 0
+    bids, bids_good = levels(event, BIDS)
+    asks, asks_good = levels(event, ASKS)
+    if not (bids_good and asks_good) or field(check, ASK_TEXTS) != none:
+        return 0
+    if _apply(book, bids, asks) or _total(book, own, on) != checksum & FULL:
+        return 0
+    note_id(book, last)
+    desk[DELTAS] += 1
+    desk[MET] += 1
+    return 1
 
 
 @cache
-def _joined() -> Callable[[int, Tables, int, Levels, Levels, int], int]:
-    levels = np.zeros((2, 2), np.int64)
-    compiled: Callable[[int, Tables, int, Levels, Levels, int], int] = entry(
-        _checked, 1, tables(), 1, levels, levels, 1, lent=True
-    )
+def _step() -> Callable[[int, Tables, int, Any], int]:
+    if not hasattr(_checked, "overloads"):
+        # numba is switched off (NUMBA_DISABLE_JIT), and the gate does everything itself.
+        return lambda own, on, place, delta: 0
+    compiled: Callable[[int, Tables, int, Any], int] = entry(_checked, 1, tables(), 1, Made())
     return compiled
 
 
@@ -173,7 +214,7 @@ class OkxChecker:
     instead, so 0 says nothing.
     """
 
-    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole", "plain")
+    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole")
 
     def __init__(self, instrument: Instrument) -> None:
         self._total = _kernel()
@@ -182,17 +223,15 @@ class OkxChecker:
         self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH + 3 * _MOST, np.int64)
         # Every level's text begins with a colon, so the first must find the register before it.
         steps = *_scale(self._steps[0]), *_scale(self._steps[1])
-        self._own[:_PLAN] = *steps, before(b":"), 0
+        self._own[:_PLAN] = *steps, before(b":"), 0, 0
         self._place = address(self._own)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""
         self._whole = False
-        self.plain = False
-        """Whether every level of a book that is compared is known by its plain decimals."""
 
-    def joined(self, place: int) -> Callable[[Levels, Levels, int], int]:
-        """Return what applies changes to the book at a place and compares a checksum."""
-        return partial(_joined(), self._place, self._on, place)
+    def step(self) -> Callable[[int, CheckedDelta], int]:
+        """Return what takes a delta to a gate's desk and compares; 0: it did not."""
+        return partial(_step(), self._place, self._on)
 
     def on_snapshot(self, image: BookSnapshot) -> None:
         """Note an image that was loaded."""
@@ -218,7 +257,8 @@ class OkxChecker:
         self._look()
 
     def _look(self) -> None:
-        self.plain = self._whole and not self._odd[0] and not self._odd[1]
+        # Whether every level of a book that is compared is known by its plain decimals.
+        self._own[_PLAIN] = self._whole and not self._odd[0] and not self._odd[1]
 
     def verify(self, book: BookTop, check: BookCheck) -> bool | None:
         """Return whether the book is what the venue says; None: it says nothing this time."""

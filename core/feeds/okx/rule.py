@@ -13,7 +13,7 @@ from typing import Final
 from core.feeds.okx.checksum import OkxChecker
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import BookDelta
-from core.model.ports import BookTraits, Verdict
+from core.model.ports import BookTraits, Link, Verdict
 
 # An enum's members are looked up slowly; these are met with every message.
 _OLD: Final = Verdict.OLD
@@ -41,4 +41,4 @@ class OkxRule:
         """Return what the instrument's data is like; an index has no book."""
         if instrument.kind is InstrumentKind.INDEX:
             return BookTraits(has_book=False)
-        return BookTraits(checker=OkxChecker(instrument))
+        return BookTraits(checker=OkxChecker(instrument), link=Link.PREVIOUS_IF_ANY)
