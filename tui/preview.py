@@ -242,7 +242,8 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
         cost += f" @ ~{found.price:,f}"
     if found.of_equity_pct is not None:
         cost += f"   {found.of_equity_pct:f} % of equity"
-    cost += f"   fee ~{found.fee:,.2f} ({found.fee_bps.normalize():f} bp)"
+    cost += f"   fee ~{found.fee:,.2f} ({found.fee_bps.normalize():f} bp"
+    cost += f", {found.fee_from})" if found.fee_from else ")"
     if found.margin is not None:
         cost += f"   margin {found.margin:,.2f}"
     risk = reward = ""

@@ -38,6 +38,7 @@ pair for everything, as its fee page does. A venue that lists rates itself is no
 
 IN_RECEIVED: Final = frozenset({"alpaca", "binance", "bybit", "okx"})
 """Kinds of which a holding's buyer pays the fee in what was bought (ccxt: `feeSide` get)."""
+_OPTION_CAP: Final = Decimal("0.125")
 _FREE: Final = frozenset({"stock"})
 
 
@@ -55,6 +56,20 @@ class FeeRates(msgspec.Struct, frozen=True):
         """Return both in basis points with their source."""
         maker, taker = (f"{(rate * _BPS).normalize():f}" for rate in (self.maker, self.taker))
         return f"{maker}/{taker} bp ({self.source})"
+
+
+def option_fee(
+    instrument: Instrument, worth: Decimal, size: Decimal, rate: Decimal, index: Decimal | None
+) -> Decimal:
+    """Return an option's fee: of what it is an option on, but no more than a part of its premium.
+
+    Deribit, "Fees": 0.03 % of the underlying, at most 12.5 % of the option's price. Without an
+    index price the strike stands for it.
+    """
+    one = Decimal(1)
+    if instrument.quote != instrument.base:
+        one = index or instrument.strike
+    return min(size * instrument.contract_size * one * rate, worth * _OPTION_CAP)
 
 
 def kind_of(venue: VenueName, feeds: Mapping[str, FeedSettings]) -> str:

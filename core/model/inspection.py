@@ -25,7 +25,8 @@ class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
     of_equity_pct: Decimal | None
     fee: Decimal
     fee_bps: Decimal
-    """As the settings say; the venue may charge you another one."""
+    fee_from: str = ""
+    """Whose rate that is: the venue's list, its standard rates, or the settings."""
     margin: Decimal | None = None
     """What a contract ties up; None: a holding, or the account's leverage is not known."""
     leverage: Decimal | None = None
