@@ -141,8 +141,10 @@ class Guard:
 
     def rearm(self, venue: VenueName) -> None:
         """Take up a venue's open orders anew, and do what should have been done."""
+        # Of a venue known already, whatever ended was noted when it did.
+        orders = self._orders.open() if venue in self._known else self._orders.all()
         self._known.add(venue)
-        for tracked in list(self._orders.all()):
+        for tracked in list(orders):
             if tracked.order.venue != venue:
                 continue
             intent = tracked.order.intent
