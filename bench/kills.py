@@ -26,6 +26,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import importlib
 import itertools
 import logging
 import os
@@ -53,6 +54,7 @@ from core.engine.clock import SystemClock
 from core.model.errors import ClxError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
+from core.venues.kinds import KINDS
 from emulator.app import Emulator
 from emulator.diary import Command
 from emulator.market.truth import AccountTruth
@@ -62,6 +64,8 @@ SLOTS = 8
 PATIENCE_S = 60.0
 AWAY_S = 0.2
 """How long a venue is gone."""
+_LAZY = ("aiohttp", "websockets.asyncio.client")
+"""What programs import when they first need it, which here would be in each case anew."""
 _SIZE = struct.Struct("<I")
 _WAL_HEADER, _FRAME = 32, 24 + 4096
 
@@ -477,6 +481,10 @@ class Pool:
         """Make what all share; whoever starts it must have neither loop nor thread."""
         self._slots = slots
         self._venue = venue
+        for site in sites:
+            importlib.import_module(KINDS[SITES[site].kind].place.partition(":")[0])
+        for name in _LAZY:
+            importlib.import_module(name)
         self._emulators = {site: make_emulator(SITES[site], seed) for site in sites}
         gc.collect()
         gc.freeze()

@@ -22,9 +22,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from bench.crashes import lapsed
+from bench.crashes import lapsed, open_yard
+from bench.engines import Engine, Stuck
 from bench.lapse import Died, Life
-from bench.yard import Engine, Stuck, Yard
+from bench.yard import SITES, Yard
 from core.model.errors import ClxError
 from core.model.market import Side
 from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
@@ -32,7 +33,6 @@ from core.trading.recorder import MemoryJournal
 from emulator.faults import Fault
 
 D = Decimal
-SYMBOL = "SOL-USDT.binance"
 ROUND = 400
 """Orders between two comparisons."""
 YARD = 12_000
@@ -86,9 +86,9 @@ class Soak:
 
     async def open(self) -> None:
         """Make the market, and engines that run."""
-        self.yard = Yard(seed=self.seed)
+        self.yard = open_yard(SITES["binance"], self.seed)
         await self.yard.open()
-        self.instrument = self.yard.instruments[SYMBOL]  # type: ignore[index]
+        self.instrument = self.yard.instrument
         for _ in range(self.count):
             account, table = self.yard.open_account()
             self.engines.append(await self._start(account, table, MemoryJournal(), 1))
@@ -102,7 +102,7 @@ class Soak:
     async def _start(self, account: Any, table: Any, journal: Any, number: int) -> Engine:
         engine = Engine(self.yard, account, table, journal, Life(), number=number)
 
-        self._tables[account.owner] = (table, journal, number)
+        self._tables[account] = (table, journal, number)
         await engine.start()
         return engine
 
@@ -243,9 +243,7 @@ class Soak:
             self._refill()
 
     def _refill(self) -> None:
-        self.yard.house.market.crowds[self.instrument.venue_symbol].populate(
-            self.yard.house.market.now_ns
-        )
+        self.yard.house.market.refill(self.instrument.venue_symbol)
 
     def _arm(self) -> None:
         faults = self.yard.house.faults
@@ -256,7 +254,7 @@ class Soak:
             self.struck[kind] += 1
 
     async def _die(self, engine: Engine) -> None:
-        table, journal, number = self._tables[engine.account.owner]
+        table, journal, number = self._tables[engine.account]
         await engine.end()
         self.deaths += 1
         at = self.engines.index(engine)
