@@ -463,7 +463,8 @@ class Engine:
         item = next((item for item in listed if item.venue in {name, market}), None)
         item = item or next(iter(listed), None)
         if venue is not None and item is not None:
-            self.kernel.desk.links.private(name, venue.abilities(item).private)
+            can = venue.abilities(item)
+            self.kernel.desk.links.private(name, can.private, can.switch)
         if isinstance(venue, _Described):
             self.kernel.desk.links.simulated(name, venue.described())
 

@@ -39,6 +39,8 @@ class VenueAbilities(msgspec.Struct, frozen=True, kw_only=True):
     """Long and short positions can be held apart."""
     dead_man: bool = False
     """The venue cancels everything when it does not hear from us; armed and renewed while live."""
+    switch: str = ""
+    """How the venue's dead-man switch stands while nothing is armed; empty: it has none."""
     private: Literal["native stream", "ccxt stream", "polling", "engine"] = "native stream"
     """How fills arrive."""
 

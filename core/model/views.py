@@ -73,6 +73,8 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     """How fills arrive: ``native stream``, ``ccxt stream``, ``polling`` or ``engine``."""
     dead_man: str = ""
     """What the venue does by itself when it no longer hears from us; empty: nothing is armed."""
+    switch: str = ""
+    """How its dead-man switch stands while nothing is armed; empty: it has none."""
     simulated: str = ""
     """Of a venue that only simulates one: its latency, fees and margin in words."""
 

@@ -67,9 +67,9 @@ class VenueLinks:
         self._switches.closed_venues[event.venue] = f"its stream is down: {event.reason}"
         self._show(event.venue, connected=False, reason=event.reason)
 
-    def private(self, venue: VenueName, how: str) -> None:
-        """Show how fills of a venue arrive."""
-        self._show(venue, private=how)
+    def private(self, venue: VenueName, how: str, switch: str) -> None:
+        """Show how fills of a venue arrive, and how its dead-man switch stands unarmed."""
+        self._show(venue, private=how, switch=switch)
 
     def simulated(self, venue: VenueName, how: str) -> None:
         """Show that a venue only simulates one, and how."""

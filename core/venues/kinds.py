@@ -67,6 +67,13 @@ def account_name(url: str, table: VenueSettings) -> str:
     return f"{urlsplit(url).netloc}-{mark}"
 
 
+def switch_words(seconds: float, *, by_symbol: bool = False) -> str:
+    """Return how a dead-man switch stands while nothing is armed."""
+    if not seconds:
+        return "is off (dead_man_s is 0)"
+    return "is armed with the first order that rests" if by_symbol else "is not armed yet"
+
+
 def hosts_of(
     name: str, table: VenueSettings, known: Mapping[str, tuple[str, str]]
 ) -> tuple[str, str]:

@@ -133,7 +133,7 @@ class BinanceUsdmVenue:
 
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue, in the mode the account is in."""
-        return abilities(hedging=self._hedging, dead_man=self._settings.dead_man_s > 0)
+        return abilities(hedging=self._hedging, dead_man_s=self._settings.dead_man_s)
 
     async def run(self, sink: VenueSink) -> None:
         """Stay connected to the account and keep a connection warm, until cancelled.

@@ -18,6 +18,7 @@ from core.model.orders import (
     TriggerBy,
 )
 from core.venues.binance.parse import number
+from core.venues.kinds import switch_words
 
 Param: TypeAlias = tuple[str, str]
 
@@ -36,7 +37,7 @@ _WATCHED: Final = MappingProxyType({TriggerBy.LAST: "CONTRACT_PRICE", TriggerBy.
 _POST_ONLY: Final = "GTX"
 
 
-def abilities(*, hedging: bool, dead_man: bool) -> VenueAbilities:
+def abilities(*, hedging: bool, dead_man_s: float) -> VenueAbilities:
     """Return what of USD-M the adapter uses.
 
     A good-till-date order is ended by the engine: the venue takes none that ends within 10 minutes.
@@ -50,7 +51,8 @@ def abilities(*, hedging: bool, dead_man: bool) -> VenueAbilities:
         reduce_only=True,
         trail_pct=(Decimal("0.1"), Decimal(10), Decimal("0.1")),
         hedging=hedging,
-        dead_man=dead_man,
+        dead_man=dead_man_s > 0,
+        switch=switch_words(dead_man_s, by_symbol=True),
     )
 
 

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from core.model.errors import (
+    ClxError,
     ConfigError,
     OutcomeUnknown,
     RateLimited,
@@ -217,7 +218,7 @@ class CcxtClient:
         return self.ccxt.has.get(name) is True
 
     def _ours(self, where: str, error: Exception) -> Exception:
-        if isinstance(error, RateLimited):
+        if isinstance(error, ClxError):
             return error
         errors, code, words = self._errors, type(error).__name__, plain(error)
         if errors is None or not isinstance(error, errors.BaseError):

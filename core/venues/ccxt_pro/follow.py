@@ -78,6 +78,8 @@ class Follower:
         self._counted: OrderedDict[tuple[InstrumentId, str], None] = OrderedDict()
         self._locks: dict[InstrumentId, asyncio.Lock] = {}
         self._wake = asyncio.Event()
+        self.changed: Callable[[], None] = _nobody
+        """Called when other orders live than before."""
 
     # -- orders ----------------------------------------------------------------------------
 
@@ -90,11 +92,18 @@ class Follower:
             at = order.intent.instrument_id
             since_ns = order.ts_submitted_ns - _OVERLAP_NS
             self._pulled_ns[at] = min(self._pulled_ns.get(at, since_ns), since_ns)
+        if known is None:
+            self.changed()
 
     def gone(self, order_id: ClientOrderId) -> None:
         """Note that an order has ended, or never was."""
-        self._living.pop(order_id, None)
+        if self._living.pop(order_id, None) is not None:
+            self.changed()
         self._filled.pop(order_id, None)
+
+    def instruments(self) -> frozenset[InstrumentId]:
+        """Return the instruments of living orders."""
+        return frozenset(order.intent.instrument_id for order in self._living.values())
 
     def hurry(self) -> None:
         """Ask at once, not only when it is time."""
@@ -311,3 +320,7 @@ class Follower:
             return self._symbols.instrument(self._account.instrument_of(row))
         except ConfigError:
             return None
+
+
+def _nobody() -> None:
+    pass

@@ -24,7 +24,7 @@ import msgspec
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
 from core.model.errors import ConfigError, DataError, InvariantError, TemporaryError, VenueError
-from core.model.facts import CashMoved, DeadManSet
+from core.model.facts import CashMoved
 from core.model.ids import InstrumentId, VenueName, VenueOrderId
 from core.model.instruments import Instrument
 from core.model.orders import (
@@ -43,9 +43,10 @@ from core.venues.ccxt_pro.client import CcxtClient
 from core.venues.ccxt_pro.follow import Follower
 from core.venues.ccxt_pro.parse import Row, number, order_call, time_ns
 from core.venues.ccxt_pro.spelling import spelling_of
+from core.venues.ccxt_pro.switch import Switch, way_of
 from core.venues.ccxt_pro.ways import abilities, features, ways_of
 from core.venues.errands import NOT_SENT, Errands, asked
-from core.venues.kinds import market_of
+from core.venues.kinds import market_of, switch_words
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -59,9 +60,6 @@ POLL_S: Final = 2.0
 GRACE_S: Final = 2.0
 """How long a watch must not fail to be taken to stand."""
 _CLOCK_EVERY_S: Final = 60.0
-_LONGEST_SLEEP_S: Final = 30.0
-_NO_SWITCH: Final = frozenset({"bybit"})
-"""ccxt's call there guards a lost socket, not our silence."""
 _MAYBE_FILLED: Final = frozenset({"OrderNotFound", "OrderNotCached", "InvalidOrder"})
 
 
@@ -129,11 +127,13 @@ class CcxtVenue:
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the exchange with an instrument."""
         self._client.load()
+        way, seconds = way_of(self._client), self._settings.dead_man_s
         return abilities(
             self._client.ccxt,
             self._exchange,
             instrument,
-            dead_man=self._switched(),
+            dead_man=way is not None and seconds > 0,
+            switch=switch_words(seconds, by_symbol=way.by_symbol) if way else "",
             streams=self._streams(),
         )
 
@@ -162,8 +162,10 @@ class CcxtVenue:
                 await self._learn_markets(standing)
                 tasks.create_task(self._follower.run())
                 tasks.create_task(self._keep_time(standing))
-                if self._switched():
-                    tasks.create_task(self._hold_switch(sink))
+                switch = self._switch(sink)
+                if switch is not None:
+                    self._follower.changed = switch.look
+                    tasks.create_task(switch.run())
         finally:
             await self._client.close()
 
@@ -470,27 +472,23 @@ class CcxtVenue:
                     standing.clock_skew(offset_ms, self._settings.recv_window_ms // 2)
             await asyncio.sleep(_CLOCK_EVERY_S)
 
-    async def _hold_switch(self, sink: VenueSink) -> None:
-        """Renew the exchange's dead-man switch three times in its time, and say how it stands."""
-        limit_s = self._settings.dead_man_s
-        words = f"cancels all orders {limit_s:g} s after our last word"
-        told: str | None = None
-        while True:
-            state = words
-            try:
-                question = self._client.ccxt.cancel_all_orders_after(int(limit_s * 1000))
-                await self._client.read("the dead-man switch", question)
-            except (TemporaryError, VenueError) as error:
-                _log.warning("%s: the dead-man switch is not renewed, %s", self.name, error)
-                state = ""
-            if state != told:
-                told = state
-                sink(DeadManSet(venue=self.name, state=state, ts_ns=self._clock.now_ns()))
-            await asyncio.sleep(min(limit_s / 3, _LONGEST_SLEEP_S))
+    def _switch(self, sink: VenueSink) -> Switch | None:
+        way, follower = way_of(self._client), self._follower
+        if way is None or follower is None or not self._settings.dead_man_s:
+            return None
+        return Switch(
+            self.name,
+            self._client,
+            way,
+            seconds=self._settings.dead_man_s,
+            living=follower.instruments,
+            symbol=self._name_of,
+            clock=self._clock,
+            sink=sink,
+        )
 
-    def _switched(self) -> bool:
-        wanted = self._settings.dead_man_s > 0 and self._exchange not in _NO_SWITCH
-        return wanted and self._client.does("cancelAllOrdersAfter")
+    def _name_of(self, instrument_id: InstrumentId) -> str:
+        return str(self._client.market(self._symbols.instrument(instrument_id))["id"])
 
     def _streams(self) -> bool:
         return self._client.does("watchOrders") or self._client.does("watchMyTrades")

@@ -127,7 +127,13 @@ def features(client: Any, instrument: Instrument, method: str) -> Mapping[str, A
 
 
 def abilities(
-    client: Any, exchange: str, instrument: Instrument, *, dead_man: bool, streams: bool
+    client: Any,
+    exchange: str,
+    instrument: Instrument,
+    *,
+    dead_man: bool,
+    switch: str,
+    streams: bool,
 ) -> VenueAbilities:
     """Return what the adapter uses of an exchange with an instrument."""
     ways, can = ways_of(exchange), features(client, instrument, "createOrder")
@@ -148,5 +154,6 @@ def abilities(
         post_only=bool(times.get("PO")),
         reduce_only=instrument.derivative,
         dead_man=dead_man,
+        switch=switch,
         private="ccxt stream" if streams else "polling",
     )

@@ -46,7 +46,7 @@ from core.venues.deribit.messages import OrderRow
 from core.venues.deribit.parse import Json, edit_params, filed_under, name_of, order_params
 from core.venues.deribit.rpc import Reply, RpcSocket
 from core.venues.errands import Errands, asked
-from core.venues.kinds import account_name, hosts_of, market_of
+from core.venues.kinds import account_name, hosts_of, market_of, switch_words
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -180,6 +180,7 @@ class DeribitVenue:
             iceberg=trigger,
             trail_prices=trigger,
             dead_man=self._cancels,
+            switch=switch_words(self._settings.dead_man_s),
         )
 
     def submit(self, intent: OrderIntent) -> None:

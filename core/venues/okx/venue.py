@@ -45,7 +45,7 @@ from core.model.orders import (
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.errands import Errands, asked
-from core.venues.kinds import account_name, hosts_of, market_of
+from core.venues.kinds import account_name, hosts_of, market_of, switch_words
 from core.venues.okx.account import AccountReader
 from core.venues.okx.answers import Answers
 from core.venues.okx.deadman import DeadMan, check_seconds
@@ -204,6 +204,7 @@ class OkxVenue:
             reduce_only=contract,
             hedging=contract and self._hedged,
             dead_man=bool(self._dead_man_s),
+            switch=switch_words(self._dead_man_s),
         )
 
     def submit(self, intent: OrderIntent) -> None:

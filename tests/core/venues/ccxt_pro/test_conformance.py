@@ -20,6 +20,7 @@ CHOSEN = [
     ("binanceusdm", c.lives_through_a_restart),
     ("binanceusdm", c.moves_its_price),
     ("binanceusdm", c.funding_is_paid),
+    ("binanceusdm", c.dead_man_fires),
     ("okx", c.immediate_or_not_at_all),
     ("okx", c.position_turns_round),
 ]

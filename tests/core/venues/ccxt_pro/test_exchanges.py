@@ -439,6 +439,42 @@ async def test_kraken_switch_is_armed_in_seconds_and_told() -> None:
     assert server.of("POST /0/private/CancelAllOrdersAfter")[0]["timeout"] == "60"
 
 
+async def test_kucoins_switch_covers_all_symbols_and_is_told() -> None:
+    from core.model.facts import DeadManSet
+
+    server, desk = Exchange(), Desk()
+    route = "POST /api/v1/hf/orders/dead-cancel-all"
+    server.answer("GET /api/v1/hf/accounts/opened", {"code": "200000", "data": True})
+    times = {"currentTime": 1695866265, "triggerTime": 1695866325}
+    server.answer(route, {"code": "200000", "data": times})
+    async with trading("kucoin", server, desk, dead_man_s=60) as venue:
+        told = await desk.until(DeadManSet)
+        assert venue.abilities(instrument("kucoin")).dead_man
+    assert told.state == "cancels all orders 60 s after our last word"
+    assert server.of(route)[0] == {"timeout": 60}
+
+
+async def test_an_old_account_at_kucoin_is_told_to_have_no_switch() -> None:
+    from core.model.facts import DeadManSet
+
+    server, desk = Exchange(), Desk()
+    server.answer("GET /api/v1/hf/accounts/opened", {"code": "200000", "data": False})
+    async with trading("kucoin", server, desk, dead_man_s=60):
+        told = await desk.until(DeadManSet)
+    assert told.state.startswith("not set: this account trades by KuCoin's older API")
+    assert server.of("POST") == []
+
+
+@pytest.mark.parametrize(
+    ("exchange", "words"),
+    [("kraken", "is off (dead_man_s is 0)"), ("kucoin", "is off (dead_man_s is 0)"), ("bybit", "")],
+)
+async def test_what_switch_there_would_be_is_known(exchange: str, words: str) -> None:
+    async with trading(exchange, Exchange(), Desk()) as venue:
+        can = venue.abilities(instrument(exchange))
+    assert (can.dead_man, can.switch) == (False, words)
+
+
 async def test_coinbase_refuses_market_buys_it_would_take_for_money() -> None:
     server, desk = Exchange(), Desk()
     async with trading("coinbase", server, desk) as venue:
