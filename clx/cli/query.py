@@ -63,6 +63,9 @@ def status(style: str) -> None:
         ],
         "no venue",
     )
+    for view in report.venues:
+        if view.simulated:
+            click.echo(f"{view.venue} is SIMULATED: {view.simulated}")
     print_table(
         ("limit", "used", "allowed", "unit"),
         [(item.rule, item.used, item.allowed, item.unit) for item in report.limits],
