@@ -141,8 +141,12 @@ class Control:
         return {"armed": sum(len(venue.faults.armed) for venue in venues)}
 
     async def _clear(self, request: web.Request) -> Json:
+        """Disarm what is armed, and undo what faults have done: halts, renames, and so on."""
         for venue in self._of(request.query.get("venue", "")):
             self._striker.mend(venue)
+            for fault in self._striker.amends(venue):
+                venue.note("strike", msgspec.to_builtins(fault))
+                await self._striker.strike(venue, fault)
         return {}
 
     async def _oracle(self, request: web.Request) -> Json:

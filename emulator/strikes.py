@@ -62,6 +62,8 @@ class Striker:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._tasks: set[asyncio.Task[None]] = set()
+        self._renamed: dict[tuple[str, str], str] = {}
+        """(venue, name) to what an instrument was called at first."""
 
     async def stop(self) -> None:
         """End what is under way."""
@@ -69,18 +71,40 @@ class Striker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def amends(self, venue: Venue) -> list[Fault]:
+        """Return the faults that make a venue's instruments again what they were at first."""
+        shards = venue.market.shards.items()
+        return [
+            *(Fault(kind="halt", symbol=name, value=1) for name, one in shards if one.halted),
+            *(Fault(kind="delist", symbol=name, value=1) for name, one in shards if not one.listed),
+            *(
+                Fault(kind="tick_size", symbol=name, value=1)
+                for name, one in shards
+                if one.coarse != 1
+            ),
+            *(
+                Fault(kind="rename", symbol=name, text=self._renamed[venue.name, name])
+                for name, _ in shards
+                if (venue.name, name) in self._renamed
+            ),
+        ]
+
     def mend(self, venue: Venue) -> None:
-        """Undo what lasts at a venue."""
+        """Undo what lasts at a venue, but for its instruments: see `amends`."""
         venue.faults.clear()
         venue.skew_ms = 0
         venue.compress = venue.withdrawing_keys = False
         venue.topics.hollow = False
+        venue.topics.remember()
         for changes in venue.changes.values():
             changes.extra_lag_ns = 0
         for connection in venue.connections:
             connection.fragment = connection.binary_next = 0
             connection.bytes_per_s = 0.0
             connection.bound(0)
+            connection.pongs = True
+            connection.stalled.set()
+            connection.read_no_more(stop=False)
 
     async def strike(self, venue: Venue, fault: Fault) -> None:
         """Let a fault happen at a venue.
@@ -156,6 +180,9 @@ class Striker:
                 if not fault.text or fault.text in venue.market.shards:
                     raise ValueError(f"text must be a new symbol, was {fault.text!r}")
                 venue.rename(fault.symbol, fault.text)
+                first = self._renamed.pop((venue.name, fault.symbol), fault.symbol)
+                if first != fault.text:
+                    self._renamed[venue.name, fault.text] = first
             case kind:
                 done = venue.special(kind, shard) or venue.trading_fault(kind, shard, fault.value)
                 if not done:

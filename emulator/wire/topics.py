@@ -70,6 +70,14 @@ class Topics:
             self._forgotten |= {(connection, name) for connection in self._listeners.pop(name)}
         self._starting.clear()
 
+    def remember(self) -> None:
+        """Send again to those who were forgotten by a fault."""
+        for connection, name in self._forgotten:
+            if connection in self.connections:
+                self._listeners.setdefault(name, {}).setdefault(connection, False)
+        self._forgotten.clear()
+        self._starting.clear()
+
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
         self.connections.discard(connection)

@@ -160,3 +160,25 @@ async def test_oracle_agrees_with_the_account(still):
     _, trades = await still.signed("GET", "myTrades", symbol="BTCUSDT")
     assert trades == oracle["trades"]
     assert set(oracle["books"]) == set(still.emulator.venue.market.shards)
+
+
+async def test_clear_undoes_what_was_done_to_instruments_and_listeners(still):
+    venue = still.emulator.venue
+    names = list(venue.market.shards)
+    for kind, symbol, more in (
+        ("halt", names[0], {}),
+        ("delist", names[1], {}),
+        ("tick_size", names[0], {"value": 10}),
+        ("rename", names[2], {"text": "OTHER"}),
+        ("rename", "OTHER", {"text": "ANOTHER"}),
+    ):
+        await still.arm(kind, symbol=symbol, **more)
+    changed = [(one.halted, one.listed, one.coarse) for one in venue.market.shards.values()]
+    assert set(changed) != {(False, True, 1)}
+    await still.control("DELETE", "faults")
+    assert {(one.halted, one.listed, one.coarse) for one in venue.market.shards.values()} == {
+        (False, True, 1)
+    }
+    assert sorted(venue.market.shards) == sorted(names)
+    await still.control("DELETE", "faults")
+    assert sorted(venue.market.shards) == sorted(names), "nothing is undone twice"
