@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.types import CSSPathType
 
 from core.model.errors import ClxError, ConfigError
+from tui.bell import Bell
 from tui.desk import Desk
 from tui.grammar import BY_ID
 from tui.keys import KEYS, Key, bindings, key_map
@@ -89,6 +90,7 @@ class ClxApp(App[None]):
         self.symbols = Symbols(link, lambda work: self.run_worker(work, exit_on_error=False))
         self._load_settings = load_settings
         self._problem = ""
+        self._bell = Bell()
         self.look = self._make_look(self.preferences.theme)
         # In force before the stylesheet is parsed, or it would be parsed twice.
         few = has_few_colours() or self._no_colour
@@ -205,6 +207,11 @@ class ClxApp(App[None]):
         screen = self.trade_screen
         assert screen is not None
         return screen.deeds
+
+    def ring(self, now_s: float) -> None:
+        """Ring the terminal's bell if there is something to hear of."""
+        if self._bell.due(self.link.replica, self.preferences.bell, now_s):
+            self.bell()
 
     def say(self, text: str, level: str = "info") -> None:
         """Say something where the eye is."""

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from msgspec import Struct
 
+from core.model.accounts import Position
 from core.model.errors import ClxError, LinkError
+from core.model.executors import ExecutorView
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, client_order_id
 from core.model.orders import Order, OrderState
 from core.model.views import StrategyView
@@ -90,6 +92,10 @@ class Desk:
                 return Reply(words + (f", {closing} closing" if closing else ""), result=result)
             case Done():
                 return Reply(result.text, result=result)
+            case ExecutorView():
+                return Reply(
+                    f"{result.plan.kind} {result.plan.id[-6:]} {_stands(result)}", result=result
+                )
             case StrategyView():
                 return Reply(f"{result.info.id} is {result.state}", result=result)
             case _:
@@ -140,11 +146,35 @@ class Desk:
 
         return await self.ask(CancelAll(instrument=instrument))
 
-    async def close(self, instrument: InstrumentId) -> Reply:
-        """Close a position at market."""
+    async def close(self, position: Position) -> Reply:
+        """Close a position at market: this one, also where another is held apart."""
         from core.model.commands import ClosePosition
 
-        return await self.ask(ClosePosition(client_order_id=new_order_id(), instrument=instrument))
+        command = ClosePosition(
+            client_order_id=new_order_id(),
+            instrument=position.instrument_id,
+            position_side="long" if position.size > 0 else "short",
+            account=position.venue or None,
+        )
+        return await self.ask(command)
+
+    async def pause_executor(self, executor_id: str) -> Reply:
+        """Let a TWAP's time stand still."""
+        from core.model.commands import PauseExecutor
+
+        return await self.ask(PauseExecutor(executor_id=executor_id))
+
+    async def resume_executor(self, executor_id: str) -> Reply:
+        """Let a paused TWAP go on."""
+        from core.model.commands import ResumeExecutor
+
+        return await self.ask(ResumeExecutor(executor_id=executor_id))
+
+    async def stop_executor(self, executor_id: str) -> Reply:
+        """Send no more of an executor's orders, and cancel those that rest."""
+        from core.model.commands import StopExecutor
+
+        return await self.ask(StopExecutor(executor_id=executor_id))
 
     async def toggle_strategy(self, view: StrategyView) -> Reply:
         """Enable a strategy that is off, disable one that is on."""
@@ -228,3 +258,9 @@ def _standing(order: Order) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _stands(view: ExecutorView) -> str:
+    """Return how an executor stands: ``is paused, 0.2 of 2 filled``."""
+    words = view.ended or f"is {view.state}"
+    return f"{words}, {view.filled.normalize():f} of {view.plan.size.normalize():f} filled"

@@ -164,7 +164,8 @@ KEYS: Final[tuple[Key, ...]] = (
     _sums("records.next", "tab,right,l", "next_page(1)", "next list"),
     _sums("records.previous", "shift+tab,left,h", "next_page(-1)", "previous list"),
     _sums("records.sort", "s", "sort(1)", "sort by the next column"),
-    _sums("records.cancel", "c", "cancel", "records: cancel the order"),
+    _sums("records.cancel", "c", "cancel", "cancel the order; executors, twice: stop it"),
+    _sums("records.pause", "p", "pause", "executors: pause it, or let it go on"),
     _sums("records.amend", "A", "amend", "records: change the order"),
     _sums("records.close", "Z", "close", "records, twice: close the position"),
     _sums("portfolio.next", "tab,right,l", "next_page(1)", "next list"),
@@ -176,7 +177,7 @@ KEYS: Final[tuple[Key, ...]] = (
 )
 """Every key of the screens; keys inside dialogs are shown in the dialogs."""
 
-HintSet: TypeAlias = ScreenName | Literal["lists"]
+HintSet: TypeAlias = ScreenName | Literal["lists", "executors"]
 HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
     "trade": {
         "trade.buy": "buy",
@@ -249,6 +250,18 @@ HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
         "screen.portfolio": "portfolio",
         "app.kill": "kill",
     },
+    "executors": {
+        "records.next": "next",
+        "list.open": "its orders",
+        "records.pause": "pause, go on",
+        "records.cancel": "stop",
+        "app.find": "filter",
+        "records.sort": "sort",
+        "list.export": "export",
+        "app.help": "help",
+        "screen.portfolio": "portfolio",
+        "app.kill": "kill",
+    },
     "portfolio": {
         "portfolio.next": "next",
         "portfolio.shorter": "",
@@ -274,7 +287,7 @@ HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
 }
 """What the last line says of keys, most wanted first; a word stands for the keys before it too.
 
-``lists`` is said on the trade screen while the cursor is in a list.
+``lists`` is said on the trade screen while the cursor is in a list, ``executors`` on their page.
 """
 
 FORBIDDEN: Final[Mapping[str, str]] = {

@@ -14,7 +14,8 @@ from tui.arranged import Arranged
 from tui.draw import numbers
 from tui.draw.chart.build import Happenings
 from tui.draw.glyphs import BLOCK
-from tui.draw.records import BALANCES, FILLS, LIMITS, LOG, ORDERS, POSITIONS
+from tui.draw.records import BALANCES, FILLS, LOG, ORDERS, POSITIONS
+from tui.draw.sums import RISK
 from tui.draw.tables import Table
 from tui.draw.watchlist import MODELS, STRATEGIES, WATCHLIST, quoted
 from tui.grammar import PaneName
@@ -28,7 +29,7 @@ LISTS: Final[dict[PaneName, Table[Any]]] = {
     "strategies": STRATEGIES,
     "models": MODELS,
     "log": LOG,
-    "risk": LIMITS,
+    "risk": RISK,
 }
 ALL: Final[tuple[PaneName, ...]] = ("ladder", "tape", *LISTS)
 TOPICS: Final[dict[PaneName, frozenset[Topic]]] = {

@@ -20,6 +20,7 @@ class Preferences:
     glyphs: str = "auto"
     indicators: tuple[str, ...] = ("ema(20)", "ema(50)", "bb(20,2)", "rsi(14)")
     timeframe: str = "1m"
+    bell: tuple[str, ...] = ("alerts", "fills")
     keys: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -326,6 +326,8 @@ class TuiSettings(_Table):
     glyphs: Literal["auto", "block", "ascii"] = "auto"
     indicators: tuple[str, ...] = ("ema(20)", "ema(50)", "bb(20,2)", "rsi(14)")
     timeframe: Timeframe = Timeframe.M1
+    bell: tuple[Literal["alerts", "fills"], ...] = ("alerts", "fills")
+    """What rings the terminal's bell: warnings and errors, own fills; ``[]`` keeps it silent."""
     keys: dict[str, str] = {}
     """Binding id to key, such as ``"ladder.centre" = "space"``."""
 

@@ -52,7 +52,7 @@ def test_every_action_of_the_table_exists_on_its_screen():
 
 def test_hints_speak_of_known_keys_and_follow_overrides():
     for screen, named in HINTS.items():
-        where = "trade" if screen == "lists" else screen
+        where = {"lists": "trade", "executors": "records"}.get(screen, screen)
         assert set(named) <= {key.id for key in KEYS if key.on(where)}
     assert ("[ ]", "frame") in hints(KEYS)
     assert ("f5", "arm") in hints(key_map({"trade.arm": "f5"}))

@@ -18,15 +18,20 @@ _TROUBLE: Final = frozenset(
 )
 _AFTER: Final = 11
 _WHAT: Final = 9
+_OTHERS: Final = 3
+"""An executor may have hundreds of orders; a bracket has three."""
 
 
 def draw_life(life: OrderLife, width: int, glyphs: Glyphs, *, whole: bool) -> list[Row]:
     """Draw a life; bytes take a line each unless they are wanted `whole`."""
     rows: list[Row] = []
-    for number, order in enumerate((life.order, *life.group)):
+    others = life.group if whole else life.group[:_OTHERS]
+    for number, order in enumerate((life.order, *others)):
         words = _order_words(order)
         head = "" if number == 0 else "with " if number == 1 else "     "
         rows += _wrapped(f"{head}{words}", width, "title" if number == 0 else "muted", glyphs)
+    if more := len(life.group) - len(others):
+        rows += _wrapped(f"     and {more} more of the same group", width, "muted", glyphs)
     rows.append(fitted((), width))
     first = life.steps[0].ts_ns if life.steps else 0
     for step in life.steps:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from core.model.accounts import Balance, LedgerEntry, LimitUse, Position
+from core.model.accounts import Balance, LedgerEntry, Position
 from core.model.orders import Order, OrderFilled, OrderType, PositionSide, TriggerBy
 from core.model.views import Alert
 from tui.draw import numbers
-from tui.draw.glyphs import BLOCK
 from tui.draw.tables import Column, Table
 
-_NEARLY: Final = 0.8
-"""A limit used this far is warned of."""
 _TROUBLED: Final = frozenset({"unknown", "denied", "rejected"})
 
 
@@ -87,7 +84,7 @@ ORDERS: Table[Order] = Table(
             "id",
             lambda o: o.intent.client_order_id[-6:],
             role=lambda o: "muted",
-            weight=7,
+            weight=2,
             value=lambda o: o.intent.client_order_id,
         ),
         Column(
@@ -122,7 +119,7 @@ ORDERS: Table[Order] = Table(
             "trigger",
             trigger_words,
             right=True,
-            weight=2,
+            weight=1,
             sparse=True,
             value=lambda o: o.intent.trigger_price,
         ),
@@ -130,11 +127,11 @@ ORDERS: Table[Order] = Table(
             "filled",
             lambda o: numbers.trimmed(o.filled),
             right=True,
-            weight=4,
+            weight=3,
             value=lambda o: o.filled,
         ),
         Column("state", state_words, role=_state_role),
-        Column("held by", lambda o: o.held_by, weight=3, sparse=True, field="held_by"),
+        Column("held by", lambda o: o.held_by, weight=4, sparse=True, field="held_by"),
         Column("group", link_words, weight=6, sparse=True, role=lambda o: "muted"),
         Column("origin", lambda o: o.intent.strategy_id or _who(o), weight=8),
         Column("why", lambda o: o.note or o.intent.reason, role=lambda o: "muted", wide=True),
@@ -148,6 +145,12 @@ def side_words(position: Position) -> str:
     if position.side is not PositionSide.NET:
         return f"{position.side.value} hedged"
     return "long" if position.size > 0 else "short" if position.size < 0 else "flat"
+
+
+def position_words(position: Position) -> str:
+    """Return a position in words: ``long 0.5 BTC-USDT.binance``."""
+    way = "long" if position.size > 0 else "short"
+    return f"{way} {abs(position.size).normalize():f} {position.instrument_id}"
 
 
 POSITIONS: Table[Position] = Table(
@@ -306,47 +309,4 @@ LOG: Table[Alert] = Table(
         Column("what", lambda a: a.text.replace("\n", " "), wide=True),
     ),
     "nothing happened yet; what does is kept here and in `clx status`",
-)
-
-
-def _used(limit: LimitUse) -> float:
-    return float(limit.used / limit.allowed) if limit.allowed else 0.0
-
-
-def _limit_role(limit: LimitUse) -> str:
-    return "warn" if _used(limit) >= _NEARLY else "text"
-
-
-LIMITS: Table[LimitUse] = Table(
-    (
-        Column(
-            "limit",
-            lambda u: u.rule.removeprefix("risk.").replace("_", " "),
-            value=lambda u: u.rule,
-        ),
-        Column(
-            "used",
-            lambda u: numbers.bar(_used(u), 16, BLOCK.bars),
-            role=lambda u: "warn" if _used(u) >= _NEARLY else "accent",
-            weight=1,
-            value=_used,
-            field="used_fraction",
-        ),
-        Column("", lambda u: f"{_used(u):.0%}", right=True, role=_limit_role),
-        Column(
-            "now",
-            lambda u: f"{u.used:,.2f}".removesuffix(".00"),
-            right=True,
-            role=_limit_role,
-            value=lambda u: u.used,
-        ),
-        Column(
-            "allowed",
-            lambda u: f"{u.allowed:,.2f}".removesuffix(".00"),
-            right=True,
-            value=lambda u: u.allowed,
-        ),
-        Column("unit", lambda u: u.unit, role=lambda u: "muted", weight=2),
-    ),
-    "no limits known yet; they come with the engine ([risk] in the settings)",
 )

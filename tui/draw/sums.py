@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Final
 
 from core.model.accounts import LimitUse
@@ -155,19 +156,43 @@ RISK: Table[LimitUse] = Table(
 )
 
 
+def venue_rows(venues: list[VenueView], width: int, most: int) -> int:
+    """Return how many rows it takes to say how the venues stand, `most` at most."""
+    lines = [_cut(_venue_words(view), width - 2) for view in venues] or [[""]]
+    return min(most, sum(len(cut) for cut in lines))
+
+
 def draw_venues(venues: list[VenueView], width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """Say of each venue how its private side stands, a row each."""
-    rows = []
-    for view in venues[:height]:
-        link = "up" if view.connected else f"DOWN: {view.reason}"
-        dead = view.dead_man or "no dead-man switch: open orders outlive us"
-        asks = f"{len(view.asks)} to answer (D)   " if view.asks else ""
-        fills = f"fills by {view.private}   " if view.private else ""
-        words = f"{view.venue} {link}   {fills}{asks}{dead}"
-        found = "; ".join(view.differences)
-        words += f"   last compared: {found or 'no differences'}" if view.reconciled_ns else ""
+    """Say of each venue how its private side stands, in as many rows as it takes and there are."""
+    rows: list[Row] = []
+    for at, view in enumerate(venues):
+        # What is left after one row for each of the others is this one's.
+        room = height - len(rows) - (len(venues) - at - 1)
+        if room <= 0:
+            break
+        lines = _cut(spelled(plain(_venue_words(view)), glyphs), width - 2)
+        if len(lines) > room:
+            lines = [
+                *lines[: room - 1],
+                clip(" ".join(lines[room - 1 :]), width - 2, glyphs.ellipsis),
+            ]
         role = "warn" if view.asks or not view.connected else "muted"
-        text = clip(spelled(plain(words), glyphs), width - 2, glyphs.ellipsis)
-        rows.append(fitted(((f" {text}", role),), width))
-    rows += [fitted((), width)] * (height - len(rows))
-    return rows
+        rows += [fitted(((f" {line}", role),), width) for line in lines]
+    return (rows + [fitted((), width)] * (height - len(rows)))[:height]
+
+
+def _venue_words(view: VenueView) -> str:
+    link = "up" if view.connected else f"DOWN: {view.reason}"
+    unarmed = f"dead-man switch {view.switch}" if view.switch else "no dead-man switch"
+    dead = view.dead_man or f"{unarmed}: open orders outlive us"
+    if view.simulated:
+        dead = f"SIMULATED: {view.simulated}"
+    asks = f"{len(view.asks)} to answer (D)   " if view.asks else ""
+    fills = f"fills by {view.private}   " if view.private else ""
+    words = f"{view.venue} {link}   {fills}{asks}{dead}"
+    found = "; ".join(view.differences)
+    return words + (f"   last compared: {found or 'no differences'}" if view.reconciled_ns else "")
+
+
+def _cut(words: str, width: int) -> list[str]:
+    return textwrap.wrap(words, max(8, width), subsequent_indent="   ") or [""]

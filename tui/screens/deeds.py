@@ -16,6 +16,7 @@ from core.model.instruments import Instrument
 from core.model.orders import Order, OrderFilled
 from core.model.views import StrategyView, VenueView
 from tui.desk import Reply, order_words
+from tui.draw.records import position_words
 from tui.draw.watchlist import Quoted
 from tui.grammar import (
     AppLine,
@@ -225,13 +226,20 @@ class Deeds:
         """Close the position in the instrument on screen, pressed twice."""
         screen = self._screen
         name = screen.focus_id
-        position = screen.replica.position_in(name) if name else None
-        if name is None or position is None or not position.size:
+        held = [
+            item
+            for item in screen.replica.positions.values()
+            if item.instrument_id == name and item.size
+        ]
+        if len(held) > 1:
+            words = " and ".join(position_words(item) for item in held)
+            screen.notice(f"held apart: {words}; F lists positions, and Z there closes one")
+        elif not held:
             screen.notice("no position to close here")
-            return
-        words = f"press again: close {position.size.normalize():f} {name} at market"
-        if self._twice(f"close {name}", words):
-            self.do(screen.clx.desk.close(name))
+        elif self._twice(
+            f"close {held[0].key}", f"press again: close {position_words(held[0])} at market"
+        ):
+            self.do(screen.clx.desk.close(held[0]))
 
     def arm(self) -> None:
         """Arm the instrument, or disarm it."""

@@ -30,8 +30,8 @@ _GRAMMAR = (
 )
 
 
-_WIDTH: Final = 74
-"""Cells of a line, on a terminal of 80."""
+_WIDTH: Final = 70
+"""Cells of a line on a terminal of 80, beside border and scroll bar."""
 
 
 class HelpScreen(ModalScreen[None]):
@@ -84,13 +84,15 @@ def help_text(keys: Sequence[Key]) -> Text:
 
 
 def _put(text: Text, words: str, tail: str) -> None:
-    """Add a line with its tail at the right; a long one has it on a line of its own."""
-    if len(words) + len(tail) + 2 <= _WIDTH:
-        text.append(words)
-        text.append(f"{tail:>{_WIDTH - len(words)}}\n", "dim")
-        return
-    first, *rest = textwrap.wrap(words, _WIDTH - len(tail) - 2, subsequent_indent=" " * 21)
-    text.append(first)
-    text.append(f"{tail:>{_WIDTH - len(first)}}\n", "dim")
+    """Add a line with its tail at the right; a long one is cut at words, never its tail."""
+    first, *rest = textwrap.wrap(
+        words,
+        _WIDTH - len(tail) - 2,
+        subsequent_indent=" " * 21,
+        drop_whitespace=False,
+        break_on_hyphens=False,
+    )
+    text.append(first.rstrip())
+    text.append(f"{tail:>{_WIDTH - len(first.rstrip())}}\n", "dim")
     for line in rest:
-        text.append(f"{line}\n")
+        text.append(f"{line.rstrip()}\n")

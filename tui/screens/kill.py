@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual.app import ComposeResult
@@ -17,13 +18,15 @@ from tui.widgets.fields import Words
 if TYPE_CHECKING:
     from tui.desk import Desk
 
-Level = Literal["pause", "reduce", "cancel", "flatten"]
+Level = Literal["pause", "reduce", "cancel", "flatten", "resume"]
 LEVELS: Final[tuple[tuple[Level, str], ...]] = (
     ("pause", "block entries; open orders and positions stay"),
     ("reduce", "block entries and cancel open ones; exits and stops stay"),
     ("cancel", "block entries and cancel all open orders"),
     ("flatten", "block entries, cancel all orders, close all at market"),
+    ("resume", "let entries through again"),
 )
+_STEP: Final = re.compile(r"^kill \((\w+)\)")
 
 
 class KillScreen(ModalScreen[Reply | None]):
@@ -38,6 +41,7 @@ class KillScreen(ModalScreen[Reply | None]):
         Binding("2", "level(1)", "reduce", show=False),
         Binding("3", "level(2)", "cancel", show=False),
         Binding("4", "level(3)", "flatten", show=False),
+        Binding("5", "level(4)", "resume", show=False),
         Binding("enter", "confirm", "confirm", show=False),
     ]
 
@@ -57,7 +61,7 @@ class KillScreen(ModalScreen[Reply | None]):
             for name, _ in LEVELS:
                 yield Words(field_id=f"kill-{name}", classes="row")
             yield Words(field_id="kill-ask")
-            yield Words("↑↓ or 1 2 3 choose   enter twice: do it   esc leave", classes="keys")
+            yield Words("↑↓ or 1 to 5 choose   enter twice: do it   esc leave", classes="keys")
 
     def on_mount(self) -> None:
         """Show the choice."""
@@ -65,11 +69,11 @@ class KillScreen(ModalScreen[Reply | None]):
 
     def action_move(self, by: int) -> None:
         """Choose the next or previous level."""
-        self.action_level((self.chosen + by) % len(LEVELS))
+        self.action_level((self.chosen + by) % (len(LEVELS) - (not self._shut())))
 
     def action_level(self, number: int) -> None:
         """Choose a level; it must be confirmed anew."""
-        if self.sending:
+        if self.sending or (LEVELS[number][0] == "resume" and not self._shut()):
             return
         self.chosen, self.asked = number, False
         self._show()
@@ -87,28 +91,46 @@ class KillScreen(ModalScreen[Reply | None]):
         self.run_worker(self._kill(), exit_on_error=False)
 
     async def _kill(self) -> None:
-        from core.model.commands import Kill
+        from core.model.commands import Kill, Resume
 
-        reply = await self.desk.ask(Kill(level=LEVELS[self.chosen][0], reason="by hand"))
+        level = LEVELS[self.chosen][0]
+        if level == "resume":
+            reply = await self.desk.ask(Resume())
+        else:
+            reply = await self.desk.ask(Kill(level=level, reason="by hand"))
         if reply.ok:
-            self.dismiss(Reply(f"KILLED ({LEVELS[self.chosen][0]}): {reply.text}", "warning"))
+            said = Reply(f"KILLED ({level}): {reply.text}", "warning")
+            self.dismiss(reply if level == "resume" else said)
             return
         self.sending = self.asked = False
         self._show()
-        self._ask(f"✗ {reply.text}. Enter asks again; `clx kill` works from the shell too")
+        verb = "resume" if level == "resume" else "kill"
+        self._ask(f"✗ {reply.text}. Enter asks again; `clx {verb}` works from the shell too")
 
     def action_close(self) -> None:
         """Leave without doing anything."""
         if not self.sending:
             self.dismiss(None)
 
+    def _shut(self) -> bool:
+        """Return whether the gate stops entries now."""
+        status = self.desk.link.replica.status
+        return status is not None and status.risk_state.value != "active"
+
     def _show(self) -> None:
+        status, replica = self.desk.link.replica.status, self.desk.link.replica
+        found = _STEP.match(status.risk_reason) if status is not None and self._shut() else None
+        step = found[1] if found else ""
         for number, (name, words) in enumerate(LEVELS):
             mark = "►" if number == self.chosen else " "
             row = self.query_one(f"#kill-{name}", Static)
             row.set_class(number == self.chosen, "chosen")
-            row.update(f"{mark} {number + 1} {name:<8} {words}", layout=False)
-        replica = self.desk.link.replica
+            now = "   (in force)" if name == step else ""
+            row.update(f"{mark} {number + 1} {name:<8} {words}{now}", layout=False)
+            row.display = name != "resume" or self._shut()
+        gate = status.risk_state.value.upper() if status is not None else "unknown"
+        why = f": {status.risk_reason}" if status is not None and status.risk_reason else ""
+        self.query_one("#kill-title", Static).update(f"KILL SWITCH   gate {gate}{why}")
         orders = sum(not order.state.terminal for order in replica.orders.values())
         held = sum(bool(position.size) for position in replica.positions.values())
         there = (

@@ -178,6 +178,8 @@ class LiveScreen(Screen[None]):
             dirty = dirty | {"status", "chart"}
         if "venues" in dirty or everything:
             self.clx.deeds.gate_if_asked()
+        if everything or dirty & {"alerts", "fills"}:
+            self.clx.ring(now)
         slow = now >= self._slow_due or self.clx.link.state != self._last_state
         if slow:
             self._slow_due = now + _SLOW_S

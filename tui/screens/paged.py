@@ -77,6 +77,10 @@ class PagedScreen(LiveScreen):
         """Return what the first line says beside the screen's name."""
         return []
 
+    def tab_count(self, page: str) -> int:
+        """Return what a page's tab counts, 0: nothing."""
+        return 0
+
     def empty_words(self) -> str:
         """Return why there is nothing to list; empty: the list's own words."""
         return ""
@@ -132,7 +136,7 @@ class PagedScreen(LiveScreen):
         self._shown = self.items()
         rows, tabs = self.query_one("#rows", RowsWidget), self.query_one("#tabs", RowsWidget)
         glyphs, words = rows.look.glyphs, self.arranged.words
-        names = [(page.name, 0) for page in self.PAGES]
+        names = [(page.name, self.tab_count(page.name)) for page in self.PAGES]
         tabs.show([draw_tabs(names, self.page.name, self.tab_words(), self.size.width, glyphs)])
         empty = f"nothing here has {words!r}; esc shows all" if words else self.empty_words()
         rows.show(

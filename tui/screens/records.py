@@ -8,12 +8,15 @@ from typing import Any, ClassVar, Final
 
 from textual.binding import BindingType
 
+from core.model.accounts import Position
 from core.model.errors import ClxError
+from core.model.executors import ExecutorView
 from core.model.orders import Order, OrderFilled
-from tui.draw.records import BALANCES, FILLS, LEDGER, ORDERS, POSITIONS
+from tui.draw.executors import EXECUTORS
+from tui.draw.records import BALANCES, FILLS, LEDGER, ORDERS, POSITIONS, position_words
 from tui.draw.runs import Row
-from tui.draw.sums import draw_venues
-from tui.keys import KEYS, ScreenName, bindings
+from tui.draw.sums import draw_venues, venue_rows
+from tui.keys import KEYS, HintSet, ScreenName, bindings
 from tui.screens.paged import Page, PagedScreen
 from tui.widgets.rows import RowsWidget
 
@@ -32,6 +35,7 @@ class RecordsScreen(PagedScreen):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(KEYS, "records")]
     PAGES: ClassVar[Sequence[Page]] = (
         Page("orders", ORDERS),
+        Page("executors", EXECUTORS),
         Page("fills", FILLS),
         Page("positions", POSITIONS),
         Page("balances", BALANCES),
@@ -48,7 +52,8 @@ class RecordsScreen(PagedScreen):
 
     def heights(self, width: int, height: int) -> tuple[int, int]:
         """Give every venue a row below."""
-        return 0, min(_MOST_VENUES, max(1, len(self.replica.venues))) if height >= 20 else 0
+        venues = list(self.replica.venues.values())
+        return 0, venue_rows(venues, width, _MOST_VENUES) if height >= 20 else 0
 
     # -- what is asked for -------------------------------------------------------------------
 
@@ -82,6 +87,23 @@ class RecordsScreen(PagedScreen):
         self._asked[page] = found
         self.draw_all()
 
+    def tab_count(self, page: str) -> int:
+        """Count what is open: orders, executors, positions."""
+        replica = self.replica
+        match page:
+            case "orders":
+                return sum(not order.state.terminal for order in replica.orders.values())
+            case "executors":
+                return sum(not view.ended for view in replica.executors.values())
+            case "positions":
+                return sum(bool(position.size) for position in replica.positions.values())
+            case _:
+                return 0
+
+    def hint_set(self) -> HintSet:
+        """Return which keys the last line speaks of."""
+        return "executors" if self.page.name == "executors" else self.NAME
+
     def empty_words(self) -> str:
         """Return what the engine refused, if it did."""
         return self._problem
@@ -97,6 +119,9 @@ class RecordsScreen(PagedScreen):
                 known = {order.id: order for order in asked} | dict(replica.orders)
                 newest = sorted(known.values(), key=lambda o: o.ts_submitted_ns, reverse=True)
                 return sorted(newest, key=lambda order: order.state.terminal)
+            case "executors":
+                views = list(replica.executors.values())[::-1]
+                return sorted(views, key=lambda view: bool(view.ended))
             case "fills":
                 fills = {(f.venue, f.execution_id): f for f in (*asked, *replica.fills)}
                 return sorted(fills.values(), key=lambda f: f.ts_event_ns or f.ts_ns, reverse=True)
@@ -115,9 +140,12 @@ class RecordsScreen(PagedScreen):
     # -- keys --------------------------------------------------------------------------------
 
     def action_open(self) -> None:
-        """Tell the life of the chosen order, or of a fill's order."""
+        """Tell the life of the chosen order, or of a fill's order; list an executor's orders."""
         item = self.chosen()
-        if isinstance(item, Order):
+        if isinstance(item, ExecutorView):
+            self.show_page("orders")
+            self.filter_list(f"slice {item.plan.id[-4:]}")
+        elif isinstance(item, Order):
             self.clx.deeds.why(item.id)
         elif isinstance(item, OrderFilled):
             self.clx.deeds.why(item.client_order_id)
@@ -125,12 +153,36 @@ class RecordsScreen(PagedScreen):
             super().action_open()
 
     def action_cancel(self) -> None:
-        """Cancel the chosen order."""
+        """Cancel the chosen order; stop the chosen executor, pressed twice."""
         item = self.chosen()
-        if isinstance(item, Order) and not item.state.terminal:
+        if isinstance(item, ExecutorView):
+            self._stop(item)
+        elif isinstance(item, Order) and not item.state.terminal:
             self.clx.deeds.do(self.clx.desk.cancel(item.id))
         else:
             self.notice("choose an open order; tab turns to the orders")
+
+    def _stop(self, view: ExecutorView) -> None:
+        name = f"{view.plan.kind} {view.plan.id[-6:]}"
+        if view.ended:
+            self.notice(f"{name} has ended already: {view.ended}")
+        elif self.twice.press(f"stop {view.plan.id}", time.monotonic()):
+            self.clx.deeds.do(self.clx.desk.stop_executor(view.plan.id))
+        else:
+            rests = f", and cancel the {view.open_size.normalize():f} that rest" * bool(
+                view.open_size
+            )
+            self.notice(f"press again: stop {name}{rests}")
+
+    def action_pause(self) -> None:
+        """Pause the chosen executor, or let it go on."""
+        item = self.chosen()
+        if not isinstance(item, ExecutorView):
+            self.notice("choose an executor; tab turns to them")
+        elif item.paused_ns:
+            self.clx.deeds.do(self.clx.desk.resume_executor(item.plan.id))
+        else:
+            self.clx.deeds.do(self.clx.desk.pause_executor(item.plan.id))
 
     def action_amend(self) -> None:
         """Change the chosen order."""
@@ -141,11 +193,11 @@ class RecordsScreen(PagedScreen):
             self.notice("choose an open order; tab turns to the orders")
 
     def action_close(self) -> None:
-        """Close the chosen position, pressed twice."""
+        """Close the chosen position, pressed twice; of two held apart, the chosen one."""
         item = self.chosen()
-        if self.page.name != "positions" or item is None or not item.size:
+        if not isinstance(item, Position) or not item.size:
             self.notice("choose an open position; tab turns to the positions")
         elif self.twice.press(f"close {item.key}", time.monotonic()):
-            self.clx.deeds.do(self.clx.desk.close(item.instrument_id))
+            self.clx.deeds.do(self.clx.desk.close(item))
         else:
-            self.notice(f"press again: close {item.size.normalize():f} {item.instrument_id}")
+            self.notice(f"press again: close {position_words(item)} at market")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 
 from tui.draw.runs import Row, clip, fitted, plain
-from tui.draw.sums import RISK, draw_venues
+from tui.draw.sums import RISK, draw_venues, venue_rows
 from tui.keys import KEYS, ScreenName, bindings
 from tui.screens.paged import Page, PagedScreen
 from tui.widgets.rows import RowsWidget
@@ -29,7 +29,8 @@ class RiskScreen(PagedScreen):
 
     def heights(self, width: int, height: int) -> tuple[int, int]:
         """Give the state two rows above, and every venue one below."""
-        return 2, min(4, max(1, len(self.replica.venues))) if height >= 18 else 0
+        venues = list(self.replica.venues.values())
+        return 2, venue_rows(venues, width, 4) if height >= 18 else 0
 
     def all_items(self, page: str) -> Sequence[Any]:
         """Return every limit."""

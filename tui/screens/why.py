@@ -21,7 +21,7 @@ from tui.widgets.rows import RowsWidget
 if TYPE_CHECKING:
     from tui.desk import Desk
 
-_KEYS = "j k scroll   b bytes whole   r ask again   y copy   esc close"
+_KEYS = "j k scroll   b all   r ask again   y copy   esc close"
 
 
 class WhyScreen(ModalScreen[None]):
@@ -49,7 +49,7 @@ class WhyScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The title, the life and the keys."""
         with VerticalScroll(id="why", classes="sheet page"):
-            yield Words(f"WHY {self.order_id}   {_KEYS}", field_id="why-title")
+            yield Words(f"WHY {self.order_id}\n{_KEYS}", field_id="why-title")
             yield RowsWidget(id="why-rows")
 
     def on_mount(self) -> None:

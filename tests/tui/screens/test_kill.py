@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from fake_market import status
 
 from core.model import commands as cmd
+from core.model.accounts import RiskState
 from core.model.errors import LinkError
+from core.model.views import StatusChanged
 from tui.screens.kill import KillScreen
 
 
@@ -53,3 +56,18 @@ async def test_a_kill_that_got_no_answer_stays_open_and_names_the_shell_command(
         await press(pilot, "ctrl+k", "enter", "enter")
         assert "clx kill" in look(pilot)
         assert isinstance(pilot.app.screen, KillScreen)
+
+
+async def test_the_step_in_force_is_shown_and_ended_from_here(opened, press, link, look):
+    shut = status(risk_state=RiskState.REDUCING, risk_reason="kill (pause) by tui: by hand")
+    async with opened(size=(80, 24)) as pilot:
+        await press(pilot, "ctrl+k")
+        assert "resume" not in look(pilot)
+        await press(pilot, "5", "enter", "escape")
+        link.fact(StatusChanged(status=shut))
+        await press(pilot, "ctrl+k")
+        seen = look(pilot)
+        assert "gate REDUCING: kill (pause) by tui" in seen
+        assert "positions stay   (in force)" in seen
+        await press(pilot, "5", "enter", "enter")
+        assert [item.name for item in link.sent] == ["resume"]

@@ -1,14 +1,18 @@
 """The screens of records, portfolio and risk; the life of an order; the gate; amending."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
-from fake_market import BINANCE, BTC, fill, order, snapshot
+from fake_market import BINANCE, BTC, NOW_NS, fill, order, snapshot
 
 from core.model import commands as cmd
 from core.model.accounts import LimitUse
 from core.model.errors import ConfigError
-from core.model.orders import OrderState, OrderType
-from core.model.views import FillAdded, OrderChanged, VenueChanged, VenueView
+from core.model.executors import ExecutorKind, ExecutorPlan, ExecutorView
+from core.model.market import Side
+from core.model.orders import OrderState, OrderType, Role
+from core.model.views import ExecutorChanged, FillAdded, OrderChanged, VenueChanged, VenueView
 from tui.screens import amend as amend_module
 from tui.screens.amend import AmendScreen
 from tui.screens.gate import GateScreen
@@ -45,9 +49,9 @@ async def test_records_turn_filter_and_export(opened, press, link, look, tmp_pat
         assert "held" in seen
         assert "63,000" in seen
         assert "no dead-man switch" in seen
-        await press(pilot, "tab")
+        await press(pilot, "tab", "tab")
         assert "64,015.20" in look(pilot)
-        await press(pilot, "shift+tab", "shift+tab")
+        await press(pilot, "shift+tab", "shift+tab", "shift+tab")
         assert "trading:BTC-USDT.binance" in look(pilot)
         await press(pilot, "E")
         (written,) = tmp_path.glob("ledger-*.csv")
@@ -168,3 +172,48 @@ async def test_amend_sends_only_what_changed_and_only_armed(opened, press, link,
         assert sent == [cmd.AmendOrder(client_order_id="a91e", price=64100)]
         assert link.replica.orders["a91e"].intent.price == 64100
         assert BTC in link.replica.status.armed
+
+
+def twap(**changes):
+    plan = ExecutorPlan(
+        id="clxt-0000000000-twap7x3k", kind=ExecutorKind.TWAP, instrument_id=BTC, side=Side.BUY,
+        size=Decimal(2), orders=10, start_ns=NOW_NS, end_ns=NOW_NS + 600 * 10**9, origin="tui",
+    )  # fmt: skip
+    fields = {"sent": 4, "filled": Decimal("0.8"), "average_price": Decimal("64210.5")}
+    fields |= {"open_size": Decimal(0), "next_ns": NOW_NS + 60 * 10**9}
+    return ExecutorView(plan=plan, **(fields | changes))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_executors_are_shown_paused_resumed_and_stopped(opened, press, link, look, size):
+    async with opened(size=size) as pilot:
+        await press(pilot, "F", "tab")
+        assert "no TWAP and no scaled entry" in look(pilot)
+        link.fact(ExecutorChanged(executor=twap()))
+        await press(pilot, "tab", "shift+tab")
+        seen = look(pilot)
+        for words in ("executors 1", "twap", "40%", "████", "running", "p pause, go on", "c stop"):
+            assert words in seen
+        await press(pilot, "p")
+        link.fact(ExecutorChanged(executor=twap(paused_ns=NOW_NS, next_ns=0)))
+        await press(pilot, "j")
+        assert "paused" in look(pilot)
+        await press(pilot, "p", "c")
+        assert "press again: stop twap" in look(pilot)
+        await press(pilot, "c")
+        assert [item.name for item in link.sent if item.tier.value == "trade"] == [
+            "pause_executor", "resume_executor", "stop_executor",
+        ]  # fmt: skip
+
+
+async def test_an_executor_opens_its_orders(opened, press, link, look):
+    part = order("clxt-0000000000-twap7x3k-000")
+    intent = msgspec.structs.replace(
+        part.intent, group_id="clxt-0000000000-twap7x3k", role=Role.SLICE
+    )
+    async with opened() as pilot:
+        link.fact(OrderChanged(order=order("a91e")))
+        link.fact(OrderChanged(order=msgspec.structs.replace(part, intent=intent)))
+        link.fact(ExecutorChanged(executor=twap()))
+        await press(pilot, "F", "tab", "enter")
+        assert "1 orders  with 'slice 7x3k'" in look(pilot)

@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+import msgspec
 import pytest
 from fake_link import FakeLink
 from fake_market import BTC, fill, order, snapshot, status, strategy
@@ -11,7 +12,7 @@ from core.model import commands as cmd
 from core.model.accounts import Position
 from core.model.errors import ConfigError, LinkError
 from core.model.market import Side
-from core.model.orders import OrderState
+from core.model.orders import OrderState, PositionSide
 from core.model.views import Alert, AlertRaised, FillAdded, OrderChanged, PositionChanged
 from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
@@ -164,11 +165,23 @@ async def test_close_needs_the_key_twice(opened, press, link, look):
         link.fact(PositionChanged(position=position()))
         await press(pilot, "Z")
         assert link.sent == []
-        assert "press again: close 0.25 BTC-USDT.binance at market" in look(pilot)
+        assert "press again: close long 0.25 BTC-USDT.binance at market" in look(pilot)
         await press(pilot, "Z")
         assert len(link.sent) == 1
         assert isinstance(link.sent[0], cmd.ClosePosition)
-        assert link.sent[0].instrument == BTC
+        assert (link.sent[0].instrument, link.sent[0].position_side) == (BTC, "long")
+
+
+async def test_of_two_positions_held_apart_none_is_closed_unasked(opened, press, link, look):
+    async with opened(size=(160, 48)) as pilot:
+        for side, size in ((PositionSide.LONG, "0.25"), (PositionSide.SHORT, "-0.10")):
+            apart = msgspec.structs.replace(position(), side=side, size=Decimal(size))
+            link.fact(PositionChanged(position=apart))
+        await press(pilot, "Z", "Z")
+        assert link.sent == []
+        assert "held apart: long 0.25 BTC-USDT.binance and short 0.1" in look(pilot)
+        await press(pilot, "F", "tab", "tab", "tab", "j", "Z", "Z")
+        assert [item.position_side for item in link.sent] == ["short"]
 
 
 async def test_cancel_all_then_close_is_not_a_double_press(opened, press, link):
