@@ -9,6 +9,7 @@ import hashlib
 import logging
 import random
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,7 @@ from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
 from store.roundtrips import RoundTripStore
+from store.traffic import TrafficLog, VenueShelf
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
 
 _log: Final = logging.getLogger(__name__)
@@ -116,12 +118,15 @@ class Assembly:
         An emulator's account lives as long as its process, so each one has a journal of its own;
         those of markets long gone are removed, the newest few are kept.
         """
-        if self.emulator is None:
-            return SqliteJournal(self.paths.journal(self.settings.mode), self.redactor)
-        name = self.paths.journal(f"sim-{account_of(self.emulator)}")
-        journal = SqliteJournal(name, self.redactor)
-        _forget_old_markets(self.paths, KEPT_MARKETS)
+        journal = SqliteJournal(self._journal_file(), self.redactor)
+        if self.emulator is not None:
+            _forget_old_markets(self.paths, KEPT_MARKETS)
         return journal
+
+    def _journal_file(self) -> Path:
+        if self.emulator is None:
+            return self.paths.journal(self.settings.mode)
+        return self.paths.journal(f"sim-{account_of(self.emulator)}")
 
     def budgets(self) -> Budgets:
         """Return the venues' request budgets, shared with downloads of the shell."""
@@ -200,14 +205,22 @@ class Assembly:
             for name, table in self._venue_tables.items()
         }
         budgets = self.budgets()
-        for venue in venues.values():
+        for name, venue in venues.items():
             venue.share(budgets)
+            venue.remember(VenueShelf(self.traffic, name))
         return dict(venues)
 
     @functools.cached_property
     def round_trips(self) -> RoundTripStore:
         """How long venues took to answer before now."""
         return RoundTripStore(self.paths.round_trips)
+
+    @functools.cached_property
+    def traffic(self) -> TrafficLog:
+        """What goes over the wire for orders, beside the journal of the same money."""
+        return TrafficLog(
+            self._journal_file().with_suffix(".wire"), self.redactor, told=_log.warning
+        )
 
     def strategies(self) -> dict[StrategyId, Callable[[], StrategyRunner]]:
         """Build each strategy's factory; one process per start."""
@@ -312,6 +325,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
+        stack.callback(assembly.traffic.close)
         stack.callback(RoundTripKeeper(engine, assembly.round_trips, settings).close)
         _warn_of_keys(engine, assembly)
         if assembly.emulator is not None and assembly.emulator.label:
@@ -456,6 +470,7 @@ def _forget_old_markets(paths: Paths, keep: int) -> None:
     for kind in ("journal-sim-*.sqlite", "market-sim-*.sqlite"):
         found = sorted(paths.data.glob(kind), key=lambda path: path.stat().st_mtime)
         for old in found[:-keep]:
+            shutil.rmtree(old.with_suffix(".wire"), ignore_errors=True)
             for part in paths.data.glob(f"{old.name}*"):
                 part.unlink(missing_ok=True)
 

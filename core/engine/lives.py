@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol, runtime_checkable
 
@@ -56,8 +55,8 @@ class ShowsTraffic(Protocol):
 
     name: VenueName
 
-    def traffic(self, words: str) -> Sequence[WireSeen]:
-        """Return what went over the wire lately that has these words in it."""
+    def traffic(self, order: Order) -> Sequence[WireSeen]:
+        """Return what went over the wire about an order; may read files, in any thread."""
         ...
 
 
@@ -82,10 +81,8 @@ async def tell(
     steps = list(steps_of(order.id, records))
     venue = next((item for item in venues if item.name == order.venue), None)
     if isinstance(venue, ShowsTraffic):
-        # The ids of its exits begin with its own.
-        mine = re.compile(rf"{re.escape(order.id)}(?![\w-])")
-        steps += _on_the_wire(item for item in venue.traffic(order.id) if _holds(mine, item))
-        wire = "bytes since the engine's start, the newest 4,000 exchanges; keys and signatures out"
+        steps += _on_the_wire(await asyncio.to_thread(venue.traffic, order))
+        wire = "bytes as they went; the oldest give way, keys and signatures are left out"
     else:
         wire = f"{order.venue} keeps no bytes: nothing leaves this machine, or its library sends it"
     steps.sort(key=lambda step: (step.ts_ns, step.seq == 0, step.seq))
@@ -105,11 +102,6 @@ def _group(kernel: Kernel, order: Order) -> tuple[Order, ...]:
             or other.id == intent.replaces
         )
     )
-
-
-def _holds(mine: re.Pattern[str], item: WireSeen) -> bool:
-    # Lists of open orders are asked for all the time; they are about no order in particular.
-    return bool(mine.search(item.sent or item.answer.decode(errors="replace")))
 
 
 def _on_the_wire(seen: Iterable[WireSeen]) -> Iterator[LifeStep]:

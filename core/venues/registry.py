@@ -13,6 +13,7 @@ from core.model.ports import Clock, Venue
 from core.model.settings import VenueSettings
 from core.venues.kinds import CCXT, CCXT_PLACE, KINDS, venue_kind
 from core.wire.budget import Budgets
+from core.wire.witness import Shelf
 
 
 class LiveVenue(Venue, Protocol):
@@ -23,6 +24,10 @@ class LiveVenue(Venue, Protocol):
 
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with the feed's and other programs' of this home."""
+        ...
+
+    def remember(self, shelf: Shelf) -> None:
+        """Keep what goes over the wire for orders beyond the end of the process."""
         ...
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:

@@ -53,7 +53,7 @@ from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
 from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
-from core.wire.witness import Seen
+from core.wire.witness import Seen, Shelf
 
 _log = logging.getLogger(__name__)
 
@@ -139,9 +139,13 @@ class AlpacaVenue:
     def __repr__(self) -> str:
         return f"AlpacaVenue({self.name!r}, {self._rest!r})"
 
-    def traffic(self, words: str) -> list[Seen]:
-        """Return what went over the wire lately that has these words in it."""
-        return self._rest.witness.find(words)
+    def traffic(self, order: Order) -> list[Seen]:
+        """Return what went over the wire about an order; may read files, in any thread."""
+        return self._rest.witness.find((order.id, order.venue_order_id or ""))
+
+    def remember(self, shelf: Shelf) -> None:
+        """Keep what goes over the wire beyond the end of the process."""
+        self._rest.witness.shelf = shelf
 
     def share(self, budgets: Budgets) -> None:
         """Keep the request budget together with other programs' of this home."""

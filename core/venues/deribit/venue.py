@@ -52,7 +52,7 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.pace import Pace
-from core.wire.witness import Seen
+from core.wire.witness import Seen, Shelf
 
 _log = logging.getLogger(__name__)
 
@@ -132,9 +132,13 @@ class DeribitVenue:
     def __repr__(self) -> str:
         return f"DeribitVenue({self.name!r}, {self._rpc!r})"
 
-    def traffic(self, words: str) -> list[Seen]:
-        """Return what went over the wire lately that has these words in it."""
-        return self._rpc.witness.find(words)
+    def traffic(self, order: Order) -> list[Seen]:
+        """Return what went over the wire about an order; may read files, in any thread."""
+        return self._rpc.witness.find((order.id, order.venue_order_id or ""))
+
+    def remember(self, shelf: Shelf) -> None:
+        """Keep what goes over the wire beyond the end of the process."""
+        self._rpc.witness.shelf = shelf
 
     def share(self, budgets: Budgets) -> None:
         """Keep the account's credits and the attempts to connect together with other programs."""

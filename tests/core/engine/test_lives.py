@@ -21,8 +21,8 @@ class Telling:
     def __init__(self) -> None:
         self.witness = Witness()
 
-    def traffic(self, words: str) -> Any:
-        return self.witness.find(words)
+    def traffic(self, order: Any) -> Any:
+        return self.witness.find((order.id, order.venue_order_id or ""))
 
 
 @pytest.fixture
