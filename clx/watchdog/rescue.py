@@ -17,7 +17,7 @@ from typing import Final, Literal, NoReturn, TypeAlias, TypeVar
 import msgspec
 
 from clx.compose import Assembly
-from core.engine.kernel import LearnsInstruments
+from core.engine.local import LearnsInstruments
 from core.model.accounts import RiskState
 from core.model.errors import ClxError, ConfigError, TemporaryError
 from core.model.facts import RiskStateChanged, VenueEvent

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from core.engine.demand import Series
-from core.engine.kernel import FollowsMarket
+from core.engine.local import FollowsMarket
 from core.model.errors import ClxError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument

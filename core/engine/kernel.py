@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from core.engine.banks import Banks
 from core.engine.demand import Series
@@ -24,6 +24,7 @@ from core.engine.factlog import FactLog
 from core.engine.forecasts import Forecasts
 from core.engine.groups import Groups
 from core.engine.listing import Listing
+from core.engine.local import FollowsMarket, FollowsMarks, LearnsInstruments, market_of
 from core.engine.market import (
     DataFault,
     HistoryNeeded,
@@ -103,45 +104,6 @@ class Host(Protocol):
 
     def stop(self, reason: str) -> None:
         """End the engine soon."""
-        ...
-
-
-@runtime_checkable
-class LearnsInstruments(Protocol):
-    """A venue that must know symbols and steps before it takes an order."""
-
-    name: VenueName
-
-    def add_instruments(self, instruments: Collection[Instrument]) -> None:
-        """Learn symbols, steps and limits."""
-        ...
-
-
-def _market(pupil: LearnsInstruments) -> VenueName:
-    """Return the feed whose instruments a venue trades: another one's, for a second account."""
-    market: VenueName = getattr(pupil, "market", pupil.name)
-    return market
-
-
-@runtime_checkable
-class FollowsMarket(Protocol):
-    """A venue that lives with the engine (paper, simulation) and fills against its market."""
-
-    def on_trade(self, trade: Trade) -> None:
-        """Take a public trade, before the engine's own state has it."""
-        ...
-
-    def on_quote(self, quote: Quote) -> None:
-        """Take a quote, before the engine's own state has it."""
-        ...
-
-
-@runtime_checkable
-class FollowsMarks(Protocol):
-    """One of them that holds contracts."""
-
-    def on_mark(self, event: MarkPrice) -> None:
-        """Take reference prices, before the engine's own state has them."""
         ...
 
 
@@ -298,7 +260,7 @@ class Kernel:
         for pupil in self._pupils:
             follows = isinstance(pupil, FollowsMarket)
             pupil.add_instruments(
-                [item for item in instruments if follows or item.venue == _market(pupil)]
+                [item for item in instruments if follows or item.venue == market_of(pupil)]
             )
         self.tell_instruments()
         self.refresh()

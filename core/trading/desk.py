@@ -29,13 +29,11 @@ from core.model.accounts import (
 from core.model.commands import KillReport
 from core.model.errors import ConfigError, InvariantError, did_you_mean
 from core.model.facts import (
-    BalanceSet,
     BalancesReported,
     CashMoved,
     DeadManSet,
     EquityMarked,
     PositionForced,
-    PositionSet,
     SessionStarted,
     StrategyToggled,
     VenueConnected,
@@ -80,6 +78,7 @@ from core.trading.losses import LossWatch
 from core.trading.orders import Tracked
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
+from core.trading.statements import Statements
 from core.trading.trips import Kind, RoundTrips
 
 _SECOND_NS: Final = 1_000_000_000
@@ -132,6 +131,14 @@ class TradingDesk:
             venues=venues,
             instruments=instruments,
             marks=marks,
+            clock=clock,
+        )
+        self._statements = Statements(
+            books=self.books,
+            flow=self._flow,
+            board=self._board,
+            links=self.links,
+            instruments=instruments,
             clock=clock,
         )
         self._changer = Changer(
@@ -382,9 +389,9 @@ class TradingDesk:
             case VenueWarned():
                 self._board.alert("error", f"{event.venue}: {event.text}")
             case BalancesReported():
-                self._adopt_opening(event)
+                self._statements.opening(event)
             case PositionForced():
-                self._take_forced(event)
+                self._statements.forced(event)
             case CashMoved():
                 if self.books.is_news(event):
                     self._flow.record(event)
@@ -400,12 +407,7 @@ class TradingDesk:
 
     def set_balance(self, venue: VenueName, asset: str, total: Decimal, reason: str) -> None:
         """Adopt a balance as the venue states it."""
-        self._flow.record(
-            BalanceSet(
-                venue=venue, asset=asset, total=total, reason=reason, ts_ns=self._clock.now_ns()
-            )
-        )
-        self._board.account_dirty = True
+        self._statements.balance(venue, asset, total, reason)
 
     def set_position(
         self,
@@ -415,19 +417,7 @@ class TradingDesk:
         reason: str,
     ) -> None:
         """Adopt a position as the venue states it; None: it has none."""
-        self._flow.introduce(listed(self._instruments, key[0]))
-        self._flow.record(
-            PositionSet(
-                venue=venue,
-                instrument_id=key[0],
-                side=key[1],
-                size=stated.size if stated is not None else Decimal(0),
-                average_price=stated.average_price if stated is not None else None,
-                reason=reason,
-                ts_ns=self._clock.now_ns(),
-            )
-        )
-        self._board.account_dirty = True
+        self._statements.position(venue, key, stated, reason)
 
     def protect(self, instrument: InstrumentId, reason: str) -> Order | None:
         """Put a stop of the engine's own behind what no order protects; None: nothing is open."""
@@ -592,26 +582,6 @@ class TradingDesk:
                 f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
             )
         return tracked
-
-    def _adopt_opening(self, event: BalancesReported) -> None:
-        """Take a venue's first word on balances; later ones are compared by reconciliation.
-
-        A report and the fills behind it come in no fixed order, so it must not be booked as news.
-        """
-        if event.venue not in self.links or self.books.ledger.knows(event.venue):
-            return
-        for balance in event.balances:
-            self.set_balance(event.venue, balance.asset, balance.total, "opening")
-        self._board.show_account()
-
-    def _take_forced(self, event: PositionForced) -> None:
-        """Book what a venue closed itself, positions and money in one commit."""
-        flows = [flow for flow in event.flows if self.books.is_news(flow)]
-        if len(flows) < len(event.flows):
-            return
-        self._flow.record_all((*event.positions, *flows))
-        self._board.alert("error", f"{event.venue}: {event.text}")
-        self._board.account_dirty = True
 
     def _next_id(self) -> ClientOrderId:
         """Make the id of an order of the engine's own; the session makes it unique."""

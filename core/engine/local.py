@@ -1,0 +1,49 @@
+"""What the kernel asks of venues beyond orders: to learn instruments, and to live with a market."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol, runtime_checkable
+
+from core.model.ids import VenueName
+from core.model.instruments import Instrument
+from core.model.market import MarkPrice, Quote, Trade
+
+
+@runtime_checkable
+class LearnsInstruments(Protocol):
+    """A venue that must know symbols and steps before it takes an order."""
+
+    name: VenueName
+
+    def add_instruments(self, instruments: Collection[Instrument]) -> None:
+        """Learn symbols, steps and limits."""
+        ...
+
+
+def market_of(pupil: LearnsInstruments) -> VenueName:
+    """Return the feed whose instruments a venue trades: another one's, for a second account."""
+    market: VenueName = getattr(pupil, "market", pupil.name)
+    return market
+
+
+@runtime_checkable
+class FollowsMarket(Protocol):
+    """A venue that lives with the engine (paper, simulation) and fills against its market."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """Take a public trade, before the engine's own state has it."""
+        ...
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote, before the engine's own state has it."""
+        ...
+
+
+@runtime_checkable
+class FollowsMarks(Protocol):
+    """One of them that holds contracts."""
+
+    def on_mark(self, event: MarkPrice) -> None:
+        """Take reference prices, before the engine's own state has them."""
+        ...
