@@ -247,7 +247,11 @@ def position(row: Position, account: MarginAccount, writer: Writer) -> Json:
 
 
 def portfolio(account: MarginAccount, asset: str, dollars: float) -> Json:
-    """Write what ``user.portfolio`` tells of a currency that is worth so many dollars."""
+    """Write what ``user.portfolio`` tells of a currency that is worth so many dollars.
+
+    Profit is paid into the balance as it is made, so of the session's none is left to be settled:
+    equity is balance, session profit and what is open, as everywhere at the venue.
+    """
     rows = account.open_positions(asset)
     options = [row for row in rows if row.product.option]
     worth = sum(row.worth_e8(row.product.mark_e8()) for row in options)
@@ -285,10 +289,10 @@ def portfolio(account: MarginAccount, asset: str, dollars: float) -> Json:
         "delta_total": delta,
         "projected_delta_total": delta,
         "futures_pl": units(floating + realized),
-        "futures_session_rpl": units(realized),
+        "futures_session_rpl": 0.0,
         "futures_session_upl": units(floating),
         "options_value": units(worth),
-        "session_rpl": units(realized),
+        "session_rpl": 0.0,
         "session_upl": units(floating),
         "total_pl": units(floating + realized),
         "total_equity_usd": units(equity) * dollars,

@@ -256,23 +256,41 @@ def cancel(venue: Okx, account: MarginAccount, args: Json) -> Json:
 
 
 def amend(venue: Okx, account: MarginAccount, args: Json) -> Json:
-    """Change the size or the trigger prices of a waiting algo order."""
+    """Change size, trigger prices or limit prices of a waiting algo order, all of it or nothing."""
     waits = find(account, args)
     gone = Declined("51503", NOT_AMENDABLE)
     if waits is None or waits.state is not Wait.ARMED:
         raise gone
+    tickets = [_ordered(waits.product, args, branch) for branch in waits.branches]
     if text(args, "newSz"):
         lots = lots_of(waits.product, args, "newSz", market=True)
-        for branch in waits.branches:
-            branch.ticket = msgspec.structs.replace(branch.ticket, lots=lots)
-    names = {"tp": "newTpTriggerPx", "sl": "newSlTriggerPx", "": "newTriggerPx"}
-    prices = [decimal_e8(args, names[branch.name]) or 0 for branch in waits.branches]
+        tickets = [msgspec.structs.replace(ticket, lots=lots) for ticket in tickets]
+    for branch in waits.branches:
+        kind = f"new{branch.name.title()}TriggerPxType"
+        if text(args, kind) and _watched(args, kind) is not branch.trigger.watches:
+            raise wrong(kind)
+    names = [f"new{branch.name.title()}TriggerPx" for branch in waits.branches]
+    prices = [decimal_e8(args, name) or 0 for name in names]
+    for branch, ticket in zip(waits.branches, tickets, strict=True):
+        branch.ticket = ticket
+        given = text(args, f"new{branch.name.title()}OrdPx")
+        if given:
+            waits.words["px"][branch.name] = given
     venue.house.waiting.rearm(account, waits, prices)
     return {
         "algoClOrdId": waits.client_id,
         "algoId": str(waits.id),
         "reqId": text(args, "reqId"),
     }
+
+
+def _ordered(product: Product, args: Json, branch: Branch) -> Ticket:
+    """Return a branch's ticket at the limit price now asked for, -1: at the market."""
+    name = f"new{branch.name.title()}OrdPx"
+    if text(args, name) != _AT_MARKET:
+        return _priced(product, args, name, branch.ticket)
+    words = {**branch.ticket.words, "ordType": "market"}
+    return msgspec.structs.replace(branch.ticket, market=True, price_ticks=0, words=words)
 
 
 def attach(venue: Okx, account: MarginAccount, order: Order) -> None:

@@ -302,6 +302,14 @@ async def test_user_channels_tell_orders_trades_changes_and_portfolio(venue, ses
     assert (portfolio["currency"], portfolio["balance"] < 10) == ("BTC", True)
 
 
+async def test_equity_is_balance_session_profit_and_what_is_open(session):
+    for side, amount in (("buy", 2000), ("sell", 1500), ("buy", 1000)):
+        await session.ask(f"private/{side}", instrument_name=PERP, amount=amount, type="market")
+    told = await session.ask("private/get_account_summary", currency="BTC")
+    parts = ("balance", "futures_session_rpl", "futures_session_upl", "options_value")
+    assert abs(told["equity"] - sum(told[part] for part in parts)) < 1e-7
+
+
 async def test_cancels_by_label_instrument_and_all(venue, session):
     bid, _ = best(venue)
     for label in ("a", "a", "b", "c"):

@@ -368,6 +368,33 @@ async def test_stop_fires_and_closes(trader, private):
     assert (child["algoClOrdId"], child["state"]) == ("stop1", "filled")
 
 
+async def test_a_waiting_stop_is_amended_whole_or_not_at_all(trader):
+    await trader.order(sz="6")
+    bid, _ = trader.best()
+    await trader.order(
+        "sell", path="trade/order-algo", ordType="conditional", sz="5", reduceOnly="true",
+        slTriggerPx=str(bid - 50), slOrdPx="-1", algoClOrdId="stop1",
+    )  # fmt: skip
+
+    async def amend(**changes):
+        given = {"instId": SWAP, "algoClOrdId": "stop1", **changes}
+        return (await trader.ask("POST", "trade/amend-algos", given))[1]
+
+    async def stands():
+        row = (await trader.get("trade/order-algo", algoClOrdId="stop1"))[0]
+        return row["sz"], row["slTriggerPx"], row["slOrdPx"]
+
+    answer = await amend(newSz="4", newSlTriggerPx=str(bid - 40), newSlOrdPx=str(bid - 45))
+    assert answer["code"] == "0"
+    changed = ("4", str(bid - 40), str(bid - 45))
+    assert await stands() == changed
+    for wrong in ({"newSlOrdPx": "0.00001"}, {"newSlTriggerPxType": "mark"}):
+        assert (await amend(newSz="3", **wrong))["code"] != "0"
+        assert await stands() == changed
+    assert (await amend(newSlOrdPx="-1"))["code"] == "0"
+    assert await stands() == ("4", str(bid - 40), "-1")
+
+
 async def test_oco_trigger_and_trailing_orders(trader):
     await trader.order(sz="6")
     bid, ask = trader.best()
