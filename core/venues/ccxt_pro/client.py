@@ -32,11 +32,13 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
+from core.venues.ccxt_pro.overheard import overhear
 from core.venues.ccxt_pro.ways import ways_of
 from core.wire import ccxt_loader as loader
 from core.wire.budget import Budgets
 from core.wire.pace import Pace
 from core.wire.troubles import never_connected
+from core.wire.witness import Witness
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +95,8 @@ class CcxtClient:
         self._errors: ModuleType | None = None
         self._clock = clock
         self._paced = paced
+        self.witness = Witness()
+        """Sees what is sent and received."""
         self._budgets: Budgets | None = None
         self._pace: Pace | None = None
 
@@ -120,6 +124,7 @@ class CcxtClient:
             made = loader.load(self.exchange)
             self._errors = loader.errors()
             self._ccxt = self._point(made(self._config()))
+            overhear(self._ccxt, self.witness, self._clock)
             if self._paced:
                 self._spread(self._ccxt)
 

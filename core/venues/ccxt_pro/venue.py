@@ -52,6 +52,7 @@ from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.backoff import Backoff
 from core.wire.budget import Budgets
+from core.wire.witness import Seen, Shelf
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +119,15 @@ class CcxtVenue:
     def share(self, budgets: Budgets) -> None:
         """Count requests together with all programs of the home that ask the exchange."""
         self._client.share(budgets)
+
+    def traffic(self, order: Order) -> list[Seen]:
+        """Return what went over the wire about an order; may read files, in any thread."""
+        wire = self._spelling.wire(order.id)
+        return self._client.witness.find((order.id, wire, order.venue_order_id or ""))
+
+    def remember(self, shelf: Shelf) -> None:
+        """Keep what goes over the wire beyond the end of the process."""
+        self._client.witness.shelf = shelf
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it what is traded; orders for others are refused unsent."""

@@ -439,6 +439,46 @@ async def test_kraken_switch_is_armed_in_seconds_and_told() -> None:
     assert server.of("POST /0/private/CancelAllOrdersAfter")[0]["timeout"] == "60"
 
 
+@pytest.mark.parametrize("exchange", sorted(PLACED))
+async def test_what_went_over_the_wire_is_told_without_what_gives_access(exchange: str) -> None:
+    server, desk = Exchange(), Desk()
+    route, reply, venue_id, _ = PLACED[exchange]
+    server.answer(route, reply)
+    async with trading(exchange, server, desk) as venue:
+        venue.submit(intent(exchange))
+        await desk.until(OrderAccepted)
+        (seen,) = venue.traffic(order(exchange))
+        everything = repr(list(venue._client.witness._seen))
+    assert seen.sent.startswith("POST http://127.0.0.1:")
+    assert route.split()[1] in seen.sent
+    assert spelling_of(exchange).wire(MINE) in seen.sent
+    assert (seen.words, venue_id.encode() in seen.answer) == ("status 200", True)
+    assert 0 < seen.sent_ns <= seen.answered_ns
+    assert "k" * 32 not in everything
+    assert "c2VjcmV0" not in everything
+
+
+async def test_a_request_without_an_answer_is_seen_too() -> None:
+    server, desk = Exchange(), Desk()
+    server.answer(PLACED["kraken"][0], "reset")
+    async with trading("kraken", server, desk) as venue:
+        venue.submit(intent("kraken"))
+        await desk.until(OrderUnknown)
+        (seen,) = venue.traffic(order("kraken"))
+    assert (seen.answered_ns, seen.answer, bool(seen.words)) == (0, b"", True)
+
+
+def test_secrets_in_queries_and_bodies_are_starred() -> None:
+    from core.venues.ccxt_pro.overheard import redacted
+
+    assert redacted("GET /o?symbol=X&signature=ab12&apiKey=zz&recv=5") == (
+        "GET /o?symbol=X&signature=***&apiKey=***&recv=5"
+    )
+    assert redacted('{"token":"abc","side":"buy","design":1}') == (
+        '{"token":"***","side":"buy","design":1}'
+    )
+
+
 async def test_kucoins_switch_covers_all_symbols_and_is_told() -> None:
     from core.model.facts import DeadManSet
 
