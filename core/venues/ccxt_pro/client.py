@@ -97,6 +97,8 @@ class CcxtClient:
         self._paced = paced
         self.witness = Witness()
         """Sees what is sent and received."""
+        self.off_time = asyncio.Event()
+        """Set when the exchange refused something for its time stamp."""
         self._budgets: Budgets | None = None
         self._pace: Pace | None = None
 
@@ -237,7 +239,9 @@ class CcxtClient:
         if isinstance(
             error, errors.InvalidNonce | errors.DDoSProtection | errors.RateLimitExceeded
         ):
-            if self._pace is not None and not isinstance(error, errors.InvalidNonce):
+            if isinstance(error, errors.InvalidNonce):
+                self.off_time.set()
+            elif self._pace is not None:
                 self._pace.block(_REST_S)
             return RateLimited(code, words, 0.0)
         # Unmapped codes of exchanges come as the bare class: some of them mean "not known".

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Collection, Sequence
@@ -61,6 +62,7 @@ POLL_S: Final = 2.0
 GRACE_S: Final = 2.0
 """How long a watch must not fail to be taken to stand."""
 _CLOCK_EVERY_S: Final = 60.0
+_CLOCK_PAUSE_S: Final = 0.1
 _MAYBE_FILLED: Final = frozenset({"OrderNotFound", "OrderNotCached", "InvalidOrder"})
 
 
@@ -480,7 +482,12 @@ class CcxtVenue:
                     offset_ms = there_ms - here_ns // 1_000_000
                     self._client.ccxt.options["timeDifference"] = -offset_ms
                     standing.clock_skew(offset_ms, self._settings.recv_window_ms // 2)
-            await asyncio.sleep(_CLOCK_EVERY_S)
+            self._client.off_time.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOCK_EVERY_S):
+                    await self._client.off_time.wait()
+            # A clock that is off refuses everything until it is known: one question in this time.
+            await asyncio.sleep(_CLOCK_PAUSE_S)
 
     def _switch(self, sink: VenueSink) -> Switch | None:
         way, follower = way_of(self._client), self._follower

@@ -479,6 +479,20 @@ def test_secrets_in_queries_and_bodies_are_starred() -> None:
     )
 
 
+async def test_a_refusal_for_the_time_stamp_has_the_clock_asked_for_at_once() -> None:
+    server, desk = Exchange(), Desk()
+    clock = "GET /v5/market/time"
+    said = {"timeSecond": f"{LONG_AGO_MS // 1000}", "timeNano": f"{LONG_AGO_MS}000000"}
+    server.answer(clock, {"retCode": 0, "retMsg": "OK", "result": said, "time": LONG_AGO_MS})
+    server.answer(PLACED["bybit"][0], {"retCode": 10002, "retMsg": "invalid time", "result": {}})
+    async with trading("bybit", server, desk) as venue:
+        await server.until(clock, 1)
+        venue.submit(intent("bybit"))
+        rejected = await desk.until(OrderRejected)
+        await server.until(clock, 2)
+    assert rejected.code == "InvalidNonce"
+
+
 async def test_kucoins_switch_covers_all_symbols_and_is_told() -> None:
     from core.model.facts import DeadManSet
 
