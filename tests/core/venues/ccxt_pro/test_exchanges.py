@@ -482,8 +482,9 @@ def test_secrets_in_queries_and_bodies_are_starred() -> None:
 async def test_a_refusal_for_the_time_stamp_has_the_clock_asked_for_at_once() -> None:
     server, desk = Exchange(), Desk()
     clock = "GET /v5/market/time"
-    said = {"timeSecond": f"{LONG_AGO_MS // 1000}", "timeNano": f"{LONG_AGO_MS}000000"}
-    server.answer(clock, {"retCode": 0, "retMsg": "OK", "result": said, "time": LONG_AGO_MS})
+    now_ms = SystemClock().now_ns() // 1_000_000
+    said = {"timeSecond": f"{now_ms // 1000}", "timeNano": f"{now_ms}000000"}
+    server.answer(clock, {"retCode": 0, "retMsg": "OK", "result": said, "time": now_ms})
     server.answer(PLACED["bybit"][0], {"retCode": 10002, "retMsg": "invalid time", "result": {}})
     async with trading("bybit", server, desk) as venue:
         await server.until(clock, 1)
