@@ -199,6 +199,36 @@ def _lone(typing: Any, item: Any) -> Any:
 
 
 @intrinsic
+def _row_of(typing: Any, count: Any) -> Any:
+    """Make a tuple of so many objects, which must be put there before anyone sees it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        made = _called(builder, "PyTuple_New", _POINTER, values[0])
+        return builder.ptrtoint(made, _WORD)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _put(typing: Any, row: Any, index: Any, item: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        row, item = (builder.inttoptr(value, _POINTER) for value in (values[0], values[2]))
+        _called(builder, "PyTuple_SetItem", _INT, row, values[1], item)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def _dropped(typing: Any, item: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        _called(builder, "Py_DecRef", ir.VoidType(), builder.inttoptr(values[0], _POINTER))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
 def _given(typing: Any, item: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.inttoptr(values[0], _POINTER)
@@ -256,6 +286,29 @@ def unmade() -> Any:
 def one(event: Object) -> Any:
     """Return an event alone, as a message's events."""
     return _given(_lone(event))
+
+
+@numba.njit(cache=True, forceinline=True)
+def several(count: int) -> Object:
+    """Return a tuple of so many events, which are then to be `put` there one after another."""
+    return _row_of(count)
+
+
+@numba.njit(cache=True, forceinline=True)
+def put(events: Object, index: int, event: Object) -> Object:
+    """Take an event into a tuple and return that; it is dropped, and 0 told, if there is none."""
+    if events and event:
+        _put(events, index, event)
+        return events
+    _dropped(events)
+    _dropped(event)
+    return np.int64(0)
+
+
+@numba.njit(cache=True, forceinline=True)
+def every(events: Object) -> Any:
+    """Return the events of a message."""
+    return _given(events)
 
 
 @numba.njit(cache=True, forceinline=True)

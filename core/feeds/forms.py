@@ -15,7 +15,8 @@ from core.feeds.literals import signed, word_of
 
 (
     SYMBOL, SIDE, CHANGES, WHOLE, TIME, STAMP, TEXT, WORD, TRUTH, PRICE, SIZE, THERE, SIGNED,
-) = range(13)  # fmt: skip
+    IDENT,
+) = range(14)  # fmt: skip
 """What a part is.
 
 `SYMBOL` is the venue's name of the instrument, or ends with it; it may be said again. `SIDE` is an
@@ -24,7 +25,8 @@ array of levels, whose first two values are price and size; `CHANGES` one of lev
 one that may be negative, `TIME` one that counts milliseconds and is told in nanoseconds, `STAMP` a
 time as RFC 3339 writes it. Of a `TEXT` a hash is told, of a `WORD` which of a few it is, of `TRUTH`
 1 or 0; `PRICE` and `SIZE` are quoted and told in ticks and lots. Of all parts of kind `THERE` one
-number is told, not 0 if any of them is.
+number is told, not 0 if any of them is. An `IDENT` is a text that is told as the whole number it
+is, else as its hash.
 """
 
 TOLD: Final = 12
@@ -32,6 +34,8 @@ TOLD: Final = 12
 _SIDES: Final = 2
 PLAIN: Final = _SIDES + 3
 """Which figures of a form with sides are where they lie, and whether they are plain."""
+ROW: Final = 6
+"""Figures of an object of a form with rows, which stand behind where they lie."""
 
 # A form: how it begins, as words and masks, and from which byte on; its flags, needed parts, count
 # of parts; what is told by default; of each part its kind, where it is told, and its words; names.
@@ -45,8 +49,8 @@ FIRST: Final = DEFAULT + TOLD
 KEY: Final = FIRST + PARTS * PART_WIDTH
 FORM_WIDTH: Final = KEY + 2 * KEYS
 
-ZERO, SHORT, VALUES, SIDED = 1, 2, 4, 8
-TAIL: Final = 4
+ZERO, SHORT, VALUES, SIDED, ROWED = 1, 2, 4, 8, 16
+TAIL: Final = 5
 """From this bit on flags hold the letter behind which a symbol begins in its text, 0: at once."""
 
 
@@ -73,6 +77,10 @@ class Form(msgspec.Struct, frozen=True):
     """The symbol begins behind the last such letter of its text."""
     drop_zero: bool = False
     """Leave out levels at price 0; otherwise a message with one is not scanned."""
+    rows: bool = False
+    """The parts are those of every object in an array that is a member of the message, such as its
+    trades. What they tell, `ROW` figures of each, is in the room, from the row of the first of the
+    sides' figures to that of the last. The symbol must come before them."""
     plain: bool = False
     """Tell behind the sides' rows, too, whether all numbers are written as short as can be."""
 
@@ -81,7 +89,8 @@ def laid_out(number: int, form: Form, begin: bytes) -> list[int]:
     """Return a form as the kernel reads it, with one of its beginnings."""
     out = [0] * FORM_WIDTH
     sides = [part for part in form.parts if part.kind in (SIDE, CHANGES)]
-    told = _SIDES + (3 + form.plain if sides else 0)
+    placed = bool(sides) or form.rows
+    told = _SIDES + (3 + form.plain if placed else 0)
     if len(form.parts) > PARTS or any(len(part.words) > WORDS for part in form.parts):
         raise ValueError(f"form of {begin!r} must have fewer parts or words")
     there = 0
@@ -94,8 +103,8 @@ def laid_out(number: int, form: Form, begin: bytes) -> list[int]:
     values = any(part.kind in (PRICE, SIZE) for part in form.parts)
     out[COUNT] = len(form.parts)
     out[FLAGS] = (
-        ZERO * form.drop_zero | SHORT * form.plain | VALUES * values | SIDED * bool(sides)
-        | (ord(form.behind) if form.behind else 0) << TAIL
+        ZERO * form.drop_zero | SHORT * form.plain | VALUES * values | SIDED * placed
+        | ROWED * form.rows | (ord(form.behind) if form.behind else 0) << TAIL
     )  # fmt: skip
     out[DEFAULT : DEFAULT + 2] = number, -1
     out[DEFAULT + PLAIN] = int(form.plain)

@@ -32,6 +32,8 @@ _BYTE: Final = np.uint64(8)
 MEMO: Final = 4
 """Figures `stamp` remembers a second in: its words, and the time as nanoseconds."""
 
+_DIGITS: Final = 19
+_LARGEST: Final = (1 << 63) - 1
 _SECOND_NS: Final = 1_000_000_000
 _LATEST_S: Final = 9_000_000_000
 _UNIT_NS: Final = 10 ** np.arange(9, -1, -1, dtype=np.int64)
@@ -145,6 +147,26 @@ def whole(data: bytes, size: int, at: int) -> tuple[int, int]:
     if at > size or (quoted and (at >= size or data[at] != 34)):
         return 0, -1
     return -value if minus else value, at + quoted
+
+
+@numba.njit(cache=True, forceinline=True)
+def ident(data: bytes, at: int, end: int, hashed: int) -> int:
+    """Return the number that the text between two places is, else its hash, see `ident_of`."""
+    value, start = np.int64(0), at
+    while at < end and 48 <= data[at] <= 57 and at - start < _DIGITS:
+        digit = np.int64(data[at]) - 48
+        if value > (_LARGEST - digit) // 10:
+            return hashed
+        value = value * 10 + digit
+        at += 1
+    return int(value) if at == end else hashed
+
+
+def ident_of(text: str) -> int:
+    """Return the number a text is if it has up to 63 bits, else as many that hardly another has."""
+    if text.isdigit() and text.isascii() and len(text) <= _DIGITS and int(text) <= _LARGEST:
+        return int(text)
+    return hash_of(text)
 
 
 @numba.njit(cache=True)

@@ -26,9 +26,24 @@ import numpy as np
 import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
-from core.engine.made import Made, Object, levels, unmade
+from core.engine.made import Made, unmade
 from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
+from core.feeds.desks import (
+    DESK,
+    END,
+    KIND,
+    LATER,
+    MIDDLE,
+    OUT,
+    PLAIN_AT,
+    PLAN_OF,
+    ROOM,
+    ROW_OF,
+    SECOND,
+    START,
+    told,
+)
 from core.feeds.forms import (
     COUNT,
     DEFAULT,
@@ -41,6 +56,8 @@ from core.feeds.forms import (
     MARK,
     NEED,
     PART_WIDTH,
+    ROW,
+    ROWED,
     SHORT,
     SIDED,
     TAIL,
@@ -52,9 +69,9 @@ from core.feeds.forms import (
     laid_out,
 )
 from core.feeds.jsonbytes import (
-    MEMO,
     hash_between,
     hash_of,
+    ident,
     passed,
     scalar,
     short,
@@ -64,7 +81,7 @@ from core.feeds.jsonbytes import (
     whole,
     word_at,
 )
-from core.feeds.levels import PLAN, SLIP, SidePlan, _number, text
+from core.feeds.levels import PLAN, SidePlan, _number, text
 from core.feeds.spelling import SPELLING, quick_level, remember
 from core.model.market import Levels
 
@@ -78,19 +95,11 @@ ODD, FULL = -1, -2
 
 _BLOCK: Final = 1 << 14
 _DEPTH: Final = 30
+_ROW_DEPTH: Final = 3
+"""How deep the objects of an array are, which is a member of the message."""
 _MAX_MS: Final = 4_102_444_800_000
 _NS: Final = 1_000_000
 
-# The desk: addresses and sizes of forms, instruments and room; where sides are that came before
-# their turn; what is told; what `stamp` remembers; the plan of the instrument told of, and the
-# array that the room is.
-_LATER: Final = 7
-_OUT: Final = _LATER + 4
-_MEMO: Final = _OUT + TOLD
-_OF: Final = _MEMO + MEMO
-_ARRAY: Final = _OF + 1
-_DESK: Final = _ARRAY + 1
-_KIND, _ROW, _START, _MIDDLE, _END, _PLAIN = range(_OUT, _OUT + 6)
 _BUY, _SELL = ord("b"), ord("s")
 
 _MEMORY: Final = PLAN - SPELLING
@@ -117,7 +126,7 @@ def _level(
         if at < 0:
             return 0, 0, -1
         if flags & SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
-            desk[_PLAIN] = 0
+            desk[PLAIN_AT] = 0
         remember(data, size, start, middle - 2, plan[_MEMORY:], plan[0], plan[1])
     while at < size and data[at] == 44:
         at = passed(data, size, at + 1)
@@ -184,7 +193,7 @@ def _levels(  # noqa: C901  one pass over the levels
 def _side(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int, turn: int) -> int:
     """Read the first or second side and note where it ends; returns the place after it."""
     end = _levels(data, size, at, plan, desk, flags, 0)[1]
-    desk[_MIDDLE + turn] = desk[6]
+    desk[MIDDLE + turn] = desk[6]
     return int(end)
 
 
@@ -192,10 +201,10 @@ def _side(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int, t
 def _changes(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int) -> int:
     """Read levels of both sides, the bids first; returns the place after them."""
     others, end = _levels(data, size, at, plan, desk, flags, _BUY)
-    desk[_MIDDLE] = desk[6]
+    desk[MIDDLE] = desk[6]
     if others:
         end = _levels(data, size, at, plan, desk, flags, _SELL)[1]
-    desk[_END] = desk[6]
+    desk[END] = desk[6]
     return int(end)
 
 
@@ -250,14 +259,14 @@ def _value(
             return 0, -1
         return value * _NS if kind == 4 else value, at
     if kind == 5:  # STAMP
-        told, at = stamp(data, size, at, desk[_MEMO:])
+        told, at = stamp(data, size, at, desk[SECOND:])
         return told, at
     if kind == 8:  # TRUTH
         letter = data[at]
         at = scalar(data, size, at)
         return int(letter == 116), at if letter == 116 or letter == 102 else -1
     if kind == 11:  # THERE
-        return desk[_OUT + form[part + 1]] + 1, passed(data, size, at)
+        return desk[OUT + form[part + 1]] + 1, passed(data, size, at)
     if data[at] != 34:
         return 0, -1
     at, hashed = string(data, size, at + 1)
@@ -267,28 +276,52 @@ def _value(
             if form[part + 2 + index] == name:
                 return index, at
         return 0, -1
+    if kind == 13:  # IDENT
+        return ident(data, start + 1, at - 1, int(name)), at if at - start > 2 else -1
     # A price or size is read once the instrument is known.
     return int(name) if kind == 6 else start, at
 
 
 @numba.njit(cache=True, forceinline=True)
+def _values(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid) -> int:
+    """Read prices and sizes, now that the instrument is known; returns 0, or `ODD`."""
+    for index in range(form[COUNT]):
+        part = FIRST + PART_WIDTH * index
+        kind, place = form[part], OUT + form[part + 1]
+        if (kind == 9 or kind == 10) and desk[place]:
+            scale = 0 if kind == 9 else 2
+            value, end = _number(data, size, desk[place], plan[scale], plan[scale + 1])
+            if end < 0:
+                return ODD
+            desk[place] = value
+    return 0
+
+
+@numba.njit(cache=True)
+def _kept(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid) -> int:
+    """Keep what an object of an array told in the room; returns 0, or `ODD` or `FULL`."""
+    if desk[ROW_OF] < 0 or _values(data, size, desk, form, plan):
+        return ODD
+    used = desk[6]
+    if used + ROW // 2 > desk[5]:
+        return FULL
+    room = view(desk[4] + 16 * used, 1, ROW)[0]
+    for index in range(ROW):
+        room[index] = desk[END + 1 + index]
+    desk[6] = desk[END] = used + ROW // 2
+    return 0
+
+
+@numba.njit(cache=True, forceinline=True)
 def _finish(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, turn: int) -> int:
     """Read what had to wait for the instrument or its turn; returns 0, or what is wrong."""
-    while turn < 2 and desk[_LATER + 2 * turn]:
-        end = _side(data, size, desk[_LATER + 2 * turn], plan, desk, form[FLAGS], turn)
-        if end != desk[_LATER + 2 * turn + 1]:
+    while turn < 2 and desk[LATER + 2 * turn]:
+        end = _side(data, size, desk[LATER + 2 * turn], plan, desk, form[FLAGS], turn)
+        if end != desk[LATER + 2 * turn + 1]:
             return FULL if end == FULL else ODD
         turn += 1
-    if form[FLAGS] & VALUES:
-        for index in range(form[COUNT]):
-            part = FIRST + PART_WIDTH * index
-            kind, place = form[part], _OUT + form[part + 1]
-            if (kind == 9 or kind == 10) and desk[place]:
-                scale = 0 if kind == 9 else 2
-                value, end = _number(data, size, desk[place], plan[scale], plan[scale + 1])
-                if end < 0:
-                    return ODD
-                desk[place] = value
+    if form[FLAGS] & VALUES and not form[FLAGS] & ROWED:
+        return int(_values(data, size, desk, form, plan))
     return 0
 
 
@@ -303,10 +336,10 @@ def _symbol(data: bytes, size: int, at: int, desk: Grid, form: Grid, part: int) 
         return -1, 0
     row = _row(data, size, start, at - 1, hashed, desk, form[FLAGS] >> TAIL, form[part + 2])
     table = view(desk[2], desk[3], 3)
-    if row < 0 or (desk[_ROW] >= 0 and desk[_ROW] != table[row, 2]):
+    if row < 0 or (desk[ROW_OF] >= 0 and desk[ROW_OF] != table[row, 2]):
         return -1, 0
-    desk[_ROW] = table[row, 2]
-    desk[_OF] = table[row, 1]
+    desk[ROW_OF] = table[row, 2]
+    desk[PLAN_OF] = table[row, 1]
     return at, table[row, 1]
 
 
@@ -328,7 +361,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
     arrays = np.int64(0)
     depth = 1
     at = 1
-    has = np.int64(0)
+    has = symbols = done = np.int64(0)
     turn = 0
     plan = view(desk[2], 1, PLAN)[0]
     fresh = True
@@ -337,6 +370,15 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             return ODD
         of_array = (arrays >> depth) & 1
         if data[at] == (93 if of_array else 125):
+            if form[FLAGS] & ROWED and depth == _ROW_DEPTH:
+                # All but the symbol is told of each.
+                if (has & form[NEED]) != form[NEED]:
+                    return ODD
+                odd = _kept(data, size, desk, form, plan)
+                if odd:
+                    return int(odd)
+                done = has
+                has &= symbols
             depth -= 1
             at += 1
             fresh = False
@@ -376,6 +418,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             return ODD
         has |= 1 << index
         if kind == 0:  # SYMBOL
+            symbols |= 1 << index
             at, plan_at = _symbol(data, size, at, desk, form, part)
             if at < 0:
                 return ODD
@@ -384,21 +427,25 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             mine = form[part + 1]
             if letter != 91:
                 return ODD
-            if desk[_ROW] >= 0 and mine == turn:
+            if desk[ROW_OF] >= 0 and mine == turn:
                 at = _side(data, size, at, plan, desk, form[FLAGS], turn)
                 turn += 1
             else:
-                desk[_LATER + 2 * mine] = at
+                desk[LATER + 2 * mine] = at
                 at = side_end(data, size, at)
-                desk[_LATER + 2 * mine + 1] = at
+                desk[LATER + 2 * mine + 1] = at
         elif kind == 2:  # CHANGES
-            if letter != 91 or desk[_ROW] < 0:
+            if letter != 91 or desk[ROW_OF] < 0:
                 return ODD
             at = _changes(data, size, at, plan, desk, form[FLAGS])
+        elif form[FLAGS] & ROWED and depth != _ROW_DEPTH:
+            return ODD
         else:
-            desk[_OUT + form[part + 1]], at = _value(data, size, at, desk, form, part, kind)
+            desk[OUT + form[part + 1]], at = _value(data, size, at, desk, form, part, kind)
         if at < 0:
             return FULL if at == FULL else ODD
+    if form[FLAGS] & ROWED:
+        has = done
     if at != size or (has & form[NEED]) != form[NEED]:
         return ODD
     return int(_finish(data, size, desk, form, plan, turn))
@@ -426,45 +473,24 @@ def scanned(frame: bytes, place: int) -> int:
     """Read a message with what lies on a desk; returns its form, or `ODD` or `FULL`."""
     size = len(frame)
     data = text(frame)
-    desk = view(place, 1, _DESK)[0]
+    desk = view(place, 1, DESK)[0]
     index = _form_of(data, size, desk) if size <= MAX_FRAME_BYTES else -1
     if index < 0:
-        desk[_KIND] = ODD
+        desk[KIND] = ODD
     else:
         form = view(desk[0], desk[1], FORM_WIDTH)[index]
         for told in range(TOLD):
-            desk[_OUT + told] = form[DEFAULT + told]
+            desk[OUT + told] = form[DEFAULT + told]
         for later in range(4):
-            desk[_LATER + later] = 0
+            desk[LATER + later] = 0
         used = desk[6]
         if form[FLAGS] & SIDED:
-            desk[_START] = used
+            desk[START] = desk[END] = used
         odd = _read(data, size, desk, form) if data[0] == 123 else ODD
         if odd:
             desk[6] = used
-            desk[_KIND] = odd
-    return int(desk[_KIND])
-
-
-@numba.njit(cache=True, forceinline=True)
-def told(place: int) -> Grid:
-    """Return what was found in the message scanned last."""
-    out: Grid = view(place + 8 * _OUT, 1, TOLD)[0]
-    return out
-
-
-@numba.njit(cache=True, forceinline=True)
-def slip(place: int) -> Grid:
-    """Return the slip of the instrument the message scanned last is of."""
-    out: Grid = view(view(place, 1, _DESK)[0, _OF] + 8 * PLAN, 1, SLIP)[0]
-    return out
-
-
-@numba.njit(cache=True, forceinline=True)
-def rows(place: int, start: int, end: int) -> Object:
-    """Return rows of the room as levels."""
-    desk = view(place, 1, _DESK)[0]
-    return levels(desk[_ARRAY], desk[4], start, end)
+            desk[KIND] = odd
+    return int(desk[KIND])
 
 
 @numba.njit(cache=True)
@@ -515,7 +541,7 @@ class Scanner:
         leave, self.found = _kernels()
         self._tell = tell or leave
         self._ask = plans
-        self._desk = np.zeros((1, _DESK), np.int64)
+        self._desk = np.zeros((1, DESK), np.int64)
         self.place = address(self._desk)
         """What `tell` wants to be called with behind a message, and `found`."""
         self._forms = np.array(
@@ -552,7 +578,7 @@ class Scanner:
         self.room: Levels = np.empty((_BLOCK, 2), np.int64)
         """Where levels are; those already told of never change."""
         self._desk[0, 4:7] = address(self.room), _BLOCK, 0
-        self._desk[0, _ARRAY] = id(self.room)
+        self._desk[0, ROOM] = id(self.room)
 
     def _first(self, frame: bytes, place: int, conn: int, ts_recv_ns: int) -> Any:
         """Learn the instruments, then tell."""

@@ -46,6 +46,7 @@ Layout: TypeAlias = npt.NDArray[np.int64]
 """How to read one instrument: step digits, decimals and step in 1e-8 of price, the same of size,
 how to divide by them, then the length of the venue's symbol and its words, lower case and as is."""
 
+Names: TypeAlias = npt.NDArray[np.int64]
 Table: TypeAlias = npt.NDArray[np.int64]
 """Layouts as rows, and in the last column a hash table of the rows by symbol: -1 is a free slot."""
 
@@ -61,8 +62,9 @@ BLOCK: Final = 1 << 13
 MAX_MS: Final = 4_102_444_800_000
 """Event times are before the year 2100, or they are no milliseconds."""
 
-DESK: Final = 4
-"""A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use."""
+DESK: Final = 6
+"""A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use;
+address of the names of the table's instruments, and that of the array that the room is."""
 
 PRICE, SIZE, _EXACT, _LENGTH, _LOWER, _UPPER, WIDTH = 0, 3, 6, 12, 13, 16, 20
 _SLOT: Final = WIDTH - 1
@@ -449,9 +451,14 @@ def compiled() -> Scan:
     return entry(_scan_at, b"{}", address(on))
 
 
-def desk(rows: Table, out: Levels, used: int) -> Levels:
-    """Return the array that tells the scanner where its arrays lie; hold on to all three."""
-    return np.array([[address(rows), len(rows), address(out), used]], np.int64)
+def desk(rows: Table, out: Levels, used: int, names: Names | None = None) -> Levels:
+    """Return the array that tells the scanner where its arrays lie; hold on to all of them.
+
+    `names` are the addresses of the names of the table's instruments, for kernels that make events.
+    """
+    named = 0 if names is None else address(names)
+    places = [address(rows), len(rows), address(out), used, named, id(out)]
+    return np.array([places], np.int64)
 
 
 def room() -> Levels:

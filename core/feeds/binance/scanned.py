@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+
 from core.engine.compiled import address
 from core.feeds.binance.decoder import BinanceStreams
 from core.feeds.binance.scan import BLOCK, desk, layout, room, table
@@ -53,6 +55,7 @@ class ScannedStreams(BinanceStreams):
             if isinstance(known, Laid) and known.layout is not None
         ]
         self._rows = [known.id for known in plans]
+        self._names = np.array([*map(id, self._rows), 0], np.int64)
         self._table: Any = table([known.layout for known in plans if known.layout is not None])
         self._lay_out()
 
@@ -72,5 +75,5 @@ class ScannedStreams(BinanceStreams):
     def _lay_out(self) -> None:
         """Tell the scanner where its arrays lie; they and the desk live as long as we do."""
         self._figures = memoryview(self._room.data).cast("B")
-        self._desk = desk(self._table, self._room, self._used)
+        self._desk = desk(self._table, self._room, self._used, self._names)
         self._desk_at = address(self._desk)

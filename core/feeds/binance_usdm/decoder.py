@@ -15,6 +15,7 @@ from core.feeds.binance_usdm.frames import COINM
 from core.feeds.binance_usdm.rule import UsdmRule
 from core.feeds.binance_usdm.scan import DEPTH, QUOTE, TRADE, compiled
 from core.feeds.binance_usdm.symbols import parse_exchange_info
+from core.feeds.binance_usdm.told import teller
 from core.feeds.decimals import Decimals
 from core.feeds.decoder import Known
 from core.feeds.levels import LevelReader, Shape, SidePlan
@@ -69,6 +70,7 @@ class UsdmDecoder(ScannedStreams):
         self, venue: VenueName = BINANCE_USDM, instruments: Collection[Instrument] = ()
     ) -> None:
         self._scan = compiled()
+        self._tell = teller()
         self._deaf: set[InstrumentId] = set()
         """Contracts of which one root's connection is lost: without trades a book is no market."""
         self._combined = reader(frames.Frame[frames.Message])
@@ -109,6 +111,11 @@ class UsdmDecoder(ScannedStreams):
     ) -> Sequence[MarketEvent]:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
+            if not self._deaf:
+                told: Sequence[MarketEvent] | None = self._tell(data, self._desk_at, ts_recv_ns)
+                if told is not None:
+                    return told
+            self._used = int(self._desk[0, 3])
             known, row, at, a, b, c, d, e = self._scan(data, self._desk_at)
             if known == QUOTE:
                 return (Quote(self._rows[row], at, ts_recv_ns, b, c, d, e, a),)

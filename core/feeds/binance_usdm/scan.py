@@ -309,7 +309,7 @@ def _scan(data: Text, size: int, table: Table, out: Levels, used: int) -> Found:
 
 
 @numba.njit(cache=True)
-def _scan_at(data: bytes, desk: int) -> Found:
+def scan_at(data: bytes, desk: int) -> Found:
     """Scan a frame with what lies on a `desk`; levels become part of the room in use."""
     on = view(desk, 1, DESK)
     size = len(data)
@@ -330,7 +330,7 @@ def compiled() -> Callable[[bytes, int], Found]:
     """
     rows, out = table([]), room()
     on = desk(rows, out, 0)
-    return entry(_scan_at, b"{}", address(on))
+    return entry(scan_at, b"{}", address(on))
 
 
 def warm() -> None:

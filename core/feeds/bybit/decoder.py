@@ -7,7 +7,6 @@ is remembered of each connection.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +21,7 @@ from core.feeds.bybit.tickers import BybitKnown, TickerReader
 from core.feeds.bybit.told import compiled
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
-from core.feeds.jsonbytes import hash_of
+from core.feeds.jsonbytes import hash_of, ident_of
 from core.feeds.levels import SidePlan
 from core.feeds.scanner import FULL, Scanner
 from core.feeds.sides import Level, SideReader
@@ -57,9 +56,7 @@ _NEAR: Final = 100
 """Bytes within which a frame has its topic; of options an id comes first."""
 
 _BEST: Final = b"orderbook.1."
-_TRADES: Final = b'{"topic":"publicTrade.'
 _MS: Final = 1_000_000
-_LARGEST: Final = (1 << 63) - 1
 
 _Reader: TypeAlias = Callable[[int, int, bytes], Sequence[MarketEvent]]
 
@@ -150,9 +147,6 @@ class BybitDecoder(FeedDecoder):
                     known, d == 1, f or e, ts_recv_ns, g, levels[: b - a], levels[b - a :]
                 )
             if form == TICKER:
-                if not c:
-                    # It told of what other topics tell sooner.
-                    return ()
                 try:
                     told = self._ticker_frame(data).data
                     return self._tickers.read(scanner.known[row], told, False, b, ts_recv_ns)
@@ -164,12 +158,6 @@ class BybitDecoder(FeedDecoder):
                 return (VenueBar(name, _BARS[a], b, ts_recv_ns, c, d, e, f, g, h == 1),)
             if form == FULL and scanner.renew():
                 return self.decode(kind, conn, ts_recv_ns, url, data)
-            if data.startswith(_TRADES):
-                try:
-                    return self._trades(conn, ts_recv_ns, data)
-                except (msgspec.DecodeError, DataError, UnicodeDecodeError, RecursionError):
-                    # Read again, to say what is wrong.
-                    pass
         return super().decode(kind, conn, ts_recv_ns, url, data)
 
     def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
@@ -522,13 +510,9 @@ def _odd_side(text: str) -> DataError:
 
 def trade_number(text: str) -> int:
     """Return a trade's id if it is a number, else 63 bits that are always the same for it."""
-    if text.isdigit() and text.isascii() and len(text) < 20:
-        number = int(text)
-        if number <= _LARGEST:
-            return number
     if not text:
         raise DataError("a trade must have an id")
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1
+    return ident_of(text)
 
 
 def _forced(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from core.feeds.forms import (
+    IDENT,
     PRICE,
     SIDE,
     SIZE,
@@ -19,7 +20,7 @@ from core.feeds.forms import (
     Part,
 )
 
-BEST_BOOK, BOOK, TICKER, CANDLE = range(4)
+BEST_BOOK, BOOK, TICKER, CANDLE, TRADES = range(5)
 FORMS: Final = (
     Form(
         (b'{"topic":"orderbook.1.',),
@@ -59,5 +60,14 @@ FORMS: Final = (
             Part("volume", SIZE), Part("confirm", TRUTH),
         ),
         behind=".",
+    ),
+    Form(
+        (b'{"topic":"publicTrade.',),
+        (
+            Part("topic", SYMBOL), Part("s", SYMBOL), Part("T", TIME), Part("p", PRICE),
+            Part("v", SIZE), Part("S", WORD, words=("Buy", "Sell")), Part("i", IDENT),
+        ),
+        behind=".",
+        rows=True,
     ),
 )  # fmt: skip

@@ -9,7 +9,8 @@ import numba
 
 from core.engine.made import delta, nothing, one, taken, unmade
 from core.feeds.coinbase_exchange.forms import UPDATE
-from core.feeds.scanner import Teller, rows, scanned, slip, teller, told
+from core.feeds.desks import rows, slip, told
+from core.feeds.scanner import Teller, scanned, teller
 from core.feeds.slips import NAME, foreign
 
 

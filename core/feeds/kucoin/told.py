@@ -8,8 +8,9 @@ from typing import Any, Final
 import numba
 
 from core.engine.made import delta, nothing, one, quote, taken, unmade
+from core.feeds.desks import rows, slip, told
 from core.feeds.kucoin.forms import BOOK, TICKER
-from core.feeds.scanner import Teller, rows, scanned, slip, teller, told
+from core.feeds.scanner import Teller, scanned, teller
 from core.feeds.slips import FREE, NAME
 
 UPDATED: Final = FREE

@@ -8,8 +8,9 @@ from typing import Any, Final
 import numba
 
 from core.engine.made import checked, delta, nothing, one, taken, trade, unmade
+from core.feeds.desks import rows, slip, told
 from core.feeds.okx.forms import BOOK, TRADE
-from core.feeds.scanner import Teller, rows, scanned, slip, teller, told
+from core.feeds.scanner import Teller, scanned, teller
 from core.feeds.slips import FREE, NAME, owned
 
 SINGLE: Final = FREE

@@ -33,6 +33,10 @@ FRAMES: dict[Any, tuple[bytes, ...]] = {
         b'"interval":"1","open":"1922.48","close":"1922.54","high":"1922.55","low":"1922.48",'
         b'"volume":"2.7","turnover":"5190.791","confirm":false,"timestamp":1786310841124}],'
         b'"ts":1786310841124,"type":"snapshot"}',
+        b'{"topic":"publicTrade.BTC-USD","type":"snapshot","ts":1786310819681,"data":[{"T":'
+        b'1786310819680,"s":"BTC-USD","S":"Sell","v":"0.4","p":"65114.20","L":"MinusTick","i":'
+        b'"a9188a0a-82bc-50de-be60-03eedbe3cdd7","BT":false},{"T":1786310819680,"s":"BTC-USD",'
+        b'"S":"Buy","v":"12","p":"65114.21","i":"2100000000007764263","seq":753843954913}]}',
     ),
     OkxDecoder: (
         b'{"arg":{"channel":"books","instId":"BTC-USD"},"action":"update","data":[{"asks":[["77.28"'

@@ -1,0 +1,58 @@
+"""What a scanner's kernel leaves on its desk for the kernel that makes events of it.
+
+A desk holds addresses and sizes of forms, instruments and room; where sides are that came before
+their turn; what is told; what `stamp` remembers; the plan of the instrument told of, and the array
+that the room is.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from core.engine.compiled import view
+from core.engine.made import Object, levels
+from core.feeds.forms import ROW, TOLD
+from core.feeds.jsonbytes import MEMO
+from core.feeds.levels import PLAN, SLIP
+
+LATER: Final = 7
+OUT: Final = LATER + 4
+SECOND: Final = OUT + TOLD
+PLAN_OF: Final = SECOND + MEMO
+ROOM: Final = PLAN_OF + 1
+DESK: Final = ROOM + 1
+KIND, ROW_OF, START, MIDDLE, END, PLAIN_AT = range(OUT, OUT + 6)
+
+Grid: TypeAlias = npt.NDArray[np.int64]
+
+
+@numba.njit(cache=True, forceinline=True)
+def told(place: int) -> Grid:
+    """Return what was found in the message scanned last."""
+    out: Grid = view(place + 8 * OUT, 1, TOLD)[0]
+    return out
+
+
+@numba.njit(cache=True, forceinline=True)
+def slip(place: int) -> Grid:
+    """Return the slip of the instrument the message scanned last is of."""
+    out: Grid = view(view(place, 1, DESK)[0, PLAN_OF] + 8 * PLAN, 1, SLIP)[0]
+    return out
+
+
+@numba.njit(cache=True, forceinline=True)
+def rows(place: int, start: int, end: int) -> Object:
+    """Return rows of the room as levels."""
+    desk = view(place, 1, DESK)[0]
+    return levels(desk[ROOM], desk[4], start, end)
+
+
+@numba.njit(cache=True, forceinline=True)
+def figures(place: int, start: int, count: int) -> Grid:
+    """Return what so many objects of a form with rows told, the first from a row of the room on."""
+    out: Grid = view(view(place, 1, DESK)[0, 4] + 16 * start, count, ROW)
+    return out
