@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from core.model.executors import ExecutorKind, ExecutorView
 from tui.draw import numbers
-from tui.draw.glyphs import BLOCK
+from tui.draw.glyphs import BLOCK, Glyphs, spelled
+from tui.draw.runs import Row, clip, fitted, plain
 from tui.draw.tables import Column, Table
 
 _BAR: Final = 10
@@ -28,9 +30,46 @@ def price_words(view: ExecutorView) -> str:
     return f"{first} to {numbers.trimmed(plan.last_price, 2)}"
 
 
+def draw_executor(view: ExecutorView | None, width: int, glyphs: Glyphs) -> list[Row]:
+    """Say all of one executor in two rows: what it is to do, and how it stands."""
+    if view is None:
+        return [fitted((), width)] * 2
+    plan = view.plan
+    where = {"market": "at market"}.get(price_words(view), f"at {price_words(view)}")
+    if plan.kind is ExecutorKind.TWAP and plan.price is not None:
+        where += " or better"
+    wish = [
+        f"{plan.kind} {plan.id[-6:]}: {plan.side.upper()} {_plain(plan.size)} "
+        f"{plan.instrument_id} {where} in {plan.orders} orders",
+        "reduce only" if plan.reduce_only else "",
+        "post only" if plan.post_only else "",
+        f"by {plan.strategy_id or plan.origin}",
+    ]
+    stands = [
+        f"{view.state}, {_plain(plan.size - view.filled)} left",
+        f"paused since {numbers.clock(view.paused_ns)}" if view.paused_ns else "",
+        f"next {numbers.clock(view.next_ns)}" if view.next_ns else "",
+        f"ends {ends}" if (ends := _ends(view)) else "",
+        f"{_plain(view.open_size)} resting" if view.open_size else "",
+        _why(view),
+    ]
+    role = _state_role(view)
+    return [
+        fitted(
+            ((f" {clip(spelled(plain(text), glyphs), width - 2, glyphs.ellipsis)}", shade),), width
+        )
+        for text, shade in (
+            ("   ".join(word for word in wish if word), "text"),
+            ("   ".join(word for word in stands if word), "text" if role == "own" else role),
+        )
+    ]
+
+
+def _plain(size: Decimal) -> str:
+    return f"{size.normalize():,f}"
+
+
 def _next_words(view: ExecutorView) -> str:
-    if view.paused_ns:
-        return f"since {numbers.clock(view.paused_ns)}"
     return numbers.clock(view.next_ns) if view.next_ns else ""
 
 

@@ -195,4 +195,14 @@ def _venue_words(view: VenueView) -> str:
 
 
 def _cut(words: str, width: int) -> list[str]:
-    return textwrap.wrap(words, max(8, width), subsequent_indent="   ") or [""]
+    """Return the words in lines, parted where three blanks part them, else at any blank."""
+    lines: list[str] = []
+    for part in words.split("   "):
+        if lines and len(lines[-1]) + 3 + len(part) <= width:
+            lines[-1] += f"   {part}"
+        else:
+            indent = "  " if lines else ""
+            lines += textwrap.wrap(
+                part, max(8, width), initial_indent=indent, subsequent_indent="  "
+            )
+    return lines or [""]

@@ -61,7 +61,7 @@ class KillScreen(ModalScreen[Reply | None]):
             for name, _ in LEVELS:
                 yield Words(field_id=f"kill-{name}", classes="row")
             yield Words(field_id="kill-ask")
-            yield Words("↑↓ or 1 to 5 choose   enter twice: do it   esc leave", classes="keys")
+            yield Words(field_id="kill-keys", classes="keys")
 
     def on_mount(self) -> None:
         """Show the choice."""
@@ -128,6 +128,9 @@ class KillScreen(ModalScreen[Reply | None]):
             now = "   (in force)" if name == step else ""
             row.update(f"{mark} {number + 1} {name:<8} {words}{now}", layout=False)
             row.display = name != "resume" or self._shut()
+        last = len(LEVELS) - (not self._shut())
+        keys = f"↑↓ or 1 to {last} choose   enter twice: do it   esc leave"
+        self.query_one("#kill-keys", Static).update(keys)
         gate = status.risk_state.value.upper() if status is not None else "unknown"
         why = f": {status.risk_reason}" if status is not None and status.risk_reason else ""
         self.query_one("#kill-title", Static).update(f"KILL SWITCH   gate {gate}{why}")

@@ -12,7 +12,7 @@ from core.model.accounts import Position
 from core.model.errors import ClxError
 from core.model.executors import ExecutorView
 from core.model.orders import Order, OrderFilled
-from tui.draw.executors import EXECUTORS
+from tui.draw.executors import EXECUTORS, draw_executor
 from tui.draw.records import BALANCES, FILLS, LEDGER, ORDERS, POSITIONS, position_words
 from tui.draw.runs import Row
 from tui.draw.sums import draw_venues, venue_rows
@@ -51,9 +51,10 @@ class RecordsScreen(PagedScreen):
         self._problem = ""
 
     def heights(self, width: int, height: int) -> tuple[int, int]:
-        """Give every venue a row below."""
+        """Give the chosen executor two rows above, and every venue what it takes below."""
         venues = list(self.replica.venues.values())
-        return 0, venue_rows(venues, width, _MOST_VENUES) if height >= 20 else 0
+        above = 2 if self.page.name == "executors" else 0
+        return above, venue_rows(venues, width, _MOST_VENUES) if height >= 20 else 0
 
     # -- what is asked for -------------------------------------------------------------------
 
@@ -131,6 +132,12 @@ class RecordsScreen(PagedScreen):
                 return [item for item in replica.balances if item.total or item.held]
             case _:
                 return list(asked)[::-1]
+
+    def draw_above(self, width: int, height: int) -> list[Row]:
+        """Say all of the chosen executor."""
+        item = self.chosen()
+        glyphs = self.query_one("#above", RowsWidget).look.glyphs
+        return draw_executor(item if isinstance(item, ExecutorView) else None, width, glyphs)
 
     def draw_below(self, width: int, height: int) -> list[Row]:
         """Say how each venue's private side stands."""
