@@ -426,6 +426,8 @@ class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag="canceled"):
     reason: str = ""
     filled: Decimal | None = None
     """What the venue counts as filled of it in all; None: it does not say."""
+    venue_order_id: VenueOrderId | None = None
+    """Where its acceptance may never have been told; None: it does not say."""
 
 
 class OrderExpired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
@@ -437,6 +439,8 @@ class OrderExpired(msgspec.Struct, frozen=True, kw_only=True, tag="expired"):
     ts_ns: int
     filled: Decimal | None = None
     """What the venue counts as filled of it in all; None: it does not say."""
+    venue_order_id: VenueOrderId | None = None
+    """Where its acceptance may never have been told; None: it does not say."""
 
 
 OrderEvent: TypeAlias = (

@@ -18,6 +18,7 @@ from core.model.ids import (
     origin_of,
 )
 from core.model.orders import (
+    Order,
     OrderAccepted,
     OrderAmended,
     OrderCanceled,
@@ -119,7 +120,7 @@ class Findings:
         if order.state is OrderState.REJECTED and not rejected:
             # Against a refusal the first acceptance only raises the question; this answers it.
             self._accept(order.id, found)
-        if order.amending and not rejected:
+        if not rejected and (order.amending or _otherwise(tracked.order, found)):
             self._amended(order.id, found)
         if found.state.terminal or found.filled > tracked.order.filled:
             known = self._unsettled.get(order.id)
@@ -353,3 +354,11 @@ class Findings:
             self._desk.on_venue_event(
                 OrderRejected(client_order_id=order_id, code="", reason=reason, ts_ns=now_ns)
             )
+
+
+def _otherwise(order: Order, found: VenueOrder) -> bool:
+    """Return whether the venue has an order at another size: a change of ours got there late.
+
+    What it says may be older than a change it has told of since; that one is no news then.
+    """
+    return not order.state.terminal and bool(found.size) and found.size != order.intent.size

@@ -378,6 +378,8 @@ class OrderCache:
             note = "" if state is not order.state else note
         elif type(event) in _WORDED:
             order, note = self._noted_words(tracked, event, state, verdict)
+            if isinstance(event, (OrderCanceled, OrderExpired)):
+                venue_order_id = venue_order_id or event.venue_order_id
         if state is _UNKNOWN:
             tracked.ask = True
         return msgspec.structs.replace(

@@ -71,6 +71,7 @@ class Teller:
         reason: str = "",
         *,
         filled: Decimal | None = None,
+        venue_order_id: str | None = None,
     ) -> None:
         """Tell that an order is out of the book, and what the venue counts as filled of it."""
         self.once.ended(
@@ -80,6 +81,7 @@ class Teller:
                 ts_ns=self.now_ns(),
                 reason=reason,
                 filled=filled,
+                venue_order_id=None if venue_order_id is None else VenueOrderId(venue_order_id),
             )
         )
 
@@ -90,6 +92,7 @@ class Teller:
         ts_event_ns: int,
         *,
         filled: Decimal | None = None,
+        venue_order_id: str | None = None,
     ) -> None:
         """Tell that the venue ended an order, and what it counts as filled of it."""
         self.once.ended(
@@ -99,6 +102,7 @@ class Teller:
                 ts_event_ns=ts_event_ns,
                 ts_ns=self.now_ns(),
                 filled=filled,
+                venue_order_id=None if venue_order_id is None else VenueOrderId(venue_order_id),
             )
         )
 

@@ -142,10 +142,11 @@ class Answers:
             case "fill" | "partial_fill":
                 self._tell.filled(self._fill(order_id, update, at_ns))
             case "canceled":
-                self._tell.canceled(order_id, at_ns, filled=self._filled(row))
+                filled = self._filled(row)
+                self._tell.canceled(order_id, at_ns, filled=filled, venue_order_id=row.id)
             case "expired":
-                why = f"the venue ended it ({row.time_in_force})"
-                self._tell.expired(order_id, why, at_ns, filled=self._filled(row))
+                why, filled = f"the venue ended it ({row.time_in_force})", self._filled(row)
+                self._tell.expired(order_id, why, at_ns, filled=filled, venue_order_id=row.id)
             case "rejected" if row.replaces:
                 words = "the order it became was refused"
                 self._tell.amend_refused(order_id, "rejected", words)

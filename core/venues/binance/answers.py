@@ -110,7 +110,12 @@ class Answers:
             for row in _ended(reply):
                 if row.status == "CANCELED":
                     name = ClientOrderId(row.orig_client_order_id)
-                    self._teller.canceled(name, row.transact_time * MS, filled=row.executed_qty)
+                    self._teller.canceled(
+                        name,
+                        row.transact_time * MS,
+                        filled=row.executed_qty,
+                        venue_order_id=None if row.order_id is None else str(row.order_id),
+                    )
             return
         body = error_of(reply)
         if not is_undecided(reply, body):
@@ -210,7 +215,12 @@ class Answers:
             case "REPLACED":
                 self._replaced(order_id, report)
             case "CANCELED":
-                self._teller.canceled(order_id, ts_event_ns, filled=report.filled)
+                self._teller.canceled(
+                    order_id,
+                    ts_event_ns,
+                    filled=report.filled,
+                    venue_order_id=str(report.order_id),
+                )
             case "REJECTED":
                 self._teller.refused(order_id, report.reject_reason, "the venue rejected it")
             case "EXPIRED" if report.list_id >= 0 and not report.filled:
@@ -258,6 +268,7 @@ class Answers:
                 report.time_ms,
                 reason,
                 filled=report.filled,
+                venue_order_id=str(report.order_id),
             )
 
     def _expired(
@@ -269,11 +280,14 @@ class Answers:
         reason: str = "",
         *,
         filled: Decimal | None,
+        venue_order_id: str | None = None,
     ) -> None:
         if status == "EXPIRED_IN_MATCH":
             reason = "self-trade prevention"
         told = reason or f"the venue ended it ({time_in_force.lower()})"
-        self._teller.expired(order_id, told, time_ms * MS, filled=filled)
+        self._teller.expired(
+            order_id, told, time_ms * MS, filled=filled, venue_order_id=venue_order_id
+        )
 
     def _list_status(self, raw: msgspec.Raw) -> None:
         """Take it that a list was refused; whatever else becomes of one its orders tell."""

@@ -57,6 +57,7 @@ class Canceled(msgspec.Struct, frozen=True, rename="camel"):
 
     orig_client_order_id: str
     status: str
+    order_id: int | None = None
     transact_time: int = 0
     executed_qty: Decimal | None = None
 

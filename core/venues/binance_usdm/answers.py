@@ -126,7 +126,12 @@ class Answers:
             except DataError:
                 return
             if row.status == "CANCELED":
-                self._teller.canceled(order_id, row.update_time * MS, filled=row.executed_qty)
+                self._teller.canceled(
+                    order_id,
+                    row.update_time * MS,
+                    filled=row.executed_qty,
+                    venue_order_id=str(row.order_id),
+                )
             return
         body = error_of(reply)
         if not is_undecided(reply, body):
@@ -141,7 +146,12 @@ class Answers:
                 return
             for order_id, row in zip(order_ids, rows, strict=False):
                 if row.status == "CANCELED":
-                    self._teller.canceled(order_id, row.update_time * MS, filled=row.executed_qty)
+                    self._teller.canceled(
+                        order_id,
+                        row.update_time * MS,
+                        filled=row.executed_qty,
+                        venue_order_id=None if row.order_id is None else str(row.order_id),
+                    )
                 elif row.code:
                     self._teller.cancel_refused(order_id, str(row.code), row.msg)
             return
@@ -220,7 +230,9 @@ class Answers:
                     ts_event_ns=ts_event_ns,
                 )
             case "CANCELED":
-                self._teller.canceled(order_id, ts_event_ns, filled=told.filled)
+                self._teller.canceled(
+                    order_id, ts_event_ns, filled=told.filled, venue_order_id=str(told.order_id)
+                )
             case "REJECTED":
                 self._teller.refused(order_id, told.status, "the venue rejected it")
             case "EXPIRED" | "TRADE_PREVENTION":
@@ -244,7 +256,13 @@ class Answers:
         # Self-trade prevention may only shrink an order; it has ended when its state says so.
         if order_state(told.status) is OrderState.EXPIRED:
             why = _why(told.status, told.time_in_force)
-            self._teller.expired(order_id, why, told.time_ms * MS, filled=told.filled)
+            self._teller.expired(
+                order_id,
+                why,
+                told.time_ms * MS,
+                filled=told.filled,
+                venue_order_id=str(told.order_id),
+            )
 
     def _waited(self, told: AlgoUpdate, time_ms: int) -> None:
         """Take what became of a conditional order; once it fired, its order tells the rest."""
@@ -264,11 +282,15 @@ class Answers:
                     self._children.note(int(told.order_id), order_id)
                     self._teller.triggered(order_id, fired_ns, told.order_id)
             case "CANCELED":
-                self._teller.canceled(order_id, ts_event_ns, told.reason)
+                self._teller.canceled(
+                    order_id, ts_event_ns, told.reason, venue_order_id=f"{ALGO}{told.algo_id}"
+                )
             case "EXPIRED" | "REJECTED":
                 reason = told.reason or "the venue gave no reason"
                 words = f"its trigger was touched, but no order came of it: {reason}"
-                self._teller.expired(order_id, words, ts_event_ns)
+                self._teller.expired(
+                    order_id, words, ts_event_ns, venue_order_id=f"{ALGO}{told.algo_id}"
+                )
 
     def _forced(self, told: OrderUpdate) -> None:
         if told.last_size:

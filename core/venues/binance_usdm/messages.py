@@ -42,6 +42,7 @@ class BatchRow(msgspec.Struct, frozen=True, rename="camel"):
     code: int = 0
     msg: str = ""
     status: str = ""
+    order_id: int | None = None
     update_time: int = 0
     executed_qty: Decimal | None = None
 

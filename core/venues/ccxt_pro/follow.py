@@ -173,10 +173,20 @@ class Follower:
         order_id = found.client_order_id
         match found.state:
             case OrderState.CANCELED:
-                self._tell.canceled(order_id, found.ts_event_ns, filled=found.filled)
+                self._tell.canceled(
+                    order_id,
+                    found.ts_event_ns,
+                    filled=found.filled,
+                    venue_order_id=found.venue_order_id,
+                )
             case OrderState.EXPIRED:
-                why = "the venue ended it"
-                self._tell.expired(order_id, why, found.ts_event_ns, filled=found.filled)
+                self._tell.expired(
+                    order_id,
+                    "the venue ended it",
+                    found.ts_event_ns,
+                    filled=found.filled,
+                    venue_order_id=found.venue_order_id,
+                )
             case OrderState.REJECTED:
                 self._tell.refused(order_id, "rejected", "the venue rejected it")
                 why = "the venue rejected it later"

@@ -176,10 +176,22 @@ class Answers:
             else:
                 self.teller.expired(order_id, reason, at_ns, filled=row.filled_amount)
         elif state is OrderState.EXPIRED:
-            self.teller.expired(order_id, self._why(row), at_ns, filled=row.filled_amount)
+            self.teller.expired(
+                order_id,
+                self._why(row),
+                at_ns,
+                filled=row.filled_amount,
+                venue_order_id=row.order_id,
+            )
         elif state is OrderState.CANCELED:
             reason = "the connection was lost" if "disconnect" in row.cancel_reason else ""
-            self.teller.canceled(order_id, at_ns, reason, filled=row.filled_amount)
+            self.teller.canceled(
+                order_id,
+                at_ns,
+                reason,
+                filled=row.filled_amount,
+                venue_order_id=row.order_id,
+            )
 
     def _why(self, row: OrderRow) -> str:
         if row.cancel_reason != "other":

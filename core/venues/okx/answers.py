@@ -154,10 +154,12 @@ class Answers:
             teller.filled(pushed_fill(row, teller.venue, self._symbols, teller.now_ns()))
         if state is OrderState.EXPIRED:
             why = row.cancelSourceReason or ENDINGS[row.cancelSource]
-            teller.expired(order_id, why, at_ns, filled=decimal(row.accFillSz, "accFillSz"))
+            filled = decimal(row.accFillSz, "accFillSz")
+            teller.expired(order_id, why, at_ns, filled=filled, venue_order_id=row.ordId)
         elif state is OrderState.CANCELED:
             filled = decimal(row.accFillSz, "accFillSz")
-            teller.canceled(order_id, at_ns, CANCELS.get(row.cancelSource, ""), filled=filled)
+            why = CANCELS.get(row.cancelSource, "")
+            teller.canceled(order_id, at_ns, why, filled=filled, venue_order_id=row.ordId)
 
     def _algo(self, row: AlgoRow) -> None:
         order_id, teller = from_wire(row.algoClOrdId or row.algoId), self.teller
@@ -176,9 +178,10 @@ class Answers:
                     ts_event_ns=at_ns,
                 )
         elif state is OrderState.EXPIRED:
-            teller.expired(order_id, f"its trigger could not place it, code {row.failCode}", at_ns)
+            why = f"its trigger could not place it, code {row.failCode}"
+            teller.expired(order_id, why, at_ns, venue_order_id=row.algoId)
         elif state is OrderState.CANCELED:
-            teller.canceled(order_id, at_ns)
+            teller.canceled(order_id, at_ns, venue_order_id=row.algoId)
         else:
             self.triggered(order_id, row)
 

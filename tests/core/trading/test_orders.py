@@ -2,6 +2,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +69,14 @@ def test_fills_add_up_to_average_price_and_fees(floor: Any) -> None:
     assert order.average_price == Decimal(106)
     assert order.fees == {"USDT": Decimal("0.2")}
     assert cache.open_count == 0
+
+
+@pytest.mark.parametrize("end", [CANCEL, EXPIRE])
+def test_an_end_names_an_order_whose_acceptance_was_never_told(floor: Any, end: Any) -> None:
+    cache = with_order(floor)
+    cache.apply(msgspec.structs.replace(end, venue_order_id="77"))
+    assert order_of(cache).state.terminal
+    assert order_of(cache).venue_order_id == "77"
 
 
 def test_the_same_execution_counts_once(floor: Any) -> None:

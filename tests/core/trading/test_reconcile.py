@@ -1,10 +1,12 @@
 import asyncio
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from core.model.abilities import VenueAbilities
 from core.model.accounts import EntryKind
 from core.model.errors import ConfigError, TemporaryError
 from core.model.facts import VenueConnected
@@ -447,3 +449,25 @@ def test_a_cancel_that_counts_less_than_is_booked_is_told(floor: Any) -> None:
         OrderCanceled(client_order_id="o1", ts_event_ns=1, ts_ns=1, filled=fill.size / 2)
     )
     assert floor.alerts() == ["order o1: 0.4 is booked as filled, the venue says 0.2"]
+
+
+async def test_a_change_that_arrives_after_it_was_asked_about_is_taken_over(floor: Any) -> None:
+    floor.open()
+    floor.submit("o1", size="2")
+    floor.venue.deliver(floor.desk)
+    floor.venue.able = VenueAbilities(amend="smaller")
+    floor.venue.lose_requests = True
+    floor.desk.amend("o1", "cli", size=Decimal(1))
+    floor.venue.lose_requests = False
+    reconciler = floor.reconciler()
+    await reconciler.reconcile()
+    assert floor.order("o1").intent.size == 2, "it has not arrived yet"
+    assert not floor.order("o1").amending
+    floor.clock.advance(1)
+    floor.venue.amend(floor.order("o1"), floor.venue.amends[-1])
+    floor.venue.trade("o1", "1")
+    floor.venue.outbox.clear()
+    await reconciler.reconcile()
+    assert (floor.state("o1"), floor.order("o1").filled) == (OrderState.FILLED, 1)
+    assert floor.order("o1").intent.size == 1
+    floor.assert_agrees()
