@@ -51,7 +51,7 @@ from bench.lapse import Life, TappedLoop
 from bench.scenes import ACTIONS, GROUPS, SINGLES, Case, Play, Unheard, judge, naked, trade_on
 from bench.yard import SITES, Site, Yard, make_emulator
 from core.engine.clock import SystemClock
-from core.model.errors import ClxError
+from core.model.errors import ClxError, ConfigError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.venues.kinds import KINDS
@@ -250,8 +250,7 @@ class Steering:
             case "about":
                 return self._account, self._yard.instruments
             case "count":
-                (life.dies_at,) = args
-                life.counting = True
+                (life.dies_at, life.counting) = args
                 return None
             case "passed":
                 return life.passed
@@ -276,9 +275,9 @@ class RemoteYard:
         """What is traded."""
         return next(i for i in self.instruments.values() if i.venue_symbol == self.site.symbol)
 
-    def count(self, dies_at: int | None) -> None:
-        """Let the venue count its writes from now on, and die at one of them."""
-        self._ask("count", dies_at)
+    def count(self, dies_at: int | None, *, on: bool = True) -> None:
+        """Let the venue count its writes from now on, and die at one of them; or no more."""
+        self._ask("count", dies_at, on)
 
     def passed(self) -> list[str]:
         """Return the writes it has counted."""
@@ -378,7 +377,7 @@ class Player:
             await engine.start()
             if number == 1:
                 await self._scene(engine, yard)
-            await self._judge(engine)
+            await self._judge(engine, yard)
         except Unheard:
             return Told([], [], unheard=True)
         except (Stuck, ClxError) as error:
@@ -395,16 +394,19 @@ class Player:
             life.counting, life.dies_at = True, case.boundary
         try:
             await scene.play(case.kind, case.action)
-        except Stuck:
+        except (Stuck, ConfigError):
+            # Of a venue that is gone nothing can be asked for, and what it lost never comes.
             if not self._venue_dies:
                 raise
         if case.boundary is not None and not self._venue_dies:
             # This time it went another way and had fewer writes.
             life.kill()
 
-    async def _judge(self, engine: Engine) -> None:
+    async def _judge(self, engine: Engine, yard: RemoteYard) -> None:
         """Compare; a report that was lost is noticed by a later comparison."""
         engine.life.counting = False
+        if self._venue_dies:
+            yard.count(None, on=False)
         for _ in range(3):
             await engine.settled()
             if not engine.differences():

@@ -35,7 +35,7 @@ from emulator.faults import Fault
 D = Decimal
 ROUND = 400
 """Orders between two comparisons."""
-YARD = 12_000
+YARD = 4_000
 """Orders until market, accounts and journals are made anew: a venue forgets nothing, so that
 comparing would take ever longer."""
 FAULTS = (
