@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from core.model.accounts import Position
 from core.model.errors import ConfigError
 from core.model.grammar import OrderLine
 from core.model.ids import InstrumentId
@@ -223,7 +224,7 @@ class Deeds:
             self.do(screen.clx.desk.cancel_all(name))
 
     def close(self) -> None:
-        """Close the position in the instrument on screen, pressed twice."""
+        """Close the chosen position of the list, else that in the instrument shown; twice."""
         screen = self._screen
         name = screen.focus_id
         held = [
@@ -231,6 +232,10 @@ class Deeds:
             for item in screen.replica.positions.values()
             if item.instrument_id == name and item.size
         ]
+        if screen.pane == "positions":
+            # The cursor says which is meant, whatever is on the chart.
+            chosen = screen.lists.chosen("positions")
+            held = [chosen] if isinstance(chosen, Position) and chosen.size else []
         if len(held) > 1:
             words = " and ".join(position_words(item) for item in held)
             screen.notice(f"held apart: {words}; F lists positions, and Z there closes one")

@@ -297,8 +297,11 @@ class TicketScreen(ModalScreen[Reply | None]):
         self._set(f"#{name}-note", f"✗ {error}" if error else words)
 
     def _set(self, selector: str, words: str | Text) -> None:
-        # Checks may need a second line; what follows the market never moves the sheet.
-        self.query_one(selector, Static).update(words, layout=selector == "#checks")
+        part = self.query_one(selector, Static)
+        lines = -(-len(words) // max(1, part.size.width))
+        # What follows the market moves the sheet only where it needs another line.
+        grows = selector == "#cost" and lines != part.size.height
+        part.update(words, layout=grows or selector == "#checks")
 
     def _say(self, words: str, wrong: bool = True) -> None:
         if words == self._words:

@@ -184,6 +184,19 @@ async def test_of_two_positions_held_apart_none_is_closed_unasked(opened, press,
         assert [item.position_side for item in link.sent] == ["short"]
 
 
+async def test_in_the_list_of_positions_the_chosen_one_is_closed(opened, press, link, look):
+    async with opened(size=(160, 48)) as pilot:
+        link.fact(PositionChanged(position=position()))
+        other = msgspec.structs.replace(position("-2"), instrument_id="ETH-USDT.binance")
+        link.fact(PositionChanged(position=other))
+        await press(pilot, "5", "j", "Z")
+        assert "press again: close short 2 ETH-USDT.binance at market" in look(pilot)
+        await press(pilot, "Z")
+        assert [(item.instrument, item.position_side) for item in link.sent] == [
+            ("ETH-USDT.binance", "short")
+        ]
+
+
 async def test_cancel_all_then_close_is_not_a_double_press(opened, press, link):
     async with opened() as pilot:
         link.fact(PositionChanged(position=position()))
