@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -93,7 +93,9 @@ class AccountReader:
             TemporaryError: The exchange did not answer.
         """
         try:
-            rows = await self._read("open orders", "fetch_open_orders")
+            rows: list[Row] = []
+            for kind in self._ways.open_kinds or ("",):
+                rows += await self._open("open orders", None, {"type": kind} if kind else {})
             out = []
             for row in rows:
                 order_id = self.ours(row)
@@ -204,8 +206,13 @@ class AccountReader:
             asked["fetchCanceledOrders"] = "fetch_canceled_orders"
             methods += [call for name, call in asked.items() if self._client.does(name)]
         for method in methods:
-            since = None if method == "fetch_open_orders" else since_ms
-            for row in await self._read(f"order {order.id}", method, symbol, since):
+            what = f"order {order.id}"
+            rows = (
+                await self._open(what, symbol, {})
+                if method == "fetch_open_orders"
+                else await self._read(what, method, symbol, since_ms)
+            )
+            for row in rows:
                 if row.get("clientOrderId") in {text, order.id}:
                     return dict(row)
         return None
@@ -226,6 +233,22 @@ class AccountReader:
         return order_id
 
     # -- pages -----------------------------------------------------------------------------
+
+    async def _open(self, what: str, symbol: str | None, params: dict[str, Any]) -> list[Row]:
+        """Return the open orders of a market, or of all, all pages."""
+        pages = self._ways.open_pages
+        if pages is None:
+            return list(await self._read(what, "fetch_open_orders", symbol, None, None, params))
+        found: dict[str, Row] = {}
+        for number in range(1, _MOST_PAGES + 1):
+            page = await self._read(what, "fetch_open_orders", symbol, None, pages.most, params)
+            fresh = {str(row.get("id")): row for row in page if str(row.get("id")) not in found}
+            found |= fresh
+            more = str(number + 1) if not pages.told else _told(page, pages.told)
+            if not fresh or len(page) < pages.most or not more:
+                return list(found.values())
+            params = params | {pages.sent: more}
+        raise TemporaryError(f"{self._venue}: more than {_MOST_PAGES} pages of open orders")
 
     async def _trades(self, instrument: Instrument, symbol: str, since_ms: int) -> list[Row]:
         """Return own trades of a market, span by span as long as one question may reach."""
@@ -375,3 +398,9 @@ def _key(row: Row) -> str:
 def _time(row: Row) -> int:
     value = row.get("timestamp")
     return value if isinstance(value, int) else 0
+
+
+def _told(page: Sequence[Row], name: str) -> str:
+    """Return what a page says of what follows: the one row that says it, or the oldest id."""
+    said = [str((row.get("info") or {}).get(name) or "") for row in page]
+    return min((text for text in said if text), key=lambda text: (len(text), text), default="")

@@ -23,6 +23,17 @@ _PLAIN: Final = frozenset({OrderType.MARKET, OrderType.LIMIT})
 _TIMES: Final = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 
 
+class Pages(msgspec.Struct, frozen=True, kw_only=True):
+    """How the listing of open orders goes on after a page."""
+
+    sent: str
+    """The parameter that asks for what follows."""
+    told: str = ""
+    """Where a row, as the exchange wrote it, says what to send; empty: pages are counted from 1."""
+    most: int
+    """Rows of a page; a shorter one is the last."""
+
+
 class Ways(msgspec.Struct, frozen=True, kw_only=True):
     """One exchange's own ways."""
 
@@ -51,6 +62,10 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     """ccxt's options that differ from its own choice."""
     page: Literal["time", "offset"] = "time"
     """How own trades are paged."""
+    open_pages: Pages | None = None
+    """None: one answer has every open order."""
+    open_kinds: tuple[str, ...] = ()
+    """Kinds of markets whose open orders are listed apart; empty: one listing has all."""
     window_days: int = 0
     """The longest span one question about own trades may have, where ccxt does not say it."""
 
@@ -82,6 +97,7 @@ _WAYS: Final[Mapping[str, Ways]] = {
         by_client_id=True,
         cancels_by_client_id=True,
         market_buy={"tgtCcy": "base_ccy"},
+        open_pages=Pages(sent="after", told="ordId", most=100),
     ),
     # Its stream tells orders, not fills; a client id cannot be asked for.
     "coinbase": Ways(
@@ -91,9 +107,16 @@ _WAYS: Final[Mapping[str, Ways]] = {
         client_id="client_order_id",
         # The older listing of wallets leaves out what open orders hold.
         options={"fetchBalance": "v3PrivateGetBrokerageAccounts"},
+        open_pages=Pages(sent="cursor", told="cursor", most=100),
     ),
     # Stop orders stand in a list of their own and get another id when they fire.
-    "kucoin": Ways(by_client_id=True, cancels_by_client_id=True, stream_fills=False, window_days=7),
+    "kucoin": Ways(
+        by_client_id=True,
+        cancels_by_client_id=True,
+        stream_fills=False,
+        window_days=7,
+        open_pages=Pages(sent="currentPage", most=500),
+    ),
     "kucoinfutures": Ways(by_client_id=True, cancels_by_client_id=True, window_days=7),
     # Its socket writes money as JSON numbers: fills are read from REST, where they are texts.
     "kraken": Ways(
@@ -103,7 +126,15 @@ _WAYS: Final[Mapping[str, Ways]] = {
         cancels_by_client_id=True,
         page="offset",
     ),
-    "bybit": Ways(amends=True, stream_fills=True, coins=True, window_days=7),
+    "bybit": Ways(
+        amends=True,
+        stream_fills=True,
+        coins=True,
+        window_days=7,
+        # Of 20 it would give by itself.
+        open_pages=Pages(sent="cursor", told="nextPageCursor", most=50),
+        open_kinds=("spot", "swap"),
+    ),
     "deribit": Ways(amends=True),
 }
 

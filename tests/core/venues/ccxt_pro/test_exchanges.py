@@ -548,3 +548,34 @@ async def test_figures_ccxt_would_cut_are_refused_unsent() -> None:
         rejected = await desk.until(OrderRejected)
     assert (rejected.code, "nearest is 1" in rejected.reason) == ("NOT_SENT", True)
     assert server.of("POST") == []
+
+
+def bybit_rows(first: int, count: int) -> list[dict[str, str]]:
+    return [
+        {
+            "orderId": f"o{number}", "orderLinkId": f"web-{number}", "symbol": "BTCUSDT",
+            "side": "Buy", "orderType": "Limit", "price": "27000.1", "qty": "0.1",
+            "cumExecQty": "0", "cumExecValue": "0", "orderStatus": "New", "timeInForce": "GTC",
+            "createdTime": str(LONG_AGO_MS + number), "updatedTime": str(LONG_AGO_MS + number),
+        }
+        for number in range(first, first + count)
+    ]  # fmt: skip
+
+
+async def test_open_orders_are_read_in_all_pages_and_of_every_kind() -> None:
+    server, desk = Exchange(), Desk()
+    pages = [(bybit_rows(0, 50), "next"), (bybit_rows(50, 7), ""), ([], "")]
+    server.answer(
+        "GET /v5/order/realtime",
+        *(
+            {"retCode": 0, "result": {"list": rows, "nextPageCursor": cursor}}
+            for rows, cursor in pages
+        ),
+    )
+    async with trading("bybit", server, desk) as venue:
+        found = await venue.open_orders()
+    assert len({order.venue_order_id for order in found}) == len(found) == 57
+    asked = server.of("GET /v5/order/realtime")
+    assert [(sent["category"], sent.get("cursor")) for sent in asked] == [
+        ("spot", None), ("spot", "next"), ("linear", None),
+    ]  # fmt: skip
