@@ -263,7 +263,8 @@ class OrderBook:
 
     @last_id.setter
     def last_id(self, last_id: int) -> None:
-        self._figures[_LAST_ID] = last_id
+        # No venue's are longer than 64 bits; what a mangled message says must not be an error here.
+        self._figures[_LAST_ID] = min(max(last_id, _NO_BID), _NO_ASK)
 
     @property
     def n_bids(self) -> int:
