@@ -5,6 +5,10 @@ keeps trades and checks sequence and checksum. cryptofeed's handler and ccxt.pro
 messages as text, as far as each can read the capture; what a peer does not read is left out for
 both. Messages of more than `HEAVY` levels are book images or nearly so: they are told by the level.
 
+The floor is a message of which nothing is read: a decoder that calls an empty kernel, which makes
+one quote, and the market that takes it. Below it no message of ours can be as long as Python calls
+the kernels; what a message costs beyond is the reading, the book and more than one event.
+
 All take turns, and a ratio is the median of the rounds' own ratios: what else the machine does
 meanwhile slows the neighbours of one round alike.
 """
@@ -24,19 +28,25 @@ import statistics
 import time
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
+import numba
 
 from core.backtest.replay import unlisted
 from core.engine import market as market_module
+from core.engine.compiled import entry
+from core.engine.made import Made, one, quote, taken
 from core.engine.market import MarketState
 from core.feeds import levels
 from core.feeds.decoder import FeedDecoder
 from core.feeds.registry import make_decoder
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import BookDelta, BookSnapshot, MarketEvent
+from core.model.ports import FrameKind
 from core.wire.tape_reader import TapeFrame, TapeReader
 
 ROUNDS = 7
@@ -74,10 +84,16 @@ def run() -> list[dict[str, object]]:
     market_module.warm()
     levels.warm()
     logging.disable(logging.CRITICAL)
-    rows: list[dict[str, object]] = []
+    floor = min(_floor() for _ in range(ROUNDS))
+    rows: list[dict[str, object]] = [
+        {
+            "name": "floor: a kernel called, a quote made and taken", "ours": floor, "peer": None,
+            "ratio": None, "target": "-", "unit": "us/message", "ok": True,
+        }
+    ]  # fmt: skip
     try:
         for kind, name in CAPTURES.items():
-            rows += _venue(kind, folder / f"{name}.jsonl.zst")
+            rows += _venue(kind, folder / f"{name}.jsonl.zst", floor)
     finally:
         logging.disable(logging.NOTSET)
     return rows
@@ -97,13 +113,73 @@ def _missing() -> dict[str, object]:
     }  # fmt: skip
 
 
-def _venue(kind: str, path: Path) -> list[dict[str, object]]:
+@numba.njit  # type: ignore[untyped-decorator]  # numba is untyped
+def _nothing_read(frame: bytes, name: int, conn: int, recv: Any) -> Any:
+    return one(quote(name, conn, taken(recv), 1, 1, 2, 1, 3))
+
+
+@cache
+def _empty() -> Callable[[bytes, int, int, int], Sequence[MarketEvent]]:
+    compiled: Callable[[bytes, int, int, int], Sequence[MarketEvent]]
+    compiled = entry(_nothing_read, b"{}", 1, 1, Made())
+    return compiled
+
+
+class _Floor(FeedDecoder):
+    """A decoder that makes a quote of everything, unread."""
+
+    def __init__(self, item: Instrument) -> None:
+        super().__init__(item.venue, make_decoder("binance").rule, [item])
+        self._name = item.id
+        self._place = id(self._name)
+        self._tell = _empty()
+
+    def decode(
+        self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes
+    ) -> Sequence[MarketEvent]:
+        if kind == "recv":
+            return self._tell(data, self._place, conn, ts_recv_ns)
+        return ()
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        return ()
+
+    def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
+        return ()
+
+    def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        return ()
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        return ()
+
+
+def _floor() -> float:
+    """Return microseconds of a message of which nothing is read."""
+    item = unlisted("BTCUSDT", VenueName("binance"))
+    assert item is not None
+    decoder = _Floor(item)
+    market = MarketState([item], {decoder.venue: decoder.rule}, eager=True)
+    decode, apply = decoder.decode, market.apply
+    frames = [("recv", 1, number, "", b"{}") for number in range(10_000)]
+    with _quiet():
+        started = time.perf_counter()
+        for kind, conn, ts_ns, url, data in frames:
+            for event in decode(kind, conn, ts_ns, url, data):  # type: ignore[arg-type]  # a kind
+                apply(event)
+        return (time.perf_counter() - started) / len(frames) * 1e6
+
+
+def _venue(kind: str, path: Path, floor: float) -> list[dict[str, object]]:
     capture = Capture(kind, path)
     readings = [capture.ours() for _ in range(ROUNDS)]
     light = min(few for few, _ in readings)
     rows: list[dict[str, object]] = [
         {
-            "name": f"{kind}: frame to event and book, {capture.light:,} messages",
+            "name": f"{kind}: {capture.light:,} messages, {capture.light_levels:,} levels, "
+            f"{capture.light_told:,} events, {light / floor:.1f} floors",
             "ours": light, "peer": None, "ratio": None, "target": f"<= {TARGET_US:g} us",
             "unit": "us/message", "ok": light <= TARGET_US,
         }
@@ -173,10 +249,11 @@ class Capture:
     def _prepare(self) -> None:
         for _ in range(3):
             decoder = self._made()
-            counts, labels = [], []
+            counts, labels, told = [], [], []
             for frame in self.frames:
                 events = _decoded(decoder, frame)
                 counts.append(_levels_of(events))
+                told.append(len(events))
                 labels.append(tuple(decoder.label("recv", "", frame.data, events)))
             if not decoder.off_step:
                 break
@@ -192,7 +269,10 @@ class Capture:
         self.kinds: list[Kind] = [labels[at] for at in received]
         self.texts = [self.frames[at].data.decode() for at in received]
         self.levels = sum(counts[at] for at in received if counts[at] > HEAVY)
-        self.light = sum(counts[at] <= HEAVY for at in received)
+        few = [at for at in received if counts[at] <= HEAVY]
+        self.light = len(few)
+        self.light_levels = sum(counts[at] for at in few)
+        self.light_told = sum(told[at] for at in few)
 
     def without_checksums(self) -> Capture:
         """Return the same recording as the venue would send it today, if it has ended them."""

@@ -45,7 +45,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.crashes import scratch
+from bench.crashes import row, scratch
 from bench.engines import Engine, Stuck, open_journal
 from bench.lapse import Life, TappedLoop
 from bench.scenes import ACTIONS, GROUPS, SINGLES, Case, Play, Unheard, judge, naked, trade_on
@@ -515,7 +515,7 @@ class Pool:
             send(pipe, play(case, self._emulators[case.site], venue=self._venue))
 
 
-def run(
+def play_all(
     sites: Sequence[str] = ("binance",),
     *,
     every: int = 1,
@@ -555,6 +555,19 @@ def run(
     return len(cases), deaths, flaws
 
 
+def run() -> Iterator[dict[str, object]]:
+    """Kill the engine, then the venue, at every other write at spot and some elsewhere."""
+    logging.disable(logging.ERROR)
+    elsewhere = tuple(site for site in SITES if site != "binance")
+    for what, sites, every, venue, target in (
+        ("engine", ("binance",), 2, False, 500),
+        ("engine", elsewhere, 20, False, 100),
+        ("venue", ("binance",), 6, True, 300),
+    ):
+        cases, _, flaws = play_all(sites, every=every, venue=venue)
+        yield row(f"{what} killed (SIGKILL): {', '.join(sites)}", cases, flaws, target)
+
+
 def main(argv: list[str]) -> int:
     """Play the matrix and print what it found."""
     parser = argparse.ArgumentParser(prog="python -m bench.kills", description=__doc__)
@@ -567,7 +580,7 @@ def main(argv: list[str]) -> int:
     logging.disable(logging.ERROR)
     started = time.monotonic()
     sites = tuple(SITES) if args.site == "all" else (args.site,)
-    cases, deaths, flaws = run(
+    cases, deaths, flaws = play_all(
         sites,
         every=args.every, only=args.only, venue=args.venue, slots=args.slots, told=print,
     )  # fmt: skip

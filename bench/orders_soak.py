@@ -22,7 +22,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from bench.crashes import lapsed, open_yard
+from bench.crashes import lapsed, open_yard, row
 from bench.engines import Engine, Stuck
 from bench.lapse import Died, Life
 from bench.yard import SITES, Yard
@@ -293,7 +293,7 @@ class Soak:
         return f"soak-{self.seed}-{self._made}"
 
 
-async def run(
+async def soak(
     orders: int, seed: int, engines: int = 3, told: Callable[[str], None] = lambda _: None
 ) -> tuple[Counter[str], list[str]]:
     """Soak; return figures, and what was wrong, each with its seed."""
@@ -320,6 +320,13 @@ async def run(
     return figures, []
 
 
+def run() -> list[dict[str, object]]:
+    """Soak 100,000 orders."""
+    logging.disable(logging.ERROR)
+    figures, flaws = lapsed(lambda: soak(100_000, 7))
+    return [row("orders soaked in faults", figures["orders"], flaws, 100_000)]
+
+
 def main(argv: list[str]) -> int:
     """Soak and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m bench.orders_soak", description=__doc__)
@@ -329,7 +336,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     logging.disable(logging.ERROR)
     started = time.monotonic()
-    figures, flaws = lapsed(lambda: run(args.orders, args.seed, args.engines, print))
+    figures, flaws = lapsed(lambda: soak(args.orders, args.seed, args.engines, print))
     for flaw in flaws[:20]:
         print("FLAW:", flaw)
     took = time.monotonic() - started

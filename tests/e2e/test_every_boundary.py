@@ -1,9 +1,10 @@
 """The crash matrix in one process and in lapsed time, hundreds of deaths in seconds.
 
 Adapter, connections, emulator and journal file are the real ones; what a SIGKILL would take is
-thrown away at the boundary. `test_crash_matrix` kills real processes, at fewer places.
+thrown away at the boundary. `test_kills` kills real processes, at fewer places.
 """
 
+import functools
 import logging
 from collections.abc import Iterator
 
@@ -30,18 +31,29 @@ def _quiet() -> Iterator[None]:
 
 def test_engine_that_dies_at_any_boundary_of_any_order_ends_up_equal_to_the_venue() -> None:
     with crashes.scratch() as folder:
-        played, matrix = crashes.lapsed(lambda: crashes.run(folder, every=6))
+        played, matrix = crashes.lapsed(lambda: crashes.play_all(folder, every=24))
     assert not matrix.flaws, "\n".join(matrix.flaws)
-    assert played >= 300
+    assert played >= 80
     assert matrix.deaths.total() >= played
     assert set(matrix.deaths) == KINDS | {"while it recovered"}
 
 
+@pytest.mark.parametrize("site", ["binance_usdm-hedged", "okx", "deribit"])
+def test_engine_that_dies_in_the_life_of_a_bracket_of_contracts_recovers(site: str) -> None:
+    with crashes.scratch() as folder:
+        work = functools.partial(crashes.play_all, folder, every=30, only="bracket/fill", site=site)
+        played, matrix = crashes.lapsed(work)
+    assert not matrix.flaws, "\n".join(matrix.flaws)
+    assert played >= 4
+    assert matrix.deaths.total() >= played
+
+
 def test_venue_that_goes_away_at_any_boundary_ends_up_equal_to_the_engine() -> None:
     with crashes.scratch() as folder:
-        played, matrix = crashes.lapsed(lambda: crashes.run(folder, every=25, cut=True))
+        work = functools.partial(crashes.play_all, folder, every=12, only="fill", cut=True)
+        played, matrix = crashes.lapsed(work)
     assert not matrix.flaws, "\n".join(matrix.flaws)
-    assert played >= 60
+    assert played >= 30
     assert set(matrix.deaths) == KINDS
 
 

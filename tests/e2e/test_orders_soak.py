@@ -24,7 +24,7 @@ def _quiet() -> Iterator[None]:
 
 
 def test_orders_under_random_faults_end_as_the_oracle_says() -> None:
-    figures, flaws = crashes.lapsed(lambda: orders_soak.run(1_200, seed=11))
+    figures, flaws = crashes.lapsed(lambda: orders_soak.soak(1_200, seed=11))
     assert not flaws, "\n".join(flaws)
     assert figures["orders"] >= 1_200
     assert figures["faults"] > 50
