@@ -242,8 +242,7 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
         cost += f" @ ~{found.price:,f}"
     if found.of_equity_pct is not None:
         cost += f"   {found.of_equity_pct:f} % of equity"
-    cost += f"   fee ~{found.fee:,.2f} ({found.fee_bps.normalize():f} bp"
-    cost += f", {found.fee_from})" if found.fee_from else ")"
+    cost += f"   fee ~{found.fee:,.2f} ({found.fee_bps.normalize():f} bp)"
     if found.margin is not None:
         cost += f"   margin {found.margin:,.2f}"
     risk = reward = ""
@@ -262,8 +261,12 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
         stop=risk,
         target=reward,
         cost=cost,
-        after="   ".join([after, *found.notes]),
+        after="   ".join([after, *found.notes, *_source(found)]),
     )
+
+
+def _source(found: OrderPreview) -> list[str]:
+    return [f"fee: {found.fee_from}"] if found.fee_from else []
 
 
 def _held(found: OrderPreview, coin: str) -> str:

@@ -71,12 +71,12 @@ class FillModel:
         """Learn steps and limits; orders for others are rejected."""
         self._instruments.update((instrument.id, instrument) for instrument in instruments)
 
-    def rates_known(self) -> set[str]:
-        """Return the words of the fees of all that may be traded."""
+    def rates_known(self, market: VenueName) -> set[str]:
+        """Return the words of the fees of all that a market lists."""
         return {
             self._rates(item).words()
             for item in self._instruments.values()
-            if item.kind is not InstrumentKind.INDEX
+            if item.venue == market and item.kind is not InstrumentKind.INDEX
         }
 
     def open_orders(self) -> list[VenueOrder]:

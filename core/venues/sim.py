@@ -288,7 +288,7 @@ class SimVenue:
         )
 
     def _fee_words(self) -> str:
-        words = sorted(self._model.rates_known())
+        words = sorted(self._model.rates_known(self.name))
         return words[0] if len(words) == 1 else "as the venue lists them"
 
     def restore(
