@@ -190,9 +190,7 @@ class TradingDesk:
             StoreError: A record cannot be trusted; names it and says what to do.
             ConfigError: The journal belongs to another mode.
         """
-        with self.books.replaying():
-            for _, record in self._journal.read():
-                self.books.project(record)
+        self.books.replay(self._journal.read())
         found = self.books.last_mode
         if found and found != self._mode:
             raise ConfigError(

@@ -47,6 +47,8 @@ _ODD: Final = Verdict.ODD
 _STALE: Final = Verdict.STALE
 _HELD: Final = OrderState.HELD
 _PENDING: Final = OrderState.PENDING_CANCEL
+UNASKED: Final = "ended by the venue, unasked"
+"""How the note of an exit ends that nobody here cancelled."""
 _UNKNOWN: Final = OrderState.UNKNOWN
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})
@@ -74,6 +76,13 @@ _WAITS: Final = {
 }
 
 ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
+
+
+def _left_alone(tracked: Tracked) -> bool:
+    """Return whether nobody here asked for an exit's end."""
+    order = tracked.order
+    asked = order.state in {_PENDING, OrderState.HELD} or tracked.cancel_wanted is not None
+    return order.intent.parent_id is not None and not asked
 
 
 class Tracked:
@@ -239,12 +248,15 @@ class OrderCache:
         happening = happening_of(event, fills_up=False)
         state, verdict = step(before.state, happening, has_fills=before.filled > 0)
         tracked.order = self._noted(tracked, event, state, verdict)
+        if not (state.terminal or before.state.terminal):  # it stays where it is filed
+            problem = _contradicts(before, event) if verdict is _ODD else ""
+            return Applied(before, tracked.order, verdict, (), problem)
         if isinstance(event, _ENDS) and event.filled is not None:
             tracked.stated = max(tracked.stated, event.filled)
         self._file(tracked)
         problem = ""
         if verdict is _ODD:
-            problem = f"order {before.id} was {before.state}, then the venue said {_words(event)}"
+            problem = _contradicts(before, event)
         elif isinstance(event, _ENDS) and (event.filled or before.filled) < before.filled:
             problem = (
                 f"order {before.id}: {before.filled} is booked as filled, "
@@ -340,7 +352,8 @@ class OrderCache:
             ts_updated_ns=fill.ts_ns,
             note="" if before.state is _UNKNOWN else before.note,
         )
-        self._file(tracked)
+        if state.terminal or before.state.terminal:
+            self._file(tracked)
         return Applied(before, tracked.order, verdict, booked, _fill_problem(before, fill, filled))
 
     def _reversals(self, tracked: Tracked, fill: OrderFilled) -> tuple[OrderFilled, ...]:
@@ -401,6 +414,8 @@ class OrderCache:
                 note = f"{event.reason} (code {event.code})"
             case OrderUnknown() | OrderCanceled() | OrderExpired() if verdict is not _STALE:
                 note = event.reason
+                if isinstance(event, OrderCanceled) and _left_alone(tracked):
+                    note = f"{note}; {UNASKED}" if note else UNASKED
             case CancelSubmitted():
                 pending = state is _PENDING
                 tracked.cancel_wanted = None if pending or state.terminal else event.origin
@@ -460,6 +475,10 @@ def _entry_note(event: OrderSubmitted | OrderDenied | OrderHeld) -> str:
     if isinstance(event, OrderDenied):
         return f"{event.rule}: {event.reason}"
     return _WAITS[event.waits]
+
+
+def _contradicts(before: Order, event: OrderEvent) -> str:
+    return f"order {before.id} was {before.state}, then the venue said {_words(event)}"
 
 
 def _words(event: OrderEvent) -> str:
