@@ -33,7 +33,7 @@ from core.model.orders import (
 from core.model.ports import Marks
 from core.trading.form import touched
 from core.trading.listing import listed
-from core.trading.orders import OrderCache, Tracked
+from core.trading.orders import UNASKED, OrderCache, Tracked
 from core.trading.routing import ends_here, holds_trigger
 
 COVERS: Final = "covers what filled after"
@@ -333,6 +333,8 @@ class Guard:
                 if over:
                     self._finish(tracked, f"its entry {intent.parent_id} {_UNFILLED}")
                 return
+            if self._waits_there(order):
+                return
         others = list(self._others(tracked))
         want -= sum((item.order.filled for item in others), _ZERO)
         want -= self._orders.filled_before(intent)
@@ -452,6 +454,7 @@ class Guard:
         exits = [item for item in group.values() if item.order.intent.role is not Role.ENTRY]
         gone = sum((item.order.filled for item in exits), _ZERO)
         dropped = [item for item in exits if item.order.note.endswith(_UNFILLED)]
+        dropped += self._lapsed(entries, exits)
         if not entries or not (gone or dropped):
             return
         for entry in entries:
@@ -462,12 +465,45 @@ class Guard:
         if not dropped and all(item.order.state is OrderState.CANCELED for item in exits):
             # Somebody took them back: the guard ends an exit only where another one has filled.
             return
+        if any(self._taken_back(item.order) for item in exits):
+            return
         brought, _ = self._entered(entries[0].order.id)
         lot = listed(self._instruments, entries[0].order.intent.instrument_id).size_lot
         if brought - gone >= lot:
             exits = dropped or exits
             stops = [item for item in exits if item.order.intent.role is Role.STOP]
             self._hands.cover((stops or exits)[-1], brought)
+
+    def _waits_there(self, exit_: Order) -> bool:
+        """Return whether a venue that links orders holds an exit until the whole entry filled.
+
+        It takes no change of such an exit, and ends it with an entry that ends before.
+        """
+        intent = exit_.intent
+        sent_with_entry = exit_.state is not OrderState.HELD and intent.replaces is None
+        if not sent_with_entry or intent.link not in self._abilities(exit_).links:
+            return False
+        entry = self._orders.get(intent.parent_id) if intent.parent_id is not None else None
+        return entry is not None and entry.order.state is not OrderState.FILLED
+
+    def _taken_back(self, exit_: Order) -> bool:
+        """Return whether somebody here cancelled what was to cover a rest."""
+        if exit_.state is not OrderState.CANCELED or exit_.id in self._successors:
+            return False
+        covers = exit_.intent.reason.startswith(COVERS)
+        return covers and not exit_.note.endswith(UNASKED)
+
+    @staticmethod
+    def _lapsed(entries: list[Tracked], exits: list[Tracked]) -> list[Tracked]:
+        """Return the exits that a venue which links them itself ended with a part-filled entry.
+
+        They waited there for the whole of it, and would leave the part without a stop.
+        """
+        for entry in entries:
+            part = entry.order.filled and entry.order.state is not OrderState.FILLED
+            if not (part and entry.over):
+                return []
+        return [item for item in exits if item.order.note.endswith(UNASKED)]
 
     def _inherit(self, parent_id: ClientOrderId) -> None:
         """Send what replaces an order that has ended, as large as what it left."""

@@ -19,6 +19,7 @@ from core.model.orders import (
     OrderState,
     OrderType,
     PositionSide,
+    Role,
     TimeInForce,
 )
 from core.venues.conformance.floor import Floor
@@ -315,6 +316,27 @@ async def bracket_is_given_up(floor: Floor) -> None:
         await floor.stands(order_id, *_ENDED)
 
 
+async def bracket_is_given_up_halfway(floor: Floor) -> None:
+    """An entry is cancelled after a part of it filled; what it brought has a stop."""
+    price = await floor.alone(Side.BUY)
+    entry, *_ = await floor.bracket(price)
+    await floor.stands(entry, *_LIVE, *_ENDED)
+    part = floor.part(_HALF)
+    await floor.crowd(Side.SELL, part, price)
+    await floor.until("a part is in", lambda: floor.order(entry).filled >= part)
+    await floor.strike()
+    floor.cancel(entry)
+    await floor.stands(entry, *_ENDED)
+    stops = floor.working(Role.STOP)
+    await floor.until(
+        "a stop covers the part",
+        lambda: [each.intent.size for each in stops()] == [floor.sellable(entry)],
+    )
+    await floor.answered(*(each.id for each in stops()))
+    floor.desk.cancel_all("cli")
+    await floor.until("nothing is left", lambda: not floor.desk.orders())
+
+
 async def lives_through_a_restart(floor: Floor) -> None:
     """Orders fill, end and rest while the engine is away; it comes back and knows."""
     price = await floor.alone(Side.BUY)
@@ -446,6 +468,7 @@ CASES: Final = (
     Case(act=a_part_of_the_target_fills),
     Case(act=bracket_lives_through),
     Case(act=bracket_is_given_up),
+    Case(act=bracket_is_given_up_halfway),
     Case(act=lives_through_a_restart),
     Case(act=is_killed_while_sending),
     Case(act=position_turns_round, needs=_derivative),

@@ -301,6 +301,10 @@ class Floor:
             raise InvariantError(f"order {order_id} is not known")
         return tracked.order
 
+    def working(self, role: Role) -> Callable[[], list[Order]]:
+        """Return what tells the orders of a role that have not ended, at the venue or here."""
+        return lambda: [each for each in self.desk.orders() if each.intent.role is role]
+
     def heir(self, order_id: ClientOrderId) -> ClientOrderId:
         """Return the order that stands in an order's place now, itself if none does."""
         for item in self.desk.books.orders.all():

@@ -30,6 +30,9 @@ D = Decimal
 S = OrderState
 FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001))
 CAN_AMEND = VenueAbilities(amend="any")
+LINKS_ALL = VenueAbilities(
+    types=frozenset(OrderType), links=frozenset({Link.BRACKET}), reduce_only=True
+)
 
 
 def stop(floor: Any, order_id: str = "stop", trigger: str = "95", **fields: Any) -> OrderIntent:
@@ -536,6 +539,42 @@ def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
     assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
     floor.desk.guard.rearm(floor.venue.name)
     assert floor.desk.orders() == (cover,)
+
+
+@pytest.mark.parametrize("exits_first", [False, True])
+def test_the_part_of_an_entry_whose_exits_the_venue_ended_with_it_is_protected(
+    floor: Any, exits_first: bool
+) -> None:
+    floor.open()
+    floor.venue.able = LINKS_ALL
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    assert (floor.venue.amends, floor.venue.cancels) == ([], []), "they wait there as they are"
+    floor.desk.cancel("entry", "cli")
+    for name in ("stop", "target"):
+        floor.venue.cancel(floor.order(name))
+    if exits_first:
+        floor.venue.outbox.append(floor.venue.outbox.pop(0))
+    floor.venue.deliver(floor.desk)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, 1)
+    assert cover.intent.trigger_price == floor.order("stop").intent.trigger_price
+    floor.desk.cancel_all("cli")
+    assert floor.desk.orders() == (), "what somebody took back does not come again"
+
+
+def test_exits_that_were_cancelled_here_are_not_brought_back(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = LINKS_ALL
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    floor.desk.cancel_all("cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == ()
 
 
 def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None:
