@@ -77,17 +77,23 @@ def start(timeout: float) -> int:
 @click.option("--keep-emulator", is_flag=True, help="leave the simulated market running")
 def stop(timeout: float, keep_emulator: bool) -> int:
     """Stop the engine; open orders stay at the venue."""
+    from clx.sim import stop_emulator
     from clx.spawn import alive
 
-    pid = _ask_to_stop()
+    try:
+        pid = _ask_to_stop()
+    except LinkError:
+        # `clx data` starts the simulated market without an engine.
+        if keep_emulator or not stop_emulator(find_paths()):
+            raise
+        click.echo("no engine ran; the simulated market is stopped")
+        return Exit.OK
     deadline = time.monotonic() + timeout
     while alive(pid):
         if time.monotonic() > deadline:
             raise LinkError(f"engine {pid} still runs after {timeout:g} s; see its log")
         time.sleep(0.02)
     if not keep_emulator:
-        from clx.sim import stop_emulator
-
         stop_emulator(find_paths())
     click.echo(f"engine {pid} stopped")
     return Exit.OK
