@@ -141,3 +141,34 @@ def test_a_key_that_no_client_could_send_is_refused(tmp_path, capsys, monkeypatc
     with pytest.raises(SystemExit):
         main(["--state-file", str(tmp_path / "s")])
     assert "CLX_EMULATOR_KEY must be 8-128" in capsys.readouterr().err
+
+
+async def test_a_killed_emulator_comes_back_with_the_trades_it_had_told(tmp_path):
+    async def begin(*args):
+        process = await run(
+            tmp_path / "state.json", "--state-dir", str(tmp_path / "kept"), "--no-flow", *args
+        )
+        assert await asyncio.wait_for(process.stdout.readline(), 60)
+        told = json.loads((tmp_path / "state.json").read_text())
+        return process, told["control_url"], {"X-Clx-Control": told["control_token"]}
+
+    async def trades(session, url, headers):
+        async with session.get(f"{url}/trades?symbol=SOLUSDT", headers=headers) as answer:
+            return await answer.json()
+
+    process, url, headers = await begin()
+    async with aiohttp.ClientSession() as session:
+        asked = {"symbol": "SOLUSDT", "side": "BUY", "qty": "7.5"}
+        async with session.post(f"{url}/trade", headers=headers, json=asked) as answer:
+            assert (await answer.json())["executed"] == "7.50000000"
+        before = await trades(session, url, headers)
+        process.kill()
+        await process.wait()
+        process, url, headers = await begin()
+        assert await trades(session, url, headers) == before
+        process.terminate()
+        await process.wait()
+    other = await run(tmp_path / "other.json", "--state-dir", str(tmp_path / "kept"), "--seed", "8")
+    _, error = await asyncio.wait_for(other.communicate(), 60)
+    assert other.returncode == 1
+    assert "remembers another market" in error.decode()
