@@ -1,20 +1,75 @@
-"""What holds for every test."""
+"""What holds for every test: how it is handed out to workers, and what it finds."""
+
+from __future__ import annotations
 
 import decimal
+import gc
 import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from clx.kernelcache import renew_kernels
 
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+    from xdist.workermanage import WorkerController
+
 # A busy machine is no counterexample. How many examples a property without a count of its own is
 # tried with; many more are worth a night.
 EXAMPLES = int(os.environ.get("CLX_EXAMPLES", "80"))
 settings.register_profile("clx", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("clx")
+WAITING = ("tests/e2e/venues", "tests/e2e", "tests/core/venues", "tests/emulator")
+"""Folders whose tests wait for other processes and for sockets, those that wait longest first."""
 
 renew_kernels()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Hand out whole files, and those that wait beside those that reckon.
+
+    What a file starts for all its tests is then started once. Every other worker takes files from
+    the end of the list, so that two which start many processes seldom run at the same time.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("::")[0]
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            if self.nodes.index(node) % 2:
+                self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+            super()._assign_work_unit(node)
+
+    config.option.loadscopereorder = False
+    return Files(config, log)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Look for garbage neither while tests are collected, nor ever in what that left."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what waits, where files are handed out."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _rank(item.nodeid))
+
+
+def _rank(nodeid: str) -> int:
+    return next((at for at, folder in enumerate(WAITING) if nodeid.startswith(folder)), 9)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

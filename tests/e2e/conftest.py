@@ -573,10 +573,3 @@ def _emulators() -> Iterator[list[dict[str, Any]]]:
 def emulators() -> Any:
     """Return what starts emulators side by side."""
     return _emulators
-
-
-@pytest.fixture(scope="session")
-def pool(emulators: Any) -> Iterator[list[dict[str, Any]]]:
-    """Emulators that all modules share."""
-    with emulators() as states:
-        yield states

@@ -539,13 +539,10 @@ def feed_of(subject: Subject, control: Control) -> Any:
 
 
 @pytest.fixture(scope="module")
-def states(request: Any, emulators: Any) -> Iterator[list[dict[str, Any]]]:
-    """Emulators of this module: those of all, unless it turns their clocks."""
-    if getattr(request.module, "TURNS_CLOCKS", False):
-        with emulators() as own:
-            yield own
-    else:
-        yield request.getfixturevalue("pool")
+def states(emulators: Any) -> Iterator[list[dict[str, Any]]]:
+    """Emulators of this module alone, for they cost while nobody asks them anything."""
+    with emulators() as own:
+        yield own
 
 
 class Halves:

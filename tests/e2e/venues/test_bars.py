@@ -17,7 +17,6 @@ ALL = (
     "alpaca_stocks",
 )  # fmt: skip
 MINUTE_NS = Timeframe.M1.ns
-TURNS_CLOCKS = True
 Run = Callable[[Any], Awaitable[None]]
 CASES: dict[str, Run] = {}
 STATED = ("binance", "binance_usdm", "okx", "coinbase", "kucoin")
