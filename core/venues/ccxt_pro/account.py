@@ -82,7 +82,7 @@ class AccountReader:
             if row is None:
                 return None
             self.note(str(row["id"]), order.id)
-            return venue_order(row, order.id, instrument.id, order.intent)
+            return venue_order(self._said(row), order.id, instrument.id, order.intent)
         except (VenueError, DataError, ConfigError, KeyError) as error:
             raise self._unanswered(f"order {order.id}", error) from error
 
@@ -194,6 +194,14 @@ class AccountReader:
                 return None
             raise
         return found
+
+    def _said(self, row: Row) -> Row:
+        """Return an order as ended by the exchange where its own answer says so."""
+        field, words = self._ways.unasked
+        told = row.get("info") if field and row.get("status") == "canceled" else None
+        if isinstance(told, dict) and told.get(field) in words:
+            return {**row, "status": "expired"}
+        return row
 
     async def _listed(self, order: Order, symbol: str, text: str) -> Row | None:
         """Look for a client order id in the listings, the open ones first."""

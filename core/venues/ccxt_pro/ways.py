@@ -7,7 +7,7 @@ sending them anew, and fills are asked for, never computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from core.model.abilities import VenueAbilities
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import OrderType, TimeInForce
+from core.venues.okx.parse import ENDINGS
 
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 _TARGETS: Final = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
@@ -58,6 +59,9 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     wallet: tuple[tuple[str | int, ...], str, str] | None = None
     """Where the exchange's own answer has its money: the way to the rows, asset and amount. ccxt's
     total counts in what open positions would bring; the ledger books that when they close."""
+    unasked: tuple[str, Collection[str]] = ("", ())
+    """A field of the exchange's own answer, and what it says of cancels nobody asked for. ccxt has
+    one word for them and for ours."""
     options: Mapping[str, str] = {}
     """ccxt's options that differ from its own choice."""
     page: Literal["time", "offset"] = "time"
@@ -97,6 +101,7 @@ _WAYS: Final[Mapping[str, Ways]] = {
         by_client_id=True,
         cancels_by_client_id=True,
         market_buy={"tgtCcy": "base_ccy"},
+        unasked=("cancelSource", ENDINGS),
         open_pages=Pages(sent="after", told="ordId", most=100),
     ),
     # Its stream tells orders, not fills; a client id cannot be asked for.

@@ -30,6 +30,7 @@ HARSH = [
     ("binance", "reports never sent"),
     ("binanceusdm", "http 5xx after"),
     ("okx", "code 1007"),
+    ("okx", "ended by the venue"),
 ]
 
 
