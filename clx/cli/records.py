@@ -17,8 +17,11 @@ from clx.cli.output import list_format_option, print_json, print_table
 from clx.client import ask
 from core.model import commands
 from core.model.accounts import Balance, LedgerEntry, Position
-from core.model.errors import ConfigError
+from core.model.errors import ConfigError, did_you_mean
+from core.model.ids import InstrumentId
+from core.model.instruments import Instrument
 from core.model.orders import Order, OrderFilled
+from core.model.views import StrategyView
 
 if TYPE_CHECKING:
     from tui.draw.tables import Table
@@ -86,6 +89,7 @@ def orders(
         and account in {None, order.venue}
         and order.ts_updated_ns >= after
     ]
+    _heed(found, wanted, strategy, account)
     if style != "table":
         _print(found, style, "ORDERS")
         return
@@ -145,6 +149,7 @@ def fills(
         and (mine is None or fill.client_order_id in mine)
         and (fill.ts_event_ns or fill.ts_ns) >= after
     ][-limit:]
+    _heed(found, wanted, strategy, account)
     if style != "table":
         _print(found, style, "FILLS")
         return
@@ -187,6 +192,7 @@ def positions(instrument: str | None, account: str | None, style: str) -> None:
         for position in ask(commands.GetPositions())
         if wanted in {None, position.instrument_id} and account in {None, position.venue}
     ]
+    _heed(found, wanted, None, account)
     if style != "table":
         _print(found, style, "POSITIONS")
         return
@@ -224,6 +230,7 @@ def balances(account: str | None, style: str) -> None:
     found: Sequence[Balance] = [
         item for item in ask(commands.GetBalances()) if account in {None, item.venue}
     ]
+    _heed(found, None, None, account)
     if style != "table":
         _print(found, style, "BALANCES")
         return
@@ -260,6 +267,7 @@ def ledger(
         # A fill's reference is its order's id, then its execution's.
         kept &= {entry.transaction for entry in lines if entry.ref.partition(" ")[0] in mine}
     found = [entry for entry in lines if entry.transaction in kept][-limit:]
+    _heed(found, wanted, strategy, account)
     if style != "table":
         _print(found, style, "LEDGER")
         return
@@ -271,6 +279,37 @@ def ledger(
         ],
         "no ledger lines of that kind" if filtered else "the ledger is empty",
     )
+
+
+def _heed(
+    found: Sequence[object],
+    instrument: InstrumentId | None,
+    strategy: str | None,
+    account: str | None,
+) -> None:
+    """Refuse an empty answer where it is a filter's word that nobody knows.
+
+    Raises:
+        ConfigError: Nothing is called so; names what is nearest.
+    """
+    if found:
+        return
+    if instrument is not None and not ask(commands.GetInstruments(names=(instrument,))):
+        every: Sequence[Instrument] = ask(commands.GetInstruments())
+        _unknown("instrument", instrument, [item.id for item in every])
+    if account is not None:
+        report: commands.StatusReport = ask(commands.GetStatus())
+        _unknown("account", account, [item.venue for item in report.venues])
+    if strategy is not None:
+        views: Sequence[StrategyView] = ask(commands.GetStrategies())
+        _unknown("strategy", strategy, [item.info.id for item in views])
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        near = did_you_mean(name, known)
+        there = f"; there are {', '.join(known)}" if not near and 0 < len(known) < 20 else near
+        raise ConfigError(f"unknown {kind} {name!r}{there}")
 
 
 def _print(items: Sequence[object], style: str, table: str) -> None:

@@ -126,7 +126,7 @@ def submit_oco(kernel: Kernel, ask: c.SubmitOco, origin: OriginKind) -> c.GroupR
 def amend(kernel: Kernel, ask: c.AmendOrder, origin: OriginKind) -> c.OrderReport:
     """Change an order."""
     order = kernel.desk.amend(
-        ask.client_order_id,
+        _meant(kernel, ask.client_order_id),
         origin,
         size=ask.size,
         price=ask.price,
@@ -187,9 +187,7 @@ def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderRep
         if found.state.terminal:
             raise ConfigError(f"{found.id} has ended already: {found.state.value}")
         return c.OrderReport(order=found)
-    name = ask.client_order_id
-    if kernel.desk.books.orders.get(name) is None:
-        name = find_order(kernel.desk.orders(include_ended=True), name).id
+    name = _meant(kernel, ask.client_order_id)
     return c.OrderReport(order=kernel.desk.cancel(name, origin))
 
 
@@ -302,6 +300,13 @@ def _target(ask: c.SubmitBracket, entry: OrderIntent) -> OrderIntent:
         reason=entry.reason,
         cause_seq=entry.cause_seq,
     )
+
+
+def _meant(kernel: Kernel, name: ClientOrderId) -> ClientOrderId:
+    """Return the id that an id, or the end of one, means."""
+    if kernel.desk.books.orders.get(name) is not None:
+        return name
+    return find_order(kernel.desk.orders(include_ended=True), name).id
 
 
 def _name(order_id: ClientOrderId, suffix: str) -> ClientOrderId:

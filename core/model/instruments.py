@@ -144,8 +144,9 @@ def _steps(value: Decimal, step: Decimal, what: str, name: str) -> int:
     count = value / step
     whole = count.to_integral_value()
     if count != whole:
-        near = whole * step
+        near = (whole or 1) * step
         raise ConfigError(
-            f"{what} must be a whole number of {name}s of {step}, was {value}; nearest is {near}"
+            f"{what} must be a whole number of {name}s of {step:f}, was {value:f}; "
+            f"nearest is {near:f}"
         )
     return int(whole)

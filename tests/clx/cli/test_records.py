@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,6 +85,21 @@ LEDGER = (
 )  # fmt: skip
 
 
+KNOWN: dict[str, Any] = {
+    "get_status": SimpleNamespace(venues=[SimpleNamespace(venue="binance")]),
+    "get_strategies": [SimpleNamespace(info=SimpleNamespace(id="rsi"))],
+}
+
+
+def there(command: commands.Command) -> Any:
+    if isinstance(command, commands.GetPositions):
+        return ()
+    if isinstance(command, commands.GetInstruments):
+        names = command.names or (BTC, ETH)
+        return [SimpleNamespace(id=name) for name in (BTC, ETH) if name in names]
+    return commands.OrderReport(order=ORDERS[0])
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tuple[str, list[Any]]]:
     """Run a verb with a scripted engine behind it."""
@@ -105,10 +121,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tuple[s
                     return LEDGER
                 case commands.PreviewOrder():
                     return preview()
-                case commands.SubmitBracket():
-                    return commands.GroupReport(orders=(ORDERS[0],))
                 case _:
-                    return commands.OrderReport(order=ORDERS[0])
+                    return KNOWN.get(command.name) or there(command)
 
         for module in (records, trade, placing):
             monkeypatch.setattr(module, "ask", ask)
@@ -164,6 +178,21 @@ def test_orders_show_trigger_holder_and_group(run: Run) -> None:
     out, _ = run(records.orders, "--all")
     assert "trigger" in out
     assert "held by" in out
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "said"),
+    [
+        (records.orders, ("--instrument", "btc-usdx"), r"unknown instrument 'BTC-USDX.*BTC-USDT"),
+        (records.positions, ("--account", "okx"), "unknown account 'okx'; there are binance"),
+        (records.fills, ("--strategy", "rsy"), "unknown strategy 'rsy'.*rsi"),
+    ],
+)
+def test_a_filter_that_names_nothing_is_an_error_and_not_an_empty_list(
+    run: Run, verb: Any, words: tuple[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        run(verb, *words)
 
 
 @pytest.mark.parametrize(

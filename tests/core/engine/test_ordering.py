@@ -163,6 +163,18 @@ def test_an_executor_is_started_seen_and_stopped(traded: Any) -> None:
     assert execute(traded.kernel, Request(command=stop, origin="tui")).ended == "stopped by tui"
 
 
+def test_the_end_of_an_id_is_enough_to_cancel_an_order(traded: Any) -> None:
+    low = (market(traded) * Decimal("0.97")).quantize(Decimal("0.01"))
+    ask(traded, "submit_order", client_order_id="clxt-a91f", side="buy", size="0.01", price=low)
+    traded.pump()
+    end = parse_command("cancel_order", {"client_order_id": "a91f"})
+    gone = execute(traded.kernel, Request(command=end, origin="cli"))
+    assert gone.order.id == "clxt-a91f"
+    nobody = parse_command("cancel_order", {"client_order_id": "a92f"})
+    with pytest.raises(ConfigError, match=r"no order 'a92f' is known.*`clx orders --all`"):
+        execute(traded.kernel, Request(command=nobody, origin="cli"))
+
+
 def test_flatten_cancels_and_closes_and_a_dry_run_only_counts(traded: Any) -> None:
     price = market(traded)
     ask(traded, "submit_order", client_order_id="in", side="buy", type="market", size="0.01")
