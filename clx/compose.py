@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import hashlib
 import logging
 import random
 import secrets
@@ -14,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 import clx
 from clx.accounts import (
@@ -28,7 +25,7 @@ from clx.accounts import (
 )
 from clx.modes import MODES, check_modes
 from clx.roundtrips import RoundTripKeeper
-from clx.sim import EmulatorAddress
+from clx.sim import EmulatorAddress, account_of, market_file, pointed_at
 from clx.warm import kernels
 from core.engine.clock import SystemClock
 from core.engine.engine import Engine
@@ -43,7 +40,7 @@ from core.model.instruments import Instrument
 from core.model.market import Levels
 from core.model.ports import Clock, Feed, Journal, Predictor, StrategyRunner, Venue
 from core.model.redaction import Redactor
-from core.model.settings import FeedSettings, Settings, StrategySettings, VenueSettings
+from core.model.settings import Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
 from core.venues.liquidity import Ladder, Level
@@ -101,7 +98,7 @@ class Assembly:
         self.inline_keys = inline_keys(settings)
         """Settings that hold a secret in the clear, for a warning."""
         self.emulator = emulator
-        settings = _pointed_at(settings, emulator) if emulator else settings
+        settings = pointed_at(settings, emulator) if emulator else settings
         learn_settings(self.redactor, settings)
         self._venue_tables = settings.venues
         """With their keys; only `venues` may look."""
@@ -454,18 +451,6 @@ def _keep_watched(paths: Paths, before: tuple[str, ...], _: int, fact: Fact) -> 
             save_watched(paths.watchlist, now)
 
 
-def account_of(emulator: EmulatorAddress) -> str:
-    """Return a name for a simulated market, different for each run of an emulator."""
-    return hashlib.sha256(emulator.api_key.encode()).hexdigest()[:8]
-
-
-def market_file(paths: Paths, emulator: EmulatorAddress | None) -> Path:
-    """Return where market data is kept: invented prices never mix with real ones."""
-    if emulator is None:
-        return paths.market_data
-    return paths.data / f"market-sim-{account_of(emulator)}.sqlite"
-
-
 def _forget_old_markets(paths: Paths, keep: int) -> None:
     for kind in ("journal-sim-*.sqlite", "market-sim-*.sqlite"):
         found = sorted(paths.data.glob(kind), key=lambda path: path.stat().st_mtime)
@@ -493,29 +478,3 @@ def from_config_folder(table: StrategySettings, paths: Paths) -> StrategySetting
     if not table.kind.endswith(".py"):
         return table
     return table.model_copy(update={"kind": str(paths.config / Path(table.kind).expanduser())})
-
-
-def _pointed_at(settings: Settings, emulator: EmulatorAddress) -> Settings:
-    """Return settings whose feed and venue are the emulator; everything else is as it was."""
-    feed = settings.feeds.get("binance", FeedSettings())
-    venue = settings.venues.get("binance", VenueSettings())
-    return settings.model_copy(
-        update={
-            "feeds": {
-                "binance": feed.model_copy(
-                    update={"rest_url": emulator.rest_url, "stream_url": emulator.stream_url}
-                )
-            },
-            "venues": {
-                "binance": venue.model_copy(
-                    update={
-                        "rest_url": emulator.rest_url,
-                        "ws_api_url": emulator.ws_api_url,
-                        "account": "",
-                        "api_key": SecretStr(emulator.api_key),
-                        "api_secret": SecretStr(emulator.api_secret),
-                    }
-                )
-            },
-        }
-    )

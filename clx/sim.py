@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import signal
@@ -13,10 +14,11 @@ import time
 from pathlib import Path
 
 import msgspec
+from pydantic import SecretStr
 
 from clx.spawn import alive
 from core.model.errors import TemporaryError
-from core.model.settings import EmulatorSettings
+from core.model.settings import EmulatorSettings, FeedSettings, Settings, VenueSettings
 from store.paths import Paths, make_folders
 
 START_TIMEOUT_S = 30.0
@@ -128,3 +130,41 @@ def stop_emulator(paths: Paths, timeout_s: float = 10.0) -> bool:
             time.sleep(0.02)
     paths.emulator_state.unlink(missing_ok=True)
     return True
+
+
+def account_of(emulator: EmulatorAddress) -> str:
+    """Return a name for a simulated market, different for each run of an emulator."""
+    return hashlib.sha256(emulator.api_key.encode()).hexdigest()[:8]
+
+
+def market_file(paths: Paths, emulator: EmulatorAddress | None) -> Path:
+    """Return where market data is kept: invented prices never mix with real ones."""
+    if emulator is None:
+        return paths.market_data
+    return paths.data / f"market-sim-{account_of(emulator)}.sqlite"
+
+
+def pointed_at(settings: Settings, emulator: EmulatorAddress) -> Settings:
+    """Return settings whose feed and venue are the emulator; everything else is as it was."""
+    feed = settings.feeds.get("binance", FeedSettings())
+    venue = settings.venues.get("binance", VenueSettings())
+    return settings.model_copy(
+        update={
+            "feeds": {
+                "binance": feed.model_copy(
+                    update={"rest_url": emulator.rest_url, "stream_url": emulator.stream_url}
+                )
+            },
+            "venues": {
+                "binance": venue.model_copy(
+                    update={
+                        "rest_url": emulator.rest_url,
+                        "ws_api_url": emulator.ws_api_url,
+                        "account": "",
+                        "api_key": SecretStr(emulator.api_key),
+                        "api_secret": SecretStr(emulator.api_secret),
+                    }
+                )
+            },
+        }
+    )

@@ -47,6 +47,11 @@ def test_help_loads_nothing_but_click() -> None:
     assert not loaded & {"numpy", "pydantic", "textual", "msgspec", "asyncio", "numba"}
 
 
+def test_verbs_that_read_what_is_kept_load_no_engine() -> None:
+    loaded = loaded_by("import clx.cli.data.kept, clx.cli.data.quality, store.market")
+    assert not loaded & {"numba", "aiohttp", "core.engine", "core.feeds.registry"}
+
+
 def test_the_emulator_shares_no_codec_with_what_it_tests() -> None:
     loaded = loaded_by("import emulator.__main__")
     assert not loaded & (

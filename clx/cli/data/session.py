@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from clx.sim import EmulatorAddress, running_emulator
+from clx.sim import EmulatorAddress, market_file, pointed_at, running_emulator
 from core.feeds.kinds import kind_named
 from core.model.errors import ConfigError, StoreError, did_you_mean
 from core.model.ids import InstrumentId, VenueName, split_instrument_id
@@ -38,9 +38,7 @@ class Session(msgspec.Struct, frozen=True):
         """The feeds of the settings; in SIM mode they are the emulator's."""
         if self.emulator is None:
             return self.settings.feeds
-        from clx.compose import Assembly
-
-        return Assembly(self.settings, self.paths, self.emulator).settings.feeds
+        return pointed_at(self.settings, self.emulator).feeds
 
 
 def session(*, start: bool = False) -> Session:
@@ -83,8 +81,6 @@ def market_store(here: Session, *, create: bool = False) -> Iterator[MarketStore
 
 
 def _market_path(here: Session) -> Path:
-    from clx.compose import market_file
-
     if here.settings.mode != "sim" or here.emulator is not None:
         return market_file(here.paths, here.emulator)
     # The emulator is gone, its market data is not.
