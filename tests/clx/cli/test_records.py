@@ -121,6 +121,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Callable[..., tuple[s
                     return LEDGER
                 case commands.PreviewOrder():
                     return preview()
+                case commands.SubmitBracket():
+                    return commands.GroupReport(orders=(ORDERS[0],))
                 case _:
                     return KNOWN.get(command.name) or there(command)
 
