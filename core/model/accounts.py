@@ -20,6 +20,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
     total: Decimal
     held: Decimal = Decimal(0)
     """Locked in open orders."""
+    step: Decimal = Decimal(0)
+    """What the venue rounds its figure to; 0: it tells all of it."""
 
     @property
     def free(self) -> Decimal:

@@ -32,6 +32,7 @@ from core.model.orders import (
 from core.trading.desk import TradingDesk
 from core.trading.orders import Tracked
 
+_NONE: Final = Decimal(0)
 _TRIES_BEFORE_INFERRING: Final = 3
 """Looks at the fills that may lack what an order's filled size says, before it is worked out."""
 _BETWEEN_DENIALS_NS: Final = 500_000_000
@@ -224,14 +225,18 @@ class Findings:
     def differences(
         self, venue: VenueName, reported: Sequence[Balance]
     ) -> dict[str, tuple[Decimal, Decimal]]:
-        """Return by asset (what we have booked, what the venue says) where they are not equal."""
+        """Return by asset (what we have booked, what the venue says) where they are not equal.
+
+        What a venue rounds away as it tells a figure is no difference: the books keep all of it.
+        """
         ledger = self._desk.books.ledger
         theirs = {item.asset: item.total for item in reported}
+        steps = {item.asset: item.step for item in reported}
         assets = set(theirs) | {asset for name, asset, _ in ledger.totals() if name == venue}
         return {
             asset: (ledger.total(venue, asset), theirs.get(asset, Decimal(0)))
             for asset in sorted(assets)
-            if ledger.total(venue, asset) != theirs.get(asset, Decimal(0))
+            if abs(ledger.total(venue, asset) - theirs.get(asset, _NONE)) > steps.get(asset, _NONE)
         }
 
     def adopt(

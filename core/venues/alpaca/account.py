@@ -168,7 +168,11 @@ class AccountReader:
         ]
         total = cash_of(account)
         money = Balance(
-            venue=self._venue, asset=account.currency, total=total, held=total - account.cash
+            venue=self._venue,
+            asset=account.currency,
+            total=total,
+            held=total - account.cash,
+            step=_CENTS,
         )
         return [money, *held] if money.total or money.held else held
 

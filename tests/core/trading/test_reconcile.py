@@ -186,6 +186,24 @@ async def test_a_balance_difference_is_adopted_with_both_figures(floor: Any) -> 
     floor.assert_agrees()
 
 
+@pytest.mark.parametrize(("off", "adopted"), [("0.02", 0), ("0.021", 1)])
+async def test_what_a_venue_rounds_away_is_no_difference(
+    floor: Any, off: str, adopted: int
+) -> None:
+    floor.settings = FAST
+    floor.open()
+    told = floor.venue.balances
+
+    async def rounded() -> Any:
+        return [
+            msgspec.structs.replace(row, total=row.total - Decimal(off), step=Decimal("0.02"))
+            for row in await told()
+        ]
+
+    floor.venue.balances = rounded
+    assert len(await floor.reconciler().reconcile()) == adopted
+
+
 async def test_money_of_a_fill_still_on_its_way_is_no_difference(floor: Any) -> None:
     floor.settings = FAST
     floor.open()
