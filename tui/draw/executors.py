@@ -45,9 +45,9 @@ def draw_executor(view: ExecutorView | None, width: int, glyphs: Glyphs) -> list
         "post only" if plan.post_only else "",
         f"by {plan.strategy_id or plan.origin}",
     ]
+    since = f" since {numbers.clock(view.paused_ns)}" if view.paused_ns else ""
     stands = [
-        f"{view.state}, {_plain(plan.size - view.filled)} left",
-        f"paused since {numbers.clock(view.paused_ns)}" if view.paused_ns else "",
+        f"{view.state}{since}, {_plain(plan.size - view.filled)} left",
         f"next {numbers.clock(view.next_ns)}" if view.next_ns else "",
         f"ends {ends}" if (ends := _ends(view)) else "",
         f"{_plain(view.open_size)} resting" if view.open_size else "",

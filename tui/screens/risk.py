@@ -49,7 +49,7 @@ class RiskScreen(PagedScreen):
         if not status.journal_ok:
             words += "   JOURNAL FAILED: no entry can be recorded, so none goes"
         armed = ", ".join(sorted(status.armed)) or "nothing"
-        hint = f"armed: {armed}   ctrl+k kills, `clx resume` lets entries through again"
+        hint = f"armed: {armed}   ctrl+k kills, and lets entries through again"
         rows = [(words, "text" if calm else "warn"), (hint, "muted")]
         return [fitted(((f" {clip(plain(text), width - 2)}", role),), width) for text, role in rows]
 

@@ -199,7 +199,7 @@ async def test_executors_are_shown_paused_resumed_and_stopped(opened, press, lin
         await press(pilot, "j")
         seen = look(pilot)
         assert "twap ap7x3k: BUY 2 BTC-USDT.binance at market in 10 orders" in seen
-        assert "paused, 1.2 left   paused since 20:26:40" in seen
+        assert "paused since 20:26:40, 1.2 left" in seen
         await press(pilot, "p", "c")
         assert "press again: stop twap" in look(pilot)
         await press(pilot, "c")
