@@ -29,6 +29,15 @@ class InstrumentKind(StrEnum):
 _DERIVATIVES = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE, InstrumentKind.OPTION)
 
 
+class PriceBand(msgspec.Struct, frozen=True, kw_only=True):
+    """How far from the market a venue lets limit prices be, as multiples of its price; 0: any."""
+
+    buy_low: Decimal = Decimal(0)
+    buy_high: Decimal = Decimal(0)
+    sell_low: Decimal = Decimal(0)
+    sell_high: Decimal = Decimal(0)
+
+
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     """One tradable thing on one venue, with the venue's own steps and limits."""
 
@@ -46,10 +55,13 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     min_size: Decimal = Decimal(0)
     max_size: Decimal = Decimal(0)
     """0 means the venue states none."""
+    max_market_size: Decimal = Decimal(0)
+    """Of an order at market; 0 means that `max_size` holds for it, too."""
     min_notional: Decimal = Decimal(0)
     min_price: Decimal = Decimal(0)
     max_price: Decimal = Decimal(0)
     """0 means the venue states none."""
+    price_band: PriceBand | None = None
     trading: bool = True
     """False while the venue lists it but halts it."""
     contract_size: Decimal = Decimal(1)

@@ -112,8 +112,9 @@ class Closer:
         if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
             free = self._gate.free(instrument, instrument.base, account)
             size = min(size, max(free, Decimal(0)))
-        if instrument.max_size:
-            size = min(size, instrument.max_size)
+        most = instrument.max_market_size or instrument.max_size
+        if most:
+            size = min(size, most)
         return OrderIntent(
             client_order_id=order_id,
             instrument_id=part.instrument_id,

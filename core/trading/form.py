@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from core.model.errors import ConfigError
 from core.model.instruments import Instrument
 from core.model.market import Side
-from core.model.orders import OrderIntent, OrderType, TimeInForce
+from core.model.orders import OrderIntent, OrderType, Role, TimeInForce
 from core.trading.ledger import EXACT
 
 _HUNDRED: Final = Decimal(100)
@@ -36,8 +36,31 @@ def check_form(
     """
     return (
         _check_fields(intent)
+        or _check_market(intent, instrument)
         or _check_steps(intent, instrument)
         or _check_bounds(intent.size, intent.price, expected, instrument)
+    )
+
+
+def check_band(
+    intent: OrderIntent, instrument: Instrument, reference: Decimal | None
+) -> Denial | None:
+    """Check a limit price against what the venue allows around its own price, if that is known."""
+    band, price = instrument.price_band, intent.price
+    if band is None or price is None or reference is None or intent.type is not _LIMIT:
+        return None
+    buys = intent.side is Side.BUY
+    low, high = (band.buy_low, band.buy_high) if buys else (band.sell_low, band.sell_high)
+    if low and price < reference * low:
+        bound = f"at least {low.normalize():f}"
+    elif high and price > reference * high:
+        bound = f"at most {high.normalize():f}"
+    else:
+        return None
+    return Denial(
+        "instrument.price_band",
+        f"{instrument.venue} takes {intent.side} prices of {bound} times the market's {reference}, "
+        f"was {price}",
     )
 
 
@@ -63,6 +86,15 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
         wants = "needs an end" if gtd else "takes no end"
         return Denial("expire_ns", f"a {intent.time_in_force} order {wants}")
     return _check_trigger(intent)
+
+
+def _check_market(intent: OrderIntent, instrument: Instrument) -> Denial | None:
+    """Check the size of an order at market; exits of a group go to the venue all the same."""
+    most = instrument.max_market_size
+    plain = intent.type is OrderType.MARKET and intent.role is Role.SINGLE
+    if not plain or not most or intent.size <= most:
+        return None
+    return Denial("instrument.max_market_size", f"must be at most {most}, was {intent.size}")
 
 
 def _check_trigger(intent: OrderIntent) -> Denial | None:

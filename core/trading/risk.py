@@ -20,7 +20,7 @@ from core.model.ports import Marks
 from core.model.settings import Settings
 from core.model.views import Mode
 from core.trading.books import Books
-from core.trading.form import Denial, check_form, touched
+from core.trading.form import Denial, check_band, check_form, touched
 from core.trading.judging import Judge
 from core.trading.ledger import EXACT
 from core.trading.limits import Scope
@@ -96,6 +96,8 @@ class RiskGate:
         )
         if denial is None and (intent.trigger_price is not None or intent.expire_ns):
             denial = self._check_trigger(intent, instrument, now_ns, waits=held or later)
+        if denial is None and instrument.price_band is not None and not later:
+            denial = self._check_band(intent, instrument)
         if denial is not None or later or venue is None:
             return denial or (None if held else self._check_armed(intent, now_ns))
         closable = self._exposure.closable(
@@ -209,6 +211,14 @@ class RiskGate:
             f"a {intent.side} {intent.type} at {trigger} would fire at once, the market is at "
             f"{mid}; a {'limit' if intent.type.limited else 'market'} order does the same",
         )
+
+    def _check_band(self, intent: OrderIntent, instrument: Instrument) -> Denial | None:
+        """Refuse a price the venue would; where the market is not known, that is left to it."""
+        if not self._marks.trusted(instrument.id):
+            return None
+        said = self._marks.reference(instrument.id) if instrument.derivative else None
+        mark = None if said is None else said.mark
+        return check_band(intent, instrument, mark or self._account.mid(instrument))
 
     def _check_entry(
         self,

@@ -9,7 +9,7 @@ import msgspec
 
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, PriceBand
 
 
 class _Symbol(msgspec.Struct):
@@ -66,11 +66,31 @@ def _instrument(item: _Symbol, venue: VenueName) -> Instrument:
         or Decimal(1).scaleb(-item.baseAssetPrecision),
         min_size=filter_value(size, "minQty", where),
         max_size=filter_value(size, "maxQty", where),
+        max_market_size=filter_value(filters.get("MARKET_LOT_SIZE", {}), "maxQty", where),
         min_notional=filter_value(notional, "minNotional", where),
         min_price=filter_value(price, "minPrice", where),
         max_price=filter_value(price, "maxPrice", where),
+        price_band=_band(filters, where),
         trading=item.status == "TRADING" and item.isSpotTradingAllowed,
     )
+
+
+def _band(filters: dict[str, dict[str, Any]], where: str) -> PriceBand | None:
+    """Return how far a limit price may be from the mean of the last minutes."""
+    sides = filters.get("PERCENT_PRICE_BY_SIDE")
+    if sides is not None:
+        return PriceBand(
+            buy_low=filter_value(sides, "bidMultiplierDown", where),
+            buy_high=filter_value(sides, "bidMultiplierUp", where),
+            sell_low=filter_value(sides, "askMultiplierDown", where),
+            sell_high=filter_value(sides, "askMultiplierUp", where),
+        )
+    both = filters.get("PERCENT_PRICE")
+    if both is None:
+        return None
+    low = filter_value(both, "multiplierDown", where)
+    high = filter_value(both, "multiplierUp", where)
+    return PriceBand(buy_low=low, buy_high=high, sell_low=low, sell_high=high)
 
 
 def filters_by_type(filters: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:

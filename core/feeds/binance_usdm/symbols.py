@@ -12,7 +12,7 @@ from core.feeds.binance.symbols import filter_value, filters_by_type
 from core.feeds.decimals import Decimals
 from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
-from core.model.instruments import Instrument, InstrumentKind
+from core.model.instruments import Instrument, InstrumentKind, PriceBand
 
 _FAR_MS: Final = 4_102_444_800_000
 """Perpetuals state a delivery in 2100."""
@@ -82,9 +82,17 @@ def _instrument(item: _Symbol, venue: VenueName) -> Instrument:
         or Decimal(1).scaleb(-item.quantityPrecision),
         min_size=filter_value(size, "minQty", where),
         max_size=filter_value(size, "maxQty", where),
+        max_market_size=filter_value(filters.get("MARKET_LOT_SIZE", {}), "maxQty", where),
         min_notional=filter_value(notional, "notional", where),
         min_price=filter_value(price, "minPrice", where),
         max_price=filter_value(price, "maxPrice", where),
+        # Of the mark price: a buy must not be above, a sale not below.
+        price_band=PriceBand(
+            buy_high=filter_value(percent, "multiplierUp", where),
+            sell_low=filter_value(percent, "multiplierDown", where),
+        )
+        if (percent := filters.get("PERCENT_PRICE")) is not None
+        else None,
         trading=item.status in ("TRADING", ""),
         settle=item.marginAsset or item.quoteAsset,
         expiry_ns=expiry_ns,

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from core.model.accounts import RiskState
 from core.model.facts import VenueDisconnected
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind, PriceBand
 from core.model.market import Side
 from core.model.orders import OrderState
 from core.model.settings import Settings, TradingSettings
+from core.model.views import ReferenceView
 from core.trading.desk import TradingDesk
 
 
@@ -259,3 +260,63 @@ def test_no_sequence_of_orders_and_fills_leads_beyond_the_position_limit(
             (fill.size * Side(fill.side).sign for fill in floor.venue.executions), Decimal(0)
         )
         assert abs(size_at_venue) * 100 <= 1000
+
+
+D = Decimal
+BAND = PriceBand(buy_low=D("0.2"), buy_high=D("1.5"), sell_low=D("0.9"), sell_high=D(5))
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "words"),
+    [
+        ("buy", "19.99", "at least 0.2 times the market's 100"),
+        ("buy", "150.01", "at most 1.5 times"),
+        ("sell", "89.99", "at least 0.9 times"),
+        ("sell", "500.01", "at most 5 times"),
+    ],
+)
+def test_a_price_outside_the_venues_own_band_is_not_sent(
+    floor: Any, btc: Instrument, side: str, price: str, words: str
+) -> None:
+    floor.instruments[btc.id] = msgspec.structs.replace(btc, price_band=BAND)
+    floor.configure(price_band_pct=D(1000), max_order_notional=D(1_000_000))
+    floor.open()
+    assert denied(floor, "a", side, "1", price).startswith("instrument.price_band: binance takes ")
+    assert words in floor.order("a").note
+    edge = {"19.99": "20", "150.01": "150", "89.99": "90", "500.01": "500"}[price]
+    assert floor.submit("b", side, "1", edge).state is OrderState.SUBMITTED
+
+
+def test_the_venues_band_is_left_to_it_while_data_is_stale(floor: Any, btc: Instrument) -> None:
+    floor.instruments[btc.id] = msgspec.structs.replace(btc, price_band=BAND)
+    floor.open()
+    floor.hold("2")
+    floor.marks.stale.add(btc.id)
+    assert floor.submit("exit", "sell", "2", "80").state is OrderState.SUBMITTED
+
+
+def test_the_band_of_a_contract_is_around_its_mark_price(floor: Any, btc: Instrument) -> None:
+    perp = msgspec.structs.replace(
+        btc, kind=InstrumentKind.PERPETUAL, settle="USDT", price_band=PriceBand(buy_high=D("1.05"))
+    )
+    floor.instruments[btc.id] = perp
+    floor.configure(price_band_pct=D(1000), max_order_notional=D(1_000_000))
+    floor.open()
+    floor.marks.said[btc.id] = ReferenceView(mark=D(90))
+    assert denied(floor, "a", "buy", "1", "94.51").startswith("instrument.price_band")
+    assert floor.submit("b", "buy", "1", "94.50").state is OrderState.SUBMITTED
+
+
+def test_an_order_at_market_has_a_largest_size_of_its_own(floor: Any, btc: Instrument) -> None:
+    floor.instruments[btc.id] = msgspec.structs.replace(btc, max_market_size=D(3))
+    floor.open()
+    assert denied(floor, "a", "buy", "4", None).startswith("instrument.max_market_size: ")
+    assert floor.submit("b", "buy", "3", None).state is OrderState.SUBMITTED
+    floor.venue.deliver(floor.desk)
+    floor.hold("4")
+    floor.desk.kill("flatten", "", "tui")
+    for _ in range(3):
+        floor.venue.deliver(floor.desk)
+        floor.clock.advance(2)
+        floor.desk.on_timer(floor.clock.ns)
+    assert floor.desk.position(btc.id).size == 0, "closed in parts the venue takes"

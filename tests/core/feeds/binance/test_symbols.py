@@ -7,6 +7,7 @@ import pytest
 from core.feeds.binance.symbols import parse_exchange_info
 from core.model.errors import DataError
 from core.model.ids import VenueName
+from core.model.instruments import PriceBand
 
 VENUE = VenueName("binance")
 BODY = b"""{"timezone":"UTC","symbols":[{"symbol":"ETHBTC","status":"%s","baseAsset":"ETH",
@@ -47,3 +48,29 @@ def test_impossible_tick_is_an_error_that_names_it(tick: bytes) -> None:
 def test_body_that_is_no_listing_is_an_error() -> None:
     with pytest.raises(DataError, match="exchangeInfo of binance"):
         parse_exchange_info(b'{"symbols":[{}]}', VENUE)
+
+
+@pytest.mark.parametrize(
+    ("rule", "band"),
+    [
+        (
+            b'{"filterType":"PERCENT_PRICE_BY_SIDE","bidMultiplierUp":"5","bidMultiplierDown":"0.2",'
+            b'"askMultiplierUp":"4","askMultiplierDown":"0.25","avgPriceMins":5}',
+            ("0.2", "5", "0.25", "4"),
+        ),
+        (
+            b'{"filterType":"PERCENT_PRICE","multiplierUp":"1.3000","multiplierDown":"0.7000",'
+            b'"avgPriceMins":5}',
+            ("0.7", "1.3", "0.7", "1.3"),
+        ),
+    ],
+)
+def test_how_far_a_price_may_be_and_how_large_an_order_at_market(
+    rule: bytes, band: tuple[str, ...]
+) -> None:
+    more = b'{"filterType":"MARKET_LOT_SIZE","minQty":"0","maxQty":"121.50000000"},%s' % rule
+    body = BODY.replace(b'{"filterType":"NEW_ONE"}', more) % (b"TRADING", b"0.00000100")
+    (item,) = parse_exchange_info(body, VENUE)
+    low, high, least, most = map(Decimal, band)
+    assert item.price_band == PriceBand(buy_low=low, buy_high=high, sell_low=least, sell_high=most)
+    assert item.max_market_size == Decimal("121.5")

@@ -10,7 +10,7 @@ import pytest
 from core.feeds.binance_usdm.decoder import BINANCE_USDM
 from core.feeds.binance_usdm.symbols import parse_exchange_info
 from core.model.errors import DataError
-from core.model.instruments import Instrument, InstrumentKind
+from core.model.instruments import Instrument, InstrumentKind, PriceBand
 
 
 def listed(**changes: Any) -> Instrument:
@@ -39,6 +39,17 @@ def test_perpetual_is_listed_with_its_steps_and_limits() -> None:
     assert item.expiry_ns == 0
     assert datetime.fromtimestamp(item.listed_ns / 1e9, UTC).year == 2019
     assert item.trading
+
+
+def test_bounds_of_prices_and_of_orders_at_market_are_kept() -> None:
+    rules = [
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0.001", "maxQty": "120", "stepSize": "0.001"},
+        {"filterType": "PERCENT_PRICE", "multiplierUp": "1.0500", "multiplierDown": "0.9500"},
+    ]
+    item = listed(filters=rules)
+    assert item.max_market_size == 120
+    assert item.price_band == PriceBand(buy_high=Decimal("1.05"), sell_low=Decimal("0.95"))
+    assert listed().price_band is None
 
 
 def test_dated_contract_is_named_by_its_delivery() -> None:
