@@ -220,12 +220,22 @@ def _for_history(
 ) -> Settings:
     """Return the user's settings, narrowed to one strategy on one instrument.
 
-    The account is the paper one in the instrument's quote asset, and pays fees in it. Bars know no
-    milliseconds, so the latency is a fixed one. Silence is judged by the length
-    of the bars: between two of them nothing can be heard.
+    The account is the paper one in the asset the instrument pays in, and pays fees in it. Bars know
+    no milliseconds, so the latency is a fixed one. Silence is judged by the length of the bars:
+    between two of them nothing can be heard.
+
+    Raises:
+        ConfigError: The instrument pays in a coin of which the paper account has none.
     """
     instrument = history.instrument
-    opening = settings.paper.balances.get(instrument.quote)
+    asset = instrument.pays_in
+    opening = settings.paper.balances.get(asset)
+    if opening is None and asset == instrument.base:
+        raise ConfigError(
+            f"{instrument.id} pays in {asset}, paper.balances holds "
+            f"{', '.join(settings.paper.balances) or 'nothing'}; "
+            f"say there how much {asset} it begins with"
+        )
     if opening is None:
         opening = next(iter(settings.paper.balances.values()), Decimal(100_000))
     return settings.model_copy(
@@ -234,13 +244,13 @@ def _for_history(
             "engine": settings.engine.model_copy(
                 update={
                     "watchlist": (instrument.id,),
-                    "equity_asset": instrument.quote,
+                    "equity_asset": asset,
                     "stale_after_s": NEVER_S,
                 }
             ),
             "paper": settings.paper.model_copy(
                 update={
-                    "balances": {instrument.quote: opening},
+                    "balances": {asset: opening},
                     "fee_asset": "quote",
                     "latency": "fixed",
                 }

@@ -1,13 +1,14 @@
 import random
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.backtest.history import History, from_bars
 from core.backtest.run import Backtest, Plan, Result
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, StrategyId, VenueName
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Bar, Side, Timeframe
 from core.model.settings import PaperSettings, Settings, StrategySettings
 
@@ -129,6 +130,33 @@ def test_a_risk_limit_denies_in_a_backtest_as_it_would_live() -> None:
     result = run(walk(7), tight)
     assert result.denied > 0
     assert not result.fills
+
+
+@pytest.mark.parametrize("inverse", [False, True], ids=["linear", "inverse"])
+def test_contracts_are_run_on_margin_in_the_asset_they_pay_in(inverse: bool) -> None:
+    perpetual = msgspec.structs.replace(
+        BTC,
+        kind=InstrumentKind.PERPETUAL,
+        inverse=inverse,
+        size_lot=Decimal(1) if inverse else BTC.size_lot,
+    )
+    strategy = StrategySettings(kind="rsi", enabled=True, size=Decimal(100 if inverse else "0.1"))
+    plan = Plan(strategy_id=StrategyId("rsi"), strategy=strategy)
+    past = from_bars(perpetual, Timeframe.M1, walk(5))
+    if inverse:
+        with pytest.raises(ConfigError, match=r"pays in BTC, paper\.balances holds USDT"):
+            Backtest(SETTINGS, plan, past)
+    paper = PaperSettings(balances={"USDT": Decimal(100_000), "BTC": Decimal(1)})
+    settings = SETTINGS.model_copy(update={"paper": paper})
+    backtest = Backtest(settings, plan, past)
+    found = backtest.run()
+    assert len(found.fills) > 2
+    assert {fill.fee_asset for fill in found.fills} == {perpetual.pays_in}
+    totals = [total for _, _, total in backtest.kernel.desk.books.ledger.totals()]
+    opening = Decimal(1) if inverse else Decimal(100_000)
+    made = sum((fill.realised or 0) - fill.fee for fill in found.fills)
+    assert totals == [opening + made]
+    assert found.orders_sha256 == Backtest(settings, plan, past).run().orders_sha256
 
 
 def test_a_wrong_parameter_names_the_nearest() -> None:
