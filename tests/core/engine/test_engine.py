@@ -260,7 +260,7 @@ async def test_engine_starts_in_phases_and_trades_on_paper(house: Any, btc: Any)
         report = await run.do(buy("o1", btc.id))
         assert report.order.state is OrderState.SUBMITTED
         await run.until(lambda: bool(run.engine.kernel.desk.fills()))
-        assert run.engine.kernel.desk.position(btc.id).size == Decimal("0.00999")  # less the fee, in BTC
+        assert run.engine.kernel.desk.position(btc.id).size == Decimal("0.00999")
     distinct = list(dict.fromkeys(phase.split(" (")[0] for phase in phases))
     assert distinct[:4] == [
         "starting: compiling kernels 1/2",
