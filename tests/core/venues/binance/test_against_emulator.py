@@ -146,7 +146,7 @@ async def test_many_cancels_go_over_the_stream_and_each_is_told_once(
         await desk.until(OrderCanceled, len(names))
         assert await venue.open_orders() == []
     assert sorted(event.client_order_id for event in desk.of(OrderCanceled)) == names
-    sent = [seen.sent for name in names for seen in venue.traffic(name)]
+    sent = [seen.sent for name in names for seen in venue.traffic(order(name))]
     assert not [words for words in sent if words.startswith("DELETE")]
 
 
