@@ -23,6 +23,7 @@ from core.trading.net import Net
 
 DAY_NS: Final = 86_400_000_000_000
 _ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 _TWO: Final = Decimal(2)
 _SHORT: Final = PositionSide.SHORT
 _BUY: Final = Side.BUY
@@ -160,7 +161,7 @@ class Account:
     def rate(self, asset: str) -> Decimal | None:
         """Return what one unit of an asset is worth in the equity asset, None if unknown."""
         if asset == self.equity_asset:
-            return Decimal(1)
+            return _ONE
         if self._pairs_from != len(self._instruments):
             self._find_pairs()
         found = self._pairs.get(asset)
