@@ -251,6 +251,8 @@ class ClxApp(App[None]):
         known = COMMANDS[name].model_fields
         if "client_order_id" in known and name not in BY_ID:
             args.setdefault("client_order_id", new_order_id())
+        if name == "start_executor":
+            args.setdefault("executor_id", new_order_id())
         focus = screen.target() if screen is not None else None
         if "instrument" in known and focus is not None and known["instrument"].is_required():
             args.setdefault("instrument", focus)

@@ -307,3 +307,10 @@ async def test_the_screen_stays_alive_while_a_request_waits(opened, press, link)
         await press(pilot, "a", "3", "j")
         assert pilot.app.trade_screen.pane == "watchlist"
         link.held.set()
+
+
+async def test_an_executor_started_from_here_has_a_name_already(opened, until):
+    async with opened(size=(80, 24)) as pilot:
+        pilot.app.open_command("start_executor")
+        await until(pilot, lambda: pilot.app.screen.query("#field-executor_id"))
+        assert pilot.app.screen.query_one("#field-executor_id").value.startswith("clxt-")
