@@ -69,6 +69,8 @@ class Reconciler:
         self._settings = settings
         self._visibility_s = visibility_s
         self._wakes = {name: asyncio.Event() for name in venues}
+        self._sought_ns: dict[VenueName, float] = dict.fromkeys(venues, float("-inf"))
+        """When fills that ended orders lack were last looked for."""
         self._again: set[VenueName] = set()
         """Venues that are to be compared once more, whatever the comparison under way says."""
         self._locks = {name: asyncio.Lock() for name in venues}
@@ -122,7 +124,13 @@ class Reconciler:
         self._wakes[venue].set()
 
     def _on_look(self, venue: VenueName) -> None:
-        self._wakes[venue].set()
+        """Look for fills at once, unless that was done a moment ago: then with the next poll.
+
+        Answers to cancels may be ahead of the stream by the dozen, and each look costs requests.
+        """
+        pause_ns = self._settings.trading.unknown_poll_s * _SECOND_NS
+        if self._clock.monotonic_ns() >= self._sought_ns[venue] + pause_ns:
+            self._wakes[venue].set()
 
     async def _follow(self, venue: VenueName) -> None:
         wake = self._wakes[venue]
@@ -199,6 +207,7 @@ class Reconciler:
     async def _ask_all(self, venue: VenueName) -> None:
         """Ask about the orders whose outcome only the venue can tell."""
         async with self._locks[venue]:
+            self._sought_ns[venue] = self._clock.monotonic_ns()
             asked = self._to_ask(venue)[:_ASKS_PER_ROUND]
             for tracked in asked:
                 await self._ask(tracked)

@@ -415,6 +415,39 @@ async def test_a_fill_that_only_the_cancel_tells_of_is_asked_for_at_once(floor: 
     floor.assert_agrees()
 
 
+async def test_many_such_cancels_of_one_moment_are_one_look(floor: Any) -> None:
+    floor.settings = Settings(trading=TradingSettings(unknown_poll_s=3600, reconcile_every_s=3600))
+    floor.open()
+    names = [f"o{number}" for number in range(5)]
+    for name in names:
+        floor.submit(name)
+    floor.venue.deliver(floor.desk)
+    task = asyncio.create_task(floor.reconciler().run())
+    try:
+        await until(lambda: "balances" in floor.venue.questions)
+        floor.venue.questions.clear()
+        for number, name in enumerate(names):
+            floor.venue.trade(name, "0.4")
+            floor.venue.outbox.clear()
+            floor.venue.cancel(floor.order(name))
+            floor.venue.deliver(floor.desk)
+            if not number:
+                await until(lambda: bool(floor.order("o0").filled))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert floor.venue.questions == ["fills BTC-USDT.binance"]
+        floor.clock.advance(3600)
+        floor.submit("last")
+        floor.venue.deliver(floor.desk)
+        floor.venue.trade("last", "0.4")
+        floor.venue.outbox.clear()
+        floor.venue.cancel(floor.order("last"))
+        floor.venue.deliver(floor.desk)
+        await until(lambda: all(floor.order(name).filled for name in [*names, "last"]))
+    finally:
+        task.cancel()
+
+
 async def test_a_fill_the_cancel_tells_of_and_no_list_has_is_worked_out_once(floor: Any) -> None:
     floor.settings = FAST
     floor.open()
