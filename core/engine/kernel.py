@@ -147,11 +147,7 @@ class Kernel:
         self.seq = 0
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
-        self._local: list[FollowsMarket] = [
-            venue for venue in venues.values() if isinstance(venue, FollowsMarket)
-        ]
-        self._by_mark = [venue for venue in venues.values() if isinstance(venue, FollowsMarks)]
-        self._pupils = [venue for venue in venues.values() if isinstance(venue, LearnsInstruments)]
+        self._know(venues.values())
         self.market = MarketState(
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
@@ -198,6 +194,13 @@ class Kernel:
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
         self._busy = False
         self.add_instruments(instruments)
+
+    def _know(self, venues: Iterable[Venue]) -> None:
+        """Note which venues want more than orders."""
+        known = list(venues)
+        self._local: list[FollowsMarket] = [x for x in known if isinstance(x, FollowsMarket)]
+        self._by_mark = [x for x in known if isinstance(x, FollowsMarks)]
+        self._pupils = [x for x in known if isinstance(x, LearnsInstruments)]
 
     def _make_proposals(self, infos: Mapping[StrategyId, StrategyInfo | str]) -> Proposals:
         return Proposals(

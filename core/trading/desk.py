@@ -133,14 +133,7 @@ class TradingDesk:
             marks=marks,
             clock=clock,
         )
-        self._statements = Statements(
-            books=self.books,
-            flow=self._flow,
-            board=self._board,
-            links=self.links,
-            instruments=instruments,
-            clock=clock,
-        )
+        self._statements = self._make_statements()
         self._changer = Changer(
             books=self.books,
             flow=self._flow,
@@ -178,6 +171,16 @@ class TradingDesk:
     def status_version(self) -> int:
         """A number that grows when risk state, arming or journal health changed."""
         return self._board.status_version
+
+    def _make_statements(self) -> Statements:
+        return Statements(
+            books=self.books,
+            flow=self._flow,
+            board=self._board,
+            links=self.links,
+            instruments=self._instruments,
+            clock=self._clock,
+        )
 
     # -- start -----------------------------------------------------------------------------------
 
