@@ -266,7 +266,7 @@ def test_what_ended_or_has_sent_everything_cannot_be_paused(floor: Any) -> None:
 
 def test_parts_worth_less_than_the_venue_takes_are_refused_with_what_fits(floor: Any) -> None:
     floor.open()
-    with pytest.raises(ConfigError, match="parts worth 1.00 USDT each.*use 2 parts or fewer"):
+    with pytest.raises(ConfigError, match=r"parts worth 1\.00 USDT each.*use 2 parts or fewer"):
         begin(floor, plan(floor, size=D("0.1"), orders=10))
 
 
