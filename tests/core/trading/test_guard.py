@@ -30,9 +30,6 @@ D = Decimal
 S = OrderState
 FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001))
 CAN_AMEND = VenueAbilities(amend="any")
-LINKS_ALL = VenueAbilities(
-    types=frozenset(OrderType), links=frozenset({Link.BRACKET}), reduce_only=True
-)
 
 
 def stop(floor: Any, order_id: str = "stop", trigger: str = "95", **fields: Any) -> OrderIntent:
@@ -501,80 +498,6 @@ def test_exits_somebody_takes_back_after_a_partial_fill_stay_away(floor: Any) ->
     floor.venue.deliver(floor.desk)
     assert floor.desk.orders() == ()
     assert floor.venue.received == ["entry", "target"]
-
-
-def test_what_an_entry_fills_after_its_exits_is_covered_by_one_stop(floor: Any) -> None:
-    floor.open()
-    floor.venue.able = CAN_AMEND
-    floor.desk.submit_group(bracket(floor, "4"))
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("entry", "2")
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("target", "2")
-    floor.venue.trade("entry", "1")
-    floor.venue.deliver(floor.desk)
-    (cover,) = floor.desk.orders()
-    assert (cover.state, cover.intent.type, cover.intent.size) == (S.HELD, OrderType.STOP, 1)
-    assert floor.state("entry") is S.CANCELED
-
-
-@pytest.mark.parametrize("restarts", [False, True])
-def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
-    floor: Any, restarts: bool
-) -> None:
-    floor.open()
-    floor.desk.submit_group(bracket(floor))
-    floor.venue.deliver(floor.desk)
-    fill = floor.venue.trade("entry", "0.5")
-    floor.venue.outbox.clear()  # its report is lost
-    floor.desk.cancel("entry", "cli")
-    # Nor does the venue say with the cancel what was filled.
-    floor.venue.outbox[-1] = msgspec.structs.replace(floor.venue.outbox[-1], filled=None)
-    floor.venue.deliver(floor.desk)
-    assert floor.desk.orders() == (), "its exits were dropped"
-    if restarts:
-        floor.open()
-    floor.desk.on_venue_event(fill)
-    (cover,) = floor.desk.orders()
-    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
-    floor.desk.guard.rearm(floor.venue.name)
-    assert floor.desk.orders() == (cover,)
-
-
-@pytest.mark.parametrize("exits_first", [False, True])
-def test_the_part_of_an_entry_whose_exits_the_venue_ended_with_it_is_protected(
-    floor: Any, exits_first: bool
-) -> None:
-    floor.open()
-    floor.venue.able = LINKS_ALL
-    floor.desk.submit_group(bracket(floor, "4"))
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("entry", "1")
-    floor.venue.deliver(floor.desk)
-    assert (floor.venue.amends, floor.venue.cancels) == ([], []), "they wait there as they are"
-    floor.desk.cancel("entry", "cli")
-    for name in ("stop", "target"):
-        floor.venue.cancel(floor.order(name))
-    if exits_first:
-        floor.venue.outbox.append(floor.venue.outbox.pop(0))
-    floor.venue.deliver(floor.desk)
-    (cover,) = floor.desk.orders()
-    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, 1)
-    assert cover.intent.trigger_price == floor.order("stop").intent.trigger_price
-    floor.desk.cancel_all("cli")
-    assert floor.desk.orders() == (), "what somebody took back does not come again"
-
-
-def test_exits_that_were_cancelled_here_are_not_brought_back(floor: Any) -> None:
-    floor.open()
-    floor.venue.able = LINKS_ALL
-    floor.desk.submit_group(bracket(floor, "4"))
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("entry", "1")
-    floor.venue.deliver(floor.desk)
-    floor.desk.cancel_all("cli")
-    floor.venue.deliver(floor.desk)
-    assert floor.desk.orders() == ()
 
 
 def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None:

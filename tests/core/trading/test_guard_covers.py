@@ -1,0 +1,104 @@
+"""What an entry brought beside its exits, or after them, is covered by a stop of the engine."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.model.abilities import VenueAbilities
+from core.model.orders import Link, OrderIntent, OrderState, OrderType, Role
+
+D = Decimal
+S = OrderState
+CAN_AMEND = VenueAbilities(amend="any")
+LINKS_ALL = VenueAbilities(
+    types=frozenset(OrderType), links=frozenset({Link.BRACKET}), reduce_only=True
+)
+
+
+def bracket(floor: Any, size: str = "2") -> list[OrderIntent]:
+    shared: dict[str, Any] = {"group_id": "g1", "link": Link.BRACKET}
+    child = shared | {"parent_id": "entry"}
+    trigger = {"type": OrderType.STOP, "trigger_price": D("95"), "role": Role.STOP}
+    return [
+        floor.intent("entry", "buy", size, "100", role=Role.ENTRY, **shared),
+        floor.intent("stop", "sell", size, None, **trigger, **child),
+        floor.intent("target", "sell", size, "104", role=Role.TARGET, **child),
+    ]
+
+
+def test_what_an_entry_fills_after_its_exits_is_covered_by_one_stop(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = CAN_AMEND
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("target", "2")
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.type, cover.intent.size) == (S.HELD, OrderType.STOP, 1)
+    assert floor.state("entry") is S.CANCELED
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_entry_that_proves_to_have_filled_after_its_end_is_protected(
+    floor: Any, restarts: bool
+) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    fill = floor.venue.trade("entry", "0.5")
+    floor.venue.outbox.clear()  # its report is lost
+    floor.desk.cancel("entry", "cli")
+    # Nor does the venue say with the cancel what was filled.
+    floor.venue.outbox[-1] = msgspec.structs.replace(floor.venue.outbox[-1], filled=None)
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == (), "its exits were dropped"
+    if restarts:
+        floor.open()
+    floor.desk.on_venue_event(fill)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, D("0.5"))
+    floor.desk.guard.rearm(floor.venue.name)
+    assert floor.desk.orders() == (cover,)
+
+
+@pytest.mark.parametrize("exits_first", [False, True])
+def test_the_part_of_an_entry_whose_exits_the_venue_ended_with_it_is_protected(
+    floor: Any, exits_first: bool
+) -> None:
+    floor.open()
+    floor.venue.able = LINKS_ALL
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    assert (floor.venue.amends, floor.venue.cancels) == ([], []), "they wait there as they are"
+    floor.desk.cancel("entry", "cli")
+    for name in ("stop", "target"):
+        floor.venue.cancel(floor.order(name))
+    if exits_first:
+        floor.venue.outbox.append(floor.venue.outbox.pop(0))
+    floor.venue.deliver(floor.desk)
+    (cover,) = floor.desk.orders()
+    assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, 1)
+    assert cover.intent.trigger_price == floor.order("stop").intent.trigger_price
+    floor.desk.cancel_all("cli")
+    assert floor.desk.orders() == (), "what somebody took back does not come again"
+
+
+def test_exits_that_were_cancelled_here_are_not_brought_back(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = LINKS_ALL
+    floor.desk.submit_group(bracket(floor, "4"))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "1")
+    floor.venue.deliver(floor.desk)
+    floor.desk.cancel_all("cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == ()
