@@ -197,7 +197,14 @@ class SimVenue:
     async def cash_flows(self, since_ns: int) -> list[CashMoved]:
         """Return this session's funding, forced closes and settlements since a time."""
         flows = self._model.account.flows
-        return [flow for flow in flows if flow.ts_event_ns >= since_ns]
+        # What comes with a position must not be booked without it.
+        whole = {
+            flow.flow_id
+            for _, event in self._reports
+            if isinstance(event, PositionForced)
+            for flow in event.flows
+        }
+        return [x for x in flows if x.ts_event_ns >= since_ns and x.flow_id not in whole]
 
     # -- driving ---------------------------------------------------------------------------------
 

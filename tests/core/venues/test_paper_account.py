@@ -209,6 +209,23 @@ def test_forced_close_is_in_the_journal_whole_or_not_at_all(house: House) -> Non
     house.check()
 
 
+async def test_money_of_a_forced_close_is_not_told_before_the_close_itself(house: House) -> None:
+    house.market(100_000)
+    house.mark(100_000)
+    house.order("buy", "18")
+    house.wait(S)
+    house.mark(88_000)
+    assert house.venue.reporting
+    assert await house.venue.positions() == []
+    assert await house.venue.cash_flows(0) == []
+    house.wait(S)
+    flows = await house.venue.cash_flows(0)
+    assert [flow.kind for flow in flows] == [EntryKind.PNL, EntryKind.LIQUIDATION]
+    for flow in flows:
+        house.kernel.on_venue_event(flow)
+    house.check()
+
+
 def test_funding_is_booked_once_however_often_it_is_told(house: House) -> None:
     house.market(100_000)
     house.mark(100_000, "0.0001", T + 10 * S)
