@@ -114,8 +114,8 @@ class AuditSettings(_Table):
 class LatencyLeg(_Table):
     """One way of a message, drawn from a log-normal distribution."""
 
-    median_ms: float = Field(gt=0, le=60_000)
-    p99_ms: float = Field(gt=0, le=60_000)
+    median_ms: float = Field(15.0, gt=0, le=60_000)
+    p99_ms: float = Field(60.0, gt=0, le=60_000)
     """One of a hundred takes longer."""
 
     @model_validator(mode="after")
@@ -125,6 +125,13 @@ class LatencyLeg(_Table):
                 f"p99_ms must be at least median_ms, {self.median_ms:g}, was {self.p99_ms:g}"
             )
         return self
+
+
+class ReportLeg(LatencyLeg):
+    """The way back."""
+
+    median_ms: float = Field(10.0, gt=0, le=60_000)
+    p99_ms: float = Field(40.0, gt=0, le=60_000)
 
 
 class PaperSettings(_Table):
@@ -144,10 +151,10 @@ class PaperSettings(_Table):
     or drawn from your own round trips, half of one each way."""
     latency_ms: float = Field(20.0, ge=0)
     """Set alone it means ``latency = "fixed"``."""
-    order_latency: LatencyLeg = LatencyLeg(median_ms=15, p99_ms=60)
+    order_latency: LatencyLeg = LatencyLeg()
     """From here until the book has an order, or a change of one."""
-    cancel_latency: LatencyLeg = LatencyLeg(median_ms=15, p99_ms=60)
-    report_latency: LatencyLeg = LatencyLeg(median_ms=10, p99_ms=40)
+    cancel_latency: LatencyLeg = LatencyLeg()
+    report_latency: ReportLeg = ReportLeg()
     """From the book until we hear of it."""
     seed: int = 7
     """Of what is drawn: the same market and the same orders give the same fills."""
