@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import json
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from core.model.commands import GetChart
+from store.market import MarketStore
+
 BTC = "BTC-USDT.binance"
 
 
@@ -24,10 +28,11 @@ def market(home: Any) -> Any:
 
 
 def rows(home: Any, timeframe: str = "1m") -> int:
-    done = home.run("data", "list", "--format", "json")
-    if done.returncode:
+    """Count the bars kept, without starting a program for it."""
+    if not any((home.root / "data").glob("market-sim-*.sqlite")):
         return 0
-    return sum(item["rows"] for item in json.loads(done.stdout) if item["timeframe"] == timeframe)
+    with MarketStore(store(home)) as kept:
+        return sum(item.rows for item in kept.upkeep.series() if item.timeframe == timeframe)
 
 
 def store(home: Any) -> Path:
@@ -143,46 +148,44 @@ def test_nothing_kept_yet_is_said_plainly(home: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_live_bars_join_history_without_a_hole_or_a_double_over_reconnects(
-    market: Any, until: Any
+async def test_live_bars_join_history_without_a_hole_or_a_double_over_reconnects(
+    running: Any,
 ) -> None:
     """Seconds stand for minutes: the same code splices both, and a test cannot wait for minutes."""
-    market.clx("daemon", "start")
     ours: dict[int, list[int]] = {}
-    for value in (1, 0, 1):
-        market.fault("close_streams", value=value)
-        more = functools.partial(_reaches, market, ours, max(ours, default=0) + 5 * 10**9)
-        until(more, "more bars of a second", 60)
-    market.kill_engine()
-    market.clx("daemon", "start")
-    until(functools.partial(_reaches, market, ours, max(ours) + 5 * 10**9), "bars after it", 60)
-    first, last = min(ours), max(ours)
-
-    def whole() -> bool:
-        _reaches(market, ours, last)
-        theirs = _klines(market, first, last)
-        traded = [at for at, row in theirs.items() if row[5]]
-        return all(at in ours for at in traded)
-
-    until(whole, "every second in which somebody traded", 30)
-    theirs = _klines(market, first, last)
+    async with running.attach() as client:
+        for value in (1, 0, 1):
+            running.fault("close_streams", value=value)
+            await _reach(client, ours, max(ours, default=0) + 5 * 10**9)
+    running.kill_engine()
+    running.clx("daemon", "start")
+    async with running.attach() as client:
+        await _reach(client, ours, max(ours) + 5 * 10**9)
+        first, last = min(ours), max(ours)
+        async with asyncio.timeout(30):
+            while not _holds_all_traded(running, ours, first, last):
+                await _reach(client, ours, max(ours) + 10**9)
+    theirs = _klines(running, first, last)
     assert {at: ours[at] for at in ours if at in theirs} == {
         at: theirs[at][:5] for at in ours if at in theirs
     }
 
 
-def _reaches(home: Any, bars: dict[int, list[int]], newest_ns: int) -> bool:
-    """Read the engine's closed bars of a second and say whether they go so far by now."""
-    done = home.run("bars", "BTC-USDT", "-t", "1s", "--bars", "3000", "--format", "json")
-    if done.returncode:
-        return False
-    columns = json.loads(done.stdout)["bars"]
-    names = ("open", "high", "low", "close", "volume")
-    opens = columns["ts_open_ns"]
-    assert opens == sorted(set(opens)), "a bar is there twice"
-    for row, at in enumerate(opens):
-        bars[at] = [columns[name][row] for name in names]
-    return max(bars, default=0) >= newest_ns
+def _holds_all_traded(home: Any, ours: dict[int, list[int]], first: int, last: int) -> bool:
+    return all(at in ours for at, row in _klines(home, first, last).items() if row[5])
+
+
+async def _reach(client: Any, bars: dict[int, list[int]], newest_ns: int) -> None:
+    """Read the engine's closed bars of a second until they go so far."""
+    ask = GetChart.model_validate({"instrument": BTC, "timeframe": "1s", "bars": 3000})
+    async with asyncio.timeout(60):
+        while max(bars, default=0) < newest_ns:
+            columns = (await client.request(ask)).bars
+            opens = list(columns.ts_open_ns)
+            assert opens == sorted(set(opens)), "a bar is there twice"
+            sides = (columns.open, columns.high, columns.low, columns.close, columns.volume)
+            bars.update(zip(opens, map(list, zip(*sides, strict=True)), strict=True))
+            await asyncio.sleep(0.2)
 
 
 def _klines(home: Any, first_ns: int, last_ns: int) -> dict[int, list[int]]:
