@@ -91,11 +91,9 @@ class Gate:
         "_figures",
         "_follow",
         "_image_id",
-        "_place",
         "_since_ns",
         "_splice",
         "_spliced",
-        "_step",
         "_told",
         "book",
         "checks_bad",
@@ -104,9 +102,11 @@ class Gate:
         "instrument_id",
         "last_recv_ns",
         "last_top",
+        "place",
         "reason",
         "resyncs",
         "status",
+        "step",
         "synced",
         "traits",
     )
@@ -131,9 +131,10 @@ class Gate:
         # Never steady: a book that is cut after every change, or whose rule alone knows the next.
         link = Link.NONE if traits.depth else traits.link
         self._desk = Desk(self.book.place, link)
-        self._figures, self._place = self._desk.figures, self._desk.place
+        self._figures, self.place = self._desk.figures, self._desk.place
         self._told = link is not Link.NONE
-        self._step = plain()
+        self.step = plain()
+        """Takes a delta that goes on as ever, when called with `place`; 0: `on_delta` is to."""
         checker = traits.checker
         self._checked = checker.step() if isinstance(checker, QuickChecker) else _no_step
         self.status = FeedStatus.UNSUBSCRIBED
@@ -200,7 +201,7 @@ class Gate:
     def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
         """Apply a delta, hold it for a coming image, or find that something is missing."""
         self.last_recv_ns = delta.ts_recv_ns
-        if self._step(self._place, delta):
+        if self.step(self.place, delta):
             # Nearly always: the next one, and nothing else to it.
             return ()
         self._figures[DELTAS] += 1
@@ -227,7 +228,7 @@ class Gate:
 
     def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
         """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
-        if self._checked(self._place, delta):
+        if self._checked(self.place, delta):
             self.last_recv_ns = delta.ts_recv_ns
             return ()
         book = self.book

@@ -26,7 +26,7 @@ from core.engine.followed import (
     TradesNeeded,
     new_hash,
 )
-from core.engine.gate import ResyncNeeded
+from core.engine.gate import Gate, ResyncNeeded
 from core.engine.quality import Clocks, QualityLog
 from core.engine.reference import References
 from core.engine.series import Columns
@@ -36,6 +36,7 @@ from core.model.instruments import Instrument
 from core.model.market import (
     ActivityBar,
     Bar,
+    BookDelta,
     ClockSample,
     FeedConnected,
     FeedDisconnected,
@@ -108,6 +109,8 @@ class MarketState:
         self._listed: dict[InstrumentId, Instrument] = {}
         # Venues list thousands; what is never followed costs no book.
         self._markets: dict[InstrumentId, Followed] = {}
+        self._gates: dict[InstrumentId, Gate] = {}
+        """Of each market, at hand for every change of a book."""
         self._timer_ns = 0
         self.references = References()
         """Marks, funding, open interest and the like."""
@@ -146,7 +149,13 @@ class MarketState:
         an instrument that was never added is ignored.
         """
         try:
-            # Quotes are many and leave little to do: spare them the call.
+            # Changes of books and quotes are many and leave little to do: spare them the detour.
+            if type(event) is BookDelta:
+                gate = self._gates[event.instrument_id]
+                if gate.step(gate.place, event):
+                    gate.last_recv_ns = event.ts_recv_ns
+                    return ()
+                return gate.on_delta(event)
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
                 market.quote = event
@@ -495,6 +504,7 @@ class MarketState:
             history_bars=self._history_bars,
             known=self.references.of(instrument.id),
         )
+        self._gates[instrument.id] = market.gate
         for kind, handler in market.handlers().items():
             self._routes[kind][instrument.id] = handler
         return market

@@ -13,7 +13,6 @@ from core.feeds.binance.scanned import Laid, ScannedStreams
 from core.feeds.binance_usdm import frames
 from core.feeds.binance_usdm.frames import COINM
 from core.feeds.binance_usdm.rule import UsdmRule
-from core.feeds.binance_usdm.scan import DEPTH, QUOTE, TRADE, compiled
 from core.feeds.binance_usdm.symbols import parse_exchange_info
 from core.feeds.binance_usdm.told import teller
 from core.feeds.decimals import Decimals
@@ -69,7 +68,6 @@ class UsdmDecoder(ScannedStreams):
     def __init__(
         self, venue: VenueName = BINANCE_USDM, instruments: Collection[Instrument] = ()
     ) -> None:
-        self._scan = compiled()
         self._tell = teller()
         self._deaf: set[InstrumentId] = set()
         """Contracts of which one root's connection is lost: without trades a book is no market."""
@@ -111,25 +109,12 @@ class UsdmDecoder(ScannedStreams):
     ) -> Sequence[MarketEvent]:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
-            if not self._deaf:
-                told: Sequence[MarketEvent] | None = self._tell(data, self._desk_at, ts_recv_ns)
-                if told is not None:
-                    return told
+            events: Sequence[MarketEvent] | None = self._tell(data, self._desk_at, ts_recv_ns)
+            if events is not None:
+                if self._deaf and type(events[0]) is BookDelta:
+                    return () if events[0].instrument_id in self._deaf else events
+                return events
             self._used = int(self._desk[0, 3])
-            known, row, at, a, b, c, d, e = self._scan(data, self._desk_at)
-            if known == QUOTE:
-                return (Quote(self._rows[row], at, ts_recv_ns, b, c, d, e, a),)
-            if known == TRADE:
-                return (Trade(self._rows[row], at, ts_recv_ns, b, c, d == 1, a, e),)
-            if known == DEPTH:
-                # The delta keeps views of the array; the next one is read behind them.
-                block, start = self._room, self._used
-                self._used = e
-                if self._deaf and self._rows[row] in self._deaf:
-                    return ()
-                return (
-                    BookDelta(self._rows[row], at, ts_recv_ns, a, b, c, block[start:d], block[d:e]),
-                )
             if self._renewed(data):
                 return self.decode(kind, conn, ts_recv_ns, url, data)
         return super().decode(kind, conn, ts_recv_ns, url, data)

@@ -7,14 +7,12 @@ known in every value is left to the decoder, which is slower and says what is wr
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 
-from core.engine.compiled import address, entry, view
+from core.engine.compiled import view
 from core.feeds.binance.digits import Text, byte, expect, read_whole, text_of
 from core.feeds.binance.scan import (
     BLOCK,
@@ -32,18 +30,15 @@ from core.feeds.binance.scan import (
     WIDTH,
     Layout,
     Table,
-    desk,
     past_symbol,
     past_text,
     read_field,
     read_levels,
-    room,
     row_of,
-    table,
 )
 from core.model.market import Levels
 
-__all__ = ["DEPTH", "OTHER", "QUOTE", "TRADE", "compiled"]
+__all__ = ["DEPTH", "OTHER", "QUOTE", "TRADE", "scan_at"]
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
@@ -310,7 +305,10 @@ def _scan(data: Text, size: int, table: Table, out: Levels, used: int) -> Found:
 
 @numba.njit(cache=True)
 def scan_at(data: bytes, desk: int) -> Found:
-    """Scan a frame with what lies on a `desk`; levels become part of the room in use."""
+    """Scan a frame with what lies on a `desk`; levels become part of the room in use.
+
+    Returns the kind, the row of the instrument and the six figures of `_read`.
+    """
     on = view(desk, 1, DESK)
     size = len(data)
     if size > MAX_FRAME_BYTES:
@@ -320,19 +318,3 @@ def scan_at(data: bytes, desk: int) -> Found:
     if found[0] == 3:
         on[0, 3] = found[7]
     return found
-
-
-@cache
-def compiled() -> Callable[[bytes, int], Found]:
-    """Compile or load the scanner, once a process; it takes a frame and the address of a `desk`.
-
-    Returns the kind, the row of the instrument and the six figures of `_read`.
-    """
-    rows, out = table([]), room()
-    on = desk(rows, out, 0)
-    return entry(scan_at, b"{}", address(on))
-
-
-def warm() -> None:
-    """Compile or load the scanner, so that the first frame does not wait."""
-    compiled()

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.binance_usdm.decoder import BINANCE_USDM, UsdmDecoder
-from core.feeds.binance_usdm.scan import OTHER
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -112,7 +111,6 @@ def slow(instruments: Sequence[Instrument] = ()) -> UsdmDecoder:
     """Return a decoder that goes without the scanner."""
     made = UsdmDecoder(instruments=instruments)
     made._tell = lambda *_: None
-    made._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0, 0)
     return made
 
 
