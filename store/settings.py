@@ -28,7 +28,7 @@ def load_settings(path: Path, env: Mapping[str, str] = os.environ) -> Settings:
             message names file, key, value and what is allowed.
     """
     tree = _read(path)
-    sources = dict.fromkeys(_leaves(tree), f"{path.name}")
+    sources = dict.fromkeys(_leaves(tree), str(path))
     for variable, value in sorted(env.items()):
         if not variable.startswith(PREFIX) or SEPARATOR not in variable:
             continue
