@@ -1,0 +1,32 @@
+"""An order's life and a venue's standing, where there is more to say than room."""
+
+from core.model.inspection import OrderLife
+from core.model.market import Side
+from core.model.views import VenueView
+from tui.draw.glyphs import BLOCK
+from tui.draw.life import draw_life
+from tui.draw.runs import row_text
+from tui.draw.sums import draw_venues, venue_rows
+
+
+def test_of_many_orders_of_one_executor_a_few_are_named_unless_all_are_wanted(make):
+    orders = tuple(make.order(Side.BUY, "0.5", "64215.50") for _ in range(10))
+    life = OrderLife(order=orders[0], group=orders[1:], steps=(), wire="")
+    few = [row_text(row) for row in draw_life(life, 120, BLOCK, whole=False)]
+    assert sum("is accepted" in line for line in few) == 4
+    assert any("and 6 more of the same group" in line for line in few)
+    every = [row_text(row) for row in draw_life(life, 120, BLOCK, whole=True)]
+    assert sum("is accepted" in line for line in every) == 10
+
+
+def test_how_a_venue_stands_is_parted_where_its_words_are():
+    venue = VenueView(
+        venue="binance", connected=True, reason="", reconciled_ns=1, private="native stream"
+    )
+    assert venue_rows([venue], 160, 3) == 1
+    assert venue_rows([venue], 80, 3) == 2
+    rows = [row_text(row).rstrip() for row in draw_venues([venue], 80, 2, BLOCK)]
+    assert rows[0] == " binance up   fills by native stream"
+    assert rows[1].endswith("last compared: no differences")
+    (one,) = [row_text(row).rstrip() for row in draw_venues([venue], 80, 1, BLOCK)]
+    assert one.endswith("…")
