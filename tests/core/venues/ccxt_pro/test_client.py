@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from core.engine.clock import SystemClock
+from core.engine.clock import SimClock, SystemClock
 from core.model.errors import (
     ConfigError,
     OutcomeUnknown,
@@ -19,6 +20,7 @@ from core.model.errors import (
 from core.model.ids import VenueName
 from core.model.settings import VenueSettings
 from core.venues.ccxt_pro.client import CcxtClient
+from core.wire.budget import Budgets, Role
 
 pytest.importorskip("ccxt")
 errors = pytest.importorskip("ccxt.base.errors")
@@ -104,3 +106,24 @@ def test_unknown_exchange_is_refused_with_the_nearest() -> None:
 def test_missing_key_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"venues\.x\.api_key must be set"):
         CcxtClient(VenueName("x"), "kraken", VenueSettings(), clock=SystemClock())
+
+
+async def test_the_pace_is_shared_and_orders_go_before_questions(tmp_path: Path) -> None:
+    clock = SimClock(1_800_000_000_000_000_000)
+    made = []
+    for _ in range(2):
+        client = CcxtClient(VenueName("kraken"), "kraken", TABLE, clock=clock)
+        client.share(Budgets(tmp_path, role=Role.LIVE, share=0.5, clock=clock, told=pytest.fail))
+        client.load()
+        made.append(client)
+    one, other = made
+    await one.ccxt.throttle(1.0)
+    waits = asyncio.ensure_future(other.read("something", other.ccxt.throttle(1.0)))
+    await asyncio.sleep(0)
+    assert not waits.done(), "one request a second, and the other program has had it"
+    waits.cancel()
+    tight = CcxtClient(VenueName("kraken"), "kraken", TABLE, clock=clock)
+    tight.load()
+    await tight.ccxt.throttle(1.0)
+    with pytest.raises(RateLimited, match="budget of kraken is spent"):
+        await tight.act("an order", tight.ccxt.throttle(1.0))
