@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from core.engine.clock import SystemClock
 from core.feeds.registry import make_feed
@@ -58,8 +59,9 @@ async def past_of(
     return emulator
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def binance() -> AsyncIterator[Emulator]:
+    """One past for all, as nothing is traded any more; making it takes seconds."""
     emulator = await past_of(("binance",), 250.0)
     yield emulator
     await emulator.stop()
@@ -107,6 +109,7 @@ class Verbs:
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 async def test_download_killed_in_the_middle_goes_on_and_leaves_no_trade_out(
     binance: Emulator, tmp_path: Path
 ) -> None:
@@ -135,6 +138,7 @@ async def test_download_killed_in_the_middle_goes_on_and_leaves_no_trade_out(
 
 
 @pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
 async def test_hole_in_the_ids_is_found_and_repaired_through_outages(
     binance: Emulator, tmp_path: Path
 ) -> None:
