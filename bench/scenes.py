@@ -200,6 +200,7 @@ class Play:
             touch(self.yard, self.instrument, "buy")
             await self.stands("one", OrderState.FILLED)
         elif kind == "trailing":
+            await asyncio.sleep(0.12)
             self.fall(D("0.003"))
             await self.stands("one", OrderState.FILLED)
         elif kind == "oco":
