@@ -232,7 +232,9 @@ def running(server: Server, desk: Desk) -> Callable[..., Any]:
     return running
 
 
-async def test_an_order_is_signed_with_its_body_and_bears_a_deadline(server, desk, running, intent):
+async def test_an_order_is_signed_with_its_body_and_bears_a_deadline(
+    server, desk, running, intent, order
+):
     server.answer("trade/order", taken())
     async with running() as venue:
         venue.submit(intent())
@@ -243,8 +245,8 @@ async def test_an_order_is_signed_with_its_body_and_bears_a_deadline(server, des
         assert head["OK-ACCESS-SIGN"] == wanted
         assert json.loads(body)["clOrdId"] == to_wire(intent().client_order_id) == WIRE
         assert int(head["expTime"]) > SystemClock().now_ns() // 1_000_000
-        assert not any("secret" in str(seen) for seen in venue.traffic(WIRE))
-        assert venue.traffic(WIRE)
+        assert not any("secret" in str(seen) for seen in venue.traffic(order()))
+        assert venue.traffic(order())
 
 
 @pytest.mark.parametrize(
