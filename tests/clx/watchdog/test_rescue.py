@@ -146,7 +146,7 @@ async def _last(assembly: Assembly) -> Decimal:
     return last
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_contracts_held_apart_are_each_closed_by_their_own_side(
     market: str, tmp_path: Path
 ) -> None:
