@@ -96,18 +96,21 @@ async def test_a_denied_order_shows_the_rule_and_the_next_try_has_another_id(
         assert first.client_order_id != second.client_order_id
 
 
-@pytest.mark.parametrize("typed", ["1,5", "abc", "0", "-1", "1e3", "", "0.0000000001"])
 async def test_a_size_that_cannot_be_read_is_an_error_and_nothing_is_sent(
-    opened, press, link, look, typed
+    opened, press, link, look
 ):
     async with opened() as pilot:
         await press(pilot, "a", "b")
-        pilot.app.screen.query_one("#size").value = typed
-        await press(pilot, "f9")
-        assert submits(link) == []
-        assert "not sent: " in look(pilot)
-        assert "size" in pilot.app.screen.draft.errors
-        assert pilot.app.focused.id == "size"
+        for typed in ("1,5", "abc", "0", "-1", "1e3", "", "0.0000000001"):
+            pilot.app.screen.query_one("#size").value = "1"
+            await press(pilot)
+            assert "size" not in pilot.app.screen.draft.errors
+            pilot.app.screen.query_one("#size").value = typed
+            await press(pilot, "f9")
+            assert submits(link) == [], typed
+            assert "not sent: " in look(pilot), typed
+            assert "size" in pilot.app.screen.draft.errors, typed
+            assert pilot.app.focused.id == "size", typed
 
 
 async def test_a_price_off_the_tick_is_an_error(opened, press, link, look):
