@@ -323,21 +323,18 @@ class Guard:
         order = tracked.order
         intent = order.intent
         covers = intent.reason.startswith(COVERS)
-        want = self._asked(tracked)
         if tracked.waits == "replace" or order.id in self._successors:
             return
         if intent.parent_id is not None:
             filled, over = self._entered(intent.parent_id)
-            want = filled if covers else min(want, filled)
-            if not want:
+            if not filled:
                 if over:
                     self._finish(tracked, f"its entry {intent.parent_id} {_UNFILLED}")
                 return
             if self._waits_there(order):
                 return
         others = list(self._others(tracked))
-        want -= sum((item.order.filled for item in others), _ZERO)
-        want -= self._orders.filled_before(intent)
+        want = self._wanted(tracked, others)
         ended = [
             item
             for item in others
@@ -350,6 +347,16 @@ class Guard:
             self._finish(tracked, "another of its group filled or ended")
             return
         self._fit(tracked, want, others)
+
+    def _wanted(self, tracked: Tracked, others: list[Tracked]) -> Decimal:
+        """Return how large an order is to be: what its entry brought, less what others filled."""
+        intent = tracked.order.intent
+        want = self._asked(tracked)
+        if intent.parent_id is not None:
+            filled, _ = self._entered(intent.parent_id)
+            want = filled if intent.reason.startswith(COVERS) else min(want, filled)
+        want -= sum((item.order.filled for item in others), _ZERO)
+        return want - self._orders.filled_before(intent)
 
     def _asked(self, tracked: Tracked) -> Decimal:
         """Return the size an order was asked for; of linked exits, before any was sent anew."""
@@ -518,7 +525,11 @@ class Guard:
                 self._finish(parent, "another order takes its place")
             return
         del self._heirs[parent_id]
-        left = heir.asked - self._orders.filled_before(heir.order.intent)
+        intent = heir.order.intent
+        left = heir.asked - self._orders.filled_before(intent)
+        if intent.link in _LINKED and intent.role is not Role.ENTRY:
+            # What its siblings filled while it waited is not to be closed again.
+            left = min(left, self._wanted(heir, list(self._others(heir))))
         if left > 0 and parent.order.state is not OrderState.FILLED:
             self._hands.release(heir, f"{parent_id} ended", left)
         else:

@@ -1,6 +1,5 @@
 """Held triggers, brackets, OCO, OTO, ends and replacements, on a desk with an honest venue."""
 
-import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -8,13 +7,11 @@ import msgspec
 import pytest
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import VenuePosition
-from core.model.errors import ConfigError, TemporaryError
+from core.model.errors import ConfigError
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import (
     Link,
     Order,
-    OrderHeld,
     OrderIntent,
     OrderRejected,
     OrderState,
@@ -23,12 +20,10 @@ from core.model.orders import (
     TimeInForce,
     TriggerBy,
 )
-from core.model.settings import Settings, TradingSettings
 from core.model.views import ReferenceView
 
 D = Decimal
 S = OrderState
-FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001))
 CAN_AMEND = VenueAbilities(amend="any")
 
 
@@ -515,84 +510,3 @@ def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None
         floor.venue.deliver(floor.desk)
     assert floor.venue.cancels == ["target"], "refused, and not tried again blindly"
     assert floor.desk.books.orders.get("target").ask
-
-
-@pytest.fixture
-def growing(floor: Any, btc: Instrument) -> Any:
-    """A contract's bracket whose entry has half filled, at a venue that refuses to amend."""
-    perp = msgspec.structs.replace(btc, kind=InstrumentKind.PERPETUAL, settle="USDT")
-    floor.instruments[perp.id] = perp
-    floor.settings = FAST
-    floor.venue.contracts = [
-        VenuePosition(venue=floor.venue.name, instrument_id=perp.id, size=D(2))
-    ]
-    floor.venue.able = VenueAbilities(
-        amend="any", types=frozenset(OrderType), amend_types=frozenset(OrderType)
-    )
-    floor.open()
-    floor.desk.submit_group(bracket(floor))
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("entry", "1")
-    floor.venue.deliver(floor.desk)
-    assert floor.venue.orders_by_id["stop"].size == 1
-    floor.venue.refuse_amends = True
-    floor.venue.trade("entry", "1")
-    floor.venue.deliver(floor.desk)
-    return floor
-
-
-async def asked(floor: Any, times: int = 1) -> None:
-    """Let the venue be asked what is open, and what follows from it happen."""
-    for _ in range(times):
-        floor.clock.advance(5)
-        with contextlib.suppress(TemporaryError):
-            await floor.reconciler().reconcile()
-        floor.venue.deliver(floor.desk)
-
-
-def stops(floor: Any) -> list[tuple[Decimal, OrderState]]:
-    """Return the stops the venue has, with the size that still may fill."""
-    found = [o for o in floor.venue.orders_by_id.values() if o.type is OrderType.STOP]
-    return [(order.size, order.state) for order in found]
-
-
-async def test_a_stop_the_venue_keeps_from_growing_is_sent_anew(growing: Any) -> None:
-    await asked(growing, 3)
-    assert sum(change.client_order_id == "stop" for change in growing.venue.amends) == 2
-    assert stops(growing) == [(1, S.CANCELED), (2, S.ACCEPTED)], "never two of them at once"
-    assert any("is sent anew" in text for text in growing.alerts())
-    assert growing.desk.position("BTC-USDT.binance").size == 2
-
-
-async def test_a_resize_that_worked_counts_no_earlier_refusals(growing: Any) -> None:
-    growing.venue.refuse_amends = False
-    await asked(growing, 3)
-    assert stops(growing) == [(2, S.ACCEPTED)]
-    assert growing.desk.books.orders.get("stop").resizes == 0
-
-
-async def test_requests_that_are_lost_are_counted_like_refusals(growing: Any) -> None:
-    growing.venue.lose_requests = True
-    await asked(growing, 3)
-    growing.venue.lose_requests = False
-    growing.open()
-    await asked(growing, 4)
-    assert stops(growing) == [(1, S.CANCELED), (2, S.ACCEPTED)]
-
-
-async def test_a_replacement_is_carried_on_when_the_engine_died_before_its_cancel(
-    floor: Any,
-) -> None:
-    floor.open()
-    floor.submit("o1", "buy", "2", "99")
-    floor.venue.deliver(floor.desk)
-    heir = floor.intent("o2", "buy", "2", "98", replaces="o1")
-    now_ns = floor.clock.now_ns()
-    floor.journal.append(
-        (OrderHeld(intent=heir, venue=floor.venue.name, waits="replace", ts_ns=now_ns),)
-    )
-    floor.open()
-    await asked(floor, 2)
-    assert [floor.state(name) for name in ("o1", "o2")] == [S.CANCELED, S.ACCEPTED]
-    assert floor.venue.orders_by_id["o2"].size == 2
-    floor.assert_agrees()
