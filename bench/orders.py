@@ -321,7 +321,7 @@ def quantile(values: list[float], share: float) -> float:
 
 GOALS = ((0.5, "p50", 250), (0.99, "p99", 1_000))
 SLOW = 2.0
-"""Where the bare disk alone takes half of a goal, this many times the disk is what ours may take."""
+"""Where the bare disk alone takes half of a goal, we may take this many times as long as it."""
 SETUPS = (
     (False, False, "in the engine"),
     (True, False, "in its own process"),
