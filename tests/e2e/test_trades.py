@@ -114,7 +114,8 @@ async def test_download_killed_in_the_middle_goes_on_and_leaves_no_trade_out(
     binance: Emulator, tmp_path: Path
 ) -> None:
     verbs = Verbs(tmp_path, binance)
-    since = dt.datetime.fromtimestamp(time.time() - PAST_S - OLD_S - 50, dt.UTC)
+    # By the market's clock: however long it took to make its past, the same is asked for.
+    since = dt.datetime.fromtimestamp(binance.clock.now_ns() / S - PAST_S - 20, dt.UTC)
     wanted = ("download", BTC, "--trades", "--since", since.isoformat())
     faults = binance.venues["binance"].faults
     for asked in (8, 6):
