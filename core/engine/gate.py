@@ -83,7 +83,6 @@ class Gate:
     __slots__ = (
         "_asked_ns",
         "_buffer",
-        "_checked",
         "_checker",
         "_depth",
         "_desk",
@@ -96,6 +95,7 @@ class Gate:
         "_spliced",
         "_told",
         "book",
+        "checked",
         "checks_bad",
         "crossings",
         "gaps",
@@ -136,7 +136,8 @@ class Gate:
         self.step = plain()
         """Takes a delta that goes on as ever, when called with `place`; 0: `on_delta` is to."""
         checker = traits.checker
-        self._checked = checker.step() if isinstance(checker, QuickChecker) else _no_step
+        self.checked = checker.step() if isinstance(checker, QuickChecker) else _no_step
+        """The same for a `CheckedDelta` and `on_checked`."""
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
         self.synced = False
@@ -228,7 +229,7 @@ class Gate:
 
     def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
         """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
-        if self._checked(self.place, delta):
+        if self.checked(self.place, delta):
             self.last_recv_ns = delta.ts_recv_ns
             return ()
         book = self.book

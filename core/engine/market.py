@@ -37,6 +37,7 @@ from core.model.market import (
     ActivityBar,
     Bar,
     BookDelta,
+    CheckedDelta,
     ClockSample,
     FeedConnected,
     FeedDisconnected,
@@ -156,6 +157,12 @@ class MarketState:
                     gate.last_recv_ns = event.ts_recv_ns
                     return ()
                 return gate.on_delta(event)
+            if type(event) is CheckedDelta:
+                gate = self._gates[event.instrument_id]
+                if gate.checked(gate.place, event):
+                    gate.last_recv_ns = event.ts_recv_ns
+                    return ()
+                return gate.on_checked(event)
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
                 market.quote = event

@@ -32,6 +32,7 @@ _BYTE: Final = np.uint64(8)
 MEMO: Final = 4
 """Figures `stamp` remembers a second in: its words, and the time as nanoseconds."""
 
+_DEPTH: Final = 30
 _DIGITS: Final = 19
 _LARGEST: Final = (1 << 63) - 1
 _SECOND_NS: Final = 1_000_000_000
@@ -135,6 +136,25 @@ def passed(data: bytes, size: int, at: int) -> int:
     if at < size and data[at] == 34:
         return int(string(data, size, at + 1)[0])
     return int(scalar(data, size, at))
+
+
+@numba.njit(cache=True, forceinline=True)
+def unwanted(
+    data: bytes, size: int, at: int, depth: int, arrays: int
+) -> tuple[int, int, int, bool]:
+    """Return (place after a value nobody wants, depth, `arrays`, whether it was opened).
+
+    Of an array or object it is the place after its bracket, one deeper, and bit n of `arrays` says
+    that the bracket open at depth n is of an array.
+    """
+    letter = data[at]
+    if letter == 34:
+        return int(string(data, size, at + 1)[0]), depth, arrays, False
+    if letter != 91 and letter != 123:
+        return int(scalar(data, size, at)), depth, arrays, False
+    depth += 1
+    arrays = arrays | (1 << depth) if letter == 91 else arrays & ~(1 << depth)
+    return at + 1 if depth <= _DEPTH else -1, depth, arrays, True
 
 
 @numba.njit(cache=True, forceinline=True)

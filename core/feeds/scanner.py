@@ -78,6 +78,7 @@ from core.feeds.jsonbytes import (
     side_end,
     stamp,
     string,
+    unwanted,
     whole,
     word_at,
 )
@@ -94,7 +95,6 @@ ODD, FULL = -1, -2
 """Kinds of messages that are not scanned: not for the scanner, and no room left for its levels."""
 
 _BLOCK: Final = 1 << 14
-_DEPTH: Final = 30
 _ROW_DEPTH: Final = 3
 """How deep the objects of an array are, which is a member of the message."""
 _MAX_MS: Final = 4_102_444_800_000
@@ -298,9 +298,11 @@ def _values(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid) -> int:
 
 
 @numba.njit(cache=True)
-def _kept(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid) -> int:
+def _kept(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, has: int) -> int:
     """Keep what an object of an array told in the room; returns 0, or `ODD` or `FULL`."""
-    if desk[ROW_OF] < 0 or _values(data, size, desk, form, plan):
+    if desk[ROW_OF] < 0 or (has & form[NEED]) != form[NEED]:
+        return ODD
+    if _values(data, size, desk, form, plan):
         return ODD
     used = desk[6]
     if used + ROW // 2 > desk[5]:
@@ -359,10 +361,8 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
     """Tell what a message of a form holds; returns 0, or `ODD` or `FULL`."""
     # Bit n of `arrays` says that the bracket open at depth n is of an array.
     arrays = np.int64(0)
-    depth = 1
-    at = 1
+    depth, at, turn = 1, 1, 0
     has = symbols = done = np.int64(0)
-    turn = 0
     plan = view(desk[2], 1, PLAN)[0]
     fresh = True
     while depth > 0:
@@ -372,13 +372,10 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
         if data[at] == (93 if of_array else 125):
             if form[FLAGS] & ROWED and depth == _ROW_DEPTH:
                 # All but the symbol is told of each.
-                if (has & form[NEED]) != form[NEED]:
-                    return ODD
-                odd = _kept(data, size, desk, form, plan)
+                odd = _kept(data, size, desk, form, plan, has)
                 if odd:
                     return int(odd)
-                done = has
-                has &= symbols
+                done, has = has, has & symbols
             depth -= 1
             at += 1
             fresh = False
@@ -398,17 +395,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             return ODD
         letter = data[at]
         if index < 0:
-            if letter == 34:
-                at = string(data, size, at + 1)[0]
-            elif letter == 91 or letter == 123:
-                depth += 1
-                if depth > _DEPTH:
-                    return ODD
-                arrays = arrays | (1 << depth) if letter == 91 else arrays & ~(1 << depth)
-                at += 1
-                fresh = True
-            else:
-                at = scalar(data, size, at)
+            at, depth, arrays, fresh = unwanted(data, size, at, depth, arrays)
             if at < 0:
                 return ODD
             continue
