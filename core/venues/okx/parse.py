@@ -359,6 +359,7 @@ def pushed_fill(row: OrderRow, venue: VenueName, symbols: Symbols, ts_ns: int) -
         DataError: A field is none the venue documents.
     """
     contract = row.instType in _CONTRACTS
+    fee, fee_asset, profit = _told_of(row)
     return OrderFilled(
         client_order_id=name_of(row),
         venue=venue,
@@ -368,14 +369,31 @@ def pushed_fill(row: OrderRow, venue: VenueName, symbols: Symbols, ts_ns: int) -
         side=side_of(row.side),
         price=decimal(row.fillPx, "fillPx"),
         size=decimal(row.fillSz, "fillSz"),
-        fee=-decimal(row.fillFee or "0", "fillFee"),
-        fee_asset=row.fillFeeCcy,
+        fee=fee,
+        fee_asset=fee_asset,
         maker=row.execType == "M",
         ts_event_ns=time_ns(row.fillTime),
         ts_ns=ts_ns,
         position_side=held_side(row.posSide),
-        realised=decimal(row.fillPnl or "0", "fillPnl") if contract else None,
+        realised=profit if contract else None,
     )
+
+
+def _told_of(row: OrderRow) -> tuple[Decimal, str, Decimal]:
+    """Return fee, its asset and profit of what was just filled.
+
+    A push that leaves the fill's own out has the order's: the same where one fill is all of it.
+
+    Raises:
+        DataError: They are of several fills; REST lists each with its own.
+    """
+    if row.fillFee:
+        profit = decimal(row.fillPnl or "0", "fillPnl")
+        return -decimal(row.fillFee, "fillFee"), row.fillFeeCcy, profit
+    fee, profit = decimal(row.fee or "0", "fee"), decimal(row.fillPnl or row.pnl or "0", "pnl")
+    if (fee or profit) and decimal(row.accFillSz, "accFillSz") != decimal(row.fillSz, "fillSz"):
+        raise DataError(f"fillFee of order {row.ordId} must be there, was {row.fillFee!r}")
+    return -fee, row.fillFeeCcy or row.feeCcy, profit
 
 
 def listed_fill(
