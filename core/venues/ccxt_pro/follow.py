@@ -25,7 +25,7 @@ from core.model.instruments import Instrument
 from core.model.orders import Order, OrderState, VenueOrder
 from core.venues.ccxt_pro.account import AccountReader
 from core.venues.ccxt_pro.client import CcxtClient, plain
-from core.venues.ccxt_pro.parse import MS, Row, cost_of, exact, fill
+from core.venues.ccxt_pro.parse import Row, cost_of, exact, fill, time_ns
 from core.venues.ccxt_pro.ways import Ways
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
@@ -291,8 +291,7 @@ class Follower:
         self._account.note(str(row["id"]), order_id)
         status, filled = row.get("status"), exact(row.get("filled"), "filled") or Decimal(0)
         if status == "open" and filled <= self._filled.get(order_id, Decimal(0)):
-            at_ns = (row.get("timestamp") or 0) * MS
-            self._tell.accepted(order_id, str(row["id"]), at_ns)
+            self._tell.accepted(order_id, str(row["id"]), time_ns(row, "timestamp"))
         elif status == "open" and order is not None and self._ways.stream_fills:
             # Its fill comes by the other stream, or with the next look.
             self._tell.accepted(order_id, str(row["id"]), 0)

@@ -27,6 +27,8 @@ from core.model.orders import (
 from core.venues.ccxt_pro.ways import Ways
 
 MS: Final = 1_000_000
+_NO_MS: Final = 100_000_000_000_000
+"""Milliseconds of the year 5138: a greater number counts nanoseconds."""
 Row = Mapping[str, Any]
 
 _ENDED: Final = {
@@ -156,11 +158,14 @@ def side_of(row: Row) -> Side:
 
 
 def time_ns(row: Row, *names: str) -> int:
-    """Return the first time a structure has, 0 where it has none."""
+    """Return the first time a structure has, 0 where it has none.
+
+    What KuCoin's stream writes in nanoseconds ccxt may hand on as its milliseconds.
+    """
     for name in names:
         value = row.get(name)
         if isinstance(value, int):
-            return value * MS
+            return value if value > _NO_MS else value * MS
     return 0
 
 
