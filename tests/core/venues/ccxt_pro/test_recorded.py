@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,14 @@ ORDERS: list[tuple[str, str, str, str, tuple[str, str, str | None, str, str, S]]
      ("abcdef123456", "buy", "30000", "0.010", "0", S.CANCELED)),
     ("bybit", BYBIT, "ws_account_order_filled", "data",
      ("5cf98598-39a7-459e-97bf-76ca765ee020", "buy", "30000.50", "0.100", "0.100", S.FILLED)),
+    ("bybit", BYBIT, "ws_account_order_market_if_touched.json", "data",
+     ("test-mit-001", "buy", None, "0.1", "0", S.ACCEPTED)),
+    ("bybit", BYBIT, "ws_account_order_sell_market_if_touched.json", "data",
+     ("test-sell-mit-001", "sell", None, "0.1", "0", S.ACCEPTED)),
+    ("bybit", BYBIT, "ws_account_order_stop_loss.json", "data",
+     ("test-stop-loss-001", "sell", None, "0.5", "0", S.ACCEPTED)),
+    ("bybit", BYBIT, "ws_account_order_take_profit.json", "data",
+     ("test-take-profit-001", "sell", None, "0.5", "0", S.ACCEPTED)),
     ("coinbase", "coinbase_advanced/messages_nautilus.jsonl", "http_order.json", "order",
      ("0000-000000-000000", "buy", "10000.00", "0.001", "0.001", S.PARTIALLY_FILLED)),
     ("kraken", "kraken_v2/messages_nautilus.jsonl", "http_closed_orders", "result.closed",
@@ -47,6 +53,8 @@ ORDERS: list[tuple[str, str, str, str, tuple[str, str, str | None, str, str, S]]
      ("6717422bd51c29000775ea03", "buy", "70000", "0.00001", "0.00001", S.FILLED)),
     ("kucoin", KUCOIN, "test_get_order_by_order_id_old", "data",
      ("674a97dfef434f0007efc431", "buy", "50000", "0.0001", "0", S.CANCELED)),
+    ("kucoin", KUCOIN, "test_get_orders_list_old", "data.items",
+     ("674a9a872033a50007e2790d", "buy", "50000", "0.00001", "0", S.CANCELED)),
 ]  # fmt: skip
 
 
@@ -114,32 +122,17 @@ def test_a_fill_of_bybit_says_what_it_says() -> None:
     )  # fmt: skip
 
 
-UNREAD = {
-    "http_(get|post)_user|http_get_account_info": "sub-accounts and keys are not the adapter's",
-    r"http_get_positions|http_get_wallet|ws_account_wallet|ws_account_position": (
-        "read over REST by ccxt with the listing loaded; the loopback servers answer them"
-    ),
-    "execution_fast": "not subscribed: it has no fees",
-    "market_if_touched|stop_loss|take_profit": "triggers of Bybit are held by the engine",
-    "ws_order_response": "orders go over REST",
-}
-"""What of Bybit is recorded and not read here, and why."""
-
-
-def recorded() -> Iterator[str]:
-    for line in (DATA / BYBIT).read_text().splitlines():
-        name = json.loads(line).get("src", "").rpartition("/")[2]
-        if re.search("order|account|user|wallet", name) and "orderbook" not in name:
-            yield name
-
-
-def test_every_private_message_recorded_of_bybit_is_read_or_has_a_reason() -> None:
-    read = {which for _, file, which, *_ in ORDERS if file == BYBIT} | {"ws_account_execution.json"}
-    left = {
-        name
-        for name in recorded()
-        if not any(which in name for which in read)
-        and not any(re.search(pattern, name) for pattern in UNREAD)
-    }
-    assert len(set(recorded())) > 10
-    assert left == set()
+def test_a_listed_fill_of_kucoin_says_what_it_says() -> None:
+    told = found(KUCOIN, "test_get_recent_trade_history_old")["data"][0]
+    made = fill(
+        exchange("kucoin").parse_trade(told),
+        ClientOrderId("mine"),
+        InstrumentId("BTC-USDT.kucoin"),
+        "kucoin",  # type: ignore[arg-type]  # a venue's name is text
+        quote="USDT",
+        ts_ns=1,
+    )
+    assert (made.execution_id, made.side, made.price, made.size, made.fee, made.maker) == (
+        "11732720444522497", side_of({"side": "buy"}), Decimal("96999.6"), Decimal("0.00001"),
+        Decimal("0.000969996"), False,
+    )  # fmt: skip
