@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -20,12 +22,21 @@ _TRIES: Final = 5
 def private_file(path: Path) -> None:
     """Create `path` if missing, readable by its owner alone, in a folder of the same kind.
 
+    A file that is there is never opened: closing it would drop every lock this process has on it,
+    and the next process to leave a database would throw away a log that is still written to
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+
     Raises:
         StoreError: It cannot be created, or is not a plain file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if not path.is_file():
+            raise IsADirectoryError(errno.EISDIR, "it is no plain file")
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         path.chmod(0o600)
     except OSError as error:
         raise StoreError(

@@ -37,6 +37,6 @@ def test_engine_killed_at_its_writes_ends_up_equal_to_the_venue() -> None:
 
 
 def test_venue_killed_at_its_writes_comes_back_and_equals_the_engine() -> None:
-    cases, said = kills("--venue", "--only", "bracket/fill", "--every", "16")
-    assert cases >= 4
+    cases, said = kills("--venue", "--only", "bracket/fill", "--every", "12")
+    assert cases >= 3
     assert re.search(r"^ +[1-9]\d*  (before|amid|after) (bytes|diary)$", said, re.MULTILINE)

@@ -192,7 +192,7 @@ async def test_a_witness_sees_requests_with_parameters_but_no_signature_and_no_k
         await session.request("GET", "/time", urgent=urgent)
         with pytest.raises(OutcomeUnknown):
             await session.request("GET", "/b", params=[("id", "order-1")], urgent=urgent)
-        first, second = session.witness.find("order-1")
+        first, second = session.witness.find(["order-1"])
         assert (first.sent, first.answer, first.words) == (
             "GET /a?id=order-1", b'{"ok":1}', "status 200",
         )  # fmt: skip
