@@ -118,7 +118,11 @@ async def emulator():
 
 @pytest.fixture
 async def world(request):
-    """A running emulator of the test's `venue`, or of those its module names in VENUES."""
+    """A running emulator of the test's `venue`, or of those its module names in VENUES.
+
+    Its time goes fast, so that what a test waits for comes sooner, unless its module names a SPEED:
+    whoever signs with the time of day soon signs in the past.
+    """
     params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     venues = (params["venue"],) if "venue" in params else request.module.VENUES
     running = Emulator(
@@ -128,7 +132,7 @@ async def world(request):
         control_token=TOKEN,
         history_days=10,
         venues=venues,
-        clock=WallClock(speed=5.0),  # so that what a test waits for comes sooner
+        clock=WallClock(speed=getattr(request.module, "SPEED", 5.0)),
     )
     await running.start()
     yield running

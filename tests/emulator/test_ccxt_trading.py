@@ -17,6 +17,7 @@ from ccxt.base.errors import (  # noqa: E402
 )
 
 VENUES = ("binance", "alpaca")
+SPEED = 1.0
 BTC = "BTC/USDT"
 COIN = "BTC/USD"
 KEYS = {"apiKey": "k" * 32, "secret": "s" * 32, "enableRateLimit": False}

@@ -154,14 +154,12 @@ async def test_watched_trades_are_the_ones_made(exchange, remote, venue):
     client = await exchange(venue)
     trades = await asyncio.wait_for(client.watch_trades(SYMBOLS[venue]), 15)
     _, made = await remote.control("GET", f"trades?venue={venue}&symbol={IDS[venue]}")
-
-    # ccxt makes KuCoin's nanoseconds milliseconds in floats and cuts what is left of them.
-    def said(ts_ms):
-        return int(float(ts_ms * 1_000_000) * 0.000001) if venue == "kucoin" else ts_ms
-
-    true = {(float(row["price"]), row["side"], said(row["ts_ms"])) for row in made}
+    true = {(float(row["price"]), row["side"], row["ts_ms"]) for row in made}
+    # ccxt makes KuCoin's nanoseconds milliseconds in floats, and may cut one off.
+    off = (0, 1, -1) if venue == "kucoin" else (0,)
     for trade in trades:
-        assert (trade["price"], trade["side"], trade["timestamp"]) in true
+        at = trade["timestamp"]
+        assert any((trade["price"], trade["side"], at + ms) in true for ms in off)
 
 
 @pytest.mark.parametrize("venue", [name for name in VENUES if name != "coinbase"])
