@@ -13,6 +13,7 @@ from binance_common.configuration import (  # noqa: E402
 from binance_sdk_spot.spot import Spot  # noqa: E402
 
 VENUES = ("binance",)
+SPEED = 1.0
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEYS = {"api_key": "k" * 32, "api_secret": "s" * 32}
 BTC = "BTCUSDT"
