@@ -21,16 +21,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import InvariantError, TemporaryError, VenueError
-from core.model.facts import CashMoved, VenueWarned
-from core.model.ids import ClientOrderId, InstrumentId, VenueName
+from core.model.facts import VenueWarned
+from core.model.ids import ClientOrderId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import (
     AmendSubmitted,
     Link,
     Order,
-    OrderFilled,
     OrderIntent,
     OrderType,
     TimeInForce,
@@ -47,6 +45,7 @@ from core.venues.alpaca.rest import AlpacaRest
 from core.venues.alpaca.stream import UpdateStream
 from core.venues.errands import NOT_SENT, Errands, asked
 from core.venues.kinds import hosts_of, market_of
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -100,7 +99,7 @@ _ABILITIES: Final[Mapping[InstrumentKind, VenueAbilities]] = {
 }
 
 
-class AlpacaVenue:
+class AlpacaVenue(ReadsAccount[AccountReader]):
     """Orders and account of one Alpaca account; `core.model.ports.Venue`."""
 
     def __init__(
@@ -264,46 +263,6 @@ class AlpacaVenue:
             if found is not None:
                 self._teller.once.adopt(order.id)
         return found
-
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return every open order of the account, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.open_orders()
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds: money, shares, coins.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return the options held.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.positions()
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return fees, dividends, interest and transfers since a time, oldest first.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.cash_flows(since_ns)
 
     # -- errands ---------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from core.model.accounts import Balance
+from core.model.accounts import Balance, VenuePosition
 from core.model.errors import ConfigError, DataError, TemporaryError, VenueError
+from core.model.facts import CashMoved
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.orders import Order, OrderFilled, VenueOrder
 from core.model.ports import Clock
@@ -110,6 +111,14 @@ class AccountReader:
             for row in account.balances
             if row.free or row.locked
         ]
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return none: a spot account has holdings."""
+        return []
+
+    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
+        """Return none: deposits show in the balances."""
+        return []
 
     async def _trades(self, symbol: str, since_ms: int) -> list[TradeRow]:
         rows = page = await self._first_trades(symbol, since_ms)

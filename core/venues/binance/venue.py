@@ -23,12 +23,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import InvariantError, TemporaryError
-from core.model.facts import CashMoved
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.account import AccountReader
@@ -39,6 +37,7 @@ from core.venues.binance.stream import UserStream
 from core.venues.binance.wording import ABILITIES, amend_params, oco_params, order_params
 from core.venues.errands import Errands, asked
 from core.venues.kinds import hosts_of, market_of
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -64,7 +63,7 @@ _MOMENT_S: Final = 0.3
 """Reports of one thing that happened come closer together than this."""
 
 
-class BinanceVenue:
+class BinanceVenue(ReadsAccount[AccountReader]):
     """Orders and account of one Binance spot account; `core.model.ports.Venue`."""
 
     def __init__(
@@ -216,38 +215,6 @@ class BinanceVenue:
         if found is not None and self._teller is not None:
             self._teller.once.adopt(order.id)
         return found
-
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return every open order of the account, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.open_orders()
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds; assets it has none of are left out.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return none: a spot account has holdings."""
-        return []
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return none: deposits show in the balances."""
-        return []
 
     async def _place(self, intent: OrderIntent) -> None:
         teller, _, answers = self._running()

@@ -24,12 +24,10 @@ from urllib.parse import urlsplit
 import orjson
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import InvariantError, TemporaryError
-from core.model.facts import CashMoved
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.venues.binance.parse import MS
@@ -42,6 +40,7 @@ from core.venues.binance_usdm.stream import ListenStream
 from core.venues.binance_usdm.wording import abilities, algo_params, amend_params, order_params
 from core.venues.errands import Errands, asked
 from core.venues.kinds import hosts_of, market_of
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -69,7 +68,7 @@ _FLOW_PAUSE_S: Final = 1.0
 _UNKNOWN_ORDER: Final = frozenset({-2011, -2013})
 
 
-class BinanceUsdmVenue:
+class BinanceUsdmVenue(ReadsAccount[AccountReader]):
     """Orders and account of one USD-M account; `core.model.ports.Venue`."""
 
     def __init__(
@@ -269,42 +268,10 @@ class BinanceUsdmVenue:
         Raises:
             TemporaryError: The venue did not answer.
         """
-        found = await self._account.open_orders()
+        found = await super().open_orders()
         for order in found:
             self._adopt(order)
         return found
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds, without what open positions are worth.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return the open positions.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.positions()
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return funding, transfers and the like since a time, oldest first.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.cash_flows(since_ns)
 
     # -- within ----------------------------------------------------------------------------
 

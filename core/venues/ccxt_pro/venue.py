@@ -23,15 +23,12 @@ from typing import Any, Final
 import msgspec
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import ConfigError, DataError, InvariantError, TemporaryError, VenueError
-from core.model.facts import CashMoved
 from core.model.ids import InstrumentId, VenueName, VenueOrderId
 from core.model.instruments import Instrument
 from core.model.orders import (
     AmendSubmitted,
     Order,
-    OrderFilled,
     OrderIntent,
     OrderState,
     OrderType,
@@ -48,6 +45,7 @@ from core.venues.ccxt_pro.switch import Switch, way_of
 from core.venues.ccxt_pro.ways import abilities, features, ways_of
 from core.venues.errands import NOT_SENT, Errands, asked
 from core.venues.kinds import market_of, switch_words
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -66,7 +64,7 @@ _CLOCK_PAUSE_S: Final = 0.1
 _MAYBE_FILLED: Final = frozenset({"OrderNotFound", "OrderNotCached", "InvalidOrder"})
 
 
-class CcxtVenue:
+class CcxtVenue(ReadsAccount[AccountReader]):
     """Orders and account of one account at an exchange; `core.model.ports.Venue`."""
 
     def __init__(
@@ -225,46 +223,6 @@ class CcxtVenue:
             if self._follower is not None and not found.state.terminal:
                 self._follower.living(_placed_as(order, found.venue_order_id))
         return found
-
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return every open order of the account, ours or not.
-
-        Raises:
-            TemporaryError: The exchange did not answer.
-        """
-        return await self._account.open_orders()
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The exchange did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds.
-
-        Raises:
-            TemporaryError: The exchange did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return the open positions of contracts.
-
-        Raises:
-            TemporaryError: The exchange did not answer.
-        """
-        return await self._account.positions()
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return the funding of derivatives in use since a time, oldest first.
-
-        Raises:
-            TemporaryError: The exchange did not answer.
-        """
-        return await self._account.cash_flows(since_ns)
 
     # -- errands ---------------------------------------------------------------------------
 

@@ -22,16 +22,14 @@ from functools import partial
 from typing import Final
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import InvariantError, RateLimited, TemporaryError
-from core.model.facts import CashMoved, DeadManSet
-from core.model.ids import InstrumentId, VenueName
+from core.model.facts import DeadManSet
+from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import (
     AmendSubmitted,
     Order,
-    OrderFilled,
     OrderIntent,
     OrderType,
     TimeInForce,
@@ -47,6 +45,7 @@ from core.venues.deribit.parse import Json, edit_params, filed_under, name_of, o
 from core.venues.deribit.rpc import Reply, RpcSocket
 from core.venues.errands import Errands, asked
 from core.venues.kinds import account_name, hosts_of, market_of, switch_words
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -73,7 +72,7 @@ _SHARE: Final = 0.8
 _ARMED: Final = "cancels what this connection has placed when it is lost"
 
 
-class DeribitVenue:
+class DeribitVenue(ReadsAccount[AccountReader]):
     """Orders and account of one Deribit account; `core.model.ports.Venue`."""
 
     def __init__(
@@ -236,46 +235,6 @@ class DeribitVenue:
         if found is not None and self._answers is not None:
             self._answers.teller.once.adopt(order.id)
         return found
-
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return every open order of the account and all that wait, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.open_orders()
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds; currencies it has none of are left out.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return the open positions.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.positions()
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return settlements, funding, deliveries, transfers since a time, oldest first.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.cash_flows(since_ns)
 
     async def _place(self, answers: Answers, intent: OrderIntent) -> None:
         order_id, teller = intent.client_order_id, answers.teller

@@ -22,7 +22,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from core.model.abilities import VenueAbilities
-from core.model.accounts import Balance, VenuePosition
 from core.model.errors import (
     DataError,
     InvariantError,
@@ -30,13 +29,11 @@ from core.model.errors import (
     TemporaryError,
     VenueError,
 )
-from core.model.facts import CashMoved
-from core.model.ids import ClientOrderId, InstrumentId, VenueName
+from core.model.ids import ClientOrderId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import (
     AmendSubmitted,
     Order,
-    OrderFilled,
     OrderIntent,
     OrderType,
     TimeInForce,
@@ -61,6 +58,7 @@ from core.venues.okx.parse import (
 )
 from core.venues.okx.rest import OkxRest, stated, verdict
 from core.venues.okx.stream import Channel, PrivateSocket
+from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
 from core.venues.teller import Teller
@@ -100,7 +98,7 @@ _TRAILS: Final = (Decimal("0.1"), Decimal(100), Decimal("0.01"))
 _TIMES: Final = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK})
 
 
-class OkxVenue:
+class OkxVenue(ReadsAccount[AccountReader]):
     """Orders and account of one OKX account; `core.model.ports.Venue`."""
 
     def __init__(
@@ -279,46 +277,6 @@ class OkxVenue:
         if found is not None and self._answers is not None:
             self._answers.teller.once.adopt(order.id)
         return found
-
-    async def open_orders(self) -> list[VenueOrder]:
-        """Return every open order of the account and all that wait, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.open_orders()
-
-    async def fills(self, instrument_id: InstrumentId, since_ns: int) -> list[OrderFilled]:
-        """Return the account's executions since a time, oldest first, ours or not.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.fills(instrument_id, since_ns)
-
-    async def balances(self) -> list[Balance]:
-        """Return what the account holds; assets it has none of are left out.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.balances()
-
-    async def positions(self) -> list[VenuePosition]:
-        """Return the open positions of contracts.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.positions()
-
-    async def cash_flows(self, since_ns: int) -> list[CashMoved]:
-        """Return funding, interest, settlements, transfers since a time, oldest first.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        return await self._account.cash_flows(since_ns)
 
     async def _place(self, answers: Answers, intent: OrderIntent) -> None:
         order_id, teller = intent.client_order_id, answers.teller
