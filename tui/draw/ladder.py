@@ -90,7 +90,13 @@ def row_prices(view: LadderView, height: int) -> tuple[int, ...]:
     asks = {ticks for ticks, _ in book.asks} if book else set()
     bids = {ticks for ticks, _ in book.bids} if book else set()
     for ticks, (side, _) in view.own.items():
-        (bids if side is Side.BUY else asks).add(ticks)
+        # A stop acts on the far side of the market: it stands where its price is.
+        if book and book.asks and ticks >= book.asks[0][0]:
+            asks.add(ticks)
+        elif book and book.bids and ticks <= book.bids[0][0]:
+            bids.add(ticks)
+        else:
+            (bids if side is Side.BUY else asks).add(ticks)
     if view.cursor is not None and view.cursor not in asks | bids:
         (asks if view.cursor >= view.last_ticks else bids).add(view.cursor)
     top = sorted(asks)[:above]

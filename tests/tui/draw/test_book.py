@@ -39,6 +39,14 @@ def test_own_orders_and_the_cursor_have_their_row_even_off_the_book(golden, make
     assert {role for _, role in chosen} == {"cursor"}
 
 
+def test_an_own_stop_stands_where_its_price_is_whatever_its_side(item, book):
+    below, above = book.bids[1][0], book.asks[1][0]
+    own = {below: (Side.SELL, Decimal("0.1")), above: (Side.BUY, Decimal("0.1"))}
+    prices = row_prices(LadderView(item, book, own, LAST), 24)
+    assert prices == row_prices(LadderView(item, book, {}, LAST), 24)
+    assert prices.index(above) < prices.index(0) < prices.index(below)
+
+
 def test_without_block_glyphs_the_ladder_is_plain_ascii(item, book):
     rows = draw_ladder(LadderView(item, book, {}, LAST), 44, 16, ASCII)
     assert all(row_text(row).isascii() for row in rows)
