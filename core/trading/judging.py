@@ -264,12 +264,24 @@ class Judge:
         if denial is not None or stack.self_trade is None:
             return denial
         met = self._resting.meets(intent)
-        if met is None:
+        if met is None or (price is None and self._fills_before(met, intent, instrument)):
             return None
         return Denial(
             f"{stack.self_trade.prefix}self_trade",
             f"it would trade with our own {intent.side.opposite} order at {met}; cancel that first",
         )
+
+    def _fills_before(self, met: Decimal, intent: OrderIntent, instrument: Instrument) -> bool:
+        """Return whether a market order finds its size before it comes to an order of ours.
+
+        Twice its size, as others may take some of it first.
+        """
+        if self._detail is None:
+            return False
+        wanted = int(intent.size / instrument.size_lot) * 2
+        to = instrument.ticks(met) - intent.side.sign
+        shown = self._detail.shown_lots(instrument.id, intent.side.opposite, to, wanted)
+        return shown is not None and shown >= wanted
 
     def _shown(
         self,

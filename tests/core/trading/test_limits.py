@@ -107,6 +107,29 @@ def test_an_order_that_would_meet_our_own_is_refused_and_an_exit_is_not(floor: A
     assert floor.submit("e", "buy", "0.1", "101.00").state is S.SUBMITTED
 
 
+def test_a_market_order_that_fills_before_our_own_does_not_meet_it(floor: Any) -> None:
+    asked: list[tuple[Any, ...]] = []
+    shown = 2_000
+
+    def shown_lots(*question: Any) -> int:
+        asked.append(question)
+        return shown
+
+    floor.marks.shown_lots = shown_lots
+    floor.marks.closes = lambda _: ((), ())
+    floor.marks.clock_offset_ns = lambda _: 0
+    floor.configure(max_book_share_pct=None)
+    floor.open()
+    floor.hold("2")
+    floor.submit("target", "sell", "1", "103.00")
+    floor.venue.deliver(floor.desk)
+    assert floor.submit("a", "buy", "1", None).state is S.SUBMITTED
+    assert asked[-1] == (BTC_ID, "sell", 10_299, 2_000), "a tick short of ours, twice the size"
+    floor.venue.deliver(floor.desk)
+    shown = 1_999
+    assert note(floor, "b", "buy", "1", None).startswith("risk.self_trade")
+
+
 def test_confidence_is_asked_of_strategies_alone(floor: Any) -> None:
     floor.configure(min_confidence=0.6)
     floor.open()
