@@ -219,13 +219,13 @@ class Judge:
         if line.unit is not None and line.unit > unit:
             unit = line.unit
         reach = line.reach(intent.side, intent.size)
-        added = _added(line, intent, unit) if stack.exposed else _NOTHING
+        added = added_by(line, intent, unit) if stack.exposed else _NOTHING
         for scope in stack.scopes:
             own, whole = added, reach
             lines = scope.lines.get(name, ())
             if scope.own_lines:
                 mine = self._exposure.find(name, side, venue, intent.strategy_id)
-                own = _added(mine, intent, unit) if stack.exposed else _NOTHING
+                own = added_by(mine, intent, unit) if stack.exposed else _NOTHING
                 whole = mine.reach(intent.side, intent.size)
             elif len(lines) > 1:
                 whole = sum((item.reach(intent.side) for item in lines), intent.size)
@@ -443,7 +443,7 @@ def _share_fits(scope: Scope, mine: Line, intent: OrderIntent, unit: Decimal) ->
     )
 
 
-def _added(line: Line, intent: OrderIntent, unit: Decimal) -> Added:
+def added_by(line: Line, intent: OrderIntent, unit: Decimal) -> Added:
     """Return by how much an order may raise the sums of the line it is in."""
     size, buys, sells, more = line.size, line.buys, line.sells, intent.size
     if intent.side is _BUY:

@@ -89,7 +89,7 @@ class RiskGate:
         instrument = self._instruments.get(intent.instrument_id)
         if instrument is None:
             return Denial("instrument", f"{intent.instrument_id} is not listed")
-        expected = self._price(intent, instrument) if intent.price is None else None
+        expected = self.price(intent, instrument) if intent.price is None else None
         venue = self.route(instrument, intent.account)
         denial = check_form(intent, instrument, expected) or self._check_place(
             intent, instrument, venue
@@ -242,7 +242,7 @@ class RiskGate:
             return Denial("venue.reconcile", f"{venue} is not reconciled: {waiting}")
         if not self._marks.trusted(instrument.id):
             return Denial("data.stale", f"market data of {instrument.id} is not to be trusted now")
-        price = self._price(intent, instrument)
+        price = self.price(intent, instrument)
         return (
             self.judge.flow(stack, instrument, monotonic_ns)
             or self.judge.size(stack, intent, instrument, venue, price)
@@ -256,7 +256,7 @@ class RiskGate:
         if intent.side is _SELL:
             asset, need = instrument.base, intent.size
         else:
-            price = self._price(intent, instrument)
+            price = self.price(intent, instrument)
             if price is None:
                 return None
             asset = instrument.quote
@@ -286,7 +286,7 @@ class RiskGate:
             f"({pending} of it in open {intent.side} orders)",
         )
 
-    def _price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
+    def price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
         """Return the dearest price the order may trade at, as far as the book tells."""
         if intent.price is not None and intent.side is _BUY:
             return intent.price
