@@ -342,7 +342,9 @@ class Guard:
         ]
         # What covers a rest was made because the others had ended, and what was touched goes on.
         stays = covers or tracked.waits == "siblings" or order.triggered_ns
-        gone = not stays and any(item.order.state not in _REFUSED for item in ended)
+        gone = not stays and any(
+            item.order.state not in _REFUSED or item.unwanted for item in ended
+        )
         if want <= order.filled or gone:
             self._finish(tracked, "another of its group filled or ended")
             return
@@ -422,7 +424,10 @@ class Guard:
         """Keep a position protected whose stop the venue refused, or gave up for its target."""
         order = tracked.order
         stop = order.intent.role is Role.STOP and order.id not in self._successors
-        if stop and (order.state is OrderState.REJECTED or self._given_up(tracked)):
+        # One that was to be cancelled before it was refused, or proved never to have arrived, is
+        # where it was to be.
+        refused = order.state is OrderState.REJECTED and not tracked.unwanted
+        if stop and (refused or self._given_up(tracked)):
             self._hands.protect(tracked)
 
     def _given_up(self, tracked: Tracked) -> bool:
@@ -469,10 +474,10 @@ class Guard:
                 self._finish(entry, "its exits have filled")
         if any(not item.over for item in exits):
             return
-        if not dropped and all(item.order.state is OrderState.CANCELED for item in exits):
+        if not dropped and all(item.unwanted for item in exits):
             # Somebody took them back: the guard ends an exit only where another one has filled.
             return
-        if any(self._taken_back(item.order) for item in exits):
+        if any(self._taken_back(item) for item in exits):
             return
         brought, _ = self._entered(entries[0].order.id)
         lot = listed(self._instruments, entries[0].order.intent.instrument_id).size_lot
@@ -493,12 +498,13 @@ class Guard:
         entry = self._orders.get(intent.parent_id) if intent.parent_id is not None else None
         return entry is not None and entry.order.state is not OrderState.FILLED
 
-    def _taken_back(self, exit_: Order) -> bool:
+    def _taken_back(self, exit_: Tracked) -> bool:
         """Return whether somebody here cancelled what was to cover a rest."""
-        if exit_.state is not OrderState.CANCELED or exit_.id in self._successors:
+        order = exit_.order
+        if not exit_.unwanted or order.id in self._successors:
             return False
-        covers = exit_.intent.reason.startswith(COVERS)
-        return covers and not exit_.note.endswith(UNASKED)
+        covers = order.intent.reason.startswith(COVERS)
+        return covers and not order.note.endswith(UNASKED)
 
     @staticmethod
     def _lapsed(entries: list[Tracked], exits: list[Tracked]) -> list[Tracked]:

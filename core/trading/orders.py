@@ -102,7 +102,10 @@ class Tracked:
         self.inferred: list[OrderFilled] = []
         """Fills worked out from a cumulative quantity, until the real ones are reported."""
         self.cancel_wanted: OriginKind | None = None
-        """Who asked for a cancel that cannot take effect before the venue has the order."""
+        """Who asked for a cancel that cannot take effect before the venue has the order.
+
+        It stands if the venue refuses the order, as of a refusal there is more to be said.
+        """
         self.ask = False
         """True when only the venue can tell how it stands."""
         self.waits = ""
@@ -128,6 +131,13 @@ class Tracked:
             return self.order
         intent = msgspec.structs.replace(self.order.intent, size=self.stated)
         return msgspec.structs.replace(self.order, intent=intent, state=_PENDING)
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether it was cancelled, or refused when somebody beside the engine had asked for it."""
+        state = self.order.state
+        asked = self.cancel_wanted not in {None, "engine"}
+        return state is OrderState.CANCELED or (state is OrderState.REJECTED and asked)
 
     @property
     def over(self) -> bool:
@@ -222,7 +232,11 @@ class OrderCache:
             return True
         if isinstance(event, CancelSubmitted):
             waiting = order.state in {OrderState.SUBMITTED, _UNKNOWN}
-            return order.state in _CANCELABLE or (waiting and tracked.cancel_wanted is None)
+            # What the engine wishes follows from how a group stands, what somebody else does stays.
+            known = tracked.cancel_wanted not in {None, "engine"} or (
+                event.origin == tracked.cancel_wanted
+            )
+            return order.state in _CANCELABLE or (waiting and not known)
         if isinstance(event, _ENDS) and (event.filled or _ZERO) > max(tracked.stated, order.filled):
             return True
         happening = happening_of(event, fills_up=False)
@@ -441,7 +455,8 @@ class OrderCache:
             self._open[order_id] = tracked
             return
         tracked.ask = False
-        tracked.cancel_wanted = None
+        if tracked.order.state is not OrderState.REJECTED:
+            tracked.cancel_wanted = None
         self._open.pop(order_id, None)
         self._ended[order_id] = None
         if len(self._ended) > self._max_ended:

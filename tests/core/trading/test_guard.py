@@ -311,6 +311,69 @@ def test_a_refused_stop_is_held_by_the_engine_instead(floor: Any) -> None:
     assert floor.desk.position("BTC-USDT.binance").size == 0
 
 
+@pytest.fixture
+def lost(floor: Any) -> Any:
+    """A desk that is long 2, whose stop went out and may be anywhere."""
+    floor.open()
+    floor.venue.able = VenueAbilities(types=frozenset(OrderType))
+    shared = {"group_id": "g1", "link": Link.OTO}
+    entry = floor.intent("entry", "buy", "2", "100", role=Role.ENTRY, **shared)
+    leg = stop(floor, role=Role.STOP, parent_id="entry", **shared)
+    floor.desk.submit_group([entry, leg])
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.lose_requests = True
+    floor.venue.deliver(floor.desk)
+    assert floor.state("stop") is S.UNKNOWN
+    return floor
+
+
+def never_arrived(floor: Any, order_id: str = "stop") -> None:
+    words = {"code": "no_such_order", "reason": "it never arrived", "ts_ns": floor.clock.ns}
+    floor.desk.on_venue_event(OrderRejected(client_order_id=order_id, **words))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_stop_that_was_to_be_cancelled_and_never_arrived_is_not_held_again(
+    lost: Any, restarts: bool
+) -> None:
+    assert lost.desk.cancel_all("cli")
+    if restarts:
+        lost.open()
+    never_arrived(lost)
+    assert lost.desk.orders() == ()
+    lost.open()
+    assert lost.desk.orders() == (), "a restart comes to the same"
+    assert not any("holds it itself" in text for text in lost.alerts())
+
+
+def test_a_stop_the_engine_wished_away_first_is_somebodys_wish_as_well(lost: Any) -> None:
+    lost.desk.guard._hands.end(lost.desk.books.orders.get("stop"))
+    lost.desk.cancel("stop", "tui")
+    lost.open()
+    never_arrived(lost)
+    assert lost.desk.orders() == ()
+
+
+def test_a_stop_the_engine_alone_wished_away_is_held_while_it_is_needed(lost: Any) -> None:
+    lost.desk.guard._hands.end(lost.desk.books.orders.get("stop"))
+    never_arrived(lost)
+    assert [order.state for order in lost.desk.orders()] == [S.HELD]
+
+
+def test_a_refused_order_that_was_to_be_cancelled_and_is_there_after_all_is_cancelled(
+    lost: Any,
+) -> None:
+    lost.desk.cancel_all("cli")
+    never_arrived(lost)
+    lost.venue.lose_requests = False
+    lost.venue.place(lost.order("stop").intent)
+    cancels = len(lost.venue.cancels)
+    lost.venue.deliver(lost.desk)
+    assert lost.venue.cancels[cancels:] == ["stop"]
+    assert lost.state("stop") is S.CANCELED
+
+
 def test_gtd_is_ended_here_where_the_venue_cannot(floor: Any) -> None:
     floor.open()
     end_ns = floor.clock.now_ns() + 5_000_000_000
