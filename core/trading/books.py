@@ -116,7 +116,7 @@ class Books:
                 remember(self.executors, record)
             case RiskStateChanged():
                 self.switches.state, self.switches.reason = record.state, record.reason
-                self.switches.kill = record.kill
+                self.switches.kill, self.switches.origin = record.kill, record.origin
             case StrategyToggled():
                 self.strategies[record.strategy_id] = record.enabled
             case DayOpened() | PeakReached() | EquityMarked():

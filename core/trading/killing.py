@@ -119,7 +119,7 @@ class KillSwitch:
         words = self._books.switches.reason
         if level != "reduce":
             self._board.alert("warning", f"carrying on after the restart: {words}")
-        self._carry_out(level, words, "engine")
+        self._carry_out(level, words, self._books.switches.origin)
 
     def step(self, now_ns: int) -> None:
         """Send what can be closed now."""

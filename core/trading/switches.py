@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.model.accounts import RiskState
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import InstrumentId, OriginKind, VenueName
 
 
 class Switches:
@@ -14,6 +14,8 @@ class Switches:
         self.reason = ""
         self.kill = ""
         """The kill switch's step that stands, or empty."""
+        self.origin: OriginKind = "engine"
+        """Who set the state that stands."""
         self.journal_problem = ""
         """Why the journal cannot be written, or empty."""
         self.closed_venues: dict[VenueName, str] = {}

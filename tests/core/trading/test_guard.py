@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from core.model.abilities import VenueAbilities
+from core.model.accounts import RiskState
 from core.model.errors import ConfigError
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import (
@@ -345,6 +346,13 @@ def test_a_stop_that_was_to_be_cancelled_and_never_arrived_is_not_held_again(
     lost.open()
     assert lost.desk.orders() == (), "a restart comes to the same"
     assert not any("holds it itself" in text for text in lost.alerts())
+
+
+def test_a_kill_carried_on_after_a_restart_is_still_somebodys_wish(lost: Any) -> None:
+    lost.desk._switch.set_state(RiskState.REDUCING, "kill (cancel) by tui", "tui", "cancel")
+    lost.open()
+    never_arrived(lost)
+    assert lost.desk.orders() == ()
 
 
 def test_a_stop_the_engine_wished_away_first_is_somebodys_wish_as_well(lost: Any) -> None:
