@@ -389,6 +389,8 @@ class Reconciler:
             if look:
                 await asyncio.sleep(min(self._settings.trading.unknown_poll_s, 1.0))
                 await self._catch_up(venue, started_ns)
+                # What moved since the last look has its own entry: a fee, funding, a transfer.
+                await self._catch_flows(venue, started_ns)
             version = self._desk.books.ledger.transactions
             reported = await self._answer(venue, self._venues[venue].balances())
             moved = version != self._desk.books.ledger.transactions

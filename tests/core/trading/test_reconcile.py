@@ -9,7 +9,7 @@ import pytest
 from core.model.abilities import VenueAbilities
 from core.model.accounts import EntryKind
 from core.model.errors import ConfigError, TemporaryError
-from core.model.facts import VenueConnected
+from core.model.facts import CashMoved, VenueConnected
 from core.model.orders import OrderCanceled, OrderState, OrderUnknown
 from core.model.settings import Settings, TradingSettings
 
@@ -219,6 +219,27 @@ async def test_money_of_a_fill_still_on_its_way_is_no_difference(floor: Any) -> 
     floor.venue.balances = fill_first
     await floor.reconciler().reconcile()
     floor.venue.deliver(floor.desk)
+    assert all(entry.kind is not EntryKind.ADJUSTMENT for entry in floor.desk.ledger(100))
+    floor.assert_agrees()
+
+
+async def test_money_that_moves_between_two_looks_is_no_difference(floor: Any) -> None:
+    floor.settings = FAST
+    floor.open()
+    balances = floor.venue.balances
+    fee = CashMoved(
+        venue="binance", asset="USDT", amount=Decimal("-0.25"), kind=EntryKind.FEE, flow_id="f1",
+        ts_event_ns=floor.clock.ns, ts_ns=floor.clock.ns,
+    )  # fmt: skip
+
+    async def pay_first() -> Any:
+        floor.venue.balances = balances
+        floor.venue.flows.append(fee)
+        floor.venue.total["USDT"] += fee.amount
+        return await balances()
+
+    floor.venue.balances = pay_first
+    assert await floor.reconciler().reconcile() == ()
     assert all(entry.kind is not EntryKind.ADJUSTMENT for entry in floor.desk.ledger(100))
     floor.assert_agrees()
 
