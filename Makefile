@@ -40,9 +40,9 @@ format: install ## format the source
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: ## measure against the peers, in one run
+bench: ## measure against the peers, in one run; BENCH='--whole kills' for all of one
 	$(MAKE) install EXTRAS=dev,bench
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,6 +6,7 @@
     python -m bench.crashes --venue              the same with the venue cut off instead
     python -m bench.crashes --site okx-hedged    at another venue than Binance spot; all for each
     python -m bench.crashes --every 5 --only bracket
+    python -m bench.crashes --only bracket/fill --at 83    one death
 
 A scenario is an order type and what becomes of it. It is played once to count its boundaries: a
 journal commit, a projection, bytes that leave whole or half, bytes that are read, an event that is
@@ -33,21 +34,25 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.engines import Engine, Stuck, open_journal
 from bench.lapse import Died, LapseClock, LapseLoop, Life
+from bench.progress import Progress, row
 from bench.scenes import ACTIONS, GROUPS, SINGLES, Case, Play, Unheard, judge, naked, trade_on
 from bench.yard import SITES, START_NS, Site, Yard, make_emulator
 from core.model.errors import ClxError
 
+SEED = 7
+LIMIT_S = 150.0
+"""How long a row of the benchmarks may take, unless all is wanted."""
 CASES_PER_YARD = 12
 """A market that was traded in too often has no book left."""
 
 
-def open_yard(site: Site, seed: int = 7) -> Yard:
+def open_yard(site: Site, seed: int = SEED) -> Yard:
     """Return a yard in lapsed time; to be called within a `LapseLoop`."""
     clock = LapseClock(asyncio.get_running_loop(), START_NS)
     return Yard(make_emulator(site, seed, clock), site, clock)
@@ -56,8 +61,9 @@ def open_yard(site: Site, seed: int = 7) -> Yard:
 class Matrix:
     """Plays cases and judges them."""
 
-    def __init__(self, folder: Path, site: str = "binance") -> None:
+    def __init__(self, folder: Path, site: str = "binance", seed: int = SEED) -> None:
         self._folder = folder
+        self._seed = seed
         self._name, self._site = site, SITES[site]
         self._yard: Yard | None = None
         self._played = 0
@@ -75,7 +81,7 @@ class Matrix:
         most = CASES_PER_YARD if self._name == "binance" else 1
         if self._yard is None or self._played % most == 0:
             await self.close()
-            self._yard = open_yard(self._site)
+            self._yard = open_yard(self._site, self._seed)
             await self._yard.open()
         self._played += 1
         self._yard.forget_limits()
@@ -162,28 +168,44 @@ def _plain(name: str) -> str:
 
 async def play_all(
     folder: Path,
+    progress: Progress,
     *,
     every: int = 1,
-    offset: int = 0,
+    seed: int = SEED,
     only: str = "",
+    at: int | None = None,
     site: str = "binance",
     cut: bool = False,
     told: Callable[[str], None] = lambda _: None,
-) -> tuple[int, Matrix]:
-    """Play the matrix, or each `every`-th death of it; return how many, and what came of it."""
-    matrix = Matrix(folder, site)
-    played = 0
+) -> Matrix:
+    """Play the matrix, or each `every`-th death of it, from a place that `seed` says; or one.
+
+    In a limited time cases are taken from everywhere, so that what is left out is of all kinds.
+    """
+    matrix = Matrix(folder, site, seed)
+    cases = []
     for kind, action in itertools.product((*SINGLES, *GROUPS), ACTIONS):
         if only not in f"{kind}/{action}":
             continue
         count = await matrix.boundaries(kind, action)
-        first = (offset + len(kind) + len(action)) % every
-        for boundary in range(first, count, every):
-            await matrix.play(Case(site, kind, action, boundary), cut=cut)
-            played += 1
         told(f"{site} {kind}/{action}: {count} boundaries")
+        deaths = deaths_of(kind, action, count, every, seed) if at is None else [at]
+        cases += [Case(site, kind, action, boundary) for boundary in deaths]
+    if progress.limited:
+        random.Random(seed).shuffle(cases)
+    progress.planned = len(cases)
+    for case in cases:
+        if progress.over:
+            break
+        await matrix.play(case, cut=cut)
+        progress.step(len(matrix.flaws))
     await matrix.close()
-    return played, matrix
+    return matrix
+
+
+def deaths_of(kind: str, action: str, count: int, every: int, seed: int) -> range:
+    """Return the boundaries of a scenario at which to die."""
+    return range((seed + len(kind) + len(action)) % every, count, every)
 
 
 @contextlib.contextmanager
@@ -204,34 +226,22 @@ def lapsed(work: Callable[[], Awaitable[Any]]) -> Any:
         return runner.run(main())
 
 
-def row(name: str, cases: int, flaws: Sequence[str], target: int) -> dict[str, object]:
-    """Return a line of the benchmarks' table: cases played, of which none may be flawed."""
-    for flaw in flaws:
-        print("FLAW:", flaw)
-    return {
-        "name": name,
-        "ours": cases,
-        "peer": None,
-        "ratio": None,
-        "target": f">= {target:,}, no flaw",
-        "unit": "cases",
-        "ok": cases >= target and not flaws,
-    }
-
-
-def run() -> Iterator[dict[str, object]]:
-    """Play every death at Binance spot, and a share of them elsewhere."""
+def run(*, whole: bool = False) -> Iterator[dict[str, object]]:
+    """Play deaths at Binance spot, and fewer elsewhere; `whole`: every one, however long."""
     logging.disable(logging.ERROR)
-    for site in SITES:
-        spot = site == "binance"
-        with scratch() as folder:
-            work = functools.partial(play_all, folder, every=1 if spot else 10, site=site)
-            cases, matrix = lapsed(work)
-        yield row(f"engine dies anywhere, in one process: {site}", cases, matrix.flaws,
-                  1_500 if spot else 100)  # fmt: skip
-    with scratch() as folder:
-        cases, matrix = lapsed(functools.partial(play_all, folder, every=5, cut=True))
-    yield row("venue is cut off anywhere, in one process", cases, matrix.flaws, 300)
+    for cut, sites in ((False, tuple(SITES)), (True, ("binance",))):
+        for site in sites:
+            some = (5 if cut else 2) if site == "binance" else 10
+            name = "venue cut off anywhere" if cut else "engine dies anywhere"
+            name = f"{name}, in one process: {site}"
+            progress = Progress(name, None if whole else LIMIT_S)
+            with scratch() as folder:
+                every = 1 if whole else some
+                work = functools.partial(
+                    play_all, folder, progress, every=every, site=site, cut=cut
+                )
+                matrix = lapsed(work)
+            yield row(name, progress, matrix.flaws, 1_500 if site == "binance" else 500)
 
 
 def main(argv: list[str]) -> int:
@@ -241,29 +251,30 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--site", default="binance", help=f"of {', '.join(SITES)}, or all")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--only", default="", help="part of a scenario's name")
+    parser.add_argument("--at", type=int, help="one boundary of each scenario")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the market, and of --every")
     args = parser.parse_args(argv)
     logging.disable(logging.ERROR)
-    started, used = time.monotonic(), time.process_time()
-    cases, flaws = 0, 0
+    used, flaws = time.process_time(), 0
+    progress = Progress("", None)
     for site in SITES if args.site == "all" else (args.site,):
         with scratch() as folder:
             work = functools.partial(
-                play_all,
-                folder,
-                every=args.every,
-                only=args.only,
-                site=site,
-                cut=args.venue,
-                told=print,
-            )
-            played, matrix = lapsed(work)
+                play_all, folder, progress,
+                every=args.every, seed=args.seed, only=args.only, at=args.at, site=site,
+                cut=args.venue, told=functools.partial(print, flush=True),
+            )  # fmt: skip
+            matrix = lapsed(work)
         for name, count in sorted(matrix.deaths.items()):
             print(f"{count:>6}  {name}")
         for flaw in matrix.flaws:
             print("FLAW:", flaw)
-        cases, flaws = cases + played, flaws + len(matrix.flaws)
-    took, cpu = time.monotonic() - started, time.process_time() - used
-    print(f"{cases} cases, {flaws} flaws, {took:.1f} s, {cpu:.1f} s of them working")
+        flaws += len(matrix.flaws)
+    took, cpu = time.monotonic() - progress.begun_s, time.process_time() - used
+    print(
+        f"{progress.played} cases, {flaws} flaws, seed {args.seed}, {took:.1f} s, "
+        f"{cpu:.1f} s of them working"
+    )
     return 1 if flaws else 0
 
 

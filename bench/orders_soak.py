@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import logging
 import random
 import sys
@@ -22,9 +23,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from bench.crashes import lapsed, open_yard, row
+from bench.crashes import LIMIT_S, lapsed, open_yard
 from bench.engines import Engine, Stuck
 from bench.lapse import Died, Life
+from bench.progress import Progress, row
 from bench.yard import SITES, Yard
 from core.model.errors import ClxError
 from core.model.market import Side
@@ -33,6 +35,8 @@ from core.trading.recorder import MemoryJournal
 from emulator.faults import Fault
 
 D = Decimal
+SEED = 7
+"""Of the first yard; each after it has the next one."""
 ROUND = 400
 """Orders between two comparisons."""
 YARD = 4_000
@@ -106,13 +110,14 @@ class Soak:
         await engine.start()
         return engine
 
-    async def life(self, orders: int) -> bool:
+    async def life(self, orders: int, progress: Progress) -> bool:
         """Send so many orders, compare every so often; return whether all was right."""
-        while self.orders < orders and not self.flaws:
+        while self.orders < orders and not self.flaws and not progress.over:
             begun, wanted = self.orders, min(ROUND, orders - self.orders)
             while self.orders - begun < wanted:
                 await self._step()
             await self._compare()
+            progress.step(len(self.flaws), self.orders - begun)
         return not self.flaws
 
     async def _step(self) -> None:
@@ -294,15 +299,15 @@ class Soak:
 
 
 async def soak(
-    orders: int, seed: int, engines: int = 3, told: Callable[[str], None] = lambda _: None
+    progress: Progress, seed: int, engines: int = 3, told: Callable[[str], None] = lambda _: None
 ) -> tuple[Counter[str], list[str]]:
-    """Soak; return figures, and what was wrong, each with its seed."""
+    """Soak what is planned; return figures, and what was wrong, each with its seed."""
     figures: Counter[str] = Counter()
-    while figures["orders"] < orders:
+    while progress.played < progress.planned and not progress.over:
         soak = Soak(seed, engines)
         await soak.open()
         try:
-            right = await soak.life(min(YARD, orders - figures["orders"]))
+            right = await soak.life(min(YARD, progress.planned - progress.played), progress)
         finally:
             await soak.close()
         figures.update(
@@ -320,27 +325,32 @@ async def soak(
     return figures, []
 
 
-def run() -> list[dict[str, object]]:
-    """Soak 100,000 orders."""
+def run(*, whole: bool = False) -> list[dict[str, object]]:
+    """Soak some 25,000 orders, or with `whole` 100,000, however long that takes."""
     logging.disable(logging.ERROR)
-    figures, flaws = lapsed(lambda: soak(100_000, 7))
-    return [row("orders soaked in faults", figures["orders"], flaws, 100_000)]
+    name = "orders soaked in faults"
+    progress = Progress(name, None if whole else LIMIT_S)
+    progress.planned = 100_000 if whole else 25_000
+    _, flaws = lapsed(lambda: soak(progress, SEED))
+    return [row(name, progress, flaws, progress.planned, "orders", SEED)]
 
 
 def main(argv: list[str]) -> int:
     """Soak and print what came of it."""
     parser = argparse.ArgumentParser(prog="python -m bench.orders_soak", description=__doc__)
     parser.add_argument("--orders", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--engines", type=int, default=3)
     args = parser.parse_args(argv)
     logging.disable(logging.ERROR)
-    started = time.monotonic()
-    figures, flaws = lapsed(lambda: soak(args.orders, args.seed, args.engines, print))
+    progress = Progress("")
+    progress.planned = args.orders
+    told = functools.partial(print, flush=True)
+    figures, flaws = lapsed(lambda: soak(progress, args.seed, args.engines, told))
     for flaw in flaws[:20]:
         print("FLAW:", flaw)
-    took = time.monotonic() - started
-    print(f"{dict(figures)}, {len(flaws)} flaws, {took:.0f} s")
+    took = time.monotonic() - progress.begun_s
+    print(f"{dict(figures)}, {len(flaws)} flaws, seeds from {args.seed}, {took:.0f} s")
     return 1 if flaws else 0
 
 
