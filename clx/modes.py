@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.feeds.hosts import check_addresses
 from core.feeds.kinds import kind_named
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId, split_instrument_id
@@ -25,6 +26,7 @@ def check_modes(settings: Settings) -> None:
             kind_named(table.kind or name)
         except ConfigError as error:
             raise ConfigError(f"feeds.{name}: {error}") from None
+        check_addresses(table, name)
     for name, account in settings.venues.items():
         venue_kind(name, account)
     _check_scopes(settings)

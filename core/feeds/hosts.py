@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import urldefrag
+from urllib.parse import urldefrag, urlsplit
 
 from core.model.errors import ConfigError, DataError
 from core.model.ids import VenueName
@@ -31,6 +31,23 @@ def hosts(
             f"{settings.environment!r}; or give rest_url and stream_url"
         )
     return rest_url.rstrip("/"), stream_url.rstrip("/")
+
+
+def check_addresses(settings: FeedSettings, venue: str) -> None:
+    """Refuse an address that is none.
+
+    Raises:
+        ConfigError: Names the setting.
+    """
+    for key, url, scheme in (
+        ("rest_url", settings.rest_url, "http"),
+        ("stream_url", settings.stream_url, "ws"),
+    ):
+        parts = urlsplit(url)
+        if url and (parts.scheme not in {scheme, f"{scheme}s"} or not parts.hostname):
+            raise ConfigError(
+                f"feeds.{venue}.{key} must be {scheme}(s)://HOST[:PORT][/PATH], was {url!r}"
+            )
 
 
 def planless(settings: FeedSettings, venue: VenueName) -> None:

@@ -168,7 +168,7 @@ def kind_named(name: str) -> str:
             return kind
     known = [*KINDS, *(other for entry in KINDS.values() for other in entry.names)]
     raise ConfigError(
-        f"unknown venue {name!r}{did_you_mean(name, known)}; known: {', '.join(KINDS)}"
+        f"unknown venue {name!r}, known are {', '.join(KINDS)}{did_you_mean(name, known)}"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.feeds.dialect import Dialect
+from core.feeds.hosts import check_addresses
 from core.feeds.kinds import CCXT, KINDS, TAPE, kind_named, kind_of_url
 from core.feeds.stream import StreamFeed
 from core.model.errors import ConfigError
@@ -44,6 +45,7 @@ def make_feed(
         ConfigError: Its kind is unknown, or the table is wrong for it.
     """
     kind = kind_named(settings.kind or venue)
+    check_addresses(settings, venue)
     if kind.startswith(CCXT):
         made = _found("core.feeds.ccxt_pro.feed:CcxtFeed")(
             settings, clock=clock, rng=rng, venue=venue, exchange=kind.removeprefix(CCXT)

@@ -195,7 +195,8 @@ def _alive(pid: int) -> bool:
 
 
 def test_an_engine_without_its_passphrase_says_every_way_to_give_it(home):
-    urls = dict.fromkeys(("rest_url", "stream_url", "ws_api_url"), "http://127.0.0.1:1")
+    urls = dict.fromkeys(("rest_url", "ws_api_url"), "http://127.0.0.1:1")
+    urls["stream_url"] = "ws://127.0.0.1:1"
     home.configure(SETTINGS.format(**urls))
     home.env["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
     (home.root / "keys.sealed").touch(0o600)
