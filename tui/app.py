@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -13,6 +14,7 @@ from textual.binding import BindingType
 from textual.types import CSSPathType
 
 from core.model.errors import ClxError, ConfigError
+from tui.begun import begin
 from tui.bell import Bell
 from tui.desk import Desk
 from tui.grammar import BY_ID
@@ -107,7 +109,7 @@ class ClxApp(App[None]):
     def on_mount(self) -> None:
         """Show the main screen and start following the engine."""
         self.push_screen(TradeScreen())
-        self.run_worker(self.link.run(), name="link", exit_on_error=False)
+        begin(self, self.link.run, name="link")
         self.call_after_refresh(self._after_first_paint)
         if self._load_settings is not None:
             self.call_after_refresh(self._read_settings)
@@ -224,7 +226,11 @@ class ClxApp(App[None]):
         screen = self.live_screen
         if screen is not None:
             target: Any = self if action.startswith("app.") else screen
-            self.run_worker(self.run_action(action.removeprefix("app."), target))
+            begin(
+                self,
+                partial(self.run_action, action.removeprefix("app."), target),
+                exit_on_error=True,
+            )
 
     def open_command(self, name: str, args: Mapping[str, str] | None = None) -> None:
         """Carry out a command of the table; what is missing is asked for in a form."""
@@ -234,12 +240,12 @@ class ClxApp(App[None]):
         kind = COMMANDS[name]
         given = self._prefill(name, dict(args or {}))
         if not fields_of(kind) and name not in {"kill", "stop_engine", "resume"}:
-            self.run_worker(self.ask(kind()), exit_on_error=False)
+            begin(self, partial(self.ask, kind()))
             return
 
         def done(command: Command | None) -> None:
             if command is not None:
-                self.run_worker(self.ask(command), exit_on_error=False)
+                begin(self, partial(self.ask, command))
 
         self.push_screen(CommandForm(kind, given), done)
 

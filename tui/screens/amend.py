@@ -7,6 +7,7 @@ says which.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
@@ -22,6 +23,7 @@ from core.model.errors import ConfigError
 from core.model.grammar import parse_number
 from core.model.instruments import Instrument
 from core.model.orders import Order
+from tui.begun import begin
 from tui.desk import Reply, order_words
 from tui.widgets.fields import PressButton, Words
 
@@ -125,9 +127,7 @@ class AmendScreen(ModalScreen[Reply | None]):
         if not changed:
             self._say_checks("change a field")
             return
-        self.run_worker(
-            self._run_check(changed), group="checks", exclusive=True, exit_on_error=False
-        )
+        begin(self, partial(self._run_check, changed), group="checks", exclusive=True)
 
     async def _run_check(self, changed: dict[str, Decimal]) -> None:
         reply = await self._ask(changed, dry_run=True)
@@ -174,7 +174,7 @@ class AmendScreen(ModalScreen[Reply | None]):
             return
         self.sending = True
         self._say("sending…", wrong=False)
-        self.run_worker(self._send(changed), group="send", exit_on_error=False)
+        begin(self, partial(self._send, changed), group="send")
 
     async def _send(self, changed: dict[str, Decimal]) -> None:
         reply = await self._ask(changed)
@@ -187,7 +187,7 @@ class AmendScreen(ModalScreen[Reply | None]):
 
     def action_arm(self) -> None:
         """Arm this instrument without leaving."""
-        self.run_worker(self._arm(), group="arm", exclusive=True, exit_on_error=False)
+        begin(self, self._arm, group="arm", exclusive=True)
 
     async def _arm(self) -> None:
         reply = await self.desk.arm(self.instrument.id)

@@ -17,6 +17,7 @@ from textual.widgets import Static
 
 from core.model.ids import VenueName
 from core.model.views import VenueView
+from tui.begun import begin
 from tui.desk import Reply
 from tui.widgets.fields import Words
 
@@ -86,7 +87,7 @@ class GateScreen(ModalScreen[Reply | None]):
             return
         if self.asked:
             self.sending = True
-            self.run_worker(self._answer(), exit_on_error=False)
+            begin(self, self._answer)
         else:
             self.asked = True
         self._show()

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Static
 
+from tui.begun import begin
 from tui.desk import Reply
 from tui.widgets.fields import Words
 
@@ -88,7 +89,7 @@ class KillScreen(ModalScreen[Reply | None]):
             return
         self.sending = True
         self._show()
-        self.run_worker(self._kill(), exit_on_error=False)
+        begin(self, self._kill)
 
     async def _kill(self) -> None:
         from core.model.commands import Kill, Resume

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -26,6 +27,7 @@ from core.model.market import FeedStatus
 from core.model.views import View
 from link.replica import Topic
 from tui.arranged import Arranged
+from tui.begun import begin
 from tui.draw.markets import MARKETS, draw_details, draw_groups
 from tui.draw.status import draw_header, screen_title
 from tui.draw.tables import draw_table
@@ -95,7 +97,7 @@ class MarketsScreen(LiveScreen):
             self._ask_due = now + (self._patience if lacks else _ASK_S)
             self._patience = min(_ASK_S, self._patience * 2)
             self.clx.symbols.fetch()
-            self.run_worker(self._ask(self.markets.group), exit_on_error=False)
+            begin(self, partial(self._ask, self.markets.group))
 
     async def _ask(self, group: str) -> None:
         from core.model.commands import GetQuality, GetSparks

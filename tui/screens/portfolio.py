@@ -9,6 +9,7 @@ from textual.binding import BindingType
 
 from core.model.errors import ClxError
 from core.model.inspection import PortfolioView
+from tui.begun import begin
 from tui.draw import numbers
 from tui.draw.curve import draw_curve
 from tui.draw.runs import Row
@@ -48,7 +49,7 @@ class PortfolioScreen(PagedScreen):
         """Ask now and then."""
         if self.clx.link.state == "up" and now >= self._due:
             self._due = now + _ASK_S
-            self.run_worker(self._ask(), group="ask", exclusive=True, exit_on_error=False)
+            begin(self, self._ask, group="ask", exclusive=True)
 
     async def _ask(self) -> None:
         from core.model.commands import GetPortfolio

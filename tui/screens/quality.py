@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -16,6 +17,7 @@ from core.model.ids import InstrumentId
 from core.model.views import QualityView, View
 from link.replica import Topic
 from tui.arranged import Arranged
+from tui.begun import begin
 from tui.draw.quality import QUALITY, QualityRow, by_venue, draw_days
 from tui.draw.status import draw_header, screen_title
 from tui.draw.tables import draw_table
@@ -83,10 +85,10 @@ class QualityScreen(LiveScreen):
         name = row.view.instrument_id if row is not None and not row.is_venue else None
         if now >= self._ask_due:
             self._ask_due = now + _ASK_S + len(self._views) * _ASK_EACH_S
-            self.run_worker(self._ask(), exit_on_error=False)
+            begin(self, self._ask)
         if name is not None and (name != self._days_of or now >= self._days_due):
             self._days_of, self._days_due = name, now + _ASK_DAYS_S
-            self.run_worker(self._ask_days(name), exit_on_error=False)
+            begin(self, partial(self._ask_days, name))
 
     async def _ask(self) -> None:
         from core.model.commands import GetQuality

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from textual.binding import BindingType
@@ -12,6 +13,7 @@ from core.model.accounts import Position
 from core.model.errors import ClxError
 from core.model.executors import ExecutorView
 from core.model.orders import Order, OrderFilled
+from tui.begun import begin
 from tui.draw.executors import EXECUTORS, draw_executor
 from tui.draw.records import BALANCES, FILLS, LEDGER, ORDERS, POSITIONS, position_words
 from tui.draw.runs import Row
@@ -69,7 +71,7 @@ class RecordsScreen(PagedScreen):
         if now < self._due.get(page, 0.0) - (0 if not news else _IDLE_S - _ASK_S):
             return
         self._seen[page], self._due[page] = newest, now + _IDLE_S
-        self.run_worker(self._ask(page), group=page, exclusive=True, exit_on_error=False)
+        begin(self, partial(self._ask, page), group=page, exclusive=True)
 
     async def _ask(self, page: str) -> None:
         from core.model.commands import Command, GetFills, GetLedger, GetOrders

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from rich.text import Text
@@ -35,6 +36,7 @@ from textual.widgets import Input, Static
 from core.model.amounts import Unit
 from core.model.inspection import OrderPreview
 from core.model.instruments import Instrument
+from tui.begun import begin
 from tui.desk import Reply, new_order_id, submit
 from tui.preview import (
     LIMITED,
@@ -329,8 +331,11 @@ class TicketScreen(ModalScreen[Reply | None]):
 
     def _start_checks(self) -> None:
         if self.draft is not None and not self.draft.errors and self.phase == "editing":
-            self.run_worker(
-                self._run_checks(self.draft), group="checks", exclusive=True, exit_on_error=False
+            begin(
+                self,
+                partial(self._run_checks, self.draft),
+                group="checks",
+                exclusive=True,
             )
 
     async def _run_checks(self, draft: Draft) -> None:
@@ -386,7 +391,7 @@ class TicketScreen(ModalScreen[Reply | None]):
         self.phase, self._sent = "sending", command
         self._lock(True)
         self._say("sending…", wrong=False)
-        self.run_worker(self._send(command), group="send", exit_on_error=False)
+        begin(self, partial(self._send, command), group="send")
 
     def _command(self) -> Command | None:
         """Return what would be sent; None: what is in the way was said."""
@@ -430,7 +435,7 @@ class TicketScreen(ModalScreen[Reply | None]):
 
     def action_arm(self) -> None:
         """Arm this instrument without leaving the ticket."""
-        self.run_worker(self._arm(), group="arm", exclusive=True, exit_on_error=False)
+        begin(self, self._arm, group="arm", exclusive=True)
 
     async def _arm(self) -> None:
         reply = await self.desk.arm(self.instrument.id)

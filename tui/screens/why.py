@@ -13,6 +13,7 @@ from textual.types import CSSPathType
 
 from core.model.ids import ClientOrderId
 from core.model.inspection import OrderLife
+from tui.begun import begin
 from tui.draw.life import draw_life
 from tui.draw.runs import row_text
 from tui.widgets.fields import Words
@@ -58,7 +59,7 @@ class WhyScreen(ModalScreen[None]):
 
     def action_again(self) -> None:
         """Ask the engine for the life as it is now."""
-        self.run_worker(self._ask(), group="ask", exclusive=True, exit_on_error=False)
+        begin(self, self._ask, group="ask", exclusive=True)
 
     async def _ask(self) -> None:
         from core.model.commands import GetOrderLife

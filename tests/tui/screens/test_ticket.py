@@ -1,6 +1,8 @@
 """The ticket: one id, one order, no guessing."""
 
 import asyncio
+import gc
+import sys
 from decimal import Decimal
 
 import msgspec
@@ -21,6 +23,24 @@ def check_at_once(monkeypatch):
 
 def submits(link):
     return [item for item in link.sent if isinstance(item, cmd.SubmitOrder)]
+
+
+async def test_checks_that_are_given_up_before_they_begin_leave_nothing_behind(
+    opened, press, monkeypatch
+):
+    async with opened() as pilot:
+        await press(pilot, "b")
+        gc.collect()
+        lost = []
+        monkeypatch.setattr(sys, "unraisablehook", lost.append)
+        ticket = pilot.app.screen
+        ticket._start_checks()
+        ticket._start_checks()
+        ticket.workers.cancel_all()
+        await press(pilot, "escape")
+        assert pilot.app.screen is pilot.app.trade_screen
+        gc.collect()
+        assert lost == []
 
 
 async def test_enter_walks_the_fields_and_sends_only_on_send(opened, press, link):
