@@ -57,7 +57,7 @@ from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
 from store.roundtrips import RoundTripStore
-from store.traffic import TrafficLog, VenueShelf
+from store.traffic import CheckShelf, TrafficLog, VenueShelf
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
 
 _log: Final = logging.getLogger(__name__)
@@ -322,6 +322,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             library=assembly.library(store, feeds, lambda: holder[0]),
         )
         holder.append(engine)
+        engine.kernel.desk.passed.remember(CheckShelf(assembly.traffic))
         stack.callback(assembly.traffic.close)
         stack.callback(RoundTripKeeper(engine, assembly.round_trips, settings).close)
         _warn_of_keys(engine, assembly)

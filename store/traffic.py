@@ -1,4 +1,4 @@
-"""The bytes of orders beside the journal: JSON lines, the older ones compressed, the oldest gone.
+"""Bytes and checks of orders beside the journal: JSON lines, older ones packed, the oldest gone.
 
 ::
 
@@ -22,6 +22,8 @@ from typing import Final
 import msgspec
 
 from core.model.errors import StoreError
+from core.model.ids import ClientOrderId
+from core.model.inspection import ChecksPassed
 from core.model.redaction import Redactor
 from core.wire.witness import Seen, about, holds
 
@@ -51,6 +53,9 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     words: str
 
 
+_GATE: Final = "risk gate"
+"""Stands where the others have their venue's name."""
+_CHECKS: Final = msgspec.json.Decoder(ChecksPassed)
 _LINE: Final = msgspec.json.Decoder(Line)
 
 
@@ -79,7 +84,7 @@ class TrafficLog:
         self._max_bytes = max_bytes
         self._keep = keep
         self._told = told
-        self._waiting: deque[tuple[str, Seen]] = deque()
+        self._waiting: deque[tuple[str, Seen | Callable[[], Seen]]] = deque()
         self.dropped = 0
         self._failed = False
         self._wake = threading.Event()
@@ -89,8 +94,11 @@ class TrafficLog:
 
     def note(self, venue: str, seen: Seen) -> None:
         """Take something a venue's adapter saw; never blocks, never raises."""
-        if not worth(seen):
-            return
+        if worth(seen):
+            self.later(venue, seen)
+
+    def later(self, venue: str, seen: Seen | Callable[[], Seen]) -> None:
+        """Take something, or what makes it: called in the log's own thread, it must not raise."""
         if len(self._waiting) >= WAITING:
             self.dropped += 1
             return
@@ -182,8 +190,9 @@ class TrafficLog:
         for _ in range(count):
             self._waiting.popleft()
 
-    def _line(self, venue: str, seen: Seen) -> bytes:
+    def _line(self, venue: str, told: Seen | Callable[[], Seen]) -> bytes:
         clean = self._redactor.text
+        seen = told if isinstance(told, Seen) else told()
         answer = clean(seen.answer.decode(errors="replace"))
         line = Line(
             venue, seen.sent_ns, seen.answered_ns, clean(seen.sent), answer, clean(seen.words)
@@ -233,6 +242,31 @@ class VenueShelf:
             StoreError: A file cannot be read or written.
         """
         return self._log.find(self._venue, names)
+
+
+class CheckShelf:
+    """The log's part for what the risk gate saw; `core.trading.passed.Shelf`."""
+
+    def __init__(self, log: TrafficLog) -> None:
+        self._log = log
+
+    def keep(self, name: ClientOrderId, told: Callable[[], ChecksPassed]) -> None:
+        """Take what `told` will say; never blocks, never raises."""
+
+        def line() -> Seen:
+            checks = told()
+            return Seen(checks.ts_ns, 0, f"checks {name}", msgspec.json.encode(checks))
+
+        self._log.later(_GATE, line)
+
+    def find(self, name: ClientOrderId) -> list[ChecksPassed]:
+        """Return what is known of an order, oldest first; reads files.
+
+        Raises:
+            StoreError: A file cannot be read or written.
+        """
+        found = (_CHECKS.decode(seen.answer) for seen in self._log.find(_GATE, (name,)))
+        return [checks for checks in found if checks.client_order_id == name]
 
 
 def worth(seen: Seen) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 
 import click
 
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import bar, format_option, print_json, print_table, show
 from clx.cli.records import show_time
 from clx.cli.trade import line
 from clx.client import ask
 from core.model import commands
 from core.model.ids import ClientOrderId
-from core.model.inspection import OrderLife, PnlLine, PortfolioView
+from core.model.inspection import LifeStep, OrderLife, PnlLine, PortfolioView
 
 
 @click.command()
@@ -33,19 +34,25 @@ def why(order_id: str, style: str) -> None:
     first = life.steps[0].ts_ns if life.steps else 0
     print_table(
         ("time", "after", "record", "what", "how"),
-        [
-            (
-                _precise(step.ts_ns),
-                f"+{(step.ts_ns - first) / 1e6:,.1f} ms",
-                step.seq or None,
-                step.what,
-                step.text.replace("\n", " "),
-            )
-            for step in life.steps
-        ],
+        [row for step in life.steps for row in _rows(step, first)],
         "the journal has no record of it",
     )
     click.echo(f"wire: {life.wire}")
+
+
+def _rows(step: LifeStep, first: int) -> Iterator[tuple[object, ...]]:
+    yield (
+        _precise(step.ts_ns),
+        f"+{(step.ts_ns - first) / 1e6:,.1f} ms",
+        step.seq or None,
+        step.what,
+        step.text.replace("\n", " "),
+    )
+    width = max((len(use.rule) for use in step.limits), default=0)
+    for use in step.limits:
+        allowed = f"{'at least ' if use.least else ''}{show(use.allowed)} {use.unit}".rstrip()
+        used = f"{use.used:,.2f}".removesuffix(".00")
+        yield "", "", "", "limit", f"{use.rule:<{width}}  {bar(use.share)} {used} of {allowed}"
 
 
 @click.command()

@@ -67,7 +67,7 @@ async def tell(
 
     Raises:
         ConfigError: No order has that id, or several end with it.
-        StoreError: The journal cannot be read.
+        StoreError: The journal, or what is kept beside it, cannot be read.
     """
     order = find_order(kernel.desk.orders(include_ended=True), ask.client_order_id)
     records: list[tuple[int, JournalRecord]] = []
@@ -78,7 +78,8 @@ async def tell(
         if not reached:
             break
         await asyncio.sleep(0)
-    steps = list(steps_of(order.id, records))
+    passed = await asyncio.to_thread(kernel.desk.passed.find, order.id)
+    steps = list(steps_of(order.id, records, passed))
     venue = next((item for item in venues if item.name == order.venue), None)
     if isinstance(venue, ShowsTraffic):
         steps += _on_the_wire(await asyncio.to_thread(venue.traffic, order))

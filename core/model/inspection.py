@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from core.model.accounts import LimitUse
+from core.model.ids import ClientOrderId
 from core.model.orders import Order
 
 
@@ -46,6 +48,17 @@ class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class ChecksPassed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the risk gate saw when it let an order through."""
+
+    client_order_id: ClientOrderId
+    ts_ns: int
+    """Of the record it was let through for."""
+    text: str
+    limits: tuple[LimitUse, ...] = ()
+    """Each limit it was held to, the order counted in."""
+
+
 class LifeStep(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to an order."""
 
@@ -58,6 +71,8 @@ class LifeStep(msgspec.Struct, frozen=True, kw_only=True):
     what: str
     """``intent``, ``checks``, ``sent``, ``answer``, ``pushed``, or what became of the order."""
     text: str
+    limits: tuple[LimitUse, ...] = ()
+    """Of ``checks``: each limit with what was used of it, the order counted in."""
 
 
 class OrderLife(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ from core.trading.books import Books
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
 from core.trading.guard import COVERS, Guard
+from core.trading.judging import Latest
 from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
 from core.trading.routing import wire_form
@@ -44,6 +45,8 @@ _MAX_GROUP: Final = 30
 _MAX_RESIZES: Final = 2
 """Changes the venue may leave undone before an order is sent anew."""
 _WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
+_LATER: Final = frozenset({"parent", "replace", "siblings"})
+"""What waits for other orders is judged when it goes out."""
 _CHILDREN: Final = frozenset({Link.OCO, Link.BRACKET})
 
 
@@ -99,16 +102,18 @@ class Changer:
         order = tracked.order
         intent = _with(order.intent, size, price, trigger_price)
         self._may_amend(tracked, intent, origin)
+        before = self._gate.judge.latest
         denial = self._check(tracked, intent)
         if denial is not None:
             raise ConfigError(f"order {order.id} is not amended: {denial.rule}: {denial.reason}")
         if dry_run:
             return msgspec.structs.replace(order, intent=intent, note="dry run: would be amended")
+        latest = self._flow.judged(before)
         if order.state is OrderState.HELD:
-            self._amended(tracked, intent)
+            self._note(tracked, intent, latest, self._amended(tracked, intent))
             return tracked.order
         if _can(order.intent, intent, self._flow.abilities_of(intent)):
-            self._send_amend(tracked, intent, origin)
+            self._note(tracked, intent, latest, self._send_amend(tracked, intent, origin))
             return tracked.order
         return self._replace(tracked, intent, origin)
 
@@ -138,10 +143,29 @@ class Changer:
                 self._clock.now_ns(),
                 self._clock.monotonic_ns(),
                 held=True,
-                later=tracked.waits in {"parent", "replace", "siblings"},
+                later=tracked.waits in _LATER,
             )
 
-    def _send_amend(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> None:
+    def _note(
+        self, tracked: Tracked, intent: OrderIntent, latest: Latest | None, ts_ns: int
+    ) -> None:
+        """Keep what the gate saw of a change: the order as if it were not there yet."""
+        order = tracked.order
+        left = msgspec.structs.replace(intent, size=intent.size - order.filled)
+        monotonic_ns = self._clock.monotonic_ns()
+        with self._books.holds.without(order):
+            self._flow.passed.note(
+                left,
+                order.venue,
+                latest,
+                ts_ns,
+                monotonic_ns,
+                counted=False,
+                later=tracked.waits in _LATER,
+            )
+
+    def _send_amend(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> int:
+        """Record the change and send it; return the record's time."""
         order = tracked.order
         change = AmendSubmitted(
             client_order_id=order.id,
@@ -160,6 +184,7 @@ class Changer:
         except Exception as error:  # an adapter may die without us
             tracked.ask = True
             self._board.alert("error", f"amend of {order.id}: the adapter failed: {error!r}")
+        return change.ts_ns
 
     def _replace(self, tracked: Tracked, intent: OrderIntent, origin: OriginKind) -> Order:
         """Cancel an order and send a new one once it has ended."""
@@ -178,7 +203,7 @@ class Changer:
         made = self._books.orders.get(heir.client_order_id)
         return made.order if made is not None else tracked.order
 
-    def _amended(self, tracked: Tracked, intent: OrderIntent) -> None:
+    def _amended(self, tracked: Tracked, intent: OrderIntent) -> int:
         now_ns = self._clock.now_ns()
         self._flow.record(
             OrderAmended(
@@ -190,6 +215,7 @@ class Changer:
                 ts_ns=now_ns,
             )
         )
+        return now_ns
 
     def _on_wire(self, order: Order) -> Order:
         """Return an order as the venue has it."""

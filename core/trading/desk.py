@@ -76,6 +76,7 @@ from core.trading.links import VenueLinks
 from core.trading.listing import listed
 from core.trading.losses import LossWatch
 from core.trading.orders import Tracked
+from core.trading.passed import Passed
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 from core.trading.statements import Statements
@@ -123,6 +124,7 @@ class TradingDesk:
             fee_rate=fee_rate,
         )
         self._board = Board(self.books, self.limits, clock, emit)
+        self.passed = Passed(self.books, self._gate, instruments, fee_rate)
         self._flow = OrderFlow(
             books=self.books,
             gate=self._gate,
@@ -132,6 +134,7 @@ class TradingDesk:
             instruments=instruments,
             marks=marks,
             clock=clock,
+            passed=self.passed,
         )
         self._statements = self._make_statements()
         self._changer = Changer(

@@ -38,7 +38,9 @@ from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.form import Denial
 from core.trading.guard import Guard
+from core.trading.judging import Latest
 from core.trading.orders import Applied, Tracked
+from core.trading.passed import Passed
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 from core.trading.routing import lacks, waits_for, wire_form
@@ -64,7 +66,10 @@ class OrderFlow:
         instruments: Mapping[InstrumentId, Instrument],
         marks: Marks,
         clock: Clock,
+        passed: Passed,
     ) -> None:
+        self.passed = passed
+        """Keeps what the gate saw of what it let through."""
         self._books = books
         self._gate = gate
         self._recorder = recorder
@@ -84,7 +89,7 @@ class OrderFlow:
         if known is not None:
             return known.order
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        denial = self._check(intent, now_ns, monotonic_ns)
+        denial, latest = self._check(intent, now_ns, monotonic_ns)
         if dry_run:
             return self._would_be(intent, denial)
         if denial is not None:
@@ -98,6 +103,7 @@ class OrderFlow:
             self.project(record)
         else:
             self._start(record, monotonic_ns)
+        self._note(record, latest, monotonic_ns)
         return self._order(intent.client_order_id)
 
     def submit_group(self, intents: Sequence[OrderIntent], dry_run: bool) -> list[Order]:
@@ -106,7 +112,8 @@ class OrderFlow:
         if any(known):
             return [item.order for item in known if item is not None]
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        denials = [self._check(intent, now_ns, monotonic_ns) for intent in intents]
+        checked = [self._check(intent, now_ns, monotonic_ns) for intent in intents]
+        denials = [denial for denial, _ in checked]
         first = next((denial for denial in denials if denial is not None), None)
         if first is not None:
             why = Denial("group", f"another order of its group was refused: {first.rule}")
@@ -137,15 +144,19 @@ class OrderFlow:
             for record in sent:
                 intent = record.intent
                 self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
+        for record, (_, latest) in zip(records, checked, strict=True):
+            self._note(record, latest, monotonic_ns)
         return [self._order(intent.client_order_id) for intent in intents]
 
     def release(self, tracked: Tracked, record: OrderReleased, intent: OrderIntent) -> bool:
         """Journal and send a held order in the form given; False: a refusal was recorded."""
         order = tracked.order
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        before = self._gate.judge.latest
         with self._books.holds.without(order):
             denial = self._gate.check(intent, now_ns, monotonic_ns, held=True)
             exits = self._gate.is_exit(intent)
+        latest = self.judged(before)
         if denial is None and not self._written(record, exits=exits):
             denial = Denial("journal", f"it cannot be written: {self._recorder.problem}")
         if denial is not None:
@@ -155,6 +166,7 @@ class OrderFlow:
         self._expect_price(intent)
         self.project(record)
         self._send(order.venue, wire_form(intent, self.abilities_of(intent)))
+        self.passed.note(intent, order.venue, latest, record.ts_ns, monotonic_ns, counted=True)
         return True
 
     def refuse_held(self, tracked: Tracked, denial: Denial) -> None:
@@ -191,13 +203,34 @@ class OrderFlow:
             return VenueAbilities()
         return venue.abilities(instrument)
 
-    def _check(self, intent: OrderIntent, now_ns: int, monotonic_ns: int) -> Denial | None:
+    def _check(
+        self, intent: OrderIntent, now_ns: int, monotonic_ns: int
+    ) -> tuple[Denial | None, Latest | None]:
+        """Return what forbids an order, and how it stood to the market if limits were asked."""
         denial = self._check_id(intent)
         if denial is not None:
-            return denial
-        waits = intent.parent_id is not None or intent.replaces is not None
-        return self._gate.check(intent, now_ns, monotonic_ns, held=False, later=waits) or lacks(
-            intent, self.abilities_of(intent)
+            return denial, None
+        before = self._gate.judge.latest
+        denial = self._gate.check(intent, now_ns, monotonic_ns, held=False, later=_waits(intent))
+        return denial or lacks(intent, self.abilities_of(intent)), self.judged(before)
+
+    def judged(self, before: Latest) -> Latest | None:
+        """Return how what was checked since stood to the market, None for an exit."""
+        latest = self._gate.judge.latest
+        return None if latest is before else latest
+
+    def _note(
+        self, record: OrderSubmitted | OrderHeld, latest: Latest | None, monotonic_ns: int
+    ) -> None:
+        """Keep what the gate saw, now that nothing waits for it any more."""
+        self.passed.note(
+            record.intent,
+            record.venue,
+            latest,
+            record.ts_ns,
+            monotonic_ns,
+            counted=isinstance(record, OrderSubmitted),
+            later=_waits(record.intent),
         )
 
     def _entry(
@@ -405,6 +438,10 @@ class OrderFlow:
         self._board.alert("error", f"order {intent.client_order_id}: {reason}")
         now_ns = self._clock.now_ns()
         self.take(OrderUnknown(client_order_id=intent.client_order_id, reason=reason, ts_ns=now_ns))
+
+
+def _waits(intent: OrderIntent) -> bool:
+    return intent.parent_id is not None or intent.replaces is not None
 
 
 def _terms(item: Instrument) -> tuple[object, ...]:

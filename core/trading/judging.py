@@ -29,6 +29,8 @@ _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _TWO: Final = Decimal(2)
 _HUNDRED: Final = Decimal(100)
+_MEASURED: Final = 100
+"""Times an order's size that is looked for in the book where its share is told: down to 1 %."""
 
 
 class Latest(NamedTuple):
@@ -271,6 +273,22 @@ class Judge:
             f"it would trade with our own {intent.side.opposite} order at {met}; cancel that first",
         )
 
+    def measure(self, intent: OrderIntent, instrument: Instrument, latest: Latest) -> Latest:
+        """Return how the newest entry stood, with more of the book counted than the limit asked.
+
+        The gate stops counting as soon as it has seen enough; a person wants the share.
+        """
+        top = self._marks.top(instrument.id)
+        if latest.shown is None or top is None or self._detail is None:
+            return latest
+        shown = self._count(intent, top, latest.lots * _MEASURED, self._detail)
+        if shown is None or shown <= latest.shown:
+            return latest
+        measured = latest._replace(shown=shown)
+        if self.latest is latest:
+            self.latest = measured
+        return measured
+
     def _fills_before(self, met: Decimal, intent: OrderIntent, instrument: Instrument) -> bool:
         """Return whether a market order finds its size before it comes to an order of ours.
 
@@ -292,7 +310,11 @@ class Judge:
         detail: MarketDetail,
     ) -> int | None:
         """Return the lots the other side shows within the price band, or as many as are enough."""
-        enough = int(lots * 100 / stack.book_share) + 1
+        return self._count(intent, top, int(lots * 100 / stack.book_share) + 1, detail)
+
+    def _count(
+        self, intent: OrderIntent, top: tuple[int, int], enough: int, detail: MarketDetail
+    ) -> int | None:
         buys = intent.side is _BUY
         to = (top[0] + top[1]) / 2 * (1 + self._band if buys else 1 - self._band)
         return detail.shown_lots(intent.instrument_id, _SELL if buys else _BUY, int(to), enough)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from core.model.facts import JournalRecord
 from core.model.ids import ClientOrderId
-from core.model.inspection import LifeStep
+from core.model.inspection import ChecksPassed, LifeStep
 from core.model.orders import (
     AmendRejected,
     AmendSubmitted,
@@ -36,21 +36,35 @@ _WAITS = {
     "replace": "the end of the order it replaces",
     "siblings": "the cancels of its siblings",
 }
-_PASSED = "passed every check of the risk gate; durable in the journal before any byte was sent"
+_PASSED = "all passed"
+_FORGOTTEN = f"{_PASSED}; their figures are not kept any more"
+_DURABLE = "; durable in the journal before any byte was sent"
+_HELD = "; durable in the journal"
 
 
 def steps_of(
-    order_id: ClientOrderId, records: Iterable[tuple[int, JournalRecord]]
+    order_id: ClientOrderId,
+    records: Iterable[tuple[int, JournalRecord]],
+    passed: Iterable[ChecksPassed] = (),
 ) -> Iterator[LifeStep]:
-    """Yield what the records say of one order; those of other orders are passed over."""
+    """Yield what the records say of one order; those of other orders are passed over.
+
+    What the gate saw of it stands with the record it was let through for.
+    """
+    seen = {checks.ts_ns: checks for checks in passed}
     for seq, record in records:
         if getattr(record, "client_order_id", None) == order_id:
-            yield from _told(seq, record)
+            yield from _told(seq, record, seen.pop(record.ts_ns, None))
 
 
-def _told(seq: int, record: JournalRecord) -> Iterator[LifeStep]:
+def _told(seq: int, record: JournalRecord, seen: ChecksPassed | None) -> Iterator[LifeStep]:
     ts_ns = record.ts_ns
     venue_ns = getattr(record, "ts_event_ns", 0)
+
+    def checks(more: str = "") -> LifeStep:
+        words = _FORGOTTEN if seen is None else f"{_PASSED}: {seen.text}"
+        limits = () if seen is None else seen.limits
+        return LifeStep(ts_ns=ts_ns, seq=seq, what="checks", text=words + more, limits=limits)
 
     def step(what: str, text: str) -> LifeStep:
         return LifeStep(ts_ns=ts_ns, venue_ns=venue_ns, seq=seq, what=what, text=text)
@@ -58,10 +72,10 @@ def _told(seq: int, record: JournalRecord) -> Iterator[LifeStep]:
     match record:
         case OrderSubmitted(intent=intent):
             yield step("intent", intent_words(intent))
-            yield step("checks", _PASSED)
+            yield checks(_DURABLE)
         case OrderHeld(intent=intent):
             yield step("intent", intent_words(intent))
-            yield step("checks", f"{_PASSED.partition(';')[0]}; durable in the journal")
+            yield checks(_HELD)
             yield step("held", f"by the engine, until {_WAITS[record.waits]}")
         case OrderDenied(intent=intent):
             yield step("intent", intent_words(intent))
@@ -69,6 +83,8 @@ def _told(seq: int, record: JournalRecord) -> Iterator[LifeStep]:
         case OrderFilled():
             yield step("fill", _fill_words(record))
         case _:
+            if seen is not None:
+                yield checks()
             yield step(*_plain(record))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.model.accounts import LimitUse
 from core.model.market import Side
@@ -29,11 +29,20 @@ class Uses:
         """Return every limit that is set, those of everything first."""
         sizes, worths = self._largest_orders()
         found: list[LimitUse] = []
+        latest, skew_ms = self._judge.latest, self._judge.worst_skew_ms()
         for scope in self._books.scopes:
-            figures = _Figures(scope, self._judge, monotonic_ns, self._books.account.equity_asset)
-            figures.order_size = sizes.get(scope.name, _ZERO)
-            figures.order_worth = worths.get(scope.name, _ZERO)
-            found += figures.uses()
+            mine = scope in latest.scopes
+            asked = Asked(
+                asset=self._books.account.equity_asset,
+                size=sizes.get(scope.name, _ZERO),
+                worth=worths.get(scope.name, _ZERO),
+                away_pct=latest.away_pct if mine else _ZERO,
+                book_share_pct=latest.book_share_pct if mine else _ZERO,
+                confidence=latest.confidence if mine else 1.0,
+                skew_ms=skew_ms,
+            )
+            size, worth = _largest_position(scope, scope.limits)
+            found += bars_of(sums_of(scope, monotonic_ns, size, worth), asked)
         return tuple(found)
 
     def _largest_orders(self) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
@@ -59,60 +68,105 @@ class Uses:
         return _ZERO if unit is None else order.intent.size * unit
 
 
-class _Figures:
-    """How much of one scope's limits is used."""
+class Sums(NamedTuple):
+    """What one scope's limits look at, as it stood at one moment."""
 
-    def __init__(self, scope: Scope, judge: Judge, monotonic_ns: int, asset: str) -> None:
-        self._scope = scope
-        self._judge = judge
-        self._now_ns = monotonic_ns
-        self._asset = asset
-        self.order_size = _ZERO
-        self.order_worth = _ZERO
+    scope: Scope
+    size: Decimal
+    """The largest position that open orders may lead to."""
+    worth: Decimal
+    """What it would be worth."""
+    gross: Decimal
+    net: Decimal
+    equity: Decimal | None
+    correlated: Decimal
+    open_orders: int
+    orders: int
+    """In the last second."""
+    messages: int
+    day_lost: Decimal
+    drawdown: Decimal
+    drawdown_pct: Decimal
+    streak: int
+    nearest: Decimal | None
 
-    def uses(self) -> Iterator[LimitUse]:
-        """Yield each limit that is set."""
-        scope = self._scope
-        for name, (used, unit) in self._used().items():
-            allowed = getattr(scope.limits, name)
-            if allowed is None:
-                continue
-            yield LimitUse(
-                rule=f"{scope.prefix}{name}",
-                used=used,
-                allowed=Decimal(str(allowed)),
-                unit=unit,
-                scope=scope.name,
-                least=name.startswith("min_"),
-            )
 
-    def _used(self) -> dict[str, tuple[Decimal, str]]:
-        scope, asset, limits = self._scope, self._asset, self._scope.limits
-        latest = self._judge.latest
-        mine = scope in latest.scopes
-        size, worth = _largest_position(scope, limits)
-        return {
-            "max_order_size": (self.order_size, ""),
-            "max_order_notional": (self.order_worth, asset),
-            "max_position_size": (size, ""),
-            "max_position_notional": (worth, asset),
-            "max_gross_exposure": (scope.gross, asset),
-            "max_net_exposure": (max(scope.long, -scope.short, _ZERO), asset),
-            "max_leverage": (_over(scope.gross, scope.equity), "x"),
-            "max_correlated_exposure": (scope.norm + scope.drift + scope.pending, asset),
-            "max_open_orders": (Decimal(scope.open_orders), "orders"),
-            "max_orders_per_second": (Decimal(scope.orders.count(self._now_ns)), "orders/s"),
-            "max_messages_per_second": (Decimal(scope.messages.count(self._now_ns)), "messages/s"),
-            "max_daily_loss": (max(-scope.day_pnl, _ZERO), asset),
-            "max_drawdown": (scope.drawdown, asset),
-            "max_drawdown_pct": (scope.drawdown_pct, "%"),
-            "max_loss_streak": (Decimal(scope.streak), "losses"),
-            "price_band_pct": (latest.away_pct if mine else _ZERO, "% (newest order)"),
-            "max_book_share_pct": (latest.book_share_pct if mine else _ZERO, "% (newest order)"),
-            "min_liquidation_pct": (Decimal(100) if scope.nearest is None else scope.nearest, "%"),
-            "max_clock_skew_ms": (Decimal(self._judge.worst_skew_ms()), "ms"),
-            "min_confidence": (Decimal(str(latest.confidence if mine else 1.0)), ""),
-        }
+class Asked(NamedTuple):
+    """What limits look at that is of one order, or of the market."""
+
+    asset: str
+    size: Decimal
+    worth: Decimal
+    away_pct: Decimal
+    book_share_pct: Decimal
+    confidence: float
+    skew_ms: int
+    newest: str = " (newest order)"
+    """Said of what only the newest order tells."""
+
+
+def sums_of(scope: Scope, monotonic_ns: int, size: Decimal, worth: Decimal) -> Sums:
+    """Return a scope's sums as they are now, with this for its largest position."""
+    return Sums(
+        scope,
+        size,
+        worth,
+        scope.gross,
+        max(scope.long, -scope.short, _ZERO),
+        scope.equity,
+        scope.norm + scope.drift + scope.pending,
+        scope.open_orders,
+        scope.orders.count(monotonic_ns),
+        scope.messages.count(monotonic_ns),
+        max(-scope.day_pnl, _ZERO),
+        scope.drawdown,
+        scope.drawdown_pct,
+        scope.streak,
+        scope.nearest,
+    )
+
+
+def bars_of(sums: Sums, asked: Asked) -> Iterator[LimitUse]:
+    """Yield each limit that the scope sets, with how much of it is used."""
+    scope = sums.scope
+    for name, (used, unit) in _used(sums, asked).items():
+        allowed = getattr(scope.limits, name)
+        if allowed is None:
+            continue
+        yield LimitUse(
+            rule=f"{scope.prefix}{name}",
+            used=used,
+            allowed=Decimal(str(allowed)),
+            unit=unit,
+            scope=scope.name,
+            least=name.startswith("min_"),
+        )
+
+
+def _used(sums: Sums, asked: Asked) -> dict[str, tuple[Decimal, str]]:
+    asset, near = asked.asset, sums.nearest
+    return {
+        "max_order_size": (asked.size, ""),
+        "max_order_notional": (asked.worth, asset),
+        "max_position_size": (sums.size, ""),
+        "max_position_notional": (sums.worth, asset),
+        "max_gross_exposure": (sums.gross, asset),
+        "max_net_exposure": (sums.net, asset),
+        "max_leverage": (_over(sums.gross, sums.equity), "x"),
+        "max_correlated_exposure": (sums.correlated, asset),
+        "max_open_orders": (Decimal(sums.open_orders), "orders"),
+        "max_orders_per_second": (Decimal(sums.orders), "orders/s"),
+        "max_messages_per_second": (Decimal(sums.messages), "messages/s"),
+        "max_daily_loss": (sums.day_lost, asset),
+        "max_drawdown": (sums.drawdown, asset),
+        "max_drawdown_pct": (sums.drawdown_pct, "%"),
+        "max_loss_streak": (Decimal(sums.streak), "losses"),
+        "price_band_pct": (asked.away_pct, f"%{asked.newest}"),
+        "max_book_share_pct": (asked.book_share_pct, f"%{asked.newest}"),
+        "min_liquidation_pct": (Decimal(100) if near is None else near, "%"),
+        "max_clock_skew_ms": (Decimal(asked.skew_ms), "ms"),
+        "min_confidence": (Decimal(str(asked.confidence)), ""),
+    }
 
 
 def _largest_position(scope: Scope, limits: LimitSettings) -> tuple[Decimal, Decimal]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.model.accounts import LimitUse
 from core.model.errors import StoreError
+from core.model.ids import ClientOrderId
+from core.model.inspection import ChecksPassed
 from core.model.redaction import Redactor
 from core.wire.witness import Seen, Witness
-from store.traffic import TrafficLog, VenueShelf, worth
+from store.traffic import CheckShelf, TrafficLog, VenueShelf, worth
 
 NAME = "clxc-01kv3c9q2m-00000001"
 
@@ -107,3 +112,23 @@ def test_a_disk_that_refuses_is_told_once_and_everything_else_goes_on(tmp_path: 
         made.find("main", (NAME,))
     made.close()
     assert len(told) == 1
+
+
+def test_what_the_gate_saw_is_made_by_the_log_and_found_by_the_whole_id(
+    log: Callable[..., TrafficLog],
+) -> None:
+    made = log()
+    shelf = CheckShelf(made)
+    asked: list[str] = []
+
+    def told(name: str) -> ChecksPassed:
+        asked.append(name)
+        limit = LimitUse(rule="risk.x", used=Decimal(1), allowed=Decimal(2), unit="USDT")
+        return ChecksPassed(client_order_id=ClientOrderId(name), ts_ns=7, text="", limits=(limit,))
+
+    for name in (NAME, f"{NAME}-s"):
+        shelf.keep(ClientOrderId(name), partial(told, name))
+    made.note("main", sent(1))
+    assert shelf.find(ClientOrderId(NAME)) == [told(NAME)]
+    assert asked == [NAME, f"{NAME}-s", NAME]
+    assert [item.sent_ns for item in made.find("main", (NAME,))] == [1]

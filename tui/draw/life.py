@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from core.model.accounts import LimitUse
 from core.model.inspection import LifeStep, OrderLife
 from core.model.orders import Order, OrderState
-from tui.draw.glyphs import Glyphs, spelled
+from tui.draw import numbers
+from tui.draw.glyphs import BLOCK, Glyphs, spelled
 from tui.draw.records import link_words, state_words, trigger_words, type_words
 from tui.draw.runs import Row, clip, fitted, plain
+from tui.draw.sums import NEARLY, limit_words
 
 _WIRE: Final = frozenset({"sent", "answer", "pushed", "no answer"})
 _TROUBLE: Final = frozenset(
@@ -18,6 +22,9 @@ _TROUBLE: Final = frozenset(
 )
 _AFTER: Final = 11
 _WHAT: Final = 9
+_LIMITS: Final = 3
+"""Those used most; all of them where everything is wanted."""
+_BAR: Final = 8
 _OTHERS: Final = 3
 """An executor may have hundreds of orders; a bracket has three."""
 
@@ -82,7 +89,33 @@ def _step(step: LifeStep, first: int, width: int, glyphs: Glyphs, whole: bool) -
     lines = [clip(text, room, glyphs.ellipsis)] if wire and not whole else _cut(text, room)
     head = ((f" {after:>{_AFTER}}  ", "muted"), (f"{step.what:<{_WHAT}} ", _what_role(step.what)))
     out = [fitted((*head, (lines[0], role)), width)]
-    return out + [fitted(((" " * indent, ""), (line, role)), width) for line in lines[1:]]
+    out += [fitted(((" " * indent, ""), (line, role)), width) for line in lines[1:]]
+    return out + _limits(step.limits, indent, width, glyphs, whole)
+
+
+def _limits(
+    limits: Sequence[LimitUse], indent: int, width: int, glyphs: Glyphs, whole: bool
+) -> list[Row]:
+    """Draw each limit as a bar with its figures, the one used most first."""
+    used = sorted(limits, key=lambda use: use.share, reverse=True)
+    shown = used if whole else used[:_LIMITS]
+    out = []
+    for use in shown:
+        full = numbers.bar(use.share, _BAR, BLOCK.bars)
+        role = "warn" if use.share >= NEARLY else "accent"
+        name = use.rule.removeprefix("risk.").replace("_", " ")
+        figures = f" {use.share:>4.0%}  {name}  {limit_words(use)}"
+        room = max(12, width - indent - _BAR)
+        parts = (
+            (" " * indent, ""),
+            (f"{full:<{_BAR}}", role),
+            (clip(figures, room, glyphs.ellipsis), "text"),
+        )
+        out.append(fitted(parts, width))
+    if more := len(used) - len(shown):
+        words = f"and {more} more limit{'s' * (more > 1)}, used less: b shows all"
+        out.append(fitted(((" " * indent, ""), (words, "muted")), width))
+    return out
 
 
 def _what_role(what: str) -> str:

@@ -14,7 +14,7 @@ from tui.draw.records import pnl_role
 from tui.draw.runs import Row, clip, fitted, plain
 from tui.draw.tables import Column, Table
 
-_NEARLY: Final = 0.8
+NEARLY: Final = 0.8
 """A limit used this far is warned of."""
 _BAR: Final = 24
 _LIMIT_BAR: Final = 16
@@ -110,8 +110,15 @@ DAYS: Table[PnlLine] = Table(
 )
 
 
+def limit_words(limit: LimitUse) -> str:
+    """Return what is used of a limit and what is allowed, with the unit."""
+    used, allowed = (f"{value:,.2f}".removesuffix(".00") for value in (limit.used, limit.allowed))
+    least = "at least " if limit.least else ""
+    return f"{used} of {least}{allowed} {limit.unit}".rstrip()
+
+
 def _nearly(limit: LimitUse) -> bool:
-    return limit.share >= _NEARLY
+    return limit.share >= NEARLY
 
 
 RISK: Table[LimitUse] = Table(

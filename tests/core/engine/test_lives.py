@@ -28,6 +28,7 @@ class Telling:
 @pytest.fixture
 def traded(desk: Any, tape: Any) -> Any:
     run = desk(journal=MemoryJournal())
+    run.kernel.desk.passed.remember()
     run.play(tape(seed=1, seconds=3.0))
     for name, side in (("clxc-order-one", "buy"), ("clxc-order-one-s", "buy")):
         command = parse_command(
@@ -49,6 +50,10 @@ async def life(run: Any, name: str, *venues: Any) -> OrderLife:
 async def test_a_life_is_told_from_intent_to_fill_in_order(traded: Any) -> None:
     told = await life(traded, "clxc-order-one")
     assert [step.what for step in told.steps][:2] == ["intent", "checks"]
+    checks = told.steps[1]
+    assert "an entry worth" in checks.text
+    assert checks.text.endswith("durable in the journal before any byte was sent")
+    assert {use.rule for use in checks.limits} >= {"risk.max_order_notional", "risk.max_leverage"}
     assert {"accepted", "fill"} <= {step.what for step in told.steps}
     assert [step.ts_ns for step in told.steps] == sorted(step.ts_ns for step in told.steps)
     assert all(step.seq for step in told.steps)
@@ -79,3 +84,10 @@ async def test_the_end_of_an_id_will_do_where_only_one_order_has_it(traded: Any)
         await life(traded, "nope")
     with pytest.raises(ConfigError, match="no order 'one'"):
         await life(traded, "one")
+
+
+async def test_figures_that_are_gone_are_said_to_be(traded: Any) -> None:
+    traded.kernel.desk.passed.remember()
+    told = await life(traded, "clxc-order-one")
+    assert told.steps[1].text.startswith("all passed; their figures are not kept any more")
+    assert told.steps[1].limits == ()

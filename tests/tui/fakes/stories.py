@@ -60,7 +60,7 @@ def life(order: Order) -> OrderLife:
     """Tell a short life: sent, accepted, filled in part, cancelled in vain."""
     told = (
         (0, 11, "intent", "BUY 0.5 BTC-USDT.binance limit @ 64180, by tui: by hand"),
-        (0, 11, "checks", "passed every check of the risk gate; durable in the journal"),
+        (0, 11, "checks", "all passed: an entry worth 32,090.00 USDT; durable in the journal"),
         (3, 0, "sent", "POST /api/v3/order?symbol=BTCUSDT&side=BUY&newClientOrderId=" + "x" * 120),
         (9, 0, "answer", 'status 200 after 6.01 ms: {"symbol":"BTCUSDT","orderId":28}'),
         (10, 12, "accepted", "the venue has it as 28"),
