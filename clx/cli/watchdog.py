@@ -9,6 +9,15 @@ import signal
 import click
 
 
+def compile_nothing() -> None:
+    """Have numba leave kernels alone from now on, before anything that has some is imported.
+
+    A rescue reads no market data, and must not wait a minute for kernels that an upgrade has
+    changed, or that could not be kept on disk. Engines are started before it, never after.
+    """
+    os.environ["NUMBA_DISABLE_JIT"] = "1"
+
+
 @click.command()
 def watchdog() -> int:
     """Watch the engine that writes to stdin (started by the engine itself)."""
@@ -26,6 +35,7 @@ def watchdog() -> int:
     settings = load_settings(paths.config_file)
 
     def rescue(action: str, passphrase: str) -> str:
+        compile_nothing()
         from clx.accounts import learn_settings
         from clx.compose import Assembly
         from clx.sim import running_emulator
