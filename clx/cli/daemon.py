@@ -28,7 +28,7 @@ def start(timeout: float) -> int:
     """Start the engine in the background and wait until it answers."""
     from clx.accounts import inline_keys
     from clx.modes import check_modes
-    from clx.spawn import engine_answers, last_words, start_engine
+    from clx.spawn import engine_answers, start_engine
     from store.settings import load_settings
 
     paths = find_paths()
@@ -68,7 +68,9 @@ def start(timeout: float) -> int:
             "says how it stands, `clx daemon stop` ends it)"
         )
     raise LinkError(
-        f"the engine does not answer after {timeout:g} s: {last_words(paths.engine_log)}"
+        f"after {timeout:g} s the engine does not answer yet; after an upgrade kernels are compiled "
+        "first, which may take minutes. It goes on trying: `clx status` says how it stands, "
+        "`clx daemon log` what it said last"
     )
 
 
