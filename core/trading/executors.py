@@ -79,6 +79,9 @@ class Executors:
                 plan=plan, sent=0, filled=_ZERO, average_price=None, open_size=_ZERO,
                 next_ns=plan.start_ns, ended=ended,
             )  # fmt: skip
+        armed = self._books.switches.armed.get(plan.instrument_id, 0)
+        if plan.origin == "tui" and armed <= now_ns:
+            raise ConfigError(f"{plan.instrument_id} is not armed for keyboard trading")
         self._flow.record(ExecutorStarted(plan=plan, ts_ns=now_ns))
         self._step(self._find(plan.id), now_ns)
         return self._told(plan.id, now_ns)

@@ -15,7 +15,7 @@ from core.model.accounts import LimitUse, RiskState
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderIntent, PositionSide, TimeInForce
+from core.model.orders import OrderIntent, PositionSide, Role, TimeInForce
 from core.model.ports import Marks
 from core.model.settings import Settings
 from core.model.views import Mode
@@ -31,6 +31,7 @@ _ZERO: Final = Decimal(0)
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
 _SPOT: Final = InstrumentKind.SPOT
+_SLICE: Final = Role.SLICE
 _HALTED: Final = RiskState.HALTED
 _REDUCING: Final = RiskState.REDUCING
 PAPER: Final = VenueName("paper")
@@ -273,6 +274,9 @@ class RiskGate:
 
     def _check_armed(self, intent: OrderIntent, now_ns: int) -> Denial | None:
         if intent.origin != "tui" or self.switches.armed.get(intent.instrument_id, 0) > now_ns:
+            return None
+        if intent.role is _SLICE:
+            # Its executor was armed when it began; it goes on when nobody is at the keyboard.
             return None
         return Denial("disarmed", f"{intent.instrument_id} is not armed for keyboard trading")
 

@@ -50,6 +50,21 @@ def view(floor: Any, name: str = "tw1") -> Any:
     return floor.desk.executors.view(name, floor.clock.now_ns())
 
 
+def test_a_twap_of_the_terminal_is_armed_once_and_goes_on_when_that_has_run_out(
+    floor: Any,
+) -> None:
+    floor.open()
+    with pytest.raises(ConfigError, match="not armed"):
+        begin(floor, plan(floor, origin="tui"))
+    assert not floor.desk.books.executors
+    floor.desk.arm("BTC-USDT.binance", 5)
+    begin(floor, plan(floor, origin="tui"))
+    wait(floor, 40.5)
+    assert floor.desk.armed() == {}
+    assert sizes(floor) == [2] * 5
+    assert view(floor).refused == 0
+
+
 def test_a_twap_sends_equal_parts_at_equal_times(floor: Any) -> None:
     floor.open()
     begin(floor, plan(floor))
