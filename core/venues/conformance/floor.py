@@ -31,6 +31,8 @@ _PATIENCE_S: Final = 0.4
 """Without what is waited for during this long, the venue is asked."""
 _SKIP_S: Final = 8.0
 """More than any patience of the reconciler."""
+_OPEN_WITHIN_S: Final = 30.0
+"""How long a start may take: on a busy machine much, and it is no part of what is judged."""
 _WITHIN_S: Final = 10.0
 _WITHIN_ALL_THE_SAME_S: Final = 1.5
 """Under a fault what is waited for may never come."""
@@ -134,7 +136,7 @@ class Floor:
             asyncio.create_task(self._reconciler.run()),
             asyncio.create_task(self._tick()),
         ]
-        ready = await self.until("it is open for orders", self._is_open)
+        ready = await self.until("it is open for orders", self._is_open, _OPEN_WITHIN_S)
         if not ready:
             raise TemporaryError(f"{name}: {self.desk.venues()[0].reason or 'is not reconciled'}")
 
@@ -364,11 +366,13 @@ class Floor:
 
     # -- what a case waits for -------------------------------------------------------------
 
-    async def until(self, what: str, ready: Callable[[], bool]) -> bool:
+    async def until(
+        self, what: str, ready: Callable[[], bool], within_s: float | None = None
+    ) -> bool:
         """Wait; whoever waits in vain for a while asks the venue, as the engine does in time."""
         loop = asyncio.get_running_loop()
-        strict = self.strict or self._is_new()
-        end = loop.time() + (_WITHIN_S if strict else _WITHIN_ALL_THE_SAME_S)
+        usual_s = _WITHIN_S if self.strict or self._is_new() else _WITHIN_ALL_THE_SAME_S
+        end = loop.time() + (usual_s if within_s is None else within_s)
         ask_at = loop.time() + _PATIENCE_S
         asks = 0
         while not ready():
@@ -414,7 +418,9 @@ class Floor:
 
     async def settle(self) -> None:
         """Let everything come to rest, and compare it with the truth."""
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
+            # Each wait is longer: a busy machine needs time, and not more questions.
+            await self._pause(_QUIET_S * number)
             await self._silence()
             if await self._ask() and not self._open_questions():
                 break
