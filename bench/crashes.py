@@ -193,7 +193,7 @@ async def play_all(
         cases += [Case(site, kind, action, boundary) for boundary in deaths]
     if progress.limited:
         random.Random(seed).shuffle(cases)
-    progress.planned = len(cases)
+    progress.plan(len(cases))
     for case in cases:
         if progress.over:
             break

@@ -190,7 +190,7 @@ def play_all(
             names[case] = " ".join(passed[boundary].split()[:2])
     if progress.limited:
         random.Random(seed).shuffle(cases)
-    progress.planned = len(cases)
+    progress.plan(len(cases))
     deaths: Counter[str] = Counter()
     for outcome in pool.play(cases, progress.ends_s):
         if outcome.deaths:

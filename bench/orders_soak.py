@@ -330,7 +330,7 @@ def run(*, whole: bool = False) -> list[dict[str, object]]:
     logging.disable(logging.ERROR)
     name = "orders soaked in faults"
     progress = Progress(name, None if whole else LIMIT_S)
-    progress.planned = 100_000 if whole else 25_000
+    progress.plan(100_000 if whole else 25_000)
     _, flaws = lapsed(lambda: soak(progress, SEED))
     return [row(name, progress, flaws, progress.planned, "orders", SEED)]
 
@@ -344,7 +344,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     logging.disable(logging.ERROR)
     progress = Progress("")
-    progress.planned = args.orders
+    progress.plan(args.orders)
     told = functools.partial(print, flush=True)
     figures, flaws = lapsed(lambda: soak(progress, args.seed, args.engines, told))
     for flaw in flaws[:20]:

@@ -6,6 +6,8 @@ import sys
 import time
 
 SAID_EVERY_S = 10.0
+LEAST_S = 30.0
+"""What a limited row gets for its cases at least, however long it took to find them."""
 
 
 class Progress:
@@ -30,6 +32,11 @@ class Progress:
     def over(self) -> bool:
         """Whether its time is over."""
         return time.monotonic() > self.ends_s
+
+    def plan(self, count: int) -> None:
+        """Take it that so many are to be played from now on."""
+        self.planned = count
+        self.ends_s = max(self.ends_s, time.monotonic() + LEAST_S)
 
     def step(self, flaws: int, count: int = 1) -> None:
         """Take it that more is played; say so if that is due."""
