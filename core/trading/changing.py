@@ -34,7 +34,7 @@ from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.flow import OrderFlow
 from core.trading.form import Denial
-from core.trading.guard import COVERS, Guard
+from core.trading.guard import COVERS, STANDS_IN, Guard
 from core.trading.judging import Latest
 from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
@@ -310,7 +310,7 @@ class Changer:
             order.intent,
             client_order_id=self._next_id(),
             replaces=order.id,
-            reason=f"held here for {order.id}, which the venue refused",
+            reason=f"{STANDS_IN} {order.id}, which the venue refused",
         )
         self._board.alert(
             "error", f"stop {order.id} was refused ({order.note}): the engine holds it itself now"

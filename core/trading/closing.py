@@ -202,6 +202,10 @@ class Flattener:
         """Return whether anything is still to be closed."""
         return bool(self._tasks)
 
+    def closes(self, order: Order) -> bool:
+        """Return whether the position an order belongs to is being closed."""
+        return any(_of(order, part) for part in self._tasks)
+
     def start(self, parts: Sequence[Part], reason: str, now_ns: int) -> tuple[ClientOrderId, ...]:
         """Begin; return the closing orders that could be sent at once."""
         self._reason = reason

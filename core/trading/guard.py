@@ -36,6 +36,8 @@ from core.trading.listing import listed
 from core.trading.orders import UNASKED, OrderCache, Tracked
 from core.trading.routing import ends_here, holds_trigger
 
+STANDS_IN: Final = "held here for"
+"""How the reason of a stop begins that the engine holds in place of one the venue refused."""
 COVERS: Final = "covers what filled after"
 """How the reason of an exit begins that was made for what an entry filled too late."""
 _ZERO: Final = Decimal(0)

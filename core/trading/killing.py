@@ -21,11 +21,12 @@ from core.model.commands import KillReport
 from core.model.facts import JournalRecord, RiskStateChanged
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind, VenueName
 from core.model.market import Side
-from core.model.orders import Link, Order, OrderIntent, PositionSide, Role
+from core.model.orders import Link, Order, OrderIntent, OrderState, PositionSide, Role
 from core.model.ports import Clock
 from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.closing import Closer, Flattener, Part
+from core.trading.guard import COVERS, STANDS_IN
 from core.trading.orders import Tracked
 
 KillLevel: TypeAlias = Literal["pause", "reduce", "cancel", "flatten"]
@@ -123,8 +124,18 @@ class KillSwitch:
 
     def step(self, now_ns: int) -> None:
         """Send what can be closed now."""
-        if self.flattener.active:
-            self.flattener.step(now_ns)
+        if not self.flattener.active:
+            return
+        # A stop may have been held anew whose cancel was under way: it would outlive its position.
+        again = [item for item in self._books.orders.open() if self._held_again(item.order)]
+        if again:
+            self._cancel(again, "engine")
+        self.flattener.step(now_ns)
+
+    def _held_again(self, order: Order) -> bool:
+        if order.state is not OrderState.HELD or not self.flattener.closes(order):
+            return False
+        return order.intent.reason.startswith((STANDS_IN, COVERS))
 
     def set_state(self, state: RiskState, reason: str, origin: OriginKind, kill: str = "") -> None:
         """Write down what the gate lets through from now on."""

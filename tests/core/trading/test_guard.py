@@ -369,6 +369,17 @@ def test_a_stop_the_engine_alone_wished_away_is_held_while_it_is_needed(lost: An
     assert [order.state for order in lost.desk.orders()] == [S.HELD]
 
 
+def test_a_stop_held_again_while_its_position_is_closed_does_not_outlive_it(lost: Any) -> None:
+    lost.desk.flatten(["BTC-USDT.binance"], "flatten by cli")
+    lost.venue.lose_requests = False
+    never_arrived(lost)
+    lost.venue.deliver(lost.desk)
+    lost.desk.on_timer(lost.clock.now_ns())
+    assert lost.desk.position("BTC-USDT.binance").size == 0
+    assert lost.desk.orders() == ()
+    assert not lost.desk._switch.flattener.active
+
+
 def test_a_refused_order_that_was_to_be_cancelled_and_is_there_after_all_is_cancelled(
     lost: Any,
 ) -> None:
