@@ -102,18 +102,22 @@ class TradeBackfill:
             )
         total = max(0, end_ns - start_ns)
         done = total - sum(stop - start for start, stop in spans)
-        written, beyond_ns, length_ns = Written(), 0, FIRST_NS
+        written, beyond_ns, length_ns, quiet = Written(), 0, FIRST_NS, False
         told(_progress(instrument, done, total, start_ns))
         for start, stop in spans:
             at = start
             while at < stop:
                 until = min(stop, at + length_ns)
+                if quiet:
+                    until = await self._cut(instrument, at, until, told)
+                    length_ns = min(length_ns, until - at)
                 past = await self._ask(instrument, at, until, told)
                 whole_ns = max(at, min(past.since_ns, until))
                 written += await asyncio.to_thread(
                     self._keep, instrument, past.trades, whole_ns, until, known
                 )
                 length_ns = _next_length(until - at, len(past.trades), length_ns)
+                quiet = not past.trades
                 # Where its memory begins later still, nothing before that is asked for.
                 after = max(until, min(past.since_ns, stop))
                 beyond_ns += whole_ns - at + after - until
@@ -161,6 +165,21 @@ class TradeBackfill:
         return FilledTrades(
             instrument=instrument, written=written, beyond_ns=beyond_ns, left=tuple(left)
         )
+
+    async def _cut(
+        self, instrument: Instrument, at: int, until: int, told: Callable[[Progress], None]
+    ) -> int:
+        """Return where a stretch that follows one without trades should end.
+
+        Stretches without trades grow, and the market may begin, or wake, in the midst of a long
+        one. So its end is looked at first: at that rate all of it must not be fuller than aimed at.
+        """
+        while until - at > FIRST_NS:
+            end = await self._ask(instrument, until - FIRST_NS, until, told)
+            if len(end.trades) * (until - at) <= AIM * FIRST_NS:
+                break
+            until = at + (until - at) // 2
+        return until
 
     def _keep(
         self, instrument: Instrument, trades: list[Trade], start_ns: int, end_ns: int, known: bool

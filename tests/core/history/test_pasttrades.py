@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,13 +12,14 @@ import msgspec
 import pytest
 
 from core.engine.clock import SimClock
+from core.history import pasttrades
 from core.history.backfill import ATTEMPTS, Progress
 from core.history.pasttrades import SETTLE_NS, TradeBackfill
 from core.model.errors import DataError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Trade
-from core.model.stores import PastTrades
+from core.model.stores import DAY_NS, PastTrades
 from store.market import MarketStore
 
 S = 1_000_000_000
@@ -102,6 +104,19 @@ async def test_venue_that_stays_away_leaves_what_came_and_is_gone_on_with(
     await filler.fill(ITEM, NOW - 3600 * S, NOW, consecutive=False)
     assert ids(store) == list(range(1, 3600 - SETTLE_NS // S + 1))
     assert venue.asked[-1][0] >= NOW - 3000 * S
+
+
+async def test_stretch_in_whose_midst_a_market_begins_is_cut(
+    store: MarketStore, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pasttrades, "AIM", 100)
+    kept: list[int] = []
+    await work(store, venue).fill(
+        ITEM, NOW - 40 * DAY_NS, NOW, consecutive=True, told=lambda _: kept.append(len(ids(store)))
+    )
+    assert kept[-1] == 3600 - SETTLE_NS // S
+    assert max(after - before for before, after in pairwise(kept)) <= 2 * 100
+    assert len(venue.asked) < 200
 
 
 async def test_time_before_a_venues_memory_is_said_skipped_and_never_called_whole(
