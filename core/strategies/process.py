@@ -204,6 +204,8 @@ class ProcessRunner:
         assert self._end is not None
         self._since_ns = self._clock.monotonic_ns()
         self._transport, _ = await loop.create_connection(lambda: _Channel(self), sock=ours)
+        # uvloop would write when the turn of the loop ends, after all frames that wait in it.
+        self._transport.set_write_buffer_limits(high=0)
         self._transport.write(pack(Start(self._assignment)))
         suspected = -1
         while not self._end.done():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -383,6 +384,9 @@ class TradingDesk:
 
     def on_venue_event(self, event: VenueEvent) -> None:
         """Take what a venue says: journal what is news, then let it take effect."""
+        if self._flow.sending:
+            self._flow.early.append(partial(self.on_venue_event, event))
+            return
         match event:
             case VenueConnected():
                 self.links.connected(event)

@@ -6,7 +6,7 @@ says once the event has taken effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError, InvariantError
@@ -78,6 +78,10 @@ class OrderFlow:
         self._instruments = instruments
         self._marks = marks
         self._clock = clock
+        self.sending = False
+        """While an adapter is handed an order, which has not taken effect yet."""
+        self.early: list[Callable[[], None]] = []
+        """What to do once it has."""
         self.trips: RoundTrips | None = None
         """Follows requests until they are answered; None: nobody measures."""
         self.guard: Guard | None = None
@@ -132,18 +136,18 @@ class OrderFlow:
             self.journal_failed()
             reason = f"it cannot be written: {self._recorder.problem}"
             return [self.deny(intent, Denial("journal", reason)) for intent in intents]
+        sent = [record for record in records if isinstance(record, OrderSubmitted)]
+        if whole:
+            failed = self._send_group(sent)
+        else:
+            failed = [(record, self._send(record.venue, record.intent)) for record in sent]
         for record in records:
             if isinstance(record, OrderSubmitted):
                 self._gate.count_sent(record.intent, monotonic_ns)
                 self._expect_price(record.intent)
             self.project(record)
-        sent = [record for record in records if isinstance(record, OrderSubmitted)]
-        if whole:
-            self._send_group(sent)
-        else:
-            for record in sent:
-                intent = record.intent
-                self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
+        for record, error in failed:
+            self._sent(record.venue, record.intent, error)
         for record, (_, latest) in zip(records, checked, strict=True):
             self._note(record, latest, monotonic_ns)
         return [self._order(intent.client_order_id) for intent in intents]
@@ -162,10 +166,11 @@ class OrderFlow:
         if denial is not None:
             self.refuse_held(tracked, denial)
             return False
+        error = self._send(order.venue, intent)
         self._gate.count_sent(intent, monotonic_ns)
         self._expect_price(intent)
         self.project(record)
-        self._send(order.venue, wire_form(intent, self.abilities_of(intent)))
+        self._sent(order.venue, intent, error)
         self.passed.note(intent, order.venue, latest, record.ts_ns, monotonic_ns, counted=True)
         return True
 
@@ -260,19 +265,26 @@ class OrderFlow:
         return exits
 
     def _start(self, record: OrderSubmitted, monotonic_ns: int) -> None:
+        """Send what is in the journal; everything of ours that follows from it comes after."""
         intent = record.intent
+        error = self._send(record.venue, intent)
         self._gate.count_sent(intent, monotonic_ns)
         self._expect_price(intent)
         self.project(record)
-        self._send(record.venue, wire_form(intent, self.abilities_of(intent)))
+        self._sent(record.venue, intent, error)
 
-    def _send_group(self, records: Sequence[OrderSubmitted]) -> None:
-        venue = self._venues[records[0].venue]
+    def _send_group(
+        self, records: Sequence[OrderSubmitted]
+    ) -> list[tuple[OrderSubmitted, Exception | None]]:
+        failed: Exception | None = None
+        self.sending = True
         try:
-            venue.submit_group([record.intent for record in records])
+            self._venues[records[0].venue].submit_group([record.intent for record in records])
         except Exception as error:  # an adapter may die without us
-            for record in records:
-                self._unsent(record.venue, record.intent, error)
+            failed = error
+        finally:
+            self.sending = False
+        return [(record, failed) for record in records]
 
     def refuse(self, intent: OrderIntent, denial: Denial, dry_run: bool) -> Order:
         """Refuse an intent; with `dry_run` nothing is recorded."""
@@ -426,18 +438,27 @@ class OrderFlow:
             ask = self._instruments[intent.instrument_id].price(top[1])
             self._books.holds.expect_price(intent.client_order_id, ask)
 
-    def _send(self, venue: VenueName, intent: OrderIntent) -> None:
-        """Hand over to the adapter; one that raises may have sent, so the outcome is unknown."""
+    def _send(self, venue: VenueName, intent: OrderIntent) -> Exception | None:
+        """Hand over to the adapter in the form it takes; return what it raised."""
+        form = wire_form(intent, self.abilities_of(intent))
+        self.sending = True
         try:
-            self._venues[venue].submit(intent)
+            self._venues[venue].submit(form)
         except Exception as error:  # an adapter may die without us
-            self._unsent(venue, intent, error)
+            return error
+        finally:
+            self.sending = False
+        return None
 
-    def _unsent(self, venue: VenueName, intent: OrderIntent, error: Exception) -> None:
-        reason = f"the {venue} adapter failed while sending: {error!r}"
-        self._board.alert("error", f"order {intent.client_order_id}: {reason}")
-        now_ns = self._clock.now_ns()
-        self.take(OrderUnknown(client_order_id=intent.client_order_id, reason=reason, ts_ns=now_ns))
+    def _sent(self, venue: VenueName, intent: OrderIntent, error: Exception | None) -> None:
+        """Take what came of it within the call; of an adapter that raised nobody knows."""
+        if error is not None:
+            reason = f"the {venue} adapter failed while sending: {error!r}"
+            name, now_ns = intent.client_order_id, self._clock.now_ns()
+            self._board.alert("error", f"order {name}: {reason}")
+            self.take(OrderUnknown(client_order_id=name, reason=reason, ts_ns=now_ns))
+        while self.early:
+            self.early.pop(0)()
 
 
 def _waits(intent: OrderIntent) -> bool:

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -51,12 +52,17 @@ class Errands:
             self._tasks = None
 
     def place(self, order_ids: Sequence[ClientOrderId], work: Work) -> None:
-        """Send orders; every one of them is owed an outcome, also when we are stopped."""
+        """Send orders; every one of them is owed an outcome, also when we are stopped.
+
+        Where nothing must be waited for, the bytes leave within this call.
+        """
         for order_id in order_ids:
             self._teller.once.expect(order_id)
-        task = self._begin(work)
+        begun = _Begun(work)
+        task = self._begin(begun.rest)
         if task is not None:
             task.add_done_callback(partial(self._settle, order_ids))
+            begun.start(task)
             return
         for order_id in order_ids:
             self._later(self._teller.refused, order_id)
@@ -115,19 +121,76 @@ class Errands:
                 self._teller.unknown(order_id, "stopped while waiting for the venue's answer")
 
 
+class _Begun:
+    """Work whose first step is taken at once, and the rest in turns of the loop.
+
+    A task of its own would take that step a turn later, after all that waits for that turn.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._steps: Coroutine[Any, Any, None] | None = None
+        self._waits_for: Any = None
+        self._ended: BaseException | None = None
+
+    def start(self, task: asyncio.Task[None]) -> None:
+        """Take the first step, as that task; what it raises, the task raises in its turn."""
+        loop = task.get_loop()
+        outer = asyncio.current_task(loop)
+        if outer is not None:
+            _leave_task(loop, outer)
+        _enter_task(loop, task)
+        try:
+            self._steps = self._work()
+            self._waits_for = self._steps.send(None)
+        except BaseException as error:
+            self._ended = error
+        finally:
+            _leave_task(loop, task)
+            if outer is not None:
+                _enter_task(loop, outer)
+
+    async def rest(self) -> None:
+        """Take all other steps."""
+        if self._ended is None:
+            await self
+        elif not isinstance(self._ended, StopIteration):
+            raise self._ended
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        steps, waits_for = self._steps, self._waits_for
+        assert steps is not None
+        while True:
+            try:
+                came = yield waits_for
+            except BaseException as error:
+                step = partial(steps.throw, error)
+            else:
+                step = partial(steps.send, came)
+            try:
+                waits_for = step()
+            except StopIteration:
+                return
+
+
 async def asked(
     request: Awaitable[Reply],
     *,
     refused: Callable[[str, str], None],
     lost: Callable[[str], None],
 ) -> Reply | None:
-    """Return the answer to a request, or None once it was told why there is none."""
+    """Return the answer to a request, or None once it was told why there is none.
+
+    Nothing is told within the call that placed an order: what fails at once is told a turn later.
+    """
     try:
         return await request
     except (ConfigError, TemporaryError) as error:
-        refused(NOT_SENT, str(error))
+        told = partial(refused, NOT_SENT, str(error))
     except RateLimited as error:
-        refused(error.code, f"{error.reason}, {error.retry_after_s:.1f} s")
+        told = partial(refused, error.code, f"{error.reason}, {error.retry_after_s:.1f} s")
     except (OutcomeUnknown, DataError) as error:
-        lost(str(error))
+        told = partial(lost, str(error))
+    await asyncio.sleep(0)
+    told()
     return None

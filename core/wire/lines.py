@@ -117,14 +117,14 @@ class Lines:
     async def _open(self, what: str) -> _Line:
         if self._tls and self._context is None:
             self._context = ssl.create_default_context()
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout_s):
-                _, line = await asyncio.get_running_loop().create_connection(
-                    lambda: _Line(self._max_body_bytes),
-                    self._host,
-                    self._port,
-                    ssl=self._context,
+                _, line = await loop.create_connection(
+                    lambda: _Line(self._max_body_bytes), self._host, self._port
                 )
+                if self._context is not None:
+                    await line.secure(self._context, self._host)
         except TimeoutError:
             raise TemporaryError(f"{what}: not sent, connecting timed out") from None
         except OSError as error:
@@ -152,6 +152,26 @@ class _Line(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Go over to TLS, after connecting: what is below it writes at once as well.
+
+        Raises:
+            OSError: The other side does not, or is not who it should be.
+        """
+        below = self._transport
+        if below is None:
+            raise ConnectionResetError
+        try:
+            above = await asyncio.get_running_loop().start_tls(
+                below, self, context, server_hostname=host
+            )
+        except BaseException:
+            below.abort()
+            raise
+        if above is None or self._transport is None:
+            raise ConnectionResetError  # lost while it was being secured
+        self._transport = above
+
     async def ask(self, request: bytes, timeout_s: float) -> RawReply:
         """Write at once and wait; a wait that fails leaves the connection closed."""
         if self._transport is None:
@@ -174,6 +194,8 @@ class _Line(asyncio.Protocol):
         """Keep the way to write."""
         # A cast, for uvloop's transports do not inherit from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        # uvloop would write when the turn of the loop ends, after all else that is due in it.
+        self._transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         """Collect the answer."""

@@ -92,3 +92,70 @@ async def test_each_failure_says_whether_it_was_sent(error, said):
     )
     assert answer is None
     assert heard == [said]
+
+
+async def test_what_needs_no_waiting_is_done_within_the_call_as_the_task_it_is(errands, told):
+    done = []
+
+    async def work():
+        done.append(asyncio.current_task())
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+            done.append(asyncio.current_task())
+        ended.set()
+
+    async with errands.open():
+        ended, mine = asyncio.Event(), asyncio.current_task()
+        errands.place([A], work)
+        assert len(done) == 1
+        assert asyncio.current_task() is mine
+        await ended.wait()
+    assert done[0] is done[1] is not mine
+    assert told == []
+
+
+async def test_a_cancel_before_the_second_step_reaches_what_the_first_began(errands, told):
+    closed = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    async def live():
+        async with errands.open():
+            errands.place([A], work)
+            asyncio.current_task().cancel()
+            await asyncio.sleep(5)
+
+    with pytest.raises(asyncio.CancelledError):
+        await live()
+    assert closed == [True]
+    assert names(told) == ["OrderUnknown"]
+
+
+async def test_what_fails_at_once_is_not_told_within_the_call(errands, told):
+    refused = []
+
+    async def fails():
+        raise TemporaryError("no line")
+
+    async def work():
+        await asked(fails(), refused=lambda *words: refused.append(words), lost=refused.append)
+
+    async with errands.open():
+        errands.place([A], work)
+        assert refused == []
+    assert refused == [("NOT_SENT", "no line")]
+
+
+async def test_a_bug_in_the_first_step_ends_the_venue_and_not_the_caller(errands, told):
+    async def work():
+        raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup, match="TaskGroup") as found:
+        async with errands.open():
+            errands.place([A], work)
+    assert isinstance(found.value.exceptions[0], ZeroDivisionError)
+    assert names(told) == ["OrderUnknown"]

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
+import subprocess
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -185,3 +190,76 @@ async def test_a_header_that_would_break_out_is_refused(slow):
     with pytest.raises(ConfigError, match="X-MBX-APIKEY must be printable"):
         await lines.exchange("POST", "/o", "", {"X-MBX-APIKEY": "a\r\nB: c"})
     assert slow.connections == 0
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_request_on_an_idle_line_leaves_before_the_loop_turns(factory):
+    async def play(listener):
+        loop = asyncio.get_running_loop()
+        lines = Lines(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=5, max_body_bytes=LIMIT
+        )
+        first = asyncio.create_task(lines.exchange("GET", "/t", "", {}))
+        peer, _ = await loop.sock_accept(listener)
+        with peer:
+            await loop.sock_recv(peer, 4096)
+            await loop.sock_sendall(peer, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await first
+            second = lines.exchange("POST", "/o", "", {})
+            second.send(None)
+            assert peer.recv(4096).startswith(b"POST /o HTTP/1.1\r\n")
+            with contextlib.suppress(asyncio.CancelledError):
+                second.throw(asyncio.CancelledError())
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(play(listener))
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """Paths of a key and of a certificate of this machine."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=here"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return key, certificate
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_secured_line_is_used_again_and_one_of_a_stranger_never(
+    certificate, factory, monkeypatch
+):
+    key, chain = certificate
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    theirs.load_cert_chain(chain, key)
+
+    async def play():
+        slow = Slow()
+        slow.go.set()
+        server = await asyncio.start_server(slow.serve, "127.0.0.1", 0, ssl=theirs)
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        lines = Lines(url, timeout_s=5, max_body_bytes=LIMIT)
+        with pytest.raises(TemporaryError, match="not sent, "):
+            await lines.exchange("POST", "/o", "", {})
+        assert slow.asked == 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+        lines = Lines(url, timeout_s=5, max_body_bytes=LIMIT)
+        for _ in range(2):
+            assert (await lines.exchange("POST", "/o", "", {})).body == b"{}"
+        assert (slow.asked, slow.connections) == (2, 1)
+        lines.close()
+        server.close()
+        for writer in slow.writers:
+            writer.close()
+        await server.wait_closed()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(play())
