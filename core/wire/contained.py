@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import TypeVar
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ async def contained(work: Awaitable[T]) -> T:
         if isinstance(ended, Exception):
             _log.info("failed while it was being stopped: %r", ended)
         raise
+    finally:
+        if isinstance(work, Coroutine):
+            # When a loop ends all tasks, this one may not have begun: nobody would ever await it.
+            work.close()
     return task.result()
 
 
