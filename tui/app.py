@@ -237,6 +237,9 @@ class ClxApp(App[None]):
         from core.model.commands import COMMANDS, Command
         from tui.screens.form import CommandForm, fields_of
 
+        if name == "start_executor" and not args:
+            self.deeds.plan()
+            return
         kind = COMMANDS[name]
         given = self._prefill(name, dict(args or {}))
         if not fields_of(kind) and name not in {"kill", "stop_engine", "resume"}:

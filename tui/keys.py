@@ -165,6 +165,7 @@ KEYS: Final[tuple[Key, ...]] = (
     _sums("records.previous", "shift+tab,left,h", "next_page(-1)", "previous list"),
     _sums("records.sort", "s", "sort(1)", "sort by the next column"),
     _sums("records.cancel", "c", "cancel", "cancel the order; executors, twice: stop it"),
+    _sums("records.plan", "n", "plan", "a new TWAP or scaled entry"),
     _sums("records.pause", "p", "pause", "executors: pause it, or let it go on"),
     _sums("records.amend", "A", "amend", "records: change the order"),
     _sums("records.close", "Z", "close", "records, twice: close the position"),
@@ -252,6 +253,7 @@ HINTS: Final[Mapping[HintSet, Mapping[str, str]]] = {
     },
     "executors": {
         "records.next": "next",
+        "records.plan": "new",
         "list.open": "its orders",
         "records.pause": "pause, go on",
         "records.cancel": "stop",

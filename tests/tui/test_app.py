@@ -15,6 +15,7 @@ from tui.keys import KEYS
 from tui.palette import ClxCommands
 from tui.screens.form import CommandForm
 from tui.screens.help import help_text
+from tui.screens.plan import PlanScreen
 from tui.screens.result import ResultScreen
 from tui.screens.ticket import TicketScreen
 from tui.style import glyphs_wanted
@@ -309,8 +310,8 @@ async def test_the_screen_stays_alive_while_a_request_waits(opened, press, link)
         link.held.set()
 
 
-async def test_an_executor_started_from_here_has_a_name_already(opened, until):
+async def test_an_executor_started_by_its_command_has_the_form_of_its_own(opened, until):
     async with opened(size=(80, 24)) as pilot:
         pilot.app.open_command("start_executor")
-        await until(pilot, lambda: pilot.app.screen.query("#field-executor_id"))
-        assert pilot.app.screen.query_one("#field-executor_id").value.startswith("clxt-")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PlanScreen))
+        assert pilot.app.screen.plan_id.startswith("clxt-")

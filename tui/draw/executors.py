@@ -166,5 +166,5 @@ EXECUTORS: Table[ExecutorView] = Table(
         Column("ends", _ends, weight=9, value=lambda v: v.plan.end_ns, field="end_ns"),
         Column("why", _why, role=lambda v: "muted", wide=True),
     ),
-    "no TWAP and no scaled entry; :start_executor, `clx twap` and `clx scale` start one",
+    "no TWAP and no scaled entry; n starts one, as do `clx twap` and `clx scale`",
 )

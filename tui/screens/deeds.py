@@ -127,6 +127,17 @@ class Deeds:
         ticket = TicketScreen(screen.clx.desk, item, prefill)
         screen.app.push_screen(ticket, self.say_reply)
 
+    def plan(self, name: InstrumentId | None = None) -> None:
+        """Open the form of a TWAP or scaled entry, of an instrument or of the one shown."""
+        from tui.screens.plan import PlanScreen
+
+        screen = self._screen
+        item = screen.replica.instruments.get(name or screen.focus_id or InstrumentId(""))
+        if item is None:
+            screen.clx.say("no instrument yet: / on the trade screen finds one", "warning")
+        else:
+            screen.app.push_screen(PlanScreen(screen.clx.desk, item), self.say_reply)
+
     # -- orders ------------------------------------------------------------------------------
 
     def open(self) -> None:

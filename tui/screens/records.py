@@ -183,6 +183,10 @@ class RecordsScreen(PagedScreen):
             )
             self.notice(f"press again: stop {name}{rests}")
 
+    def action_plan(self) -> None:
+        """Open the form of a TWAP or scaled entry."""
+        self.clx.deeds.plan(self.target())
+
     def action_pause(self) -> None:
         """Pause the chosen executor, or let it go on."""
         item = self.chosen()

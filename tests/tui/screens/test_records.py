@@ -16,6 +16,7 @@ from core.model.views import ExecutorChanged, FillAdded, OrderChanged, VenueChan
 from tui.screens import amend as amend_module
 from tui.screens.amend import AmendScreen
 from tui.screens.gate import GateScreen
+from tui.screens.plan import PlanScreen
 from tui.screens.why import WhyScreen
 
 SIZES = ((80, 24), (160, 48))
@@ -219,3 +220,46 @@ async def test_an_executor_opens_its_orders(opened, press, link, look):
         link.fact(ExecutorChanged(executor=twap()))
         await press(pilot, "F", "tab", "enter")
         assert "1 orders  with 'slice 7x3k'" in look(pilot)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_twap_is_started_by_keyboard_once_armed(opened, press, link, look, size):
+    async with opened(size=size) as pilot:
+        await press(pilot, "F", "tab", "n")
+        assert isinstance(pilot.app.screen, PlanScreen)
+        assert "worst" in look(pilot)
+        await press(pilot, *"0.5", "enter", "f9")
+        assert "DISARMED: press F8" in look(pilot)
+        seen = look(pilot)
+        assert "10 orders of 0.05 at market, one every 3 min 20 s" in seen
+        assert not [item for item in link.sent if isinstance(item, cmd.StartExecutor)]
+        await press(pilot, "f8", "f9")
+        (sent,) = [
+            item for item in link.sent if isinstance(item, cmd.StartExecutor) and not item.dry_run
+        ]
+        assert (sent.kind, sent.side, sent.size, sent.seconds) == (
+            "twap",
+            "buy",
+            Decimal("0.5"),
+            1800,
+        )
+        assert not isinstance(pilot.app.screen, PlanScreen)
+
+
+async def test_a_scaled_entry_asks_for_its_prices_and_says_what_is_wrong(opened, press, link, look):
+    link.answers[cmd.StartExecutor] = lambda _: ConfigError("parts worth 3 USDT each; use 4 parts")
+    async with opened(size=(80, 24)) as pilot:
+        pilot.app.deeds.plan()
+        await press(pilot)
+        await press(pilot, "up", "up", "right")
+        seen = look(pilot)
+        assert "[scaled]" in seen
+        assert "of the last order" in seen
+        assert "worst" not in seen
+        for name, words in (("size", "0.5"), ("first", "64000"), ("last", "63000")):
+            pilot.app.screen.query_one(f"#{name}").value = words
+        pilot.app.screen._start_check()
+        await press(pilot)
+        assert "use 4 parts" in look(pilot)
+        await press(pilot, "f8", "f9")
+        assert "not started: parts worth 3 USDT each" in look(pilot)
