@@ -133,7 +133,7 @@ def write_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
         StoreError: The disk is full or failed; `path` is as it was.
     """
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path} exists; name another file, or say that it may be replaced")
+        raise ConfigError(f"{path} exists; name another file, or say --overwrite")
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

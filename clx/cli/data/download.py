@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clx.cli.data.kept import must_be_kept
 from clx.cli.data.progress import progress_bars
 from clx.cli.data.session import Session, listed, market_store, open_feed, session
-from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time
+from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time, timeframe
 from clx.cli.data.trades import fill_trades, mend_trades, report_trades, trade_holes
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
@@ -52,7 +53,7 @@ def download(
         if trades:
             told = asyncio.run(fill_trades(here, store, names, start_ns, end_ns))
             return report_trades(told, style)
-        series = [(name, _timeframe(text), start_ns, end_ns) for name in names for text in frames]
+        series = [(name, timeframe(text), start_ns, end_ns) for name in names for text in frames]
         filled = asyncio.run(_fill(here, store, series))
     _report(filled, style)
 
@@ -69,9 +70,10 @@ def repair(instruments: Sequence[str], frames: Sequence[str], trades: bool, styl
     Of trades a hole is known where the venue's ids leave none out.
     """
     wanted = {full_instrument(name) for name in instruments}
-    lengths = {_timeframe(text) for text in frames}
+    lengths = {timeframe(text) for text in frames}
     here = session(start=True)
     with market_store(here) as store:
+        must_be_kept(store, wanted)
         dropped = []
         names: list[InstrumentId | None] = [*sorted(wanted)] or [None]
         each: list[Timeframe | None] = [*sorted(lengths)] or [None]
@@ -119,10 +121,10 @@ async def _fill(
                     clock=SystemClock(),
                     rng=random.Random(),  # noqa: S311  jitter, no secret
                 )
-                for name, timeframe, start_ns, end_ns in series:
+                for name, length, start_ns, end_ns in series:
                     if split_instrument_id(name)[1] == venue:
                         item = await listed(feed, name)
-                        done.append(await work.fill(item, timeframe, start_ns, end_ns, told=told))
+                        done.append(await work.fill(item, length, start_ns, end_ns, told=told))
     return done
 
 
@@ -161,11 +163,3 @@ def _range(days: float, since: str, until: str) -> tuple[int, int]:
     if start_ns >= end_ns:
         raise ConfigError(f"--since must be before --until, was {since or days} and {until}")
     return max(0, start_ns), end_ns
-
-
-def _timeframe(text: str) -> Timeframe:
-    try:
-        return Timeframe(text)
-    except ValueError:
-        known = ", ".join(item.value for item in Timeframe)
-        raise ConfigError(f"--timeframe must be one of {known}, was {text!r}") from None

@@ -11,6 +11,7 @@ import click
 from clx.cli.data.kept import bar
 from clx.cli.data.session import Session, listed, market_store, open_feed, session
 from clx.cli.data.times import parse_time, show_time
+from clx.cli.data.times import timeframe as timeframe_of
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json
 from core.model.errors import ConfigError, TemporaryError
@@ -151,10 +152,4 @@ def _format(kind: str | None, file: Path) -> Format:
 
 
 def _timeframe(text: str) -> Timeframe | None:
-    if not text:
-        return None
-    try:
-        return Timeframe(text)
-    except ValueError:
-        known = ", ".join(item.value for item in Timeframe)
-        raise ConfigError(f"--timeframe must be one of {known}, was {text!r}") from None
+    return timeframe_of(text) if text else None

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from clx.cli.data.session import market_store, session
-from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
+from clx.cli.data.times import parse_time, show_bytes, show_length, show_time, timeframe
 from clx.cli.data.trades import trade_holes
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
+from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId
 from core.model.market import Timeframe
 from core.model.stores import TradeHole
+
+if TYPE_CHECKING:
+    from store.market import MarketStore
 
 
 @click.command("list")
@@ -26,6 +31,7 @@ def kept(instrument: str, style: str) -> None:
     """List the series kept, of one INSTRUMENT or of all."""
     name = full_instrument(instrument) if instrument else None
     with market_store(session()) as store:
+        must_be_kept(store, [name] if name else [])
         found = store.upkeep.series(name)
         total = store.upkeep.bytes_on_disk()
         path = store.path
@@ -58,6 +64,7 @@ def verify(instrument: str, style: str) -> None:
     """Check every block kept: checksum, order, and that each row is a bar or trade."""
     name = full_instrument(instrument) if instrument else None
     with market_store(session()) as store, bar() as progress:
+        must_be_kept(store, [name] if name else [])
         found = store.upkeep.verify(name, progress=progress)
     if style == "json":
         print_json(found)
@@ -83,13 +90,15 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
     """
     here = session()
     wanted = {full_instrument(name) for name in instruments}
+    lengths = {timeframe(text) for text in frames}
     rows = []
     torn: dict[InstrumentId, list[TradeHole]] = {}
     with market_store(here) as store:
+        must_be_kept(store, wanted)
         for info in store.upkeep.series():
             frame = info.timeframe
             skip = wanted and info.instrument_id not in wanted
-            if frame is None or skip or (frames and frame.value not in frames):
+            if frame is None or skip or (lengths and frame not in lengths):
                 continue
             start_ns = parse_time(since, "--since") if since else info.first_ns
             end_ns = info.last_ns + frame.ns
@@ -183,6 +192,21 @@ def retention(really: bool, style: str) -> None:
         click.echo(f"nothing is older than the policy: {keep}, trades {policy.trades_days} days")
     elif not really:
         click.echo("nothing was dropped: say --apply")
+
+
+def must_be_kept(store: MarketStore, names: Collection[InstrumentId]) -> None:
+    """Refuse names nothing is kept of: that nothing is wrong with them would be no news.
+
+    Raises:
+        ConfigError: Names the first, and the nearest known one.
+    """
+    for name in names:
+        if not store.upkeep.series(name):
+            known = {info.instrument_id for info in store.upkeep.series()}
+            raise ConfigError(
+                f"nothing is kept of {name}; `clx data list` says what is"
+                f"{did_you_mean(name, known)}"
+            )
 
 
 @contextlib.contextmanager

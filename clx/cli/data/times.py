@@ -1,10 +1,11 @@
-"""Times as people give and read them: UTC days and minutes."""
+"""Times as people give and read them: UTC days and minutes, and lengths of bars."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from core.model.errors import ConfigError
+from core.model.market import Timeframe
 
 DAY_NS = 86_400 * 10**9
 
@@ -24,6 +25,19 @@ def parse_time(text: str, name: str) -> int:
     if found.tzinfo is None:
         found = found.replace(tzinfo=dt.UTC)
     return int(found.timestamp()) * 10**9
+
+
+def timeframe(text: str) -> Timeframe:
+    """Return the length of bars ``--timeframe`` names.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    try:
+        return Timeframe(text)
+    except ValueError:
+        known = ", ".join(item.value for item in Timeframe)
+        raise ConfigError(f"--timeframe must be one of {known}, was {text!r}") from None
 
 
 def show_time(ts_ns: int) -> str:

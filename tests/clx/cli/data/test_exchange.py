@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from clx.cli.data.download import repair
 from clx.cli.data.exchange import dump, load
 from clx.cli.data.kept import gaps, kept, rename, retention, verify
 from core.model.errors import ConfigError, DataError
@@ -23,7 +24,7 @@ CSV = """time,open,high,low,close,volume
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLX_HOME", str(tmp_path))
-    monkeypatch.setenv("CLX_MODE", "paper")
+    (tmp_path / "config.toml").write_text('mode = "paper"\n')
     return tmp_path
 
 
@@ -48,6 +49,17 @@ def test_what_was_read_is_listed_checked_and_its_hole_found(filled: Path) -> Non
     assert "good" in run(verify)
     (gap,) = json.loads(run(gaps, "--format", "json"))
     assert gap["gap"]["bars"] == 1
+
+
+@pytest.mark.parametrize("verb", [kept, verify, gaps, repair])
+def test_nothing_is_said_to_be_good_of_what_is_not_kept(filled: Path, verb: Any) -> None:
+    with pytest.raises(ConfigError, match=r"nothing is kept of ABD-USD\.okx.*'ABC-USD\.okx'"):
+        run(verb, "ABD-USD.okx")
+
+
+def test_unknown_length_of_bars_has_no_gaps_to_find(filled: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--timeframe must be one of .*, was '7m'"):
+        run(gaps, "-t", "7m")
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.feather"])
