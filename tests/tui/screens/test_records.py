@@ -14,6 +14,7 @@ from core.model.market import Side
 from core.model.orders import OrderState, OrderType, Role
 from core.model.views import ExecutorChanged, FillAdded, OrderChanged, VenueChanged, VenueView
 from tui.screens import amend as amend_module
+from tui.screens import plan as plan_module
 from tui.screens.amend import AmendScreen
 from tui.screens.gate import GateScreen
 from tui.screens.plan import PlanScreen
@@ -25,6 +26,7 @@ SIZES = ((80, 24), (160, 48))
 @pytest.fixture(autouse=True)
 def check_at_once(monkeypatch):
     monkeypatch.setattr(amend_module, "CHECK_AFTER_S", 0.001)
+    monkeypatch.setattr(plan_module, "CHECK_AFTER_S", 0.001)
 
 
 def held(name="stop-1"):
@@ -223,7 +225,7 @@ async def test_an_executor_opens_its_orders(opened, press, link, look):
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_twap_is_started_by_keyboard_once_armed(opened, press, link, look, size):
+async def test_a_twap_is_started_by_keyboard_once_armed(opened, press, link, look, until, size):
     async with opened(size=size) as pilot:
         await press(pilot, "F", "tab", "n")
         assert isinstance(pilot.app.screen, PlanScreen)
@@ -233,7 +235,10 @@ async def test_a_twap_is_started_by_keyboard_once_armed(opened, press, link, loo
         seen = look(pilot)
         assert "10 orders of 0.05 at market, one every 3 min 20 s" in seen
         assert not [item for item in link.sent if isinstance(item, cmd.StartExecutor)]
-        await press(pilot, "f8", "f9")
+        await press(pilot, "f8")
+        await until(pilot, lambda: "ARMED 4:" in look(pilot) or "ARMED 5:00" in look(pilot))
+        await press(pilot, "f9")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, PlanScreen))
         (sent,) = [
             item for item in link.sent if isinstance(item, cmd.StartExecutor) and not item.dry_run
         ]
@@ -243,10 +248,11 @@ async def test_a_twap_is_started_by_keyboard_once_armed(opened, press, link, loo
             Decimal("0.5"),
             1800,
         )
-        assert not isinstance(pilot.app.screen, PlanScreen)
 
 
-async def test_a_scaled_entry_asks_for_its_prices_and_says_what_is_wrong(opened, press, link, look):
+async def test_a_scaled_entry_asks_for_its_prices_and_says_what_is_wrong(
+    opened, press, link, look, until
+):
     link.answers[cmd.StartExecutor] = lambda _: ConfigError("parts worth 3 USDT each; use 4 parts")
     async with opened(size=(80, 24)) as pilot:
         pilot.app.deeds.plan()
@@ -258,8 +264,8 @@ async def test_a_scaled_entry_asks_for_its_prices_and_says_what_is_wrong(opened,
         assert "worst" not in seen
         for name, words in (("size", "0.5"), ("first", "64000"), ("last", "63000")):
             pilot.app.screen.query_one(f"#{name}").value = words
-        pilot.app.screen._start_check()
-        await press(pilot)
-        assert "use 4 parts" in look(pilot)
-        await press(pilot, "f8", "f9")
-        assert "not started: parts worth 3 USDT each" in look(pilot)
+        await until(pilot, lambda: "use 4 parts" in look(pilot))
+        await press(pilot, "f8")
+        await until(pilot, lambda: "ARMED 5:00" in look(pilot) or "ARMED 4:" in look(pilot))
+        await press(pilot, "f9")
+        await until(pilot, lambda: "not started: parts worth 3 USDT each" in look(pilot))
