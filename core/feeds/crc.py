@@ -24,7 +24,9 @@ FULL: Final = 0xFFFFFFFF
 """The register at the beginning, and what the register at the end is xored with."""
 
 MOST: Final = 32
-"""Most zero bytes that one look-up moves a register on by."""
+"""Zero bytes that one look-up moves a register on by, up to these; beyond, by whole times these."""
+
+_TIMES: Final = 48
 
 SLOTS: Final = 256
 """Levels remembered, each at the slot its price leads to."""
@@ -39,8 +41,11 @@ _HIGH: Final = np.uint64(56)
 
 @cache
 def tables() -> Tables:
-    """Return by count of zero bytes, place of a byte in the register and value where it leads."""
-    out = np.zeros((MOST + 1, 4, 256), np.uint32)
+    """Return by count of zero bytes, place of a byte in the register and value where it leads.
+
+    Behind those up to `MOST` stand twice these, three times and so on.
+    """
+    out = np.zeros((MOST + _TIMES, 4, 256), np.uint32)
     values = np.arange(256, dtype=np.uint32)
     single = values.copy()
     for _ in range(8):
@@ -49,6 +54,10 @@ def tables() -> Tables:
         out[0, place] = values << np.uint32(8 * place)
     for count in range(MOST):
         out[count + 1] = out[count] >> np.uint32(8) ^ single[out[count] & 255]
+    far = out[MOST]
+    for count in range(MOST, MOST + _TIMES - 1):
+        by = [out[count] >> np.uint32(8 * place) & 255 for place in range(4)]
+        out[count + 1] = far[0, by[0]] ^ far[1, by[1]] ^ far[2, by[2]] ^ far[3, by[3]]
     return out
 
 
@@ -63,15 +72,16 @@ def before(text: bytes) -> int:
 def moved(register: Register, count: int, on: Tables) -> Register:
     """Return a register after `count` zero bytes."""
     while count > MOST:
-        register = moved_once(register, MOST, on)
-        count -= MOST
+        times = min(count // MOST, _TIMES)
+        register = moved_once(register, MOST + times - 1, on)
+        count -= MOST * times
     register = moved_once(register, count, on)
     return register
 
 
 @numba.njit(cache=True, forceinline=True)
 def moved_once(register: Register, count: int, on: Tables) -> Register:
-    """Return a register after at most `MOST` zero bytes."""
+    """Return a register after what one look-up moves it on by."""
     low = on[count, 0, register & 255] ^ on[count, 1, register >> 8 & 255]
     high = on[count, 2, register >> 16 & 255] ^ on[count, 3, register >> 24 & 255]
     return np.int64(low ^ high)

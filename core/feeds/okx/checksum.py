@@ -58,9 +58,13 @@ _MOST: Final = 2 * CHECKED_LEVELS
 _COLON: Final = 58
 _POINT: Final = 46
 _TEN: Final = np.uint64(10)
-_PLAN: Final = 7
-_PLAIN: Final = 6
-"""Figure of a plan: 1 if every level of a book that is compared is known by its decimals."""
+_LINK: Final = 5
+"""Figures of a level in the last sum: ticks, lots, register there, register and length alone."""
+
+_PLAN: Final = 9
+_LEVELS, _PLAIN, _SURE, _SUM = range(5, _PLAN)
+"""Figures of a plan: levels in the last sum; 1 if every level of a book that is compared is known
+by its decimals; levels of which the register is noted; and the last sum."""
 _TEXT: Final = 2 * 42
 """Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
@@ -102,20 +106,19 @@ def _number(out: Row, at: int, value: int, places: int) -> int:
 def _total(desk: int, own: int, on: Tables) -> int:
     """Return the checksum of the book whose figures lie at `desk`.
 
-    `own`: places and unit of price, then of size, how many levels the last sum has of which the
-    register is known; room for a text; levels remembered; ticks, lots and register of the last sum.
-    Most changes are deep in the book, so most levels are where they were.
+    `own`: places and unit of price, then of size, the register at first, and the other figures of a
+    plan; room for a text; levels remembered; those of the last sum. Most changes are deep in the
+    book, so the first levels are where they were.
     """
     plan = view(own, 1, _PLAN)[0]
     text = view(own + 8 * _PLAN, 1, _TEXT)[0]
     slots = view(own + 8 * (_PLAN + _TEXT), SLOTS, SLOT_WIDTH)
-    chain = view(own + 8 * (_PLAN + _TEXT + SLOTS * SLOT_WIDTH), _MOST, 3)
+    chain = view(own + 8 * (_PLAN + _TEXT + SLOTS * SLOT_WIDTH), _MOST, _LINK)
     bids, bid_lots, n_bids = side_of(desk, 0)
     asks, ask_lots, n_asks = side_of(desk, 1)
     best_bid, best_ask = np.uint64(n_bids - 1), np.uint64(n_asks - 1)
     n_bids, n_asks = min(n_bids, CHECKED_LEVELS), min(n_asks, CHECKED_LEVELS)
-    register = plan[4] if n_bids or n_asks else FULL
-    known, at = plan[5], 0
+    known, first, at = plan[_LEVELS], n_bids + n_asks, 0
     for index in range(max(n_bids, n_asks)):
         for side in range(2):
             if index >= (n_asks if side else n_bids):
@@ -125,24 +128,19 @@ def _total(desk: int, own: int, on: Tables) -> int:
             ticks = -asks[place] if side else bids[place]
             lots = ask_lots[place] if side else bid_lots[place]
             link = chain[np.uint64(at)]
-            if at < known and link[0] == ticks and link[1] == lots:
-                register = link[2]
-            else:
-                known = 0
-                register = _joined_to(register, ticks, lots, plan, text, slots, on)
-                link[0] = ticks
-                link[1] = lots
-                link[2] = register
+            if at >= known or link[0] != ticks or link[1] != lots:
+                first = min(first, at)
+                _note(link, ticks, lots, plan, text, slots, on)
             at += 1
-    plan[5] = at
-    return register ^ FULL
+    if first < at or at != known:
+        plan[_LEVELS] = at
+        plan[_SUM] = _joined(plan, chain, min(first, plan[_SURE]), at, on)
+    return int(plan[_SUM])
 
 
 @numba.njit(cache=True, forceinline=True)
-def _joined_to(
-    register: int, ticks: int, lots: int, plan: Row, text: Row, slots: Row, on: Tables
-) -> int:
-    """Return a register after a level more."""
+def _note(link: Row, ticks: int, lots: int, plan: Row, text: Row, slots: Row, on: Tables) -> None:
+    """Note a level and the register and length of its text."""
     known = slots[slot(ticks)]
     if known[0] != ticks or known[1] != lots:
         text[0] = _COLON
@@ -153,7 +151,42 @@ def _joined_to(
         known[1] = lots
         known[2] = summed(text, length, on)
         known[3] = length
-    return int(moved(register, known[3], on) ^ known[2])
+    link[0] = ticks
+    link[1] = lots
+    link[3] = known[2]
+    link[4] = known[3]
+
+
+@numba.njit(cache=True)
+def _joined(plan: Row, chain: Row, first: int, count: int, on: Tables) -> int:
+    """Return the checksum of so many levels, of which those before `first` are summed up already.
+
+    A level can only join the register before it, so four parts are summed up side by side, and
+    then joined; only in the first of them the registers are those of the whole.
+    """
+    register = chain[first - 1, 2] if first else plan[4]
+    quarter = (count - first) >> 2
+    second = third = fourth = np.int64(0)
+    lengths = 0, 0, 0
+    for at in range(first, first + quarter):
+        link = chain[np.uint64(at)]
+        register = moved(register, link[4], on) ^ link[3]
+        link[2] = register
+        two, three = chain[np.uint64(at + quarter)], chain[np.uint64(at + 2 * quarter)]
+        four = chain[np.uint64(at + 3 * quarter)]
+        second = moved(second, two[4], on) ^ two[3]
+        third = moved(third, three[4], on) ^ three[3]
+        fourth = moved(fourth, four[4], on) ^ four[3]
+        lengths = lengths[0] + two[4], lengths[1] + three[4], lengths[2] + four[4]
+    register = moved(register, lengths[0], on) ^ second
+    register = moved(register, lengths[1], on) ^ third
+    register = moved(register, lengths[2], on) ^ fourth
+    for at in range(first + 4 * quarter, count):
+        link = chain[np.uint64(at)]
+        register = moved(register, link[4], on) ^ link[3]
+        link[2] = register
+    plan[_SURE] = first + quarter if quarter else count
+    return int(register ^ FULL) if count else 0
 
 
 @numba.njit(cache=True)
@@ -220,10 +253,10 @@ class OkxChecker:
         self._total = _kernel()
         self._on = tables()
         self._steps = instrument.price_tick, instrument.size_lot
-        self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH + 3 * _MOST, np.int64)
+        self._own = np.zeros(_PLAN + _TEXT + SLOTS * SLOT_WIDTH + _LINK * _MOST, np.int64)
         # Every level's text begins with a colon, so the first must find the register before it.
         steps = *_scale(self._steps[0]), *_scale(self._steps[1])
-        self._own[:_PLAN] = *steps, before(b":"), 0, 0
+        self._own[:5] = *steps, before(b":")
         self._place = address(self._own)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""

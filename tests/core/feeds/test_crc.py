@@ -34,3 +34,8 @@ def test_prices_side_by_side_are_remembered_apart() -> None:
     places = {int(slot(ticks)) for ticks in range(618_000, 618_050)}
     assert len(places) == 50
     assert all(0 <= place < 256 for place in places)
+
+
+@given(st.integers(0, FULL), st.integers(0, 4 * 48 * MOST))
+def test_register_is_moved_on_by_any_count_of_zeros(register: int, count: int) -> None:
+    assert int(moved(register, count, tables())) == crc32(bytes(count), register ^ FULL) ^ FULL
