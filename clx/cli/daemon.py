@@ -68,9 +68,9 @@ def start(timeout: float) -> int:
             "says how it stands, `clx daemon stop` ends it)"
         )
     raise LinkError(
-        f"after {timeout:g} s the engine does not answer yet; after an upgrade kernels are compiled "
-        "first, which may take minutes. It goes on trying: `clx status` says how it stands, "
-        "`clx daemon log` what it said last"
+        f"after {timeout:g} s the engine does not answer yet; after an upgrade kernels are "
+        "compiled first, which may take minutes. It goes on trying: `clx status` says how it "
+        "stands, `clx daemon log` what it said last"
     )
 
 

@@ -167,7 +167,7 @@ def _list(views: Sequence[ExecutorView], style: str) -> int:
                 f"{item.sent}/{item.plan.orders}",
                 show_time(item.next_ns) if item.next_ns else "-",
                 item.state,
-                item.ended or (f"{item.refused} refused: {item.note}" if item.refused else ""),
+                item.ended or _trouble(item),
             )
             for item in views
         ],
@@ -176,16 +176,23 @@ def _list(views: Sequence[ExecutorView], style: str) -> int:
     return Exit.OK
 
 
+def _trouble(view: ExecutorView) -> str:
+    """Return why a part waits, or why some were refused."""
+    if view.waits:
+        return f"waits: {view.waits}"
+    return f"{view.refused} refused: {view.note}" if view.refused else ""
+
+
 def _say(view: ExecutorView, style: str, before: str = "") -> int:
     if style == "json":
         print_json(view)
         return Exit.OK
     plan = view.plan
     average = f" at {view.average_price:.8g}" if view.average_price is not None else ""
-    refused = f"; {view.refused} refused: {view.note}" if view.refused else ""
+    refused = f"; {trouble}" if (trouble := _trouble(view)) else ""
     click.echo(
         f"{before}{plan.id} {plan.kind} {plan.side} {plan.size:f} {plan.instrument_id}: "
-        f"{view.sent} of {plan.orders} orders, {view.filled:f} filled{average}, "
-        f"{view.open_size:f} resting; {view.ended or view.state}{refused}"
+        f"{view.sent} of {plan.orders} orders, {view.filled.normalize():f} filled{average}, "
+        f"{view.open_size.normalize():f} resting; {view.ended or view.state}{refused}"
     )
     return Exit.OK

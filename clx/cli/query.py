@@ -68,7 +68,7 @@ def status(style: str) -> None:
             click.echo(f"{view.venue} is SIMULATED: {view.simulated}")
     print_table(
         ("limit", "used", "allowed", "unit"),
-        [(item.rule, item.used, item.allowed, item.unit) for item in report.limits],
+        [(item.rule, round(item.used, 4), item.allowed, item.unit) for item in report.limits],
         "no limits",
     )
     click.echo(f"watchdog: {watchdog_line(find_paths())[1]}")

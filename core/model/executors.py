@@ -65,6 +65,8 @@ class ExecutorView(msgspec.Struct, frozen=True, kw_only=True):
     """Why the newest refused part was."""
     ended: str = ""
     """Why it ended, empty while it runs."""
+    waits: str = ""
+    """Why the part that is due does not go yet, such as a venue that is not reconciled."""
 
     @property
     def state(self) -> str:

@@ -39,6 +39,8 @@ _MAX_ID: Final = 28
 _ZERO: Final = Decimal(0)
 _REFUSED: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
 _SHOW_NS: Final = 1_000_000_000
+_NOT_NOW: Final = frozenset({"venue.reconcile", "data.stale", "journal"})
+"""Rules that hold for a moment: a part waits for it to pass. So it does for a rate of orders."""
 _MAX_REFUSALS: Final = 5
 """Refused parts in a row after which a TWAP gives up."""
 
@@ -60,6 +62,8 @@ class Executors:
         self._submit = submit
         self._flow = flow
         self._board = board
+        self._waits: dict[str, str] = {}
+        """Why the part of a plan that is due does not go yet."""
         self._moving: set[str] = set()
         """Executors that run, or ended in this session with orders that still stand."""
         self._shown_ns = 0
@@ -164,6 +168,7 @@ class Executors:
             refused=len(refused),
             note=refused[-1].note if refused else "",
             ended=run.ended,
+            waits="" if run.ended else self._waits.get(executor_id, ""),
         )
 
     # -- within ----------------------------------------------------------------------------
@@ -216,34 +221,45 @@ class Executors:
         prices = _ladder(plan, listed(self._instruments, plan.instrument_id))
         sent = {item.order.id for item in parts}
         for number, (size, price) in enumerate(zip(sizes, prices, strict=True)):
-            if _name(plan, number) not in sent:
-                self._send(plan, number, size, price)
+            if _name(plan, number) not in sent and not self._send(plan, number, size, price):
+                return
         parts = self._parts(plan)
         if all(item.over for item in parts):
             filled = sum((item.order.filled for item in parts), _ZERO)
             done = filled >= plan.size
             self._end(plan, "done" if done else f"{_plain(filled)} of {plan.size} filled", now_ns)
 
-    def _send(self, plan: ExecutorPlan, number: int, size: Decimal, price: Decimal | None) -> None:
+    def _send(self, plan: ExecutorPlan, number: int, size: Decimal, price: Decimal | None) -> bool:
+        """Send a part, or let it wait for what passes by itself; return whether it went."""
+        intent = self._part(plan, number, size, price)
+        told = self._flow.submit(intent, dry_run=True)
+        rule = told.note.partition(":")[0] if told.state in _REFUSED else ""
+        if rule in _NOT_NOW or rule.endswith("s_per_second"):
+            self._waits[plan.id] = told.note
+            return False
+        self._waits.pop(plan.id, None)
+        self._submit(intent)
+        return True
+
+    @staticmethod
+    def _part(plan: ExecutorPlan, number: int, size: Decimal, price: Decimal | None) -> OrderIntent:
         twap = plan.kind is ExecutorKind.TWAP
-        self._submit(
-            OrderIntent(
-                client_order_id=_name(plan, number),
-                instrument_id=plan.instrument_id,
-                side=plan.side,
-                type=OrderType.MARKET if price is None else OrderType.LIMIT,
-                size=size,
-                price=price,
-                time_in_force=TimeInForce.IOC if twap else TimeInForce.GTC,
-                post_only=plan.post_only,
-                reduce_only=plan.reduce_only,
-                account=plan.account,
-                group_id=plan.id,
-                role=Role.SLICE,
-                origin=plan.origin,
-                strategy_id=plan.strategy_id,
-                reason=plan.reason or f"{plan.kind} {plan.id}, part {number + 1} of {plan.orders}",
-            )
+        return OrderIntent(
+            client_order_id=_name(plan, number),
+            instrument_id=plan.instrument_id,
+            side=plan.side,
+            type=OrderType.MARKET if price is None else OrderType.LIMIT,
+            size=size,
+            price=price,
+            time_in_force=TimeInForce.IOC if twap else TimeInForce.GTC,
+            post_only=plan.post_only,
+            reduce_only=plan.reduce_only,
+            account=plan.account,
+            group_id=plan.id,
+            role=Role.SLICE,
+            origin=plan.origin,
+            strategy_id=plan.strategy_id,
+            reason=plan.reason or f"{plan.kind} {plan.id}, part {number + 1} of {plan.orders}",
         )
 
     def _may_go(self, plan: ExecutorPlan, parts: list[Tracked], now_ns: int) -> bool:

@@ -76,13 +76,15 @@ def _next_words(view: ExecutorView) -> str:
 def _why(view: ExecutorView) -> str:
     if view.ended and view.ended != "done":
         return view.ended
+    if view.waits:
+        return f"waits: {view.waits}"
     return f"{view.refused} refused: {view.note}" if view.refused else view.plan.reason
 
 
 def _state_role(view: ExecutorView) -> str:
     if view.ended:
         return "muted" if view.ended == "done" else "warn"
-    return "warn" if view.paused_ns or view.refused else "own"
+    return "warn" if view.paused_ns or view.refused or view.waits else "own"
 
 
 def _ends(view: ExecutorView) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from core.model.errors import ConfigError
 from core.model.executors import ExecutorKind, ExecutorPlan
+from core.model.facts import VenueConnected
+from core.model.ids import VenueName
 from core.model.market import Side
 from core.model.orders import OrderState, TimeInForce
 from core.model.views import ExecutorChanged
@@ -294,3 +296,40 @@ def test_clients_are_shown_each_step_and_refusals_with_their_reason(floor: Any) 
     assert [item.refused for item in shown] == [1, 2, 3, 4, 5, 5]
     assert shown[0].note.startswith("risk.max_order_notional")
     assert [item.state for item in shown][-2:] == ["running", "ended"]
+
+
+def test_a_part_waits_for_a_venue_that_is_not_reconciled_after_a_restart(floor: Any) -> None:
+    floor.open()
+    begin(floor, plan(floor))
+    floor.open(ready=False)
+    floor.desk.on_venue_event(VenueConnected(venue=VenueName("binance"), ts_ns=floor.clock.ns))
+    wait(floor, 15)
+    assert sizes(floor) == [2]
+    assert view(floor).waits.startswith("venue.reconcile")
+    assert view(floor).refused == 0
+    floor.desk.reconciled(VenueName("binance"))
+    wait(floor, 26)
+    assert sum(sizes(floor)) == 10
+    assert view(floor).waits == ""
+
+
+def test_a_part_waits_while_data_is_stale(floor: Any) -> None:
+    floor.open()
+    begin(floor, plan(floor))
+    floor.marks.stale.add("BTC-USDT.binance")
+    wait(floor, 25)
+    assert view(floor).waits.startswith("data.stale")
+    floor.marks.stale.clear()
+    wait(floor, 16)
+    assert sum(sizes(floor)) == 10
+
+
+def test_a_scaled_entry_goes_out_as_the_rate_of_orders_allows(floor: Any) -> None:
+    floor.configure(max_orders_per_second=3)
+    floor.open()
+    begin(floor, scaled(floor))
+    assert len(sizes(floor)) == 3
+    assert "max_orders_per_second" in view(floor, "sc1").waits
+    wait(floor, 2)
+    assert sizes(floor) == [2] * 5
+    assert view(floor, "sc1").refused == 0
