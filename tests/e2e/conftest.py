@@ -186,7 +186,7 @@ class Home:
     async def attach(self, origin: Any = "cli") -> AsyncIterator["Client"]:
         """Open a link of the product's own to the engine, once it is there and running."""
         await asyncio.to_thread(
-            wait_until, lambda: engine_answers(self.socket), f"an engine; {self.log()}", 30.0
+            wait_until, lambda: engine_answers(self.socket), f"an engine; {self.log()}"
         )
         link = UnixLink(self.socket, origin=origin)
         task = asyncio.create_task(link.run(), name="link")

@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
-import subprocess
 
 import pytest
 import uvloop
@@ -217,40 +215,20 @@ def test_a_request_on_an_idle_line_leaves_before_the_loop_turns(factory):
             runner.run(play(listener))
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """Paths of a key and of a certificate of this machine."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=here"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return key, certificate
-
-
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_a_secured_line_is_used_again_and_one_of_a_stranger_never(
-    certificate, factory, monkeypatch
+    certificate, tls, factory, monkeypatch
 ):
-    key, chain = certificate
-    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    theirs.load_cert_chain(chain, key)
-
     async def play():
         slow = Slow()
         slow.go.set()
-        server = await asyncio.start_server(slow.serve, "127.0.0.1", 0, ssl=theirs)
+        server = await asyncio.start_server(slow.serve, "127.0.0.1", 0, ssl=tls)
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         lines = Lines(url, timeout_s=5, max_body_bytes=LIMIT)
         with pytest.raises(TemporaryError, match="not sent, "):
             await lines.exchange("POST", "/o", "", {})
         assert slow.asked == 0
-        monkeypatch.setenv("SSL_CERT_FILE", str(chain))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         lines = Lines(url, timeout_s=5, max_body_bytes=LIMIT)
         for _ in range(2):
             assert (await lines.exchange("POST", "/o", "", {})).body == b"{}"

@@ -1,9 +1,7 @@
 """What kept a connection from opening is told with what to do; nothing goes on without trust."""
 
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -16,24 +14,7 @@ from core.wire.websocket import Connection, hold
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> ssl.SSLContext:
-    """A certificate that nobody vouches for."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=stranger"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-@pytest.fixture
-async def strangers(context: ssl.SSLContext) -> AsyncIterator[tuple[str, list[str]]]:
+async def strangers(tls: ssl.SSLContext) -> AsyncIterator[tuple[str, list[str]]]:
     """A TLS server, and the requests that reached it."""
     asked: list[str] = []
 
@@ -45,7 +26,7 @@ async def strangers(context: ssl.SSLContext) -> AsyncIterator[tuple[str, list[st
     app.router.add_route("*", "/{path:.*}", take)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     yield f"127.0.0.1:{runner.addresses[0][1]}", asked
     await runner.cleanup()

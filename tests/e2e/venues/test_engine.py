@@ -2,11 +2,9 @@
 
 import asyncio
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,19 +54,8 @@ def unreachable(state: dict[str, Any], tls_port: int) -> str:
 
 
 @pytest.fixture
-def stranger(tmp_path: Path) -> Iterator[int]:
+def stranger(tls: ssl.SSLContext) -> Iterator[int]:
     """The port of a TLS server with a certificate of its own making; it hears nothing."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *("-nodes", "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=stranger"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
     heard: list[str] = []
 
     class Heard(BaseHTTPRequestHandler):
@@ -80,7 +67,7 @@ def stranger(tmp_path: Path) -> Iterator[int]:
             """Say nothing of clients that rightly went away."""
 
     with Server(("127.0.0.1", 0), Heard) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
