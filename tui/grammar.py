@@ -25,7 +25,8 @@ from msgspec import Struct, field
 
 from core.model.errors import ConfigError, did_you_mean
 from core.model.grammar import SIDES, OrderLine, parse_order
-from core.model.ids import InstrumentId
+from core.model.ids import InstrumentId, instrument_id
+from core.model.occ import read_option
 
 PaneName: TypeAlias = Literal[
     "ladder", "tape", "watchlist", "orders", "positions", "fills", "balances",
@@ -128,7 +129,27 @@ class Known(Struct, frozen=True):
             ConfigError: More than one venue lists that symbol.
         """
         found = find_instrument(word, self.instruments)
-        return found if found is not None else find_instrument(word, self.listed)
+        found = found if found is not None else find_instrument(word, self.listed)
+        return found if found is not None else find_option(word, self.listed)
+
+
+def find_option(word: str, listed: Collection[InstrumentId]) -> InstrumentId | None:
+    """Return the option a word names, at the venue that lists the share it is on.
+
+    Options are in no listing: their names alone say which they are.
+
+    Raises:
+        ConfigError: More than one venue lists that share.
+    """
+    symbol, _, venue = word.rpartition(".")
+    option = read_option(word) or read_option(symbol)
+    if option is None:
+        return None
+    if read_option(word) is None:
+        return instrument_id(option.symbol, venue.lower())
+    share = option.root.rstrip("0123456789")
+    on = find_instrument(f"{share}-USD-STOCK", listed) or find_instrument(f"{share}-USD", listed)
+    return None if on is None else instrument_id(option.symbol, on.rpartition(".")[2])
 
 
 def find_instrument(word: str, known: Collection[InstrumentId]) -> InstrumentId | None:

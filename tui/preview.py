@@ -34,7 +34,7 @@ TYPES: Final[tuple[TypeName, ...]] = (
 LIMITED: Final = frozenset({"limit", "stop limit", "tp limit"})
 WAITING: Final = frozenset({"stop", "stop limit", "tp", "tp limit", "trail"})
 WITH_EXITS: Final = frozenset({"limit", "market", "stop", "stop limit", "oco"})
-LIVES: Final = ("gtc", "post", "ioc", "fok", "gtd", "post gtd")
+LIVES: Final = ("gtc", "post", "ioc", "fok", "day", "gtd", "post gtd")
 T = TypeVar("T")
 
 

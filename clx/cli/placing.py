@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import click
 
-from clx.cli.naming import full_instrument
+from clx.cli.naming import full_instrument, is_instrument
 from clx.client import ask
 from core.model.amounts import Unit
 from core.model.grammar import OrderLine, parse_order
@@ -25,8 +25,8 @@ def read_line(words: tuple[str, ...]) -> OrderLine:
 
 
 def find_instrument(word: str) -> InstrumentId | None:
-    """Return the instrument a word names; a word without a dash names none."""
-    return full_instrument(word) if "-" in word else None
+    """Return the instrument a word names, None where it cannot name one."""
+    return full_instrument(word) if is_instrument(word) else None
 
 
 def size_of(line: OrderLine, style: str) -> Decimal:

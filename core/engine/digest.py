@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 import msgspec
@@ -58,10 +58,16 @@ class Room(Protocol):
 class ClientView:
     """What one client looks at, and how much of it it has seen."""
 
-    def __init__(self, room: Room, wanted: Callable[[View | None], None]) -> None:
-        """`wanted` is told each new view, and None at the end."""
+    def __init__(
+        self,
+        room: Room,
+        wanted: Callable[[View | None], None],
+        unlisted: Callable[[Collection[InstrumentId]], None] | None = None,
+    ) -> None:
+        """`wanted` is told each new view, and None at the end; `unlisted` what no venue lists."""
         self._room = room
         self._wanted = wanted
+        self._unlisted = unlisted
         self._asked = View()
         self._listed = 0
         self._view = View()
@@ -78,6 +84,9 @@ class ClientView:
         """Replace what is looked at; instruments not listed yet join as soon as they are."""
         self._asked, self._listed = view, len(self._room.listing.instruments)
         market = self._room.market
+        if self._unlisted is not None:
+            looked = (*view.quotes, *((view.focus,) if view.focus is not None else ()))
+            self._unlisted([name for name in looked if name not in market])
         view = msgspec.structs.replace(
             view,
             focus=view.focus if view.focus is not None and view.focus in market else None,

@@ -20,6 +20,7 @@ from core.engine.demand import Series
 from core.engine.digest import ClientView
 from core.engine.history import HistoryLoader, Library
 from core.engine.kernel import Kernel
+from core.engine.lookups import LookUps, named
 from core.engine.supervise import Supervisor
 from core.indicators import kernel as indicators
 from core.model.accounts import Balance, Position
@@ -151,6 +152,9 @@ class Engine:
             arrived=self._on_history,
             told=self._told,
         )
+        known = self.kernel.market.__contains__
+        self._lookups = LookUps(feeds, known, self._on_found, self._told, self._rng)
+        self.kernel.on_unlisted = self._lookups.wish
         self._reconciler = Reconciler(self.kernel.desk, venues, clock, settings)
         self.kernel.log.on_fact(self._on_fact)
         if library is not None:
@@ -203,6 +207,7 @@ class Engine:
             spawn(keep(f"feed {name}", functools.partial(self._run_feed, feed)))
             spawn(keep(f"listing {name}", functools.partial(self._keep_listed, feed)))
         spawn(keep("history", self._loader.run))
+        spawn(keep("look-ups", self._lookups.run))
         spawn(keep("timer", self._tick))
         if self._library is not None:
             spawn(keep("library", functools.partial(self._library.run, self.kernel.quality_now)))
@@ -272,10 +277,20 @@ class Engine:
                 if not self._needed_listed():
                     self._phase(f"starting: waiting for {feed.venue}: {error}")
                 raise
-            self.kernel.add_instruments(listed)
+            # The venue's adapter starts with the listing, and must know whatever is held then.
+            self.kernel.add_instruments([*listed, *await self._held_besides(feed.venue, listed)])
             self._check_watchlist(feed.venue)
             self._rouse()
             await asyncio.sleep(LISTING_S)
+
+    async def _held_besides(
+        self, venue: VenueName, listed: Collection[Instrument]
+    ) -> list[Instrument]:
+        """Return what is watched or held of a venue and missing in its listing."""
+        there = {item.id for item in listed}
+        wanted = dict.fromkeys((*self.kernel.watchlist, *self.kernel.at_stake()))
+        missing = [name for name in wanted if name.rpartition(".")[2] == venue]
+        return await self._lookups.find([name for name in missing if name not in there])
 
     async def _tick(self) -> None:
         while True:
@@ -343,6 +358,7 @@ class Engine:
             names = command.instruments or self.kernel.followed()
             today = handlers.execute(self.kernel, request)
             return (*today, *await self._library.quality(names, command.days))
+        await self._look_up(command)
         await self._bring(command)
         return handlers.execute(self.kernel, request)
 
@@ -362,11 +378,27 @@ class Engine:
         """Take note of how many clients are attached."""
         self.kernel.line.clients = count
 
+    async def _look_up(self, command: Command) -> None:
+        """Learn what a command names and no listing has; what is known may go on without."""
+        names = named(command)
+        try:
+            await self._lookups.bring(names)
+        except ClxError as error:
+            known = self.kernel.listing.instruments
+            if not all(name in known for name in names):
+                raise
+            self._told("look-up", str(error))
+
     async def _bring(self, command: Command) -> None:
-        """Subscribe what a query reads and nobody looks at, and wait a little for it to come."""
+        """Subscribe what a command reads and nobody looks at, and wait a little for it to come.
+
+        An order waits for prices alone, and only where nobody has looked before.
+        """
         names = [name for name in handlers.reads_market(command) if name in self.kernel.market]
         timeframe = command.timeframe if isinstance(command, GetChart) else Timeframe.M15
         series = [(name, timeframe) for name in names]
+        if command.tier is Tier.TRADE:
+            names, series = [name for name in names if name not in self.kernel.followed()], []
         if self._here(names, series):
             return
         self._asks += 1
@@ -447,6 +479,10 @@ class Engine:
 
     def _on_history(self, series: Series, bars: Sequence[Bar]) -> None:
         self.kernel.on_history(series, bars)
+        self._rouse()
+
+    def _on_found(self, instruments: list[Instrument]) -> None:
+        self.kernel.add_instruments(instruments)
         self._rouse()
 
     def _on_venue_event(self, event: VenueEvent) -> None:

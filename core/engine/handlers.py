@@ -333,13 +333,20 @@ HANDLERS: Final[dict[str, Handler]] = {
 
 
 def reads_market(command: c.Command) -> tuple[InstrumentId, ...]:
-    """Return the instruments whose market data a query needs, for whoever can wait for it."""
+    """Return the instruments whose market data a command needs, for whoever can wait for it.
+
+    Exits go without: they are never held up.
+    """
     match command:
         case c.GetQuotes():
             return command.instruments
         case c.PreviewOrder():
             return (command.instrument,)
         case c.GetBook() | c.GetChart() | c.GetActivityBars():
+            return (command.instrument,)
+        case c.SubmitOrder() if not command.reduce_only:
+            return (command.instrument,)
+        case c.SubmitBracket():
             return (command.instrument,)
         case _:
             return ()

@@ -166,7 +166,7 @@ class Kernel:
             session=session,
             mode=mode,
         )
-        self.desk.books.on_instrument = self.listing.remember
+        self.desk.books.on_instrument = self._remember
         self.portfolio = Portfolio(self.desk, self.listing.instruments)
         self.forecasts = Forecasts(predictors, settings.models, predictions, self.log)
         self.proposals = self._make_proposals(infos)
@@ -189,6 +189,8 @@ class Kernel:
         self._followed: frozenset[Series] = frozenset()
         self.on_closed: Callable[[Bar], None] | None = None
         """Told of every bar built here that closed or was revised."""
+        self.on_unlisted: Callable[[Collection[InstrumentId]], None] | None = None
+        """Told what clients look at that no venue has listed."""
         self._views = 0
         self._second_ns = 0
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
@@ -267,6 +269,13 @@ class Kernel:
             )
         self.tell_instruments()
         self.refresh()
+
+    def _remember(self, instrument: Instrument) -> None:
+        """Learn an instrument of the journal's; its account is asked about it, listed or not."""
+        self.listing.remember(instrument)
+        for pupil in self._pupils:
+            if not isinstance(pupil, FollowsMarket) and instrument.venue == market_of(pupil):
+                pupil.add_instruments([instrument])
 
     # -- events in -------------------------------------------------------------------------
 
@@ -372,7 +381,7 @@ class Kernel:
                 self.wants.want(who, names, series)
             self.refresh()
 
-        return ClientView(self, wanted)
+        return ClientView(self, wanted, self.on_unlisted)
 
     def feed_views(self) -> tuple[FeedView, ...]:
         """Return the trust in every instrument subscribed."""

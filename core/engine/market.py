@@ -257,14 +257,16 @@ class MarketState:
     def top(self, instrument_id: InstrumentId) -> tuple[int, int] | None:
         """Return best bid and ask in ticks, the last known while stale, None if never known.
 
-        The newer of the book and the quote stream, which runs ahead of a book sent every 100 ms.
+        The newer of the book and the quote stream, which runs ahead of a book sent every 100 ms;
+        where there is no book, the quote.
         """
         market = self._markets.get(instrument_id)
         if market is None:
             return None
         quote = market.quote
         gate = market.gate
-        if quote is not None and quote.update_id > gate.book.last_id:
+        newer = quote is not None and quote.update_id > gate.book.last_id
+        if quote is not None and (newer or not gate.traits.has_book):
             return quote.bid_ticks, quote.ask_ticks
         return gate.top
 

@@ -7,7 +7,7 @@ happens when one fails. A dialect holds no connection of its own but the HTTP se
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -66,6 +66,8 @@ class Poll(msgspec.Struct, frozen=True):
 
     name: str
     every_s: float
+    at_once: bool = False
+    """Ask of an instrument as soon as it is wanted, not when its turn comes."""
 
 
 class Dialect(ABC):
@@ -108,6 +110,14 @@ class Dialect(ABC):
             TemporaryError: It cannot be had now.
             AuthError: The venue refused the keys.
         """
+
+    def headers(self, route: str) -> Mapping[str, str]:
+        """Return what a route's handshake must say beside the usual."""
+        return {}
+
+    def packed(self, route: str, message: str) -> str | bytes:
+        """Return a message of ours as it goes over a route; bytes go as a binary frame."""
+        return message
 
     def opening(self, route: str) -> Sequence[str]:
         """Return what to send first on a new connection: log in, ask for heartbeats."""
@@ -171,6 +181,24 @@ class Dialect(ABC):
             TemporaryError: The venue is away.
             DataError: Its answer is not what it documents.
         """
+
+    async def look_up(self, symbol: str) -> Sequence[Instrument]:
+        """Fetch what is listed under one of our symbols beside `listing`, and teach the decoder.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return ()
+
+    async def chain(self, underlying: str) -> Sequence[Instrument]:
+        """Fetch the options on a share that `listing` leaves out, and teach the decoder.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return ()
 
     def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
         """Return the venue's own words on some instruments, as a listing the decoder can read.

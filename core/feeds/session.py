@@ -121,6 +121,7 @@ class Session:
             max_frame_bytes=MAX_FRAME_BYTES,
             silence_timeout_s=limits.silence_s,
             max_age_s=limits.max_age_s + TAKEOVER_S,
+            headers=self._dialect.headers(self._line.route),
         )
         self.lasted_ns = self._clock.monotonic_ns() - opened_ns
 
@@ -204,7 +205,7 @@ class Session:
             if asked is not None:
                 self._ledger.sent(asked, self._clock.monotonic_ns())
                 self._audited = self._audited and not asked.joins
-            await connection.send(message)
+            await connection.send(self._dialect.packed(self._line.route, message))
             self._sent_ns = self._clock.monotonic_ns()
 
     async def _beat(self, connection: Connection) -> None:

@@ -17,7 +17,7 @@ import contextlib
 import functools
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -38,7 +38,7 @@ from core.model.errors import (
     VenueError,
     did_you_mean,
 )
-from core.model.ids import InstrumentId, VenueName
+from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, FrameSink, ResyncReason
@@ -84,9 +84,12 @@ class StreamFeed:
         # Listings are read in threads, and no two of them may read the same one at once.
         self._listing = asyncio.Lock()
         self._listed: dict[InstrumentId, Instrument] = {}
+        self._looked_up: dict[InstrumentId, Instrument] = {}
+        """What was found by name, and no listing has."""
         self._wanted: dict[InstrumentId, None] = {}
         self._lines: list[Line] = []
         self._changed = asyncio.Event()
+        self._joined = asyncio.Event()
         # Each instrument waits at most once, so the listing bounds the queue.
         self._images: asyncio.Queue[InstrumentId] = asyncio.Queue()
         self._queued: set[InstrumentId] = set()
@@ -131,11 +134,43 @@ class StreamFeed:
         """
         async with self._listing:
             listed = list(await self._dialect.listing())
-        before, self._listed = self._listed, {item.id: item for item in listed}
+        now_ns = self._clock.now_ns()
+        over = [name for name, item in self._looked_up.items() if 0 < item.expiry_ns <= now_ns]
+        for name in over:
+            del self._looked_up[name]
+        before, self._listed = self._listed, {
+            **self._looked_up, **{item.id: item for item in listed}
+        }  # fmt: skip
         self.decoder.add_instruments(listed)
         self._compare(before)
         self._changed.set()
         return listed
+
+    async def look_up(self, instrument_id: InstrumentId) -> list[Instrument]:
+        """Fetch what the venue lists by that name beside its listing; empty: nothing.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return self._learned(await self._dialect.look_up(split_instrument_id(instrument_id)[0]))
+
+    async def chain(self, underlying: str) -> list[Instrument]:
+        """Fetch the options on a share that the listing leaves out; empty: none.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+        """
+        return self._learned(await self._dialect.chain(underlying))
+
+    def _learned(self, found: Sequence[Instrument]) -> list[Instrument]:
+        fresh = {item.id: item for item in found}
+        self._looked_up.update(fresh)
+        if self._listed:
+            self._listed.update(fresh)
+            self._changed.set()
+        return list(found)
 
     async def history(
         self, instrument_id: InstrumentId, timeframe: Timeframe, start_ns: int, end_ns: int
@@ -189,6 +224,7 @@ class StreamFeed:
             )
         self._wanted.update(dict.fromkeys(instrument_ids))
         self._changed.set()
+        self._joined.set()
 
     def unsubscribe(self, instrument_ids: Collection[InstrumentId]) -> None:
         """Want them no longer."""
@@ -405,14 +441,32 @@ class StreamFeed:
     async def _poll(self, poll: Poll, sink: FrameSink) -> None:
         """Ask one question of each wanted instrument in turn, evenly over its interval."""
         backoff = Backoff(self._rng)
+        asked: set[InstrumentId] = set()
         while True:
             items = [self._listed[name] for name in self._wanted if name in self._listed]
-            for item in items:
+            asked &= {item.id for item in items}
+            fresh = [item for item in items if poll.at_once and item.id not in asked]
+            for item in fresh or items:
                 ask = functools.partial(self._dialect.poll, poll.name, item)
                 await self._ask(ask, sink, backoff)
-                await asyncio.sleep(poll.every_s / len(items))
+                asked.add(item.id)
+                if not fresh and await self._newly_wanted(poll, poll.every_s / len(items)):
+                    break
             if not items:
-                await asyncio.sleep(min(poll.every_s, 1.0))
+                await self._newly_wanted(poll, min(poll.every_s, 1.0))
+
+    async def _newly_wanted(self, poll: Poll, pause_s: float) -> bool:
+        """Wait until it is time to ask, or, with `at_once`, until something else is wanted."""
+        if not poll.at_once:
+            await asyncio.sleep(pause_s)
+            return False
+        self._joined.clear()
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._joined.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _read_clock(self, sink: FrameSink) -> None:
         backoff = Backoff(self._rng)

@@ -311,6 +311,27 @@ class TellsTrades(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksUp(Protocol):
+    """A feed that lists more than anybody wants at once, and so tells of it by name."""
+
+    async def look_up(self, instrument_id: InstrumentId) -> list[Instrument]:
+        """Fetch what the venue lists by a name that its listing lacks; empty: nothing.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        ...
+
+    async def chain(self, underlying: str) -> list[Instrument]:
+        """Fetch the options on a share, given its ticker; empty: none.
+
+        Raises:
+            TemporaryError: The venue is away.
+        """
+        ...
+
+
 VenueSink: TypeAlias = Callable[[VenueEvent], None]
 
 

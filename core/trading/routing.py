@@ -60,10 +60,26 @@ def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
     if intent.display_size is not None and not abilities.iceberg:
         return Denial("display_size", "the venue has no iceberg orders")
     tif = intent.time_in_force
-    if tif not in abilities.times and tif is not TimeInForce.GTD:
+    if not lives_there(tif, abilities) and not _goes_by_day(intent, abilities):
         known = ", ".join(sorted(abilities.times))
         return Denial("time_in_force", f"the venue has no {tif} orders, only {known}")
     return None
+
+
+def lives_there(tif: TimeInForce, abilities: VenueAbilities) -> bool:
+    """Return whether orders of a life can rest at the venue; the engine ends GTD ones itself."""
+    if tif is TimeInForce.GTD and TimeInForce.GTC in abilities.times:
+        return True
+    return tif in abilities.times
+
+
+def _goes_by_day(intent: OrderIntent, abilities: VenueAbilities) -> bool:
+    """Return whether an order at market may be sent for the day, where the venue has no other life.
+
+    It trades at once, or at the next opening: how much longer it might live makes no difference.
+    """
+    lives = intent.time_in_force in {TimeInForce.GTC, TimeInForce.IOC}
+    return lives and not intent.type.limited and TimeInForce.DAY in abilities.times
 
 
 def wire_form(
@@ -76,6 +92,8 @@ def wire_form(
         changes["trigger_price"] = changes["trail"] = changes["trail_pct"] = None
     if intent.reduce_only and not abilities.reduce_only:
         changes["reduce_only"] = False
+    if not lives_there(intent.time_in_force, abilities) and _goes_by_day(intent, abilities):
+        changes["time_in_force"] = TimeInForce.DAY
     if ends_here(intent, abilities):
         changes["time_in_force"] = TimeInForce.GTC
         changes["expire_ns"] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -37,16 +37,16 @@ class Connection:
         self.url = url
         self._socket = socket
 
-    async def send(self, text: str) -> None:
-        """Send a text frame.
+    async def send(self, text: str | bytes) -> None:
+        """Send a text frame, or bytes as a binary one.
 
         Raises:
             TemporaryError: The connection is gone or took nothing for SEND_TIMEOUT_S.
         """
         await self.send_all((text,))
 
-    async def send_all(self, texts: Sequence[str]) -> None:
-        """Send text frames one after the other, waiting for nothing in between.
+    async def send_all(self, texts: Sequence[str | bytes]) -> None:
+        """Send frames one after the other, waiting for nothing in between.
 
         Raises:
             TemporaryError: As `send`; some of them may have gone out.
@@ -130,10 +130,12 @@ async def hold(
     max_frame_bytes: int = MAX_FRAME_BYTES,
     silence_timeout_s: float | None = 30.0,
     max_age_s: float = 23 * 3600.0,
+    headers: Mapping[str, str] | None = None,
 ) -> bool:
     """Hold one connection until it ends; return whether it was ever open.
 
-    Everything else is as `stay_connected` says. Cancelling closes it; `on_close` is told always.
+    `headers` go with the handshake. Everything else is as `stay_connected` says. Cancelling closes
+    it; `on_close` is told always.
 
     Raises:
         ConfigError: The address is not ws(s)://HOST.
@@ -152,6 +154,7 @@ async def hold(
             ping_interval=PING_S,
             ping_timeout=PING_S,
             max_queue=1024,
+            additional_headers=headers,
             proxy=None if _checked_host(address) in _LOOPBACK else True,
         )
     except (OSError, TimeoutError, WebSocketException) as error:

@@ -12,6 +12,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
+from emulator.alpaca.option_stream import OPTION, OPTION_FEEDS, OptionPump
 from emulator.alpaca.rest import common_table, table
 from emulator.alpaca.streams import CRYPTO, FEEDS, STOCK, Pump, shows
 from emulator.alpaca.trading.account import FUNDS, Account
@@ -38,6 +39,8 @@ _ERRORS: Final[dict[int, str]] = {
     407: "slow client",
     409: "insufficient subscription",
     410: "invalid subscribe action for this feed",
+    412: "option messages are only available in MsgPack format",
+    413: "star subscription is not allowed for option quotes",
 }
 
 
@@ -50,6 +53,7 @@ class AlpacaExchange(Alpaca):
         super().__init__(market, clock, seed, api_key, api_secret)
         self._pumps = {name: Pump(self, self.tapes[name]) for name in market.shards}
         self.house = House(self)
+        self._options = OptionPump(self, self.house)
         self._talks: set[UpdatesTalk] = set()
         self.house.open(api_key)
 
@@ -78,7 +82,8 @@ class AlpacaExchange(Alpaca):
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths it serves."""
-        sockets = [web.get(f"{self.prefix}/{feed}", self._serve) for feed in FEEDS]
+        feeds = (*FEEDS, *OPTION_FEEDS)
+        sockets = [web.get(f"{self.prefix}/{feed}", self._serve) for feed in feeds]
         found = [*routes(self, self.prefix, table(self)), *sockets]
         # Without a host it is the paper account's.
         for host, prefix in (("paper", ""), ("paper", "/paper"), ("live", "/live")):
@@ -98,6 +103,7 @@ class AlpacaExchange(Alpaca):
             "sip": f"ws://{base}/v2/sip",
             "test": f"ws://{base}/v2/test",
             "crypto": f"ws://{base}/v1beta3/crypto/us",
+            "options": f"ws://{base}/v1beta1/indicative",
             "paper": f"http://{base}/paper",
             "paper_stream": f"ws://{base}/paper/stream",
             "live": f"http://{base}/live",
@@ -110,6 +116,7 @@ class AlpacaExchange(Alpaca):
         for pump in self._pumps.values():
             if pump.tape.shard.listed:
                 pump.pump(sent_ms)
+        self._options.pump(sent_ms)
 
     def rename(self, old: str, new: str) -> None:
         """Call an instrument by another name from now on."""
@@ -153,7 +160,7 @@ class _Talk(Dialogue):
         super().__init__(connection)
         self._venue = venue
         self._feed = feed
-        self._channels = CRYPTO if FEEDS[feed] == "spot" else STOCK
+        self._channels = _channels(feed)
         self._asked: dict[str, list[str]] = {name: [] for name in self._channels}
         self._timer: asyncio.TimerHandle | None = None
         if packed:
@@ -204,6 +211,10 @@ class _Talk(Dialogue):
         else:
             self.closed()
             self.connection.state["feed"] = self._feed
+            if self._feed in OPTION_FEEDS and not self.connection.binary:
+                self._refuse(412)
+                self.connection.finish(1008, b"msgpack only")
+                return
             self._say([{"T": "success", "msg": "authenticated"}])
 
     def _too_late(self) -> None:
@@ -221,6 +232,9 @@ class _Talk(Dialogue):
             for names in wanted.values()
         ):
             self._refuse(400)
+            return
+        if "*" in wanted.get("quotes", ()) and self._feed in OPTION_FEEDS:
+            self._refuse(413)
             return
         if adding and venue.struck("no_ack"):
             return
@@ -240,14 +254,19 @@ class _Talk(Dialogue):
     def _follow(self, channel: str) -> None:
         """Make the topics of a channel those that were asked for; ``*`` is every symbol."""
         venue, asked = self._venue, self._told()[channel]
-        shards = [shard for shard in venue.shards() if shows(self._feed, shard)]
-        for shard in shards:
-            symbol = shard.listing.symbol
+        for symbol in self._symbols():
             topic = f"{self._feed}|{channel}:{symbol}"
             if symbol in asked or "*" in asked:
                 venue.topics.subscribe(self.connection, topic)
             else:
                 venue.topics.unsubscribe(self.connection, topic)
+
+    def _symbols(self) -> list[str]:
+        """Return what the feed has."""
+        venue = self._venue
+        if self._feed in OPTION_FEEDS:
+            return [each.symbol for each in venue.house.assets.contracts()]
+        return [shard.listing.symbol for shard in venue.shards() if shows(self._feed, shard)]
 
     def _told(self) -> dict[str, list[str]]:
         """Return what is followed; corrections and cancels come with the trades."""
@@ -263,6 +282,12 @@ class _Talk(Dialogue):
     def _say(self, messages: list[Json]) -> None:
         raw = orjson.dumps(messages)
         self.connection.send(_packed(raw) if self.connection.binary else raw)
+
+
+def _channels(feed: str) -> dict[str, str]:
+    if feed in OPTION_FEEDS:
+        return OPTION
+    return CRYPTO if FEEDS[feed] == "spot" else STOCK
 
 
 def _packed(raw: bytes) -> bytes:

@@ -15,6 +15,7 @@ from core.feeds.kinds import kind_named
 from core.model.errors import ConfigError, StoreError, did_you_mean
 from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.instruments import Instrument
+from core.model.ports import LooksUp
 from core.model.settings import FeedSettings, Settings
 from store.paths import Paths, find_paths
 from store.settings import load_settings
@@ -134,6 +135,8 @@ async def listed(feed: Feed, name: InstrumentId) -> Instrument:
         ConfigError: It does not; the nearest name is given.
     """
     known = {item.id: item for item in await feed.instruments()}
+    if name not in known and isinstance(feed, LooksUp):
+        known.update({item.id: item for item in await feed.look_up(name)})
     if name not in known:
         renamed = [item.id for item in known.values() if _former(item, name)]
         hint = f"; it is {renamed[0]} now" if renamed else did_you_mean(name, known)

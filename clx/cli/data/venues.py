@@ -9,8 +9,10 @@ import click
 from clx.cli.data.session import Session, open_feed, session
 from clx.cli.output import format_option, print_json, print_table, show
 from core.feeds.kinds import KINDS
-from core.model.ids import VenueName
-from core.model.instruments import Instrument
+from core.model.ids import VenueName, instrument_id
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.occ import read_option
+from core.model.ports import LooksUp
 
 
 @click.command()
@@ -40,11 +42,15 @@ def venues(style: str) -> None:
 @click.option("--kind", default="", help="only spot, perpetual, future, option, stock, fx or index")
 @format_option
 def instruments(venue: str, contains: str, kind: str, style: str) -> None:
-    """List what VENUE lists now, as far as the id or its own symbol CONTAINS something."""
+    """List what VENUE lists now, as far as the id or its own symbol CONTAINS something.
+
+    Options on a US share are listed when asked for by its ticker: alpaca AAPL --kind option, or by
+    the name of one: alpaca AAPL261218C00200000.
+    """
     part = contains.casefold()
     found = [
         item
-        for item in asyncio.run(_ask(session(start=True), VenueName(venue)))
+        for item in asyncio.run(_ask(session(start=True), VenueName(venue), contains, kind))
         if (part in item.id.casefold() or part in item.venue_symbol.casefold())
         and (not kind or item.kind.value == kind)
     ]
@@ -65,6 +71,14 @@ def instruments(venue: str, contains: str, kind: str, style: str) -> None:
     click.echo(f"{len(found):,} instruments")
 
 
-async def _ask(here: Session, venue: VenueName) -> list[Instrument]:
+async def _ask(here: Session, venue: VenueName, contains: str, kind: str) -> list[Instrument]:
     async with open_feed(here, venue) as feed:
+        if isinstance(feed, LooksUp):
+            found: list[Instrument] = []
+            if read_option(contains) is not None:
+                found = await feed.look_up(instrument_id(contains, venue))
+            elif kind == InstrumentKind.OPTION and contains:
+                found = await feed.chain(contains)
+            if found:
+                return found
         return await feed.instruments()

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from core.feeds.acks import Ack, Acks, Asked
+from core.feeds.alpaca.packing import plain
 
 _MARK: Final = b'"T":"subscription"'
 
@@ -33,6 +34,7 @@ class AlpacaAcks(Acks):
 
     def said(self, frame: bytes) -> Ack | None:
         """Return what a frame says to it."""
+        frame = plain(frame)
         if _MARK not in frame:
             return None
         for message in msgspec.json.decode(frame, type=list[dict[str, Any]]):

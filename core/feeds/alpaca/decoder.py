@@ -6,13 +6,18 @@ them is not what is documented, they are read one by one, and only that one is l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from core.feeds.alpaca import frames
+from core.feeds.alpaca.contracts import PATH as CONTRACTS
+from core.feeds.alpaca.contracts import read_contracts
+from core.feeds.alpaca.packing import plain
 from core.feeds.alpaca.rule import AlpacaRule
 from core.feeds.alpaca.symbols import parse_assets
 from core.feeds.arrays import ArrayDecoder, Reader
@@ -22,7 +27,7 @@ from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.stamps import Stamps
 from core.feeds.takers import TakerGuess
 from core.model.errors import DataError
-from core.model.ids import VenueName
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import (
     BookDelta,
@@ -31,12 +36,14 @@ from core.model.market import (
     FeedStatus,
     FeedStatusChanged,
     MarketEvent,
+    OptionGreeks,
     Quote,
     SequenceBroken,
     Trade,
     TradeCanceled,
     VenueBar,
 )
+from core.model.ports import FrameKind
 
 ALPACA: Final = VenueName("alpaca")
 
@@ -44,6 +51,8 @@ _SHAPE: Final = Shape(price="p", size="s")
 _HALTED: Final = frozenset({"H", "P", "2"})
 _RESUMED: Final = frozenset({"T", "3"})
 """Status codes of a halt or pause and of its end: letters of UTP, digits of CTA."""
+
+_SNAPSHOTS: Final = "/v1beta1/options/snapshots"
 
 _NOBODY: Final = -1
 _LOST: Final = -2
@@ -65,17 +74,22 @@ REMEDIES: Final = {
     408: "the account has no access to this data: see its plan",
     409: "the account's plan does not contain this feed: set `plan` to iex, or upgrade",
     410: "this feed does not have that channel",
+    412: "options come in msgpack alone; please report it with the tape",
+    413: "quotes of options must be named one by one; please report it with the tape",
     500: "the provider is in trouble; the connection is opened anew",
 }
 """What to do about each error of the stream."""
 
 
 class _Asset(Known):
-    __slots__ = ("guess", "halted", "owner", "plan", "stock")
+    __slots__ = ("coin", "guess", "halted", "option", "owner", "plan", "quoted_ns")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
-        self.stock = instrument.kind is InstrumentKind.STOCK
+        self.coin = instrument.kind is InstrumentKind.SPOT
+        self.option = instrument.kind is InstrumentKind.OPTION
+        self.quoted_ns = 0
+        """When its newest quote was made."""
         self.guess = TakerGuess()
         self.plan = SidePlan(self, _SHAPE)
         self.owner = _NOBODY
@@ -103,8 +117,13 @@ class AlpacaDecoder(ArrayDecoder):
         return _Asset(instrument)
 
     def answer(self, ts_recv_ns: int, url: str, data: bytes) -> Sequence[MarketEvent]:
-        """Read assets and the clock; bars are history, which reads them itself."""
+        """Read listings, options as polled, and the clock; bars are history, read elsewhere."""
         path = urlsplit(url).path
+        if path.endswith(_SNAPSHOTS):
+            return self._snapshots(ts_recv_ns, data)
+        if path.endswith(CONTRACTS):
+            self.add_instruments(read_contracts(data, self.venue))
+            return ()
         if path.endswith("/v2/assets"):
             self.add_instruments([item for item, _ in parse_assets([data], self.venue)])
             return ()
@@ -113,6 +132,19 @@ class AlpacaDecoder(ArrayDecoder):
             there_ns = self._stamps.ns(clock.timestamp)
             return clock_sample(self.venue, url, ts_recv_ns, there_ns)
         return ()
+
+    def message(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read an array of messages, packed or not."""
+        return super().message(conn, ts_recv_ns, plain(data))
+
+    def label(
+        self, kind: FrameKind, url: str, data: bytes, events: Sequence[MarketEvent]
+    ) -> Sequence[str]:
+        """Return each message's kind as the provider names it."""
+        try:
+            return super().label(kind, url, plain(data), events)
+        except DataError:
+            return ()
 
     def sent(self, conn: int, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
         """Read a request of ours."""
@@ -191,7 +223,7 @@ class AlpacaDecoder(ArrayDecoder):
                 price,
                 size,
                 _sold(trade.tks, asset, price),
-                trade_id(trade.i, trade.x),
+                trade_id(trade.i, trade.x) if trade.i >= 0 else _made_id(trade, asset),
             ),
         )
 
@@ -201,13 +233,29 @@ class AlpacaDecoder(ArrayDecoder):
         ask = asset.prices[str(quote.ap, "ascii")]
         bid_lots = asset.sizes[str(quote.bs, "ascii")]
         ask_lots = asset.sizes[str(quote.asks, "ascii")]
-        ts_event_ns = self._stamps.ns(quote.t)
+        ts_event_ns = asset.quoted_ns = self._stamps.ns(quote.t)
         asset.guess.quote(bid, ask)
         if not bid or not ask or asset.halted:
             # A side may be empty before and after hours: then there is no best price to speak of.
             # While it is halted nobody can have the prices quoted.
             return ()
         return (Quote(asset.id, ts_event_ns, ts_recv_ns, bid, bid_lots, ask, ask_lots, 0),)
+
+    def _snapshots(self, ts_recv_ns: int, data: bytes) -> Sequence[MarketEvent]:
+        """Read options as polled: what is older than the stream's newest quote is known."""
+        out: list[MarketEvent] = []
+        answer = msgspec.json.decode(data, type=frames.OptionSnapshots)
+        for symbol, told in answer.snapshots.items():
+            asset, quote = self._asset(symbol), told.latestQuote
+            if quote is None:
+                continue
+            at_ns = self._stamps.ns(quote.t)
+            if at_ns >= asset.quoted_ns:
+                row = frames.Quote(symbol, quote.t, quote.bp, quote.bs, quote.ap, quote.asks)
+                out.extend(self._quote(_NOBODY, ts_recv_ns, row))
+            if told.greeks is not None:
+                out.append(_greeks(asset.id, at_ns, ts_recv_ns, told))
+        return out
 
     def _minute(
         self, conn: int, ts_recv_ns: int, bar: frames.Bar | frames.UpdatedBar
@@ -324,7 +372,7 @@ def _sold(side: str, asset: _Asset, price: int) -> bool:
         return True
     if side == "B":
         return False
-    if side or not asset.stock:
+    if side or asset.coin:
         raise DataError(f"taker side of a trade must be B or S, was {side[:8]!r}")
     return asset.guess.sold(price)
 
@@ -340,6 +388,27 @@ def trade_id(number: int, exchange: str) -> int:
     if number >> (63 - _EXCHANGE_BITS) or len(exchange) > 1 or ord(exchange) >> _EXCHANGE_BITS:
         raise DataError(f"trade id must be below 2**56, was {number} at {exchange[:8]!r}")
     return number << _EXCHANGE_BITS | ord(exchange)
+
+
+def _made_id(trade: frames.Trade, asset: _Asset) -> int:
+    """Return an id for an option's trade, which has none: made of all that is told of it."""
+    if not asset.option:
+        raise DataError(f"a trade of {trade.S[:20]} must have an id")
+    told = b" ".join((trade.t.encode(), bytes(trade.p), bytes(trade.s), trade.x.encode()))
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big") >> 1
+
+
+def _greeks(
+    name: InstrumentId, at_ns: int, ts_recv_ns: int, told: frames.OptionSnapshot
+) -> OptionGreeks:
+    greeks, iv = told.greeks, told.impliedVolatility
+    assert greeks is not None
+    return OptionGreeks(
+        instrument_id=name, ts_event_ns=at_ns, ts_recv_ns=ts_recv_ns,
+        mark_iv=math.nan if iv is None else iv, bid_iv=math.nan, ask_iv=math.nan,
+        delta=greeks.delta, gamma=greeks.gamma, vega=greeks.vega, theta=greeks.theta,
+        rho=greeks.rho, underlying=math.nan,
+    )  # fmt: skip
 
 
 _READ: Final[dict[type, Reader]] = {

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from core.feeds.alpaca.acks import AlpacaAcks
+from core.feeds.alpaca.contracts import PATH as CONTRACTS
+from core.feeds.alpaca.contracts import fetch_chain, fetch_one
 from core.feeds.alpaca.decoder import ALPACA, AlpacaDecoder
 from core.feeds.alpaca.history import BarHistory
+from core.feeds.alpaca.packing import HEADERS, pack
 from core.feeds.alpaca.symbols import parse_assets
 from core.feeds.answers import ask
-from core.feeds.dialect import Answer, LineLimits, RestDialect
+from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts
+from core.feeds.stamps import rfc3339
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
+from core.model.occ import read_option
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.wire.http import HttpReply, HttpSession
@@ -25,6 +30,7 @@ from core.wire.limits import WeightLimiter
 
 STOCKS: Final = "stocks"
 CRYPTO: Final = "crypto"
+OPTIONS: Final = "options"
 """Routes: each market has a connection of its own."""
 
 DATA_HOSTS: Final = {
@@ -66,6 +72,8 @@ _HIDDEN: Final = "***"
 _STOCK_CHANNELS: Final = (
     "trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds",
 )  # fmt: skip
+_OPTION_CHANNELS: Final = ("trades", "quotes")
+_SNAPSHOTS: Final = "/v1beta1/options/snapshots"
 _CRYPTO_CHANNELS: Final = ("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars")
 _REMEDIES: Final = {
     400: "the request was not understood",
@@ -76,11 +84,16 @@ _REMEDIES: Final = {
 }
 
 
+_ROUTES: Final = {InstrumentKind.STOCK: STOCKS, InstrumentKind.OPTION: OPTIONS}
+
+
 class AlpacaDialect(RestDialect):
     """Addresses, words and limits of Alpaca's market data."""
 
     images_by_rest = False
     waits_for_opening = True
+    polls = (Poll("options", every_s=15.0, at_once=True),)
+    """Of options: the stream tells no greeks, and no quote before the next change."""
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = ALPACA) -> None:
         """Open nothing yet.
@@ -98,6 +111,8 @@ class AlpacaDialect(RestDialect):
                 f"{did_you_mean(plan, PLANS)}"
             )
         self._path, history_feed = PLANS[plan]
+        self._option_feed = "opra" if plan == "sip" else "indicative"
+        self._clock = clock
         self._rest_url, self._stream_url = hosts(settings, DATA_HOSTS, venue)
         trading_url = settings.rest_url or TRADING_HOSTS[settings.environment]
         self._settings = settings
@@ -126,12 +141,14 @@ class AlpacaDialect(RestDialect):
             self._body, clock, feed=history_feed, delay_ns=_DELAY_NS if plan == "delayed_sip" else 0
         )
         self._raws: dict[str, msgspec.Raw] = {}
+        self._contracts: dict[str, msgspec.Raw] = {}
+        """Options that were looked up, by their symbols."""
 
     # -- connections -------------------------------------------------------------------------
 
     def routes(self, instrument: Instrument) -> Sequence[str]:
         """Return the market of the instrument."""
-        return (STOCKS if instrument.kind is InstrumentKind.STOCK else CRYPTO,)
+        return (_ROUTES.get(instrument.kind, CRYPTO),)
 
     async def address(self, route: str) -> str:
         """Return the market's stream.
@@ -140,8 +157,16 @@ class AlpacaDialect(RestDialect):
             ConfigError: There are no keys, and the provider lets nobody in without.
         """
         self._keys()
-        path = self._path if route == STOCKS else "/v1beta3/crypto/us"
-        return f"{self._stream_url}{path}"
+        paths = {STOCKS: self._path, OPTIONS: f"/v1beta1/{self._option_feed}"}
+        return f"{self._stream_url}{paths.get(route, '/v1beta3/crypto/us')}"
+
+    def headers(self, route: str) -> Mapping[str, str]:
+        """Return what asks for packed frames, where the provider has no others."""
+        return HEADERS if route == OPTIONS else {}
+
+    def packed(self, route: str, message: str) -> str | bytes:
+        """Return a message of ours as a route takes it."""
+        return pack(message) if route == OPTIONS else message
 
     def opening(self, route: str) -> Sequence[str]:
         """Return the login, which must arrive within 10 s."""
@@ -156,7 +181,7 @@ class AlpacaDialect(RestDialect):
 
     def opened(self, frame: bytes) -> bool:
         """Return whether the keys were taken."""
-        return b'"authenticated"' in frame
+        return b"authenticated" in frame and b"not authenticated" not in frame
 
     def subscribe(self, route: str, instruments: Sequence[Instrument]) -> Sequence[str]:
         """Return the one message that joins everything."""
@@ -199,8 +224,59 @@ class AlpacaDialect(RestDialect):
         self.decoder.add_instruments(instruments)
         return instruments
 
+    async def look_up(self, symbol: str) -> Sequence[Instrument]:
+        """Fetch the option of that name, and teach it to the decoder.
+
+        Raises:
+            TemporaryError: The provider is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: There are no keys.
+        """
+        name = read_option(symbol)
+        if name is None:
+            return ()
+        return self._learned(await fetch_one(self._ask_trading, name, self.venue))
+
+    async def chain(self, underlying: str) -> Sequence[Instrument]:
+        """Fetch the options on a share that have not expired, and teach them to the decoder.
+
+        Raises:
+            TemporaryError: The provider is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: There are no keys.
+        """
+        today = rfc3339(self._clock.now_ns())[:10]
+        ticker = underlying.partition("-")[0].upper()
+        return self._learned(await fetch_chain(self._ask_trading, ticker, today, self.venue))
+
+    def _learned(self, found: Sequence[tuple[Instrument, msgspec.Raw]]) -> list[Instrument]:
+        self._contracts.update({item.venue_symbol: raw for item, raw in found})
+        options = [item for item, _ in found]
+        self.decoder.add_instruments(options)
+        return options
+
+    async def poll(self, name: str, instrument: Instrument) -> Answer | None:
+        """Ask for an option's newest quote and greeks; nothing of others.
+
+        Raises:
+            TemporaryError: The provider is away or asks for patience.
+            DataError: A definite no.
+        """
+        if instrument.kind is not InstrumentKind.OPTION:
+            return None
+        params = [("symbols", instrument.venue_symbol), ("feed", self._option_feed)]
+        body = await self._body(_SNAPSHOTS, params, f"snapshot of {instrument.id}")
+        return Answer(f"{self._http.base_url}{_SNAPSHOTS}", body)
+
     def listing_of(self, instruments: Sequence[Instrument]) -> Answer | None:
         """Return the assets of some instruments, and of the coins whose names theirs yield to."""
+        options = [
+            self._contracts[item.venue_symbol] for item in instruments
+            if item.venue_symbol in self._contracts
+        ]  # fmt: skip
+        if options:
+            told = msgspec.json.encode({"option_contracts": options})
+            return Answer(f"{self._trading.base_url}{CONTRACTS}", told)
         wanted = dict.fromkeys(item.venue_symbol for item in instruments)
         wanted.update(
             dict.fromkeys(
@@ -260,6 +336,8 @@ class AlpacaDialect(RestDialect):
 
 
 def _channels(route: str) -> Sequence[str]:
+    if route == OPTIONS:
+        return _OPTION_CHANNELS
     return _STOCK_CHANNELS if route == STOCKS else _CRYPTO_CHANNELS
 
 

@@ -23,13 +23,16 @@ class Trade(msgspec.Struct, gc=False, tag_field="T", tag="t"):
          "c":["@","I"],"z":"C"}
         {"T":"t","S":"AVAX/USD","p":47.299,"s":29.205707815,"t":"2024-03-12T10:27:48.858228144Z",
          "i":3447222699101865076,"tks":"S"}
+        {"T":"t","S":"AAPL240315C00172500","t":"2024-03-11T13:35:35.13312256Z","p":2.84,"s":1,
+         "x":"N","c":"S"}
     """
 
     S: str
     t: str
     p: Raw
     s: Raw
-    i: Id
+    i: Id = -1
+    """-1: trades of options have none."""
     x: str = ""
     tks: str = ""
 
@@ -228,6 +231,50 @@ class Request(msgspec.Struct, gc=False):
     orderbooks: list[str] = []
     statuses: list[str] = []
     lulds: list[str] = []
+
+
+class OptionQuote(msgspec.Struct, gc=False):
+    """The best bid and ask of an option, as REST tells it."""
+
+    t: str
+    bp: Raw
+    bs: Raw
+    ap: Raw
+    asks: Raw = msgspec.field(name="as")
+
+
+class Greeks(msgspec.Struct, gc=False):
+    """What an option's price answers to."""
+
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+    rho: float
+
+
+class OptionSnapshot(msgspec.Struct, gc=False):
+    """The newest of one option; each part may be missing."""
+
+    latestQuote: OptionQuote | None = None
+    greeks: Greeks | None = None
+    impliedVolatility: float | None = None
+
+
+class OptionSnapshots(msgspec.Struct, gc=False):
+    """``GET /v1beta1/options/snapshots``.
+
+    ::
+
+        {"snapshots":{"AAPL240426C00162500":{
+          "latestQuote":{"ap":7.4,"as":38,"ax":"H","bp":6.8,"bs":72,"bx":"X","c":"A",
+            "t":"2024-04-22T18:43:36.62976Z"},
+          "latestTrade":{"c":"g","p":7.05,"s":1,"t":"2024-04-22T17:11:20Z","x":"A"},
+          "greeks":{"delta":0.7521,"gamma":0.0427,"rho":0.0125,"theta":-0.2847,"vega":0.0526},
+          "impliedVolatility":0.3827}},"next_page_token":null}
+    """
+
+    snapshots: dict[str, OptionSnapshot]
 
 
 class Clock(msgspec.Struct, gc=False):

@@ -13,7 +13,7 @@ from core.feeds.answers import decoded
 from core.feeds.candles import aligned, join_bars, make_bar
 from core.feeds.stamps import Stamps, rfc3339
 from core.model.errors import ConfigError, DataError
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
 
@@ -53,7 +53,7 @@ class _Page(msgspec.Struct):
 
 
 class BarHistory:
-    """Pages through ``/v2/stocks/bars`` and ``/v1beta3/crypto/us/bars``.
+    """Pages through ``/v2/stocks/bars``, ``/v1beta3/crypto/us/bars``, ``/v1beta1/options/bars``.
 
     Args:
         fetch: Asks the data host.
@@ -99,15 +99,17 @@ class BarHistory:
         self, instrument: Instrument, source: Timeframe, name: str, start_ns: int, end_ns: int
     ) -> list[Bar]:
         crypto = "/" in instrument.venue_symbol
+        option = instrument.kind is InstrumentKind.OPTION
         what = f"bars of {instrument.id} {name}"
         params = [
             ("symbols", instrument.venue_symbol), ("timeframe", name),
             ("start", rfc3339(start_ns)), ("end", rfc3339(end_ns - 1)),
             ("limit", str(PAGE)), ("sort", "asc"),
         ]  # fmt: skip
-        if not crypto:
+        if not crypto and not option:
             params += [("adjustment", "raw"), ("feed", self._feed)]
         path = "/v1beta3/crypto/us/bars" if crypto else "/v2/stocks/bars"
+        path = "/v1beta1/options/bars" if option else path
         found: list[Bar] = []
         token = ""
         for _ in range(_MAX_PAGES):

@@ -2,7 +2,8 @@
 
 Its messages carry no sequence number at all: what a connection brings is complete and in order
 because TCP makes it so, and everything starts anew with the next connection. A crypto book comes
-whole with ``"r":true`` and in changes after that; stocks have quotes of the best level only.
+whole with ``"r":true`` and in changes after that; stocks and options have quotes of the best level
+only.
 """
 
 from __future__ import annotations
@@ -36,4 +37,5 @@ class AlpacaRule:
 
     def traits(self, instrument: Instrument) -> BookTraits:
         """Return what the instrument's data is like."""
-        return STOCK_TRAITS if instrument.kind is InstrumentKind.STOCK else CRYPTO_TRAITS
+        booked = instrument.kind is InstrumentKind.SPOT
+        return CRYPTO_TRAITS if booked else STOCK_TRAITS

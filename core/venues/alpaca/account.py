@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -20,9 +18,7 @@ from core.model.ids import (
     InstrumentId,
     VenueName,
     VenueOrderId,
-    instrument_id,
 )
-from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import Order, OrderFilled, VenueOrder
 from core.model.ports import Clock
 from core.venues.alpaca import messages as m
@@ -34,14 +30,10 @@ from core.venues.symbols import Symbols
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 5_000
-_CONTRACTS_PAGE: Final = 10_000
 _REMEMBERED: Final = 50_000
-_PENNY: Final = Decimal("0.01")
 _CENTS: Final = Decimal("0.02")
 """What two sums of rounded figures may differ by."""
 _OPTION: Final = "us_option"
-_NEW_YORK: Final = "America/New_York"
-_CLOSE: Final = time(16)
 
 _KINDS: Final[dict[str, EntryKind]] = {
     "CFEE": EntryKind.FEE,
@@ -208,30 +200,6 @@ class AccountReader:
         except (VenueError, DataError) as error:
             raise self._unanswered("account activities", error) from error
 
-    async def contracts(self, underlying: str, market: VenueName) -> list[Instrument]:
-        """Return the options on a share, as instruments of a market.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        out: list[Instrument] = []
-        token = ""
-        try:
-            while True:
-                params = [
-                    ("underlying_symbols", underlying),
-                    ("expiration_date_gte", moment(self._clock.now_ns())[:10]),
-                    ("limit", str(_CONTRACTS_PAGE)),
-                ]
-                params += [("page_token", token)] if token else []
-                page = await self._rest.read("/v2/options/contracts", params, m.CONTRACTS)
-                out += [option(row, market) for row in page.option_contracts]
-                token = page.next_page_token or ""
-                if not token:
-                    return out
-        except (VenueError, DataError) as error:
-            raise self._unanswered(f"options on {underlying}", error) from error
-
     async def _positions(self) -> list[m.PositionRow]:
         try:
             return await self._rest.read("/v2/positions", [], m.POSITIONS)
@@ -343,34 +311,3 @@ def cash_of(account: m.Account) -> Decimal:
     """
     whole = account.equity - account.long_market_value - account.short_market_value
     return account.cash if abs(whole - account.cash) <= _CENTS else whole
-
-
-def option(row: m.ContractRow, market: VenueName) -> Instrument:
-    """Make an instrument of a listed option: ``AAPL-USD-20240119-100-C``.
-
-    Raises:
-        DataError: Its expiry is no day, or it is neither call nor put.
-    """
-    if row.type not in {"call", "put"}:
-        raise DataError(f"{row.symbol}: type must be call or put, was {row.type!r}")
-    day = datetime.fromtimestamp(nanoseconds(row.expiration_date) // 1_000_000_000, UTC).date()
-    ends = datetime.combine(day, _CLOSE, ZoneInfo(_NEW_YORK))
-    letter = row.type[0].upper()
-    strike = format(row.strike_price.normalize(), "f")
-    return Instrument(
-        id=instrument_id(f"{row.underlying_symbol}-USD-{day:%Y%m%d}-{strike}-{letter}", market),
-        venue=market,
-        venue_symbol=row.symbol,
-        base=row.underlying_symbol,
-        quote="USD",
-        kind=InstrumentKind.OPTION,
-        price_tick=_PENNY,
-        size_lot=Decimal(1),
-        min_size=Decimal(1),
-        contract_size=row.multiplier,
-        settle="USD",
-        expiry_ns=int(ends.timestamp()) * 1_000_000_000,
-        strike=row.strike_price,
-        option_right="call" if row.type == "call" else "put",
-        trading=row.tradable,
-    )

@@ -155,29 +155,6 @@ class PositionRow(msgspec.Struct, frozen=True):
     avg_entry_price: Decimal | None = None
 
 
-class ContractRow(msgspec.Struct, frozen=True):
-    """An option contract.
-
-    ``{"symbol":"AAPL240119C00100000","tradable":true,"expiration_date":"2024-01-19",
-    "underlying_symbol":"AAPL","type":"call","strike_price":"100","multiplier":"100",..}``
-    """
-
-    symbol: str
-    expiration_date: str
-    underlying_symbol: str
-    type: str
-    strike_price: Decimal
-    multiplier: Decimal = Decimal(100)
-    tradable: bool = True
-
-
-class Contracts(msgspec.Struct, frozen=True):
-    """A page of option contracts."""
-
-    option_contracts: list[ContractRow]
-    next_page_token: str | None = None
-
-
 ERROR: Final = msgspec.json.Decoder(ErrorBody)
 ORDER: Final = msgspec.json.Decoder(OrderRow)
 ORDERS: Final = msgspec.json.Decoder(list[OrderRow])
@@ -189,4 +166,3 @@ FILLS: Final = msgspec.json.Decoder(list[Fill])
 ACTIVITIES: Final = msgspec.json.Decoder(list[Activity])
 ACCOUNT: Final = msgspec.json.Decoder(Account)
 POSITIONS: Final = msgspec.json.Decoder(list[PositionRow])
-CONTRACTS: Final = msgspec.json.Decoder(Contracts)

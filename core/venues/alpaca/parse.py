@@ -133,13 +133,12 @@ def order_body(intent: OrderIntent, instrument: Instrument, client_id: str) -> d
 def _time_in_force(intent: OrderIntent, instrument: Instrument) -> str:
     tif, what = intent.time_in_force, f"order {intent.client_order_id}"
     whole, market = not intent.size % 1, intent.type is OrderType.MARKET
-    option = instrument.kind is InstrumentKind.OPTION
-    if option and not whole:
-        raise ConfigError(f"{what}: options are traded whole, size was {intent.size}")
-    if option and tif is TimeInForce.IOC:
-        if not market:
-            raise ConfigError(f"{what}: limit orders of options must be day or gtc, was {tif}")
-        return "day"
+    if instrument.kind is InstrumentKind.OPTION:
+        if not whole:
+            raise ConfigError(f"{what}: options are traded whole, size was {intent.size}")
+        if tif is not TimeInForce.DAY:
+            raise ConfigError(f"{what}: options are traded for the day, was {tif}")
+        return tif.value
     if instrument.kind is not InstrumentKind.STOCK or whole:
         if tif in {TimeInForce.IOC, TimeInForce.FOK} and intent.type not in _AT_ONCE:
             raise ConfigError(f"{what}: a {intent.type} order must be day or gtc, was {tif}")

@@ -43,11 +43,11 @@ from core.venues.alpaca.orders import Chain
 from core.venues.alpaca.parse import change_body, group_body, order_body
 from core.venues.alpaca.rest import AlpacaRest
 from core.venues.alpaca.stream import UpdateStream
+from core.venues.alpaca.symbols import AlpacaSymbols
 from core.venues.errands import NOT_SENT, Errands, asked
 from core.venues.kinds import hosts_of, market_of
 from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
-from core.venues.symbols import Symbols
 from core.venues.teller import Teller
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply
@@ -88,11 +88,10 @@ _COINS: Final = VenueAbilities(
     post_only=False,
 )
 _OPTIONS: Final = VenueAbilities(
-    times=frozenset({TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC}),
+    times=frozenset({TimeInForce.DAY}),
     amend="any",
     post_only=False,
 )
-"""IOC is for market orders alone: they are how positions are closed."""
 _ABILITIES: Final[Mapping[InstrumentKind, VenueAbilities]] = {
     InstrumentKind.STOCK: _SHARES,
     InstrumentKind.OPTION: _OPTIONS,
@@ -122,7 +121,7 @@ class AlpacaVenue(ReadsAccount[AccountReader]):
         self._clock = clock
         self._settings = settings
         self._rng = rng
-        self._symbols = Symbols(name, self.market)
+        self._symbols = AlpacaSymbols(name, self.market)
         self._symbols.add(instruments)
         self._names = Names()
         self._rest = AlpacaRest(rest_url, settings, clock=clock, name=name)
@@ -154,16 +153,6 @@ class AlpacaVenue(ReadsAccount[AccountReader]):
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
         self._symbols.add(instruments)
-
-    async def contracts(self, underlying: str) -> list[Instrument]:
-        """Fetch the options on a share as instruments, and learn their symbols.
-
-        Raises:
-            TemporaryError: The venue did not answer.
-        """
-        found = await self._account.contracts(underlying, self.market)
-        self._symbols.add(found)
-        return found
 
     async def run(self, sink: VenueSink) -> None:
         """Stay subscribed to the account's orders, until cancelled.

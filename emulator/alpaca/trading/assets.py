@@ -15,7 +15,7 @@ from emulator.clock import MS
 from emulator.market.history import CARRY_PER_YEAR
 from emulator.market.listings import ASSETS
 from emulator.market.market import Market
-from emulator.market.options import Chain, black, smile
+from emulator.market.options import Chain, Greeks, black, smile
 from emulator.market.shard import Shard
 
 _YEAR_MS: Final = 365 * 86_400_000
@@ -109,16 +109,20 @@ class Contract:
         kind = "C" if self.call else "P"
         return f"{root}{self.expiry:%y%m%d}{kind}{int(self.strike * 1_000):08d}"
 
-    def quote(self) -> tuple[Decimal, Decimal]:
-        """Return what its market maker bids and asks for one share's worth."""
+    def greeks(self) -> Greeks:
+        """Return what it is worth, in parts of the share's forward, and what that answers to."""
         now_ms = self.underlying.last_ns // MS
         price = self.underlying.last_ticks * self.underlying.listing.tick
         years = max(0.0, self.expiry_ms - now_ms) / _YEAR_MS
         forward = price * 2.718281828459045 ** (CARRY_PER_YEAR * years)
         atm = self._chain.atm or self._chain.atm_at(now_ms)
         iv = smile(atm, forward, float(self.strike), years)
-        worth = black(forward, float(self.strike), years, iv, call=self.call).price * forward
-        middle = Decimal(repr(worth))
+        return black(forward, float(self.strike), years, iv, call=self.call)
+
+    def quote(self) -> tuple[Decimal, Decimal]:
+        """Return what its market maker bids and asks for one share's worth."""
+        now = self.greeks()
+        middle = Decimal(repr(now.price * now.forward))
         step = _NICKEL if middle >= _NICKEL_FROM else _PENNY
         half = max(step, middle * _SPREAD)
         bid = max(Decimal(0), (middle - half) // step * step)

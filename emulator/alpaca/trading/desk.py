@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections import deque
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from core.model.market import Side
 from core.model.orders import TimeInForce
 from core.venues.matching import Accepted, Canceled, Expired, MatchEvent, Traded
+from emulator.alpaca.trading import wire
 from emulator.alpaca.trading.account import Account, Activity, Update
 from emulator.alpaca.trading.assets import CONTRACT, QUOTED, Assets, Instrument
 from emulator.alpaca.trading.orders import Fill, Order
@@ -23,6 +25,7 @@ from emulator.clock import MS
 from emulator.market.latent import stream
 from emulator.market.market import Market
 from emulator.market.shard import Shard
+from emulator.wire.venue import Json
 
 _NONE: Final = Decimal(0)
 _TAKER_FEE: Final = Decimal("0.0025")
@@ -51,6 +54,8 @@ class Desk:
         self._by_engine: dict[tuple[Shard, int], tuple[Account, Order]] = {}
         self._watches = {shard: Watch(shard) for shard in market.shards.values()}
         self._waiting: list[tuple[Account, Order]] = []
+        self.option_prints: deque[tuple[str, Json]] = deque(maxlen=1_000)
+        """Trades of options that are still to be told, by symbol."""
         """For the opening, for a quote, or for the house."""
         self._next_second_ms = 0
         self._settling = False
@@ -332,6 +337,8 @@ class Desk:
         done = not order.left
         order.status = "filled" if done else "partially_filled"
         order.filled_ms = now_ms
+        if instrument.contract is not None:
+            self.option_prints.append((instrument.symbol, wire.option_trade(price, qty, now_ms)))
         fill = Fill(
             id=self._activity_id(now_ms),
             order=order,

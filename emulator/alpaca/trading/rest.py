@@ -10,8 +10,7 @@ from typing import Any, Final, Literal
 import orjson
 from aiohttp import web
 
-from emulator.alpaca.hours import NEW_YORK
-from emulator.alpaca.trading import asked, rules, wire
+from emulator.alpaca.trading import asked, options, rules, wire
 from emulator.alpaca.trading.account import Account, Position
 from emulator.alpaca.trading.assets import Instrument
 from emulator.alpaca.trading.house import House
@@ -362,72 +361,6 @@ def _activities(desktop: Desktop, account: Account, call: Call) -> list[Json]:
     return [wire.fill(row) if isinstance(row, Fill) else wire.activity(row) for row in rows]
 
 
-def _contracts(desktop: Desktop, account: Account, call: Call) -> Json:
-    params = call.params
-    today = _today(desktop)
-    low = rules.amount(params, "strike_price_gte") or _NONE
-    high = rules.amount(params, "strike_price_lte") or _HIGHEST
-    roots = {name for name in (params.get("underlying_symbols") or "").split(",") if name}
-    # Unless asked otherwise, those that expire by the end of the coming week.
-    last = params.get("expiration_date_lte") or (
-        ""
-        if params.get("expiration_date") or params.get("expiration_date_gte")
-        else _weekend(today)
-    )
-    rows = [
-        told
-        for told in (wire.contract(each, today) for each in desktop.house.assets.contracts())
-        if (not roots or told["underlying_symbol"] in roots)
-        and params.get("root_symbol") in (None, "", told["root_symbol"])
-        and params.get("type") in (None, "", told["type"])
-        and params.get("style") in (None, "", told["style"])
-        and told["status"] == (params.get("status") or "active")
-        and params.get("expiration_date") in (None, "", told["expiration_date"])
-        and (params.get("expiration_date_gte") or "") <= told["expiration_date"]
-        and (not last or told["expiration_date"] <= last)
-        and low <= Decimal(told["strike_price"]) <= high
-    ]
-    token = params.get("page_token") or "0"
-    if not token.isdigit():
-        raise rules.bad(f"invalid page_token: {token}", 40010001)
-    first = int(token)
-    limit = _limit(call, 100, _MOST_CONTRACTS)
-    more = str(first + limit) if len(rows) > first + limit else None
-    return {"option_contracts": rows[first : first + limit], "next_page_token": more}
-
-
-def _option_quotes(desktop: Desktop, account: Account, call: Call) -> Json:
-    names = [name for name in (call.params.get("symbols") or "").split(",") if name]
-    if not names:
-        raise Refusal(400, {"message": "symbols is required"})
-    found = [desktop.house.assets.find(name) for name in names]
-    now_ms = desktop.desk.now_ms
-    return {
-        "quotes": {
-            each.symbol: wire.option_quote(each.contract, now_ms)
-            for each in found
-            if each is not None and each.contract is not None
-        },
-        "next_page_token": None,
-    }
-
-
-def _today(desktop: Desktop) -> dt.date:
-    return dt.datetime.fromtimestamp(desktop.desk.now_ms / 1_000, NEW_YORK).date()
-
-
-def _weekend(today: dt.date) -> str:
-    return (today + dt.timedelta(days=6 - today.weekday())).isoformat()
-
-
-def _contract(desktop: Desktop, account: Account, call: Call) -> Json:
-    name = call.path("symbol")
-    found = desktop.house.assets.find(name)
-    if found is None or found.contract is None:
-        raise Refusal(404, {"code": 40410000, "message": f"contract not found for {name}"})
-    return wire.contract(found, _today(desktop))
-
-
 _TABLE: Final[Iterable[tuple[Literal["GET", "POST", "PATCH", "DELETE"], str, _What, _Handler]]] = (
     ("POST", "/v2/orders", "place", _place),
     ("GET", "/v2/orders", "", _orders),
@@ -445,7 +378,9 @@ _TABLE: Final[Iterable[tuple[Literal["GET", "POST", "PATCH", "DELETE"], str, _Wh
     ("PATCH", "/v2/account/configurations", "", _change_settings),
     ("GET", "/v2/account/activities", "", _activities),
     ("GET", "/v2/account/activities/{kind}", "", _activities),
-    ("GET", "/v2/options/contracts", "", _contracts),
-    ("GET", "/v2/options/contracts/{symbol}", "", _contract),
-    ("GET", "/v1beta1/options/quotes/latest", "", _option_quotes),
+    ("GET", "/v2/options/contracts", "", options.contracts),
+    ("GET", "/v2/options/contracts/{symbol}", "", options.contract),
+    ("GET", "/v1beta1/options/quotes/latest", "", options.latest_quotes),
+    ("GET", "/v1beta1/options/snapshots", "", options.snapshots),
+    ("GET", "/v1beta1/options/bars", "", options.bars),
 )

@@ -150,8 +150,12 @@ def _coin_rules(made: Order) -> None:
 def _option_rules(made: Order) -> None:
     if made.type not in ("market", "limit"):
         raise bad("invalid order type for options trading", 40010001)
-    if made.tif not in ("day", "gtc"):
+    if made.tif != "day":
         raise bad("invalid time_in_force for options trading")
+    if made.extended:
+        raise bad("extended hours is not allowed for options orders")
+    if made.order_class in ("bracket", "oco", "oto"):
+        raise bad("options orders must be simple orders")
     if made.qty % _ONE or made.notional is not None:
         raise bad("options qty must be a whole number", 40010001)
 

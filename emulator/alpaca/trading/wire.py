@@ -245,6 +245,11 @@ def option_quote(option: Contract, now_ms: int) -> Json:
     }
 
 
+def option_trade(price: Decimal, qty: Decimal, now_ms: int) -> Json:
+    """Write a trade of an option; such trades have no ids."""
+    return {"t": moment(now_ms), "p": float(price), "s": int(qty), "x": "C", "c": "a"}
+
+
 def contract(instrument: Instrument, now: dt.date) -> Json:
     """Write an option contract."""
     option = instrument.contract

@@ -77,6 +77,13 @@ def trade(number: int, at: int, price: int = 10_000) -> Trade:
     return Trade(NAME, at, at, price, 1, False, number)
 
 
+def test_best_price_without_a_book_is_the_quotes() -> None:
+    state = market(unchecked=True)
+    assert state.top(NAME) is None
+    state.apply(Quote(NAME, T0, T0, 99, 1, 101, 1, 0))
+    assert state.top(NAME) == (99, 101)
+
+
 def faults(outputs: Sequence[Any]) -> list[str]:
     return [output.kind for output in outputs if isinstance(output, DataFault)]
 

@@ -37,7 +37,24 @@ def test_day_order_goes_out_as_it_is_where_the_venue_has_days() -> None:
     assert wire_form(wanted, abilities) is wanted
 
 
-@pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC])
+DAYS = VenueAbilities(times=frozenset({TimeInForce.DAY}))
+
+
+@pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC, TimeInForce.GTD])
 def test_venue_of_days_alone_refuses_others(tif: TimeInForce) -> None:
-    abilities = VenueAbilities(times=frozenset({TimeInForce.DAY}))
-    assert lacks(msgspec.structs.replace(LIMIT, time_in_force=tif), abilities) is not None
+    denial = lacks(msgspec.structs.replace(LIMIT, time_in_force=tif), DAYS)
+    assert denial == ("time_in_force", f"the venue has no {tif} orders, only day")
+
+
+@pytest.mark.parametrize("tif", [TimeInForce.GTC, TimeInForce.IOC])
+def test_order_at_market_goes_for_the_day_where_there_are_days_alone(tif: TimeInForce) -> None:
+    market = msgspec.structs.replace(LIMIT, type=OrderType.MARKET, price=None, time_in_force=tif)
+    assert lacks(market, DAYS) is None
+    assert wire_form(market, DAYS).time_in_force is TimeInForce.DAY
+
+
+def test_fill_or_kill_is_never_sent_for_the_day() -> None:
+    market = msgspec.structs.replace(
+        LIMIT, type=OrderType.MARKET, price=None, time_in_force=TimeInForce.FOK
+    )
+    assert lacks(market, DAYS) is not None

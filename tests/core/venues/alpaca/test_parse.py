@@ -18,7 +18,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import Link, OrderIntent, OrderState, OrderType, Role, TimeInForce
 from core.venues.alpaca import messages as m
-from core.venues.alpaca.account import cash_of, option, signed
+from core.venues.alpaca.account import cash_of, signed
 from core.venues.alpaca.names import Names, group_name, named, replaced_name
 from core.venues.alpaca.parse import group_body, nanoseconds, order_body, order_state
 
@@ -69,7 +69,7 @@ def test_life_of_an_order_is_said_as_it_is(intent: Make, changes: Any, tif: str)
         ),
         ({"type": OrderType.STOP, "time_in_force": TimeInForce.IOC}, SHARE, "must be day or gtc"),
         ({"size": Decimal("1.5")}, OPTION, "options are traded whole"),
-        ({"time_in_force": TimeInForce.IOC}, OPTION, "must be day or gtc"),
+        ({"time_in_force": TimeInForce.IOC}, OPTION, "options are traded for the day"),
         ({"type": OrderType.TAKE_PROFIT}, SHARE, "has no take_profit orders"),
     ],
 )
@@ -176,16 +176,3 @@ def test_short_position_is_below_zero_however_it_is_written() -> None:
     for qty in ("-5", "5"):
         row = m.PositionRow(symbol="A", asset_class="us_equity", qty=Decimal(qty), side="short")
         assert signed(row) == -5
-
-
-def test_option_contract_becomes_an_instrument() -> None:
-    row = m.ContractRow(
-        symbol="AAPL240119C00100000",
-        expiration_date="2024-01-19",
-        underlying_symbol="AAPL",
-        type="call",
-        strike_price=Decimal(100),
-    )
-    made = option(row, VenueName("alpaca"))
-    assert (made.id, made.contract_size) == ("AAPL-USD-20240119-100-C.alpaca", 100)
-    assert made.expiry_ns == 1_705_698_000_000_000_000

@@ -9,8 +9,10 @@ import pytest
 
 from core.model.accounts import EntryKind
 from core.model.facts import VenueDisconnected, VenueWarned
-from core.model.instruments import InstrumentKind
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
+from core.model.occ import read_option
 from core.model.orders import (
     OrderAccepted,
     OrderFilled,
@@ -63,17 +65,24 @@ async def test_coins_fee_is_a_flow_of_its_own_booked_once(
     assert held["BTC"] == Decimal("0.1") + sum(flow.amount for flow in flows)
 
 
-async def test_options_are_listed_bought_and_are_positions(
-    make: Any, desk: Any, run: Any, intent: Any
+async def test_options_are_bought_and_are_positions_whoever_knows_them(
+    make: Any, desk: Any, run: Any, intent: Any, emulator: Any
 ) -> None:
+    symbol = emulator.venues["alpaca"].house.assets.contracts()[0].symbol
+    name = read_option(symbol)
+    assert name is not None
+    chosen = Instrument(
+        id=InstrumentId(f"{name.symbol}.alpaca"), venue=VenueName("alpaca"), venue_symbol=symbol,
+        base=name.root, quote="USD", kind=InstrumentKind.OPTION, price_tick=Decimal("0.01"),
+        size_lot=Decimal(1), contract_size=Decimal(100),
+    )  # fmt: skip
     venue = make()
+    venue.add_instruments([chosen])
+    day = {**MARKET, "time_in_force": TimeInForce.DAY}
     async with run(venue, desk):
-        listed = await venue.contracts("AAPL")
-        chosen = next(item for item in listed if item.option_right == "call")
-        assert chosen.kind is InstrumentKind.OPTION
-        venue.submit(intent(instrument_id=chosen.id, size=Decimal(2), **MARKET))
+        venue.submit(intent(instrument_id=chosen.id, size=Decimal(2), **day))
         fill = await desk.until(OrderFilled)
-        (position,) = await venue.positions()
+        (position,) = await make().positions()
     assert (position.instrument_id, position.size) == (chosen.id, Decimal(2))
     assert position.average_price == fill.price
 
