@@ -12,6 +12,7 @@ from core.model import commands as c
 from core.model.errors import ConfigError
 from core.model.executors import ExecutorPlan, ExecutorView
 from core.model.ids import ClientOrderId, OriginKind, check_client_order_id
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import Link, OrderIntent, OrderType, PositionSide, Role, TimeInForce
 
 _SECOND_NS: Final = 1_000_000_000
@@ -33,6 +34,7 @@ def submit(kernel: Kernel, ask: c.SubmitOrder, origin: OriginKind) -> c.OrderRep
         price=ask.price,
         time_in_force=ask.time_in_force,
         expire_ns=ask.expire_ns,
+        extended_hours=ask.extended_hours,
         post_only=ask.post_only,
         reduce_only=ask.reduce_only,
         trigger_price=ask.trigger_price,
@@ -92,7 +94,7 @@ def submit_bracket(kernel: Kernel, ask: c.SubmitBracket, origin: OriginKind) -> 
 
 def submit_oco(kernel: Kernel, ask: c.SubmitOco, origin: OriginKind) -> c.GroupReport:
     """Place a stop and a target of which one gives up what the other fills."""
-    kernel.listing.instrument(ask.instrument)
+    instrument = kernel.listing.instrument(ask.instrument)
     stop = OrderIntent(
         client_order_id=_name(ask.client_order_id, "-s"),
         instrument_id=ask.instrument,
@@ -102,7 +104,7 @@ def submit_oco(kernel: Kernel, ask: c.SubmitOco, origin: OriginKind) -> c.GroupR
         price=ask.stop_limit,
         trigger_price=ask.stop_price,
         trigger_by=ask.trigger_by,
-        reduce_only=True,
+        reduce_only=_only_reduces(kernel, ask, instrument),
         account=ask.account,
         group_id=ask.client_order_id,
         link=Link.OCO,
@@ -121,6 +123,18 @@ def submit_oco(kernel: Kernel, ask: c.SubmitOco, origin: OriginKind) -> c.GroupR
     )
     orders = kernel.desk.submit_group([stop, target], dry_run=ask.dry_run)
     return c.GroupReport(orders=orders)
+
+
+def _only_reduces(kernel: Kernel, ask: c.SubmitOco, instrument: Instrument) -> bool:
+    """Return whether an OCO closes a position; of coins it may also sell what came otherwise.
+
+    The balance is checked all the same, so nothing is sold that is not there.
+    """
+    if instrument.kind is not InstrumentKind.SPOT:
+        return True
+    books = kernel.desk.books
+    held = books.account.size(ask.instrument) * -ask.side.sign
+    return ask.size <= held - books.holds.open_size(ask.instrument, ask.side)
 
 
 def amend(kernel: Kernel, ask: c.AmendOrder, origin: OriginKind) -> c.OrderReport:

@@ -6,6 +6,7 @@ import pytest
 from core.engine.handlers import execute
 from core.model.commands import Request, parse_command
 from core.model.errors import ConfigError
+from core.model.ids import VenueName
 from core.model.orders import Link, OrderState, OrderType, Role
 
 BTC = "BTC-USDT.binance"
@@ -70,6 +71,24 @@ def test_an_oco_names_its_orders_after_the_group(traded: Any) -> None:
     stop, target = report.orders
     assert [stop.intent.role, target.intent.role] == [Role.STOP, Role.TARGET]
     assert [stop.state, target.state] == [OrderState.HELD, OrderState.SUBMITTED], stop.note
+    assert stop.intent.reduce_only
+
+
+def test_an_oco_may_sell_coins_that_no_fill_of_ours_brought(traded: Any) -> None:
+    price = market(traded)
+    traded.kernel.desk.set_balance(VenueName("paper"), "BTC", Decimal(2), "a deposit")
+    report = ask(
+        traded, "submit_oco", client_order_id="clxc-3", side="sell", size="0.01",
+        stop_price=str(price - 100), target_price=str(price + 100),
+    )  # fmt: skip
+    stop, target = report.orders
+    assert [stop.state, target.state] == [OrderState.HELD, OrderState.SUBMITTED], stop.note
+    assert not target.intent.reduce_only
+    far = ask(
+        traded, "submit_oco", client_order_id="clxc-4", side="sell", size="50",
+        stop_price=str(price - 100), target_price=str(price + 100),
+    )  # fmt: skip
+    assert far.orders[0].state is OrderState.DENIED
 
 
 @pytest.mark.parametrize(
