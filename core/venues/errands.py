@@ -13,6 +13,7 @@ import asyncio
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -59,7 +60,7 @@ class Errands:
         for order_id in order_ids:
             self._teller.once.expect(order_id)
         begun = _Begun(work)
-        task = self._begin(begun.rest)
+        task = self._begin(begun.rest, begun.context)
         if task is not None:
             task.add_done_callback(partial(self._settle, order_ids))
             begun.start(task)
@@ -87,13 +88,13 @@ class Errands:
         """Do something beside, if we are not stopped."""
         self._begin(work)
 
-    def _begin(self, work: Work) -> asyncio.Task[None] | None:
+    def _begin(self, work: Work, context: Context | None = None) -> asyncio.Task[None] | None:
         """Start something; None: we are stopped, or about to be."""
         if self._tasks is None:
             return None
         started = work()
         try:
-            return self._tasks.create_task(started)
+            return self._tasks.create_task(started, context=context)
         except RuntimeError:  # the group is shutting down
             started.close()
             return None
@@ -129,6 +130,8 @@ class _Begun:
 
     def __init__(self, work: Work) -> None:
         self._work = work
+        self.context = copy_context()
+        """What all steps are taken in: what the first one sets, a later one may reset."""
         self._steps: Coroutine[Any, Any, None] | None = None
         self._waits_for: Any = None
         self._ended: BaseException | None = None
@@ -142,7 +145,7 @@ class _Begun:
         _enter_task(loop, task)
         try:
             self._steps = self._work()
-            self._waits_for = self._steps.send(None)
+            self._waits_for = self.context.run(self._steps.send, None)
         except BaseException as error:
             self._ended = error
         finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
@@ -111,6 +112,23 @@ async def test_what_needs_no_waiting_is_done_within_the_call_as_the_task_it_is(e
         assert asyncio.current_task() is mine
         await ended.wait()
     assert done[0] is done[1] is not mine
+    assert told == []
+
+
+async def test_what_the_first_step_sets_a_later_one_resets(errands, told):
+    said = ContextVar("said", default="")
+    seen = []
+
+    async def work():
+        token = said.set("within")
+        await asyncio.sleep(0)
+        seen.append(said.get())
+        said.reset(token)
+
+    async with errands.open():
+        errands.place([A], work)
+        seen.append(said.get())
+    assert seen == ["", "within"]
     assert told == []
 
 
