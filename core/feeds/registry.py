@@ -50,6 +50,8 @@ def make_feed(
         made = _found("core.feeds.ccxt_pro.feed:CcxtFeed")(
             settings, clock=clock, rng=rng, venue=venue, exchange=kind.removeprefix(CCXT)
         )
+        if budgets is not None:
+            made.share(budgets)
         feed: Feed = made
         return feed
     if kind.startswith(TAPE):

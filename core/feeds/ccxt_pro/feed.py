@@ -31,6 +31,8 @@ from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.settings import FeedSettings
 from core.wire import ccxt_loader as loader
 from core.wire.backoff import Backoff
+from core.wire.budget import Budgets
+from core.wire.ccxt_connects import ConnectCounter
 from core.wire.ccxt_loader import moved
 
 MOST_LEVELS: Final = 200
@@ -89,6 +91,11 @@ class CcxtFeed:
         self._tasks: dict[InstrumentId, list[asyncio.Task[None]]] = {}
         self._sink: FrameSink | None = None
         self._history = OhlcvHistory(self._ohlcv, clock)
+        self._connects = ConnectCounter(exchange, clock)
+
+    def share(self, budgets: Budgets) -> None:
+        """Count attempts to connect together with other programs of the same home."""
+        self._connects.share(budgets)
 
     async def close(self) -> None:
         """Release ccxt's connections; the feed is of no use afterwards."""
@@ -346,6 +353,7 @@ class CcxtFeed:
             ) from None
         bases = {"http": settings.rest_url, "ws": settings.stream_url}
         client.urls["api"] = moved(client.urls["api"], bases)
+        self._connects.watch(client)
         return client
 
     async def _asked(self, what: str, question: Awaitable[Any]) -> Any:

@@ -36,6 +36,7 @@ from core.venues.ccxt_pro.overheard import overhear
 from core.venues.ccxt_pro.ways import ways_of
 from core.wire import ccxt_loader as loader
 from core.wire.budget import Budgets
+from core.wire.ccxt_connects import ConnectCounter
 from core.wire.pace import Pace
 from core.wire.troubles import never_connected
 from core.wire.witness import Witness
@@ -101,6 +102,7 @@ class CcxtClient:
         """Set when the exchange refused something for its time stamp."""
         self._budgets: Budgets | None = None
         self._pace: Pace | None = None
+        self._connects = ConnectCounter(exchange, clock)
 
     def __repr__(self) -> str:
         return f"CcxtClient({self.exchange!r}, api_key=***)"
@@ -127,12 +129,14 @@ class CcxtClient:
             self._errors = loader.errors()
             self._ccxt = self._point(made(self._config()))
             overhear(self._ccxt, self.witness, self._clock)
+            self._connects.watch(self._ccxt)
             if self._paced:
                 self._spread(self._ccxt)
 
     def share(self, budgets: Budgets) -> None:
-        """Count requests together with all programs of the home that ask the exchange."""
+        """Count requests and attempts to connect with all programs of the home that make some."""
         self._budgets = budgets
+        self._connects.share(budgets)
         if self._pace is not None:
             self._pace.share(budgets, f"ccxt-{self.exchange}")
 
