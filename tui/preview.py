@@ -34,7 +34,7 @@ TYPES: Final[tuple[TypeName, ...]] = (
 LIMITED: Final = frozenset({"limit", "stop limit", "tp limit"})
 WAITING: Final = frozenset({"stop", "stop limit", "tp", "tp limit", "trail"})
 WITH_EXITS: Final = frozenset({"limit", "market", "stop", "stop limit", "oco"})
-LIVES: Final = ("gtc", "post", "ioc", "fok", "day", "gtd", "post gtd")
+LIVES: Final = ("gtc", "post", "ioc", "fok", "day", "day ext", "gtd", "post gtd")
 T = TypeVar("T")
 
 
@@ -185,6 +185,8 @@ def _life(text: TicketText) -> dict[str, Any]:
         end = parse_time(text.until.strip(), "until")
         post = text.lives.startswith("post")
         return {"time_in_force": TimeInForce.GTD, "expire_ns": end, "post_only": post}
+    if text.lives == "day ext":
+        return {"time_in_force": TimeInForce.DAY, "extended_hours": True}
     return {"time_in_force": TimeInForce(text.lives)}
 
 
@@ -312,6 +314,8 @@ def as_typed(line: OrderLine) -> TicketText:
     lives = line.time_in_force.value
     if line.post_only:
         lives = "post gtd" if lives == "gtd" else "post"
+    if line.extended_hours:
+        lives = "day ext"
     return TicketText(
         side=line.side.value,
         type=kind,

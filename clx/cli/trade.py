@@ -43,8 +43,8 @@ def order(words: tuple[str, ...], order_id: str | None, dry_run: bool, style: st
     SIZE    0.5   1000$ (costs that much)   10% (of equity)   r1% (lost at the stop)
     waits   stop 63000   tp 66000   trail 500   trail 2%   by mark|index|last
     exits   sl 63000   sl 63000/62900   sl trail 2%   tp 67000 beside sl, or target 67000
-    lives   gtc   ioc   fok   gtd 2026-12-01T12:00 (UTC)
-    else    post   reduce   long|short   show 0.1   acct NAME
+    lives   gtc   ioc   fok   day   gtd 2026-12-01T12:00 (UTC)
+    else    post   ext (extended hours)   reduce   long|short   show 0.1   acct NAME
 
     \b
     clx order buy 0.5 BTC-USDT @64250 post

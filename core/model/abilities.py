@@ -28,6 +28,8 @@ class VenueAbilities(msgspec.Struct, frozen=True, kw_only=True):
     amend_types: frozenset[OrderType] = frozenset(OrderType)
     """Types whose orders it can amend."""
     post_only: bool = True
+    extended_hours: bool = False
+    """It has regular hours, and limit orders that also trade outside of them."""
     reduce_only: bool = False
     """False: the engine's own check alone stands behind it."""
     iceberg: bool = False

@@ -53,7 +53,7 @@ _VALUED: Final = {
 }
 """Words that say what the next word is."""
 _TIMES: Final = ("gtc", "ioc", "fok", "day")
-_PLAIN: Final = ("market", "limit", "post", "reduce", "long", "short")
+_PLAIN: Final = ("market", "limit", "post", "ext", "reduce", "long", "short")
 WORDS: Final = (*_PLAIN, *_TIMES, *_VALUED)
 _NS: Final = 1_000_000_000
 
@@ -78,6 +78,7 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     time_in_force: TimeInForce = TimeInForce.GTC
     expire_ns: int = 0
     post_only: bool = False
+    extended_hours: bool = False
     reduce_only: bool = False
     display_size: Decimal | None = None
     position_side: PositionSide = PositionSide.NET
@@ -183,6 +184,8 @@ class _Said:
                 self.fields["market"] = True
             case "post":
                 self.fields["post_only"] = True
+            case "ext":
+                self.fields["extended_hours"] = True
             case "reduce":
                 self.fields["reduce_only"] = True
             case "long" | "short":
@@ -331,6 +334,8 @@ def _exits(line: OrderLine) -> Iterator[str]:
 def _manners(line: OrderLine) -> Iterator[str]:
     if line.post_only:
         yield "post"
+    if line.extended_hours:
+        yield "ext"
     if line.reduce_only:
         yield "reduce"
     if line.position_side is not PositionSide.NET:
@@ -368,7 +373,7 @@ def _kind(word: str) -> str:
         return "time in force"
     if word in {"long", "short"}:
         return "side of the position"
-    if word in {"post", "reduce"} or word in _VALUED:
+    if word in {"post", "ext", "reduce"} or word in _VALUED:
         return word
     return "type" if word == "limit" else "instrument"
 

@@ -54,16 +54,17 @@ class OrderType(StrEnum):
     @property
     def limited(self) -> bool:
         """Whether it needs a price of its own."""
-        return self in _LIMITED
+        return self is _LIMIT or self in _LIMITED
 
     @property
     def conditional(self) -> bool:
         """Whether it waits for a trigger before it may trade."""
-        return self not in _PLAIN
+        return self is not _LIMIT and self is not _MARKET
 
 
 _LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT})
-_PLAIN = frozenset({OrderType.MARKET, OrderType.LIMIT})
+_MARKET = OrderType.MARKET
+_LIMIT = OrderType.LIMIT
 
 
 class TriggerBy(StrEnum):
@@ -163,6 +164,8 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     expire_ns: int = 0
     """UTC end of a GTD order, else 0."""
     post_only: bool = False
+    extended_hours: bool = False
+    """It may trade before and after the venue's regular hours, too."""
     reduce_only: bool = False
     trigger_price: Decimal | None = None
     """Of a conditional order; of a trailing stop its trigger so far, None: not known yet."""

@@ -44,6 +44,7 @@ def submit_order(
         price=line.price,
         time_in_force=line.time_in_force,
         expire_ns=line.expire_ns,
+        extended_hours=line.extended_hours,
         post_only=line.post_only,
         reduce_only=line.reduce_only,
         trigger_price=line.trigger_price,
@@ -61,7 +62,13 @@ def submit_order(
 def submit_bracket(
     line: OrderLine, size: Decimal, order_id: ClientOrderId, *, dry_run: bool, reason: str = ""
 ) -> SubmitBracket:
-    """Return the command of a line with exits."""
+    """Return the command of a line with exits.
+
+    Raises:
+        ConfigError: It is for extended hours, which exits do not have.
+    """
+    if line.extended_hours:
+        raise ConfigError("'ext': orders with exits trade in regular hours alone; drop sl and tp")
     return SubmitBracket(
         client_order_id=order_id,
         instrument=line.instrument,
@@ -98,8 +105,9 @@ def submit_oco(
         raise ConfigError(f"an OCO takes its prices by sl and tp, was @{line.price:f}")
     if line.stop_price is None or line.target_price is None:
         raise ConfigError("an OCO needs both its exits, such as: sl 63000 tp 67000")
-    if line.type is not OrderType.MARKET or line.expire_ns or line.post_only:
-        raise ConfigError("an OCO has exits only: drop the trigger, gtd and post")
+    manners = line.expire_ns or line.post_only or line.extended_hours
+    if line.type is not OrderType.MARKET or manners:
+        raise ConfigError("an OCO has exits only: drop the trigger, gtd, ext and post")
     return SubmitOco(
         client_order_id=group_id,
         instrument=line.instrument,

@@ -57,6 +57,8 @@ def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
     """Return what the venue lacks for an order and the engine cannot do in its place."""
     if intent.post_only and not abilities.post_only:
         return Denial("post_only", "the venue has no post-only orders")
+    if intent.extended_hours and (denial := _outside(intent, abilities)) is not None:
+        return denial
     if intent.display_size is not None and not abilities.iceberg:
         return Denial("display_size", "the venue has no iceberg orders")
     tif = intent.time_in_force
@@ -64,6 +66,20 @@ def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
         known = ", ".join(sorted(abilities.times))
         return Denial("time_in_force", f"the venue has no {tif} orders, only {known}")
     return None
+
+
+def _outside(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
+    """Return why an order cannot trade outside of regular hours."""
+    if not abilities.extended_hours:
+        return Denial("extended_hours", "the venue has none for this instrument; drop ext")
+    tif = intent.time_in_force
+    if intent.type is OrderType.LIMIT and tif in {TimeInForce.DAY, TimeInForce.GTC}:
+        if intent.link is Link.NONE:
+            return None
+        return Denial("extended_hours", f"an order of a group ({intent.link}) has regular hours")
+    return Denial(
+        "extended_hours", f"only limit orders of day or gtc have them, was {intent.type} {tif}"
+    )
 
 
 def lives_there(tif: TimeInForce, abilities: VenueAbilities) -> bool:

@@ -9,7 +9,7 @@
      trigger   63000         by [last] mark  index           of a conditional one
      stop      63000         risk 157.75   0.16 %            exits make it a bracket
      target    67000         reward 342.25   2.17 : 1
-     lives    [gtc] post  ioc  fok  day  gtd  post gtd
+     lives    [gtc] post  ioc  fok  day  day ext  gtd  post gtd
      cost      32,107.75 USDT   32.1 % of equity   fee ~32.11
      after     long 0.750 BTC @ 64,100.00
      checks    ok

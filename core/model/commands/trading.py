@@ -57,6 +57,7 @@ class SubmitOrder(Command):
     price: Decimal | None = Field(None, gt=0, description="needed for a limit order")
     time_in_force: TimeInForce = TimeInForce.GTC
     expire_ns: int = Field(0, ge=0, description="UTC end of a gtd order")
+    extended_hours: bool = Field(False, description="trade outside of regular hours, too")
     post_only: bool = False
     reduce_only: bool = False
     trigger_price: Decimal | None = Field(None, gt=0, description="of a stop or take-profit order")

@@ -120,6 +120,8 @@ def order_body(intent: OrderIntent, instrument: Instrument, client_id: str) -> d
         raise ConfigError(f"order {intent.client_order_id}: Alpaca has no {intent.type} orders")
     if intent.price is not None:
         body["limit_price"] = number(intent.price)
+    if intent.extended_hours:
+        body["extended_hours"] = True
     if intent.type is OrderType.TRAILING_STOP:
         if intent.trail is not None:
             body["trail_price"] = number(intent.trail)

@@ -80,6 +80,7 @@ _SHARES: Final = VenueAbilities(
     links=frozenset({Link.OCO, Link.OTO, Link.BRACKET}),
     amend="any",
     post_only=False,
+    extended_hours=True,
 )
 _COINS: Final = VenueAbilities(
     types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_LIMIT}),

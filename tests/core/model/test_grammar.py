@@ -31,6 +31,12 @@ def test_a_full_line_is_understood() -> None:
     assert (line.type, line.time_in_force) == (OrderType.LIMIT, TimeInForce.GTC)
 
 
+def test_extended_hours_are_a_word_that_is_written_again() -> None:
+    line = order("buy 5 BTC-USDT @64000 day ext")
+    assert (line.extended_hours, line.time_in_force) == (True, TimeInForce.DAY)
+    assert words_of(line).endswith("ext day")
+
+
 def test_words_may_come_in_any_order() -> None:
     assert order("sell 2 fok @7 BTC-USDT reduce") == order("s 2 BTC-USDT reduce @7 fok")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from core.model.abilities import VenueAbilities
 from core.model.ids import ClientOrderId, InstrumentId
 from core.model.market import Side
-from core.model.orders import OrderIntent, OrderType, TimeInForce
+from core.model.orders import Link, OrderIntent, OrderType, TimeInForce
 from core.trading.routing import lacks, wire_form
 
 LIMIT = OrderIntent(
@@ -51,6 +52,34 @@ def test_order_at_market_goes_for_the_day_where_there_are_days_alone(tif: TimeIn
     market = msgspec.structs.replace(LIMIT, type=OrderType.MARKET, price=None, time_in_force=tif)
     assert lacks(market, DAYS) is None
     assert wire_form(market, DAYS).time_in_force is TimeInForce.DAY
+
+
+EXTENDED = VenueAbilities(extended_hours=True)
+
+
+def test_extended_hours_are_denied_where_there_are_none() -> None:
+    wanted = msgspec.structs.replace(LIMIT, extended_hours=True)
+    assert lacks(wanted, EXTENDED) is None
+    assert wire_form(wanted, EXTENDED) is wanted
+    assert lacks(wanted, VenueAbilities()) == (
+        "extended_hours", "the venue has none for this instrument; drop ext",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "was"),
+    [
+        ({"type": OrderType.MARKET, "price": None}, "was market gtc"),
+        ({"time_in_force": TimeInForce.IOC}, "was limit ioc"),
+        ({"link": Link.BRACKET}, "group (bracket)"),
+    ],
+)
+def test_extended_hours_are_for_plain_resting_limit_orders(
+    changes: dict[str, Any], was: str
+) -> None:
+    denial = lacks(msgspec.structs.replace(LIMIT, extended_hours=True, **changes), EXTENDED)
+    assert denial is not None
+    assert was in denial.reason
 
 
 def test_fill_or_kill_is_never_sent_for_the_day() -> None:

@@ -56,6 +56,12 @@ def rows(name: str) -> list[dict[str, Any]]:
 def test_life_of_an_order_is_said_as_it_is(intent: Make, changes: Any, tif: str) -> None:
     body = order_body(intent(**changes), SHARE, "x")
     assert body["time_in_force"] == tif
+    assert "extended_hours" not in body
+
+
+def test_extended_hours_are_asked_for_by_name(intent: Make) -> None:
+    body = order_body(intent(extended_hours=True, time_in_force=TimeInForce.DAY), SHARE, "x")
+    assert (body["extended_hours"], body["type"], body["time_in_force"]) == (True, "limit", "day")
 
 
 @pytest.mark.parametrize(
