@@ -114,9 +114,10 @@ def quotes(names: tuple[str, ...], style: str) -> None:
         rows.append(
             (
                 line.instrument_id,
-                item.price(line.bid_ticks),
-                item.price(line.ask_ticks),
-                item.price(line.last_ticks),
+                *(
+                    item.price(ticks) if ticks else None
+                    for ticks in (line.bid_ticks, line.ask_ticks, line.last_ticks)
+                ),
                 change,
                 item.size(line.volume_24h_lots),
                 FeedStatus(line.status).name.lower(),
