@@ -136,6 +136,7 @@ class Followed:
         "_consecutive",
         "_high",
         "_history_bars",
+        "_joined",
         "_kept",
         "_known",
         "_low",
@@ -203,7 +204,9 @@ class Followed:
         self._raw_trades = False
         """Single trades come in, so aggregates of the same trades are not counted."""
         self._plain = False
-        """Single trades of rising ids come in beside a book."""
+        """Trades of rising ids come in beside a book, all of them `_joined` or none."""
+        self._joined = False
+        """Aggregates come in, and no single trades."""
         self._low, self._high = _ANY_PRICE
         """Ticks between which the next trade is believed."""
 
@@ -246,7 +249,7 @@ class Followed:
             self._plain
             and number == self.last_trade_id + 1
             and self._low <= price <= self._high
-            and not trade.first_trade_id
+            and bool(trade.first_trade_id) is self._joined
         ):
             # Nearly always: the very next one, at a price near the one before.
             self.last_trade_id = number
@@ -283,8 +286,11 @@ class Followed:
         if trade.first_trade_id:
             if self._raw_trades:
                 return None
+            self._joined = True
+            self._plain = self._booked and self._seen_ids is None
         elif not self._raw_trades:
             self._raw_trades = True
+            self._joined = False
             self._plain = self._booked and self._seen_ids is None
             last_id = 0
         if self._seen_ids is not None:

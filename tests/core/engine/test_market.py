@@ -266,6 +266,14 @@ def test_aggregates_beside_single_trades_are_not_counted_twice(market: MarketSta
     assert forming.volume_lots == 1
 
 
+def test_single_trades_take_over_from_aggregates_in_a_row(market: MarketState) -> None:
+    subscribe(market)
+    found = [(5, 50), (6, 51), (7, 55), (7, 55), (60, 0), (8, 61), (61, 0), (61, 0), (9, 62)]
+    for second, (number, first) in enumerate(found):
+        market.apply(trade(DAY + second * S, 100, number, first=first))
+    assert [item.trade_id for item in market.trades(NAME)] == [5, 6, 7, 60, 61]
+
+
 def test_candles_of_the_venue_are_never_mixed_in(market: MarketState) -> None:
     subscribe(market)
     assert not market.apply(VenueBar(NAME, "1m", DAY, DAY, 1, 1, 1, 1, 1, True))
