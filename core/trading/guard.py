@@ -476,7 +476,8 @@ class Guard:
                 self._finish(entry, "its exits have filled")
         if any(not item.over for item in exits):
             return
-        if not dropped and all(item.unwanted for item in exits):
+        last = [item for item in exits if item.order.id not in self._successors]
+        if not dropped and all(item.unwanted for item in last):
             # Somebody took them back: the guard ends an exit only where another one has filled.
             return
         if any(self._taken_back(item) for item in exits):

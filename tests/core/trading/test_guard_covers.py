@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from core.model.abilities import VenueAbilities
-from core.model.orders import Link, OrderIntent, OrderState, OrderType, Role
+from core.model.orders import Link, OrderIntent, OrderRejected, OrderState, OrderType, Role
 
 D = Decimal
 S = OrderState
@@ -90,6 +90,27 @@ def test_the_part_of_an_entry_whose_exits_the_venue_ended_with_it_is_protected(
     assert cover.intent.trigger_price == floor.order("stop").intent.trigger_price
     floor.desk.cancel_all("cli")
     assert floor.desk.orders() == (), "what somebody took back does not come again"
+
+
+def test_a_refused_stop_whose_stand_in_was_cancelled_here_is_not_covered(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = LINKS_ALL
+    floor.desk.submit_group(bracket(floor, "4"))
+    words = {"code": "-2021", "reason": "no", "ts_ns": floor.clock.ns}
+    told = [each for each in floor.venue.outbox if each.client_order_id != "stop"]
+    del floor.venue.orders_by_id["stop"]
+    floor.venue.outbox[:] = [*told, OrderRejected(client_order_id="stop", **words)]
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "4")
+    floor.venue.trade("target", "1")
+    floor.venue.deliver(floor.desk)
+    roles = {order.intent.role: order.state for order in floor.desk.orders()}
+    assert roles == {Role.TARGET: S.PARTIALLY_FILLED, Role.STOP: S.HELD}
+    floor.desk.cancel_all("cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.desk.orders() == ()
+    floor.open()
+    assert floor.desk.orders() == ()
 
 
 def test_exits_that_were_cancelled_here_are_not_brought_back(floor: Any) -> None:
