@@ -14,7 +14,7 @@ from core.feeds.jsonbytes import hash_of
 from core.feeds.literals import signed, word_of
 
 (
-    SYMBOL, SIDE, CHANGES, WHOLE, TIME, STAMP, TEXT, WORD, TRUTH, PRICE, SIZE, THERE, SIGNED,
+    SYMBOL, SIDE, CHANGES, WHOLE, TIME, STAMP, TEXT, WORD, TRUTH, PRICE, SIZE, VALUE, SIGNED,
     IDENT,
 ) = range(14)  # fmt: skip
 """What a part is.
@@ -24,13 +24,15 @@ array of levels, whose first two values are price and size; `CHANGES` one of lev
 ``"buy"`` or ``"sell"``, and makes both sides. `WHOLE` is a whole number, quoted or not, `SIGNED`
 one that may be negative, `TIME` one that counts milliseconds and is told in nanoseconds, `STAMP` a
 time as RFC 3339 writes it. Of a `TEXT` a hash is told, of a `WORD` which of a few it is, of `TRUTH`
-1 or 0; `PRICE` and `SIZE` are quoted and told in ticks and lots. Of all parts of kind `THERE` one
-number is told, not 0 if any of them is. An `IDENT` is a text that is told as the whole number it
-is, else as its hash.
+1 or 0; `PRICE` and `SIZE` are quoted and told in ticks and lots. Of a `VALUE`, a number finer than
+these, it is told apart from all others where its text is, see `core.engine.stated.packed`, 0 if
+there is none. An `IDENT` is a text that is told as the whole number it is, else as its hash.
 """
 
 TOLD: Final = 12
 """Figures told of a message: its form, the row of its instrument, and what its form says."""
+TEXTS: Final = 12
+"""Values told of a message, beside these."""
 _SIDES: Final = 2
 PLAIN: Final = _SIDES + 3
 """Which figures of a form with sides are where they lie, and whether they are plain."""
@@ -49,8 +51,8 @@ FIRST: Final = DEFAULT + TOLD
 KEY: Final = FIRST + PARTS * PART_WIDTH
 FORM_WIDTH: Final = KEY + 2 * KEYS
 
-ZERO, SHORT, VALUES, SIDED, ROWED = 1, 2, 4, 8, 16
-TAIL: Final = 5
+ZERO, SHORT, VALUES, SIDED, ROWED, STATED = 1, 2, 4, 8, 16, 32
+TAIL: Final = 6
 """From this bit on flags hold the letter behind which a symbol begins in its text, 0: at once."""
 
 
@@ -93,7 +95,7 @@ def laid_out(number: int, form: Form, begin: bytes) -> list[int]:
     told = _SIDES + (3 + form.plain if placed else 0)
     if len(form.parts) > PARTS or any(len(part.words) > WORDS for part in form.parts):
         raise ValueError(f"form of {begin!r} must have fewer parts or words")
-    there = 0
+    stated = 0
     out[FROM] = max(0, len(begin) - MARK)
     begin = begin[-MARK:]
     for at in range(0, len(begin), 8):
@@ -104,7 +106,8 @@ def laid_out(number: int, form: Form, begin: bytes) -> list[int]:
     out[COUNT] = len(form.parts)
     out[FLAGS] = (
         ZERO * form.drop_zero | SHORT * form.plain | VALUES * values | SIDED * placed
-        | ROWED * form.rows | (ord(form.behind) if form.behind else 0) << TAIL
+        | ROWED * form.rows | STATED * any(part.kind == VALUE for part in form.parts)
+        | (ord(form.behind) if form.behind else 0) << TAIL
     )  # fmt: skip
     out[DEFAULT : DEFAULT + 2] = number, -1
     out[DEFAULT + PLAIN] = int(form.plain)
@@ -113,14 +116,16 @@ def laid_out(number: int, form: Form, begin: bytes) -> list[int]:
         out[at] = part.kind
         if part.kind == SIDE:
             out[at + 1] = sides.index(part)
-        elif part.kind == THERE and there:
-            out[at + 1] = there
+        elif part.kind == VALUE:
+            if stated == TEXTS:
+                raise ValueError(f"form of {begin!r} must have fewer values than {part.name}")
+            out[at + 1] = stated
+            stated += 1
         elif part.kind not in (SYMBOL, CHANGES):
             if told == TOLD:
                 raise ValueError(f"form of {begin!r} must tell less than {part.name}")
             out[at + 1] = told
             out[DEFAULT + told] = part.default or 0
-            there = told if part.kind == THERE else there
             told += 1
         words = [hash_of(word) for word in part.words]
         out[at + 2 : at + 2 + WORDS] = words + [-1] * (WORDS - len(words))

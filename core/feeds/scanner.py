@@ -17,7 +17,7 @@ wrong::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeAlias
 
@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from core.engine.compiled import address, entry, view
 from core.engine.made import Made, unmade
+from core.engine.stated import packed
 from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
 from core.feeds.desks import (
@@ -34,14 +35,14 @@ from core.feeds.desks import (
     END,
     KIND,
     LATER,
-    MIDDLE,
     OUT,
-    PLAIN_AT,
     PLAN_OF,
     ROOM,
     ROW_OF,
     SECOND,
     START,
+    TEXT_AT,
+    VALUES_OF,
     told,
 )
 from core.feeds.forms import (
@@ -58,13 +59,13 @@ from core.feeds.forms import (
     PART_WIDTH,
     ROW,
     ROWED,
-    SHORT,
     SIDED,
+    STATED,
     TAIL,
+    TEXTS,
     TOLD,
     VALUES,
     WORDS,
-    ZERO,
     Form,
     laid_out,
 )
@@ -72,18 +73,15 @@ from core.feeds.jsonbytes import (
     hash_between,
     hash_of,
     ident,
-    passed,
     scalar,
-    short,
     side_end,
     stamp,
     string,
     unwanted,
     whole,
-    word_at,
 )
+from core.feeds.ladders import changes, side
 from core.feeds.levels import PLAN, SidePlan, _number, text
-from core.feeds.spelling import SPELLING, quick_level, remember
 from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
@@ -100,112 +98,7 @@ _ROW_DEPTH: Final = 3
 _MAX_MS: Final = 4_102_444_800_000
 _NS: Final = 1_000_000
 
-_BUY, _SELL = ord("b"), ord("s")
-
-_MEMORY: Final = PLAN - SPELLING
-"""From where on a plan remembers how the last price was spelt."""
-
 Grid: TypeAlias = npt.NDArray[np.int64]
-
-
-@numba.njit(cache=True, forceinline=True)
-def _level(
-    data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int
-) -> tuple[int, int, int]:
-    """Return (ticks, lots, place after the bracket) of a level from its price on."""
-    start = at
-    price, lots, at = 0, 0, -1
-    if plan[_MEMORY]:
-        price, lots, at = quick_level(data, size, start, plan[_MEMORY:], plan[2], plan[3])
-    if at < 0 or flags & SHORT:
-        price, at = _number(data, size, start, plan[0], plan[1])
-        if at < 0 or at >= size or data[at] != 44:
-            return 0, 0, -1
-        middle = at + 1
-        lots, at = _number(data, size, middle, plan[2], plan[3])
-        if at < 0:
-            return 0, 0, -1
-        if flags & SHORT and not (short(data, start, middle - 1) and short(data, middle, at)):
-            desk[PLAIN_AT] = 0
-        remember(data, size, start, middle - 2, plan[_MEMORY:], plan[0], plan[1])
-    while at < size and data[at] == 44:
-        at = passed(data, size, at + 1)
-        if at < 0:
-            return 0, 0, -1
-    if at >= size or data[at] != 93:
-        return 0, 0, -1
-    return price, lots, at + 1
-
-
-@numba.njit(cache=True)
-def _levels(  # noqa: C901  one pass over the levels
-    data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int, wanted: int
-) -> tuple[int, int]:
-    """Read levels into the room; returns (how many were not `wanted`, place after them).
-
-    `wanted` is 0 for a side, else the letter that the first value of a level to be kept begins
-    with. The place is -1 if something is odd, and -2 if there is no room.
-    """
-    room = view(desk[4], desk[5], 2)
-    used, others = desk[6], 0
-    at += 1
-    if at < size and data[at] == 93:
-        return 0, at + 1
-    while at < size and data[at] == 91:
-        if used >= desk[5]:
-            return 0, -2
-        at += 1
-        mine = True
-        if wanted:
-            word = word_at(data, size, at)
-            # ``"buy",`` or ``"sell",``
-            if word & np.uint64(0xFFFFFFFFFFFF) == np.uint64(0x2C2279756222):
-                mine = wanted == _BUY
-                at += 6
-            elif word & np.uint64(0xFFFFFFFFFFFFFF) == np.uint64(0x2C226C6C657322):
-                mine = wanted == _SELL
-                at += 7
-            else:
-                return 0, -1
-        price, lots, at = _level(data, size, at, plan, desk, flags)
-        if at < 0:
-            return 0, -1
-        if not mine:
-            others += 1
-        elif price > 0:
-            room[used, 0] = price
-            room[used, 1] = lots
-            used += 1
-        elif not flags & ZERO:
-            return 0, -1
-        if at >= size:
-            return 0, -1
-        if data[at] == 93:
-            desk[6] = used
-            return others, at + 1
-        if data[at] != 44:
-            return 0, -1
-        at += 1
-    return 0, -1
-
-
-@numba.njit(cache=True, forceinline=True)
-def _side(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int, turn: int) -> int:
-    """Read the first or second side and note where it ends; returns the place after it."""
-    end = _levels(data, size, at, plan, desk, flags, 0)[1]
-    desk[MIDDLE + turn] = desk[6]
-    return int(end)
-
-
-@numba.njit(cache=True, forceinline=True)
-def _changes(data: bytes, size: int, at: int, plan: Grid, desk: Grid, flags: int) -> int:
-    """Read levels of both sides, the bids first; returns the place after them."""
-    others, end = _levels(data, size, at, plan, desk, flags, _BUY)
-    desk[MIDDLE] = desk[6]
-    if others:
-        end = _levels(data, size, at, plan, desk, flags, _SELL)[1]
-    desk[END] = desk[6]
-    return int(end)
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -265,8 +158,6 @@ def _value(
         letter = data[at]
         at = scalar(data, size, at)
         return int(letter == 116), at if letter == 116 or letter == 102 else -1
-    if kind == 11:  # THERE
-        return desk[OUT + form[part + 1]] + 1, passed(data, size, at)
     if data[at] != 34:
         return 0, -1
     at, hashed = string(data, size, at + 1)
@@ -278,6 +169,9 @@ def _value(
         return 0, -1
     if kind == 13:  # IDENT
         return ident(data, start + 1, at - 1, int(name)), at if at - start > 2 else -1
+    if kind == 11:  # VALUE
+        text_at = packed(start + 1, at - start - 2)
+        return text_at, at if text_at > 0 else -1
     # A price or size is read once the instrument is known.
     return int(name) if kind == 6 else start, at
 
@@ -318,7 +212,7 @@ def _kept(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, has: int) 
 def _finish(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, turn: int) -> int:
     """Read what had to wait for the instrument or its turn; returns 0, or what is wrong."""
     while turn < 2 and desk[LATER + 2 * turn]:
-        end = _side(data, size, desk[LATER + 2 * turn], plan, desk, form[FLAGS], turn)
+        end = side(data, size, desk[LATER + 2 * turn], plan, desk, form[FLAGS], turn)
         if end != desk[LATER + 2 * turn + 1]:
             return FULL if end == FULL else ODD
         turn += 1
@@ -415,7 +309,7 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
             if letter != 91:
                 return ODD
             if desk[ROW_OF] >= 0 and mine == turn:
-                at = _side(data, size, at, plan, desk, form[FLAGS], turn)
+                at = side(data, size, at, plan, desk, form[FLAGS], turn)
                 turn += 1
             else:
                 desk[LATER + 2 * mine] = at
@@ -424,11 +318,12 @@ def _read(data: bytes, size: int, desk: Grid, form: Grid) -> int:  # noqa: C901 
         elif kind == 2:  # CHANGES
             if letter != 91 or desk[ROW_OF] < 0:
                 return ODD
-            at = _changes(data, size, at, plan, desk, form[FLAGS])
+            at = changes(data, size, at, plan, desk, form[FLAGS])
         elif form[FLAGS] & ROWED and depth != _ROW_DEPTH:
             return ODD
         else:
-            desk[OUT + form[part + 1]], at = _value(data, size, at, desk, form, part, kind)
+            to = (TEXT_AT if kind == 11 else OUT) + form[part + 1]  # VALUE
+            desk[to], at = _value(data, size, at, desk, form, part, kind)
         if at < 0:
             return FULL if at == FULL else ODD
     if form[FLAGS] & ROWED:
@@ -470,6 +365,9 @@ def scanned(frame: bytes, place: int) -> int:
             desk[OUT + told] = form[DEFAULT + told]
         for later in range(4):
             desk[LATER + later] = 0
+        if form[FLAGS] & STATED:
+            for stated in range(TEXTS):
+                desk[TEXT_AT + stated] = 0
         used = desk[6]
         if form[FLAGS] & SIDED:
             desk[START] = desk[END] = used
@@ -517,6 +415,7 @@ class Scanner:
         forms: What they are like; the first that fits counts.
         plans: Returns the instruments, asked for again when they changed.
         tell: The venue's kernel, which is made by `teller`; without one nothing is told at once.
+        values: What has the values of texts, for that kernel.
     """
 
     def __init__(
@@ -524,6 +423,7 @@ class Scanner:
         forms: Sequence[Form],
         plans: Callable[[], Iterable[SidePlan]],
         tell: Teller | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
         leave, self.found = _kernels()
         self._tell = tell or leave
@@ -540,6 +440,8 @@ class Scanner:
             np.int64,
         )
         self._desk[0, :2] = address(self._forms), len(self._forms)
+        self._values = values if values is not None else {}
+        self._desk[0, VALUES_OF] = id(self._values)
         self._changes = -1
         self.known: list[Any] = []
         """The instruments by their rows, as the decoder that made their plans knows them."""

@@ -19,6 +19,7 @@ from core.feeds.bybit.rule import BybitRule
 from core.feeds.bybit.symbols import SPOT_KEY, parse_listing
 from core.feeds.bybit.tickers import BybitKnown, TickerReader
 from core.feeds.bybit.told import compiled
+from core.feeds.decimals import Decimals
 from core.feeds.decoder import FeedDecoder, Known
 from core.feeds.hosts import clock_sample
 from core.feeds.jsonbytes import hash_of, ident_of
@@ -72,13 +73,14 @@ class BybitDecoder(FeedDecoder):
     def __init__(self, venue: VenueName = BYBIT, instruments: Collection[Instrument] = ()) -> None:
         self._prefixes: dict[int, str] = {}
         """Of each connection what its symbols get in front as keys."""
-        self._scanner = Scanner(FORMS, lambda: self._plans(spot=False), compiled())
-        self._spot_scanner = Scanner(FORMS, lambda: self._plans(spot=True), compiled())
+        values = Decimals(f"value of {venue}")
+        self._scanner = Scanner(FORMS, lambda: self._plans(spot=False), compiled(), values)
+        self._spot_scanner = Scanner(FORMS, lambda: self._plans(spot=True), compiled(), values)
         self._scanner_of: dict[int, Scanner] = {}
         """Of connections of the spot market."""
         super().__init__(venue, BybitRule(), instruments)
         self._sides = SideReader(self.off_step)
-        self._tickers = TickerReader(venue, self._sides.resting)
+        self._tickers = TickerReader(values, self._sides.resting)
         self._outer = msgspec.json.Decoder(frames.Outer).decode
         self._book_frame = _frame(frames.Book)
         self._best_frame = _frame(frames.Best)

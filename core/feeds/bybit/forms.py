@@ -11,9 +11,9 @@ from core.feeds.forms import (
     SIZE,
     SYMBOL,
     TEXT,
-    THERE,
     TIME,
     TRUTH,
+    VALUE,
     WHOLE,
     WORD,
     Form,
@@ -21,6 +21,14 @@ from core.feeds.forms import (
 )
 
 BEST_BOOK, BOOK, TICKER, CANDLE, TRADES = range(5)
+
+STATED: Final = (
+    "lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "volume24h", "turnover24h",
+    "markPrice", "indexPrice", "fundingRate", "openInterest", "openInterestValue",
+)  # fmt: skip
+LAST, OPENED, HIGH, LOW, VOLUME, TURNOVER, MARK, INDEX, RATE, INTEREST, WORTH = range(len(STATED))
+"""What a ticker tells of a derivative and no other topic does, or does later."""
+
 FORMS: Final = (
     Form(
         (b'{"topic":"orderbook.1.',),
@@ -42,14 +50,7 @@ FORMS: Final = (
         (b'{"topic":"tickers.',),
         (
             Part("symbol", SYMBOL), Part("type", WORD, words=("delta",)), Part("ts", TIME),
-            *(
-                Part(name, THERE, 0)
-                for name in (
-                    "lastPrice", "prevPrice24h", "highPrice24h", "lowPrice24h", "volume24h",
-                    "turnover24h", "markPrice", "indexPrice", "fundingRate", "nextFundingTime",
-                    "openInterest", "openInterestValue",
-                )
-            ),
+            Part("nextFundingTime", TIME, -1), *(Part(name, VALUE, 0) for name in STATED),
         ),
     ),
     Form(

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from core.feeds.bybit.forms import (
+    HIGH,
+    INDEX,
+    INTEREST,
+    LAST,
+    LOW,
+    MARK,
+    OPENED,
+    RATE,
+    STATED,
+    TURNOVER,
+    VOLUME,
+    WORTH,
+)
 from core.feeds.bybit.frames import Ticker
-from core.feeds.bybit.told import ID, SEQ
+from core.feeds.bybit.told import ID, INVERSE, LIST, SEQ, SETTLES_NS
 from core.feeds.decimals import Decimals, fraction
 from core.feeds.decoder import Known
 from core.feeds.slips import OwnedKnown
 from core.model.errors import DataError
-from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import (
     DayTicker,
@@ -32,10 +45,7 @@ class BybitKnown(OwnedKnown):
     Its book's owner is a connection and the hash of a topic.
     """
 
-    __slots__ = (
-        "ask", "bid", "day", "funding", "index", "interest", "mark", "quoted_ns", "settles_ns",
-        "value",
-    )  # fmt: skip
+    __slots__ = ("ask", "bid", "quoted_ns", "stated")
 
     def __init__(self, instrument: Instrument, key: str) -> None:
         super().__init__(instrument, key)
@@ -43,7 +53,11 @@ class BybitKnown(OwnedKnown):
         self.bid: tuple[int, int] | None = None
         self.ask: tuple[int, int] | None = None
         """Best prices as ticks and lots, of the book of one level."""
-        self.forget()
+        self.stated: list[Decimal | None] = [None] * len(STATED)
+        """What tickers stated; always the same list, for the kernel holds on to it."""
+        # Those of options tell more.
+        self.slip[LIST] = 0 if instrument.kind is InstrumentKind.OPTION else id(self.stated)
+        self.slip[INVERSE] = instrument.inverse
 
     @property
     def numbers(self) -> tuple[int, int]:
@@ -54,29 +68,33 @@ class BybitKnown(OwnedKnown):
     def numbers(self, numbers: tuple[int, int]) -> None:
         self.slip[SEQ], self.slip[ID] = numbers
 
+    @property
+    def settles_ns(self) -> int:
+        """When funding is due next, 0 where that was not said."""
+        return self.slip[SETTLES_NS]
+
+    @settles_ns.setter
+    def settles_ns(self, settles_ns: int) -> None:
+        self.slip[SETTLES_NS] = settles_ns
+
     def forget(self) -> None:
         """Start the statistics anew: a whole ticker comes."""
-        self.day: list[Decimal | None] = [None] * 6
-        self.mark: Decimal | None = None
-        self.index: Decimal | None = None
-        self.funding: Decimal | None = None
+        self.stated[:] = [None] * len(STATED)
         self.settles_ns = 0
-        self.interest: Decimal | None = None
-        self.value: Decimal | None = None
 
 
 class TickerReader:
     """Makes events of what a ticker changed, with what did not change beside it.
 
     Args:
-        venue: For messages.
+        values: Has the values of texts.
         resting: Reads the sizes of a best bid and ask.
     """
 
     def __init__(
-        self, venue: VenueName, resting: Callable[[Known, str, str], tuple[int, int]]
+        self, values: Decimals, resting: Callable[[Known, str, str], tuple[int, int]]
     ) -> None:
-        self._decimals = Decimals(f"value of {venue}")
+        self._decimals = values
         self._resting = resting
 
     def read(
@@ -92,20 +110,20 @@ class TickerReader:
         out: list[MarketEvent] = []
         if known.instrument.kind is InstrumentKind.OPTION:
             self._option(known, row, ts_ns, ts_recv_ns, out)
+        stated = known.stated
         if self._day(known, row):
-            last, opened, high, low, volume, turnover = known.day
             out.append(
                 DayTicker(
                     instrument_id=known.id,
                     ts_event_ns=ts_ns,
                     ts_recv_ns=ts_recv_ns,
-                    last=last,
-                    open=opened,
-                    high=high,
-                    low=low,
-                    volume=volume,
+                    last=stated[LAST],
+                    open=stated[OPENED],
+                    high=stated[HIGH],
+                    low=stated[LOW],
+                    volume=stated[VOLUME],
                     # Of inverse contracts the turnover is in the base.
-                    quote_volume=None if known.instrument.inverse else turnover,
+                    quote_volume=None if known.instrument.inverse else stated[TURNOVER],
                 )
             )
         if self._marks(known, row):
@@ -114,67 +132,51 @@ class TickerReader:
                     instrument_id=known.id,
                     ts_event_ns=ts_ns,
                     ts_recv_ns=ts_recv_ns,
-                    mark=known.mark,
-                    index=known.index,
-                    funding_rate=known.funding,
+                    mark=stated[MARK],
+                    index=stated[INDEX],
+                    funding_rate=stated[RATE],
                     next_funding_ns=known.settles_ns,
                 )
             )
         if row.openInterest:
-            known.interest = self._decimals[row.openInterest]
+            stated[INTEREST] = self._decimals[row.openInterest]
         if row.openInterestValue:
-            known.value = self._decimals[row.openInterestValue]
-        if (row.openInterest or row.openInterestValue) and known.interest is not None:
+            stated[WORTH] = self._decimals[row.openInterestValue]
+        size = stated[INTEREST]
+        if (row.openInterest or row.openInterestValue) and size is not None:
             out.append(
                 OpenInterest(
                     instrument_id=known.id,
                     ts_event_ns=ts_ns,
                     ts_recv_ns=ts_recv_ns,
-                    size=known.interest,
-                    value=known.value,
+                    size=size,
+                    value=stated[WORTH],
                 )
             )
         return out
 
     def _day(self, known: BybitKnown, row: Ticker) -> bool:
         """Take up what changed of the day and return whether anything did."""
-        day, values = known.day, self._decimals
-        changed = False
-        if row.lastPrice is not None:
-            day[0] = values[row.lastPrice]
-            changed = True
-        if row.prevPrice24h is not None:
-            day[1] = values[row.prevPrice24h]
-            changed = True
-        if row.highPrice24h is not None:
-            day[2] = values[row.highPrice24h]
-            changed = True
-        if row.lowPrice24h is not None:
-            day[3] = values[row.lowPrice24h]
-            changed = True
-        if row.volume24h is not None:
-            day[4] = values[row.volume24h]
-            changed = True
-        if row.turnover24h is not None:
-            day[5] = values[row.turnover24h]
-            changed = True
-        return changed
+        day = (
+            (LAST, row.lastPrice), (OPENED, row.prevPrice24h), (HIGH, row.highPrice24h),
+            (LOW, row.lowPrice24h), (VOLUME, row.volume24h), (TURNOVER, row.turnover24h),
+        )  # fmt: skip
+        return self._changed(known, day)
 
     def _marks(self, known: BybitKnown, row: Ticker) -> bool:
-        values = self._decimals
+        marks = (MARK, row.markPrice), (INDEX, row.indexPrice), (RATE, row.fundingRate)
+        changed = self._changed(known, marks)
+        if row.nextFundingTime is None:
+            return changed
+        known.settles_ns = _ms(row.nextFundingTime) * _MS
+        return True
+
+    def _changed(self, known: BybitKnown, texts: Iterable[tuple[int, str | None]]) -> bool:
         changed = False
-        if row.markPrice is not None:
-            known.mark = values[row.markPrice]
-            changed = True
-        if row.indexPrice is not None:
-            known.index = values[row.indexPrice]
-            changed = True
-        if row.fundingRate is not None:
-            known.funding = values[row.fundingRate]
-            changed = True
-        if row.nextFundingTime is not None:
-            known.settles_ns = _ms(row.nextFundingTime) * _MS
-            changed = True
+        for place, text in texts:
+            if text is not None:
+                known.stated[place] = self._decimals[text]
+                changed = True
         return changed
 
     def _option(

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from core.feeds.decimals import Decimals
 from core.feeds.decoder import FeedDecoder
 from core.feeds.hosts import clock_sample
 from core.feeds.okx import frames
@@ -63,13 +64,14 @@ class OkxDecoder(FeedDecoder):
         self.index_of: dict[str, str] = {}
         """Of a derivative's symbol the index it hangs on, such as ``BTC-USD``."""
         self._hanging: dict[str, dict[str, None]] = {}
+        values = Decimals(f"value of {venue}")
         self._scanner = Scanner(
-            FORMS, lambda: [self._of(key).plan for key in self.instruments], compiled()
+            FORMS, lambda: [self._of(key).plan for key in self.instruments], compiled(), values
         )
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
         rows = Rows(
-            venue, self._of, self._index_id, self._followers, self._followed, self._sides.resting
+            values, self._of, self._index_id, self._followers, self._followed, self._sides.resting
         )
         self._outer = msgspec.json.Decoder(frames.Outer, strict=False).decode
         self._answers: dict[str, tuple[Callable[[bytes], Any], _Maker]] = {

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.feeds.forms import PRICE, SIDE, SIGNED, SIZE, SYMBOL, TIME, WHOLE, WORD, Form, Part
+from core.feeds.forms import (
+    PRICE,
+    SIDE,
+    SIGNED,
+    SIZE,
+    SYMBOL,
+    TEXT,
+    TIME,
+    VALUE,
+    WHOLE,
+    WORD,
+    Form,
+    Part,
+)
 
 BOOKS: Final = ("books", "books-l2-tbt", "books50-l2-tbt", "books5")
 """Book channels, deepest first; the last sends images only."""
 
-BOOK, TRADE = range(2)
+BOOK, TRADE, BEST, TICKER = range(4)
 FORMS: Final = (
     Form(
         (b'{"arg":{"channel":"books',),
@@ -27,6 +40,25 @@ FORMS: Final = (
             Part("instId", SYMBOL), Part("ts", TIME), Part("tradeId", WHOLE), Part("px", PRICE),
             Part("sz", SIZE), Part("side", WORD, words=("buy", "sell")),
             Part("channel", WORD, words=("trades", "trades-all")),
+        ),
+    ),
+    Form(
+        (b'{"arg":{"channel":"bbo',),
+        (
+            Part("instId", SYMBOL), Part("asks", SIDE), Part("bids", SIDE), Part("ts", TIME),
+            Part("seqId", WHOLE, 0), Part("channel", WORD, words=("bbo-tbt",)),
+        ),
+    ),
+    Form(
+        (b'{"arg":{"channel":"ticker',),
+        (
+            Part("instId", SYMBOL), Part("instType", TEXT), Part("ts", TIME),
+            Part("bidPx", PRICE), Part("bidSz", SIZE), Part("askPx", PRICE), Part("askSz", SIZE),
+            Part("channel", WORD, words=("tickers",)),
+            *(
+                Part(name, VALUE)
+                for name in ("last", "open24h", "high24h", "low24h", "vol24h", "volCcy24h")
+            ),
         ),
     ),
 )  # fmt: skip

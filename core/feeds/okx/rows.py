@@ -8,12 +8,11 @@ from typing import Final
 from core.feeds.decimals import Decimals, fraction
 from core.feeds.decoder import Known
 from core.feeds.okx import frames
-from core.feeds.okx.told import SINGLE
+from core.feeds.okx.told import QUOTED_NS, SINGLE
 from core.feeds.slips import OwnedKnown
 from core.feeds.steps import OffStep
 from core.model.errors import DataError
-from core.model.ids import InstrumentId, VenueName
-from core.model.instruments import Instrument
+from core.model.ids import InstrumentId
 from core.model.market import (
     DayTicker,
     Liquidation,
@@ -42,12 +41,16 @@ class OkxKnown(OwnedKnown):
     Its book's owner is a connection and the place of a channel in `BOOKS`.
     """
 
-    __slots__ = ("quoted_ns",)
+    __slots__ = ()
 
-    def __init__(self, instrument: Instrument) -> None:
-        super().__init__(instrument)
-        self.quoted_ns = 0
+    @property
+    def quoted_ns(self) -> int:
         """Venue time of the newest quote: tickers lag behind the best prices."""
+        return self.slip[QUOTED_NS]
+
+    @quoted_ns.setter
+    def quoted_ns(self, quoted_ns: int) -> None:
+        self.slip[QUOTED_NS] = quoted_ns
 
     @property
     def single(self) -> bool:
@@ -68,7 +71,7 @@ class Rows:
     """Turns rows into events.
 
     Args:
-        venue: For messages.
+        values: Has the values of texts.
         of: Finds an instrument by the venue's symbol.
         index_id: Names the index of a pair such as ``BTC-USD``.
         followers: Names what we follow that hangs on an index.
@@ -78,7 +81,7 @@ class Rows:
 
     def __init__(
         self,
-        venue: VenueName,
+        values: Decimals,
         of: Callable[[str], OkxKnown],
         index_id: Callable[[str], InstrumentId],
         followers: Callable[[str], Iterable[InstrumentId]],
@@ -90,7 +93,7 @@ class Rows:
         self.followed = followed
         self.index_id = index_id
         self.followers = followers
-        self.decimals = Decimals(f"value of {venue}")
+        self.decimals = values
 
     def top(self, rows: list[frames.Top], ts_recv_ns: int, arg: frames.Arg) -> list[MarketEvent]:
         """Return best prices; none while a side is empty, for half a quote is none."""

@@ -7,19 +7,39 @@ from typing import Any, Final
 
 import numba
 
-from core.engine.made import checked, delta, nothing, one, taken, trade, unmade
-from core.feeds.desks import rows, slip, told
-from core.feeds.okx.forms import BOOK, TRADE
+from core.engine.made import (
+    checked,
+    delta,
+    every,
+    nothing,
+    one,
+    put,
+    quote,
+    several,
+    taken,
+    trade,
+    unmade,
+)
+from core.engine.stated import dropped, looked_up, nil, ticker
+from core.feeds.desks import level, rows, slip, texts, told, values
+from core.feeds.jsonbytes import hash_of
+from core.feeds.levels import text
+from core.feeds.okx.forms import BEST, BOOK, TICKER, TRADE
 from core.feeds.scanner import Teller, scanned, teller
 from core.feeds.slips import FREE, NAME, owned
 
 SINGLE: Final = FREE
-"""Figure of a slip: 1 if single fills come in."""
+QUOTED_NS: Final = FREE + 1
+"""Figures of a slip: 1 if single fills come in; venue time of the newest quote."""
+
+_SPOT: Final = hash_of("SPOT")
+_MARGIN: Final = hash_of("MARGIN")
+_STATED: Final = 6
 
 
 @numba.njit(cache=True)
 def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
-    """Make the update of a book that goes on as it did, and a trade; all else is left."""
+    """Make the update of a book that goes on as it did, a trade, best prices and a ticker."""
     form = scanned(frame, place)
     on = told(place)
     if form == BOOK:
@@ -43,7 +63,41 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
             elif of[SINGLE]:
                 return nothing()
             return one(trade(of[NAME], ts_ns, taken(recv), price, lots, sold, number, 0))
+    elif form == BEST:
+        _, _, asks, bids, end, ts_ns, number, _, _, _, _, _ = on
+        if asks == bids or bids == end:
+            # Half a quote is none.
+            return nothing()
+        of = slip(place)
+        of[QUOTED_NS] = ts_ns
+        ask, bid = level(place, asks), level(place, bids)
+        return one(
+            quote(of[NAME], ts_ns, taken(recv), bid[0], bid[1], ask[0], ask[1], number)
+        )  # fmt: skip
+    elif form == TICKER:
+        return _ticker(text(frame), place, taken(recv))
     return unmade()
+
+
+@numba.njit(cache=True)
+def _ticker(data: Any, place: int, recv: int) -> Any:
+    """Make the statistics of the day, and the best prices unless newer ones are known."""
+    _, _, kind, ts_ns, bid, bid_lots, ask, ask_lots, _, _, _, _ = told(place)
+    of, on = slip(place), texts(place, _STATED)
+    if not looked_up(data, on, values(place)):
+        return unmade()
+    if kind != _SPOT and kind != _MARGIN:
+        # Of derivatives this figure is in the base, which is no turnover.
+        dropped(on[_STATED - 1 :])
+        on[_STATED - 1] = nil()
+    newer = ts_ns > of[QUOTED_NS]
+    events = several(1 + newer)
+    if newer:
+        of[QUOTED_NS] = ts_ns
+        event = quote(of[NAME], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0)
+        events = put(events, 0, event)
+    event = ticker(of[NAME], ts_ns, recv, on[0], on[1], on[2], on[3], on[4], on[5])
+    return every(put(events, int(newer), event))
 
 
 @cache

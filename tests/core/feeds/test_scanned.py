@@ -29,6 +29,9 @@ FRAMES: dict[Any, tuple[bytes, ...]] = {
         b'"s":"BTC-USD","b":[["77.28","407.9"]],"a":[["77.32","1894.8"]],"u":1,"seq":7},"cts":17}',
         b'{"topic":"tickers.BTC-USD","type":"delta","data":{"symbol":"BTC-USD","bid1Price":"77.28",'
         b'"bid1Size":"407.9","markPrice":"77.3"},"cs":272903650291,"ts":1786310840280}',
+        b'{"topic":"tickers.BTC-USD","type":"delta","data":{"symbol":"BTC-USD","lastPrice":"77.28",'
+        b'"turnover24h":"1E+3","fundingRate":"-0.0001","nextFundingTime":"1786320000000",'
+        b'"openInterest":"5.5","openInterestValue":""},"cs":272903650291,"ts":1786310840280}',
         b'{"topic":"kline.1.BTC-USD","data":[{"start":1786310820000,"end":1786310879999,'
         b'"interval":"1","open":"1922.48","close":"1922.54","high":"1922.55","low":"1922.48",'
         b'"volume":"2.7","turnover":"5190.791","confirm":false,"timestamp":1786310841124}],'
@@ -44,6 +47,12 @@ FRAMES: dict[Any, tuple[bytes, ...]] = {
         b'"prevSeqId":123456,"seqId":123457}]}',
         b'{"arg":{"channel":"trades","instId":"BTC-USD"},"data":[{"instId":"BTC-USD","tradeId":'
         b'"1200053","px":"77.28","sz":"13","side":"sell","ts":"1626995767335"}]}',
+        b'{"arg":{"channel":"bbo-tbt","instId":"BTC-USD"},"data":[{"asks":[["77.28","1.5","0","13"]'
+        b'],"bids":[["77.27","256","0","12"]],"ts":"1597026383085","seqId":123456}]}',
+        b'{"arg":{"channel":"tickers","instId":"BTC-USD"},"data":[{"instType":"SPOT","instId":'
+        b'"BTC-USD","last":"77.2812","lastSz":"0.4","askPx":"77.29","askSz":"1871.7","bidPx":'
+        b'"77.28","bidSz":"0","open24h":"","high24h":"81","low24h":"-0","volCcy24h":"73998.8786",'
+        b'"vol24h":"7399887.86","ts":"1786540471710"}]}',
     ),
     KucoinDecoder: (
         b'{"topic":"/market/level2:BTC-USD","type":"message","subject":"trade.l2update","data":{'
@@ -103,6 +112,17 @@ def test_frames_as_venues_write_them_are_scanned(kind: Any, frame: bytes) -> Non
     # In any order of the parts, too.
     turned = json.dumps(turn(json.loads(frame)), separators=(",", ":")).encode()
     assert first == told(made(kind).decode("recv", 1, 5, "", turned))
+
+
+@pytest.mark.parametrize("kind", [BybitDecoder, OkxDecoder])
+def test_statistics_and_best_prices_need_no_parser(kind: Any) -> None:
+    frames = [frame for frame in FRAMES[kind] if b"ticker" in frame or b"bbo" in frame]
+    expected = [told(made(kind, scanning=False).decode("recv", 1, 5, "", one)) for one in frames]
+    for frame, wanted in zip(frames, expected, strict=True):
+        decoder = made(kind)
+        decoder.message = decoder._ticker_frame = None
+        assert told(decoder.decode("recv", 1, 5, "", frame)) == wanted
+    assert sum(map(len, expected)) > len(frames)
 
 
 def turn(value: Any) -> Any:

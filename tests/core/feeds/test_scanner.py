@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.feeds.decoder import Known
+from core.feeds.desks import texts
 from core.feeds.forms import (
     CHANGES,
     PRICE,
@@ -21,9 +22,9 @@ from core.feeds.forms import (
     STAMP,
     SYMBOL,
     TEXT,
-    THERE,
     TIME,
     TRUTH,
+    VALUE,
     WHOLE,
     WORD,
     Form,
@@ -161,25 +162,36 @@ def test_changes_make_both_sides_in_the_order_sent() -> None:
 def test_values_are_told_in_ticks_lots_and_nanoseconds_wherever_the_symbol_is() -> None:
     parts = (
         Part("s", SYMBOL), Part("p", PRICE), Part("q", SIZE), Part("o", PRICE, 0), Part("t", TRUTH),
-        Part("n", SIGNED), Part("at", STAMP), Part("x", THERE, 0), Part("y", THERE, 0),
+        Part("n", SIGNED), Part("at", STAMP),
     )  # fmt: skip
     made = scanner(parts)
     message: dict[str, object] = {
         "p": "65095.3", "q": "1.5", "t": False, "n": -7, "at": "2021-04-17T16:43:37.075687Z",
         "s": "BTCUSDT",
     }  # fmt: skip
-    told = (650953, 1500, 0, 0, -7, 1618677817075687000, 0)
-    assert read(made, text(message)) == (0, 0, *told, 0, 0, 0)
-    assert read(made, text(dict(reversed(message.items()))))[2:9] == told
-    assert read(made, text({**message, "t": True, "o": "1", "y": None}))[4:9] == (
-        10, 1, -7, told[5], 1,
-    )  # fmt: skip
+    told = (650953, 1500, 0, 0, -7, 1618677817075687000)
+    assert read(made, text(message)) == (0, 0, *told, 0, 0, 0, 0)
+    assert read(made, text(dict(reversed(message.items()))))[2:8] == told
+    assert read(made, text({**message, "t": True, "o": "1"}))[4:8] == (10, 1, -7, told[5])
     for odd in (
         {"p": 65095.3}, {"p": "65095.33"}, {"p": "-1"}, {"p": ""}, {"p": None}, {"q": "1.5x"},
         {"t": 1}, {"t": "true"}, {"t": None}, {"n": 1.5}, {"n": ""}, {"at": "0001-01-01T00:00:00Z"},
-        {"s": "OTHER"}, {"x": []},
+        {"s": "OTHER"},
     ):  # fmt: skip
         assert read(made, text(message | odd))[0] == ODD, odd
+
+
+def test_of_values_the_place_and_length_of_their_texts_are_told() -> None:
+    made = scanner((Part("s", SYMBOL), *(Part(name, VALUE, 0) for name in "xyz"), Part("w", VALUE)))
+    message = text({"s": "BTCUSDT", "w": "", "z": "-0.00012", "x": "9" * 255})
+    assert read(made, message)[:3] == (0, 0, 0)
+    found = [int(number) for number in texts(made.place, 4)]
+    pieces = [message[number >> 8 :][: number & 255] for number in found]
+    assert (pieces, found[1]) == ([b"9" * 255, b"", b"-0.00012", b""], 0)
+    for odd in ({"w": "9" * 256}, {"w": 1}, {"w": None}, {"w": "1\\"}, {"x": "1"}):
+        assert read(made, text({"s": "BTCUSDT", **odd}))[0] == ODD
+    assert read(made, text({"s": "BTCUSDT", "w": "1", "more": 0}))[0] == 0
+    assert [int(number & 255) for number in texts(made.place, 4)] == [0, 0, 0, 1]
 
 
 def test_symbol_behind_a_letter_and_said_twice() -> None:

@@ -1,0 +1,233 @@
+"""What venues state in values finer than ticks, made by kernels that look up each value's text.
+
+Only the interpreter makes a Decimal, so a kernel asks a mapping for it, which remembers the texts
+met before (`core.feeds.decimals.Decimals`). The events themselves are made by their fields' names.
+See `core.engine.made` for what an `Object` is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numba
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.core.codegen import ll
+from numba.extending import intrinsic
+
+from core.engine.compiled import Grid, address
+from core.engine.made import _INT, _POINTER, _WORD, Object, _called, _dropped, _held, _integer, ir
+from core.model.market import DayTicker, MarkPrice, OpenInterest
+
+_KINDS: Final = (DayTicker, MarkPrice, OpenInterest)
+_DAY, _MARK, _INTEREST = range(len(_KINDS))
+_NAMES: Final = tuple(kind.__struct_fields__ for kind in _KINDS)
+_NAMED: Final = len(_KINDS)
+_NONE: Final = 2 * _NAMED
+_TABLE: Final[Grid] = np.array([[*map(id, _KINDS), *map(id, _NAMES), id(None)]], np.int64)
+_SYMBOL: Final = "clx_stated"
+"""What compiled code, also out of the cache, calls that table."""
+
+ll.add_symbol(_SYMBOL, address(_TABLE))
+
+_LENGTH: Final = 255
+"""A text's place and length are one number, of which the length is what these bits hold."""
+
+
+@intrinsic
+def _word_of_table(typing: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        table = context.get_c_value(builder, cgutils.int8_t, _SYMBOL)
+        words = builder.bitcast(table, _WORD.as_pointer())
+        return builder.load(builder.gep(words, [values[0]]))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _named(typing: Any, kind: Any, names: Any, parts: Any) -> Any:
+    """Call a class with parts by their names, of which none is kept but by what it returns."""
+    count = len(parts)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind, names = (builder.inttoptr(value, _POINTER) for value in values[:2])
+        room = cgutils.alloca_once(builder, _POINTER, size=count)
+        out = cgutils.alloca_once_value(builder, _WORD(0))
+        every = cgutils.true_bit
+        pointers = []
+        for index in range(count):
+            part = builder.extract_value(values[2], index)
+            every = builder.and_(every, builder.icmp_unsigned("!=", part, _WORD(0)))
+            pointers.append(builder.inttoptr(part, _POINTER))
+            builder.store(pointers[-1], builder.gep(room, [_INT(index)]))
+        with builder.if_then(every, likely=True):
+            made = _called(
+                builder, "PyObject_Vectorcall", _POINTER, kind, room, _WORD(0), names
+            )  # fmt: skip
+            builder.store(builder.ptrtoint(made, _WORD), out)
+        for pointer in pointers:
+            # Which leaves alone what is 0.
+            _called(builder, "Py_DecRef", ir.VoidType(), pointer)
+        return builder.load(out)
+
+    return types.int64(types.int64, types.int64, types.UniTuple(types.int64, count)), generate
+
+
+@intrinsic
+def spelt(typing: Any, data: Any, at: Any, length: Any) -> Any:
+    """Return so many bytes of ASCII from a place on as a text."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start = builder.gep(values[0], [values[1]])
+        made = _called(builder, "PyUnicode_FromStringAndSize", _POINTER, start, values[2])
+        return builder.ptrtoint(made, _WORD)
+
+    return types.int64(data, types.int64, types.int64), generate
+
+
+@intrinsic
+def _looked_up(typing: Any, mapping: Any, key: Any) -> Any:
+    """Return what a mapping has for a key, which is dropped; 0 and no error where it raises."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        mapping, key = (builder.inttoptr(value, _POINTER) for value in values)
+        out = cgutils.alloca_once_value(builder, _WORD(0))
+        with builder.if_then(cgutils.is_not_null(builder, key), likely=True):
+            found = _called(builder, "PyObject_GetItem", _POINTER, mapping, key)
+            builder.store(builder.ptrtoint(found, _WORD), out)
+        _called(builder, "Py_DecRef", ir.VoidType(), key)
+        missing = builder.icmp_unsigned("==", builder.load(out), _WORD(0))
+        with builder.if_then(missing, likely=False):
+            _called(builder, "PyErr_Clear", ir.VoidType())
+        return builder.load(out)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _item(typing: Any, row: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        row = builder.inttoptr(values[0], _POINTER)
+        found = _called(builder, "PyList_GetItem", _POINTER, row, values[1])
+        _called(builder, "Py_IncRef", ir.VoidType(), found)
+        return builder.ptrtoint(found, _WORD)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _set_item(typing: Any, row: Any, index: Any, item: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        row, item = (builder.inttoptr(value, _POINTER) for value in (values[0], values[2]))
+        _called(builder, "PyList_SetItem", _INT, row, values[1], item)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@numba.njit(cache=True, forceinline=True)
+def packed(at: int, length: int) -> int:
+    """Return a text's place and length as one number, never 0; -1: too long for a value."""
+    return (at << 8) + length if length <= _LENGTH else -1
+
+
+@numba.njit(cache=True, forceinline=True)
+def empty(text: int) -> bool:
+    """Return whether a `packed` text is empty, or 0 stands for none."""
+    return not text & _LENGTH
+
+
+@numba.njit(cache=True)
+def looked_up(data: Any, texts: Grid, values: int) -> bool:
+    """Put in place of `packed` texts, of which 0 stands for none, what `values` has for them.
+
+    Returns False, and leaves nothing but zeros, if one is no value. The mapping calls Python, so
+    what was read before must not be needed again from where another message could put its own.
+    """
+    good = True
+    for index in range(len(texts)):
+        text = texts[index]
+        if text:
+            if good:
+                texts[index] = _looked_up(values, spelt(data, text >> 8, text & _LENGTH))
+                good = texts[index] != 0
+            else:
+                texts[index] = 0
+    if not good:
+        dropped(texts)
+    return good
+
+
+@numba.njit(cache=True, forceinline=True)
+def dropped(objects: Grid) -> None:
+    """Let go of objects that the kernel holds; 0 stands for none."""
+    for index in range(len(objects)):
+        if objects[index]:
+            _dropped(objects[index])
+            objects[index] = 0
+
+
+@numba.njit(cache=True, forceinline=True)
+def nil() -> Object:
+    """Return None as a part of an event."""
+    return _held(_word_of_table(_NONE))
+
+
+@numba.njit(cache=True, forceinline=True)
+def stands(row: int, index: int) -> bool:
+    """Return whether a list has anything but None at a place."""
+    found = _item(row, index)
+    _dropped(found)
+    return bool(found != _word_of_table(_NONE))
+
+
+@numba.njit(cache=True, forceinline=True)
+def item(row: int, index: int) -> Object:
+    """Return what a list that someone else keeps has at a place."""
+    return _item(row, index)
+
+
+@numba.njit(cache=True, forceinline=True)
+def set_item(row: int, index: int, value: Object) -> None:
+    """Put an object at a place of a list."""
+    _set_item(row, index, value)
+
+
+@numba.njit(cache=True, forceinline=True)
+def ticker(
+    name: int,
+    ts_ns: int,
+    recv: int,
+    last: Object,
+    opened: Object,
+    high: Object,
+    low: Object,
+    volume: Object,
+    turnover: Object,
+) -> Object:
+    """Return a `DayTicker`; `name` and `recv` are someone else's objects."""
+    return _named(
+        _word_of_table(_DAY), _word_of_table(_NAMED + _DAY),
+        (_held(name), _integer(ts_ns), _held(recv), last, opened, high, low, volume, turnover),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, forceinline=True)
+def mark(
+    name: int, ts_ns: int, recv: int, price: Object, index: Object, rate: Object, next_ns: int
+) -> Object:
+    """Return a `MarkPrice`."""
+    return _named(
+        _word_of_table(_MARK), _word_of_table(_NAMED + _MARK),
+        (_held(name), _integer(ts_ns), _held(recv), price, index, rate, _integer(next_ns)),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, forceinline=True)
+def interest(name: int, ts_ns: int, recv: int, size: Object, value: Object) -> Object:
+    """Return an `OpenInterest`."""
+    return _named(
+        _word_of_table(_INTEREST), _word_of_table(_NAMED + _INTEREST),
+        (_held(name), _integer(ts_ns), _held(recv), size, value),
+    )  # fmt: skip
