@@ -373,3 +373,26 @@ def trade(
             _truth(sold), _integer(number), _integer(first),
         ),
     )  # fmt: skip
+
+
+@numba.njit(cache=True, forceinline=True)
+def bar(
+    name: int,
+    frame: Object,
+    opened_ns: int,
+    recv: int,
+    first: int,
+    high: int,
+    low: int,
+    last: int,
+    lots: int,
+    closed: int,
+) -> Object:
+    """Return a `VenueBar`; `frame` is the kernel's own text of its timeframe."""
+    return _made(
+        _BAR,
+        (
+            _held(name), frame, _integer(opened_ns), _held(recv), _integer(first), _integer(high),
+            _integer(low), _integer(last), _integer(lots), _truth(closed),
+        ),
+    )  # fmt: skip

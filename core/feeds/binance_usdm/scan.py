@@ -18,6 +18,7 @@ from core.feeds.binance.scan import (
     BLOCK,
     DEPTH,
     DESK,
+    KLINE,
     MAX_FRAME_BYTES,
     MAX_MS,
     MAX_SYMBOL,
@@ -38,7 +39,7 @@ from core.feeds.binance.scan import (
 )
 from core.model.market import Levels
 
-__all__ = ["DEPTH", "OTHER", "QUOTE", "TRADE", "scan_at"]
+__all__ = ["DEPTH", "KLINE", "OTHER", "QUOTE", "TRADE", "scan_at"]
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 
@@ -56,6 +57,7 @@ _OFF_BOOK: Final = np.frombuffer(b"NA", np.uint8)
 # Keys as numbers; of two letters the first is the higher byte.
 _A, _B, _D, _E, _T, _U, _M, _X = 65, 66, 100, 69, 84, 85, 109, 88
 _a, _b, _e, _f, _p, _q, _s, _t, _u = 97, 98, 101, 102, 112, 113, 115, 116, 117
+_KL: Final = (107 << 8) + 108
 _PU, _ST = (112 << 8) + 117, (115 << 8) + 116
 
 # A message's six figures have a bit each, then its symbol and its event.
@@ -84,7 +86,7 @@ def _event(data: Text, size: int, at: int, letter: int) -> int:
 
 
 @numba.njit(cache=True)
-def _skipped(data: Text, size: int, at: int) -> int:
+def skipped(data: Text, size: int, at: int) -> int:
     """Return the place after a value nobody needs, beyond the end for one that is not plain."""
     if at >= size:
         return size + 1
@@ -112,7 +114,7 @@ def _side(
 
 
 @numba.njit(cache=True, forceinline=True)
-def _key(data: Text, size: int, at: int) -> tuple[int, int]:
+def key_of(data: Text, size: int, at: int) -> tuple[int, int]:
     """Return (key as a number, place of its value); place beyond the end when it is odd."""
     fail = size + 1
     if at + 5 > size or byte(data, at) != 34:
@@ -148,7 +150,7 @@ def _of_quote(data: Text, size: int, at: int, key: int, layout: Layout) -> tuple
     if key in (_B, _A):
         value, at = read_field(data, size, at, layout, SIZE)
         return 3 if key == _B else 5, value, at
-    return -1, 0, int(_skipped(data, size, at))
+    return -1, 0, int(skipped(data, size, at))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -173,7 +175,7 @@ def _of_trade(
         return 5, value, at
     if key == _X and expect(data, size, at + 1, _OFF_BOOK) <= size:
         return -1, 0, size + 1
-    return -1, 0, int(_skipped(data, size, at))
+    return -1, 0, int(skipped(data, size, at))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -195,7 +197,7 @@ def _of_depth(
             return -1, 0, size + 1
         value, at = _side(data, size, at, layout, out, bids)
         return 5, value, at
-    return -1, 0, int(_skipped(data, size, at))
+    return -1, 0, int(skipped(data, size, at))
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -237,7 +239,7 @@ def _read(  # noqa: C901  one pass over the fields
     has = 0
     when = one = two = three = four = five = 0
     while True:
-        key, at = _key(data, size, at)
+        key, at = key_of(data, size, at)
         if at > size:
             return odd
         bit, value, at = _of_any(data, size, at, key, letter, layout)
@@ -291,14 +293,16 @@ def _scan(data: Text, size: int, table: Table, out: Levels, used: int) -> Found:
     if name == (100 << 8) + 101:  # depth, but no depth20
         if 48 <= byte(data, at + 6) <= 57:
             return other
-    # bookTicker, aggTrade, trade
-    elif name != (98 << 8) + 111 and name != (97 << 8) + 103 and name != (116 << 8) + 114:
+    # bookTicker, aggTrade, trade, kline
+    elif name not in ((98 << 8) + 111, (97 << 8) + 103, (116 << 8) + 114, _KL):
         return other
     row = row_of(data, size, start, at, table)
     at = past_text(data, size, at)
     if row < 0 or at > size:
         return other
     at = expect(data, size, at, _DATA)
+    if name == _KL:
+        return (4, row, at, 0, 0, 0, 0, 0) if at < size else other
     a, b, c, d, e, f = _read(data, size, at, letter, table[row], out, used)
     return (_kind(letter), row, a, b, c, d, e, f) if a >= 0 else other
 
@@ -307,7 +311,8 @@ def _scan(data: Text, size: int, table: Table, out: Levels, used: int) -> Found:
 def scan_at(data: bytes, desk: int) -> Found:
     """Scan a frame with what lies on a `desk`; levels become part of the room in use.
 
-    Returns the kind, the row of the instrument and the six figures of `_read`.
+    Returns the kind, the row of the instrument and the six figures of `_read`; of `KLINE` only the
+    place of the first field, for `candle`.
     """
     on = view(desk, 1, DESK)
     size = len(data)

@@ -9,9 +9,12 @@ from typing import Any, TypeAlias
 import numba
 
 from core.engine.compiled import entry, view
-from core.engine.made import Made, delta, levels, one, quote, taken, trade, unmade
+from core.engine.made import Made, bar, delta, levels, one, quote, taken, trade, unmade
+from core.engine.stated import spelt
+from core.feeds.binance.digits import text_of
 from core.feeds.binance.scan import DESK
-from core.feeds.binance_usdm.scan import DEPTH, QUOTE, TRADE, scan_at
+from core.feeds.binance_usdm.candle import candle_at
+from core.feeds.binance_usdm.scan import DEPTH, KLINE, QUOTE, TRADE, scan_at
 
 Teller: TypeAlias = Callable[[bytes, int, int], Any]
 """Takes a frame, the address of a `desk` and when it came; returns its events or None."""
@@ -33,6 +36,15 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
     if kind == DEPTH:
         sides = levels(on[5], on[2], start, d), levels(on[5], on[2], d, e)
         return one(delta(name, ts_ns, taken(recv), a, b, c, *sides))
+    if kind == KLINE:
+        at, length, opened_ns, first, high, low, last, lots, closed = candle_at(
+            frame, desk, row, ts_ns
+        )  # fmt: skip
+        if length:
+            frame_of = spelt(text_of(frame), at, length)
+            return one(
+                bar(name, frame_of, opened_ns, taken(recv), first, high, low, last, lots, closed)
+            )  # fmt: skip
     return unmade()
 
 

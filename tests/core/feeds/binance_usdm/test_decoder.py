@@ -57,6 +57,12 @@ SINGLE = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161256322,"T":1723161256321,'
     b'"s":"BTCUSDT","t":5266583935,"p":"61800.3","q":"0.006","X":"MARKET","m":false}}'
 )
+CANDLE = (
+    b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1672515782136,"s":"BTCUSDT","k":{"t":'
+    b'1672515780000,"T":1672515839999,"s":"BTCUSDT","i":"1m","f":100,"L":200,"o":"61837.6","c":'
+    b'"61838","h":"61838.1","l":"61837.50","v":"3.482","n":100,"x":false,"q":"1.0","V":"500",'
+    b'"Q":"0.5","B":"0"}}}'
+)
 
 
 def instrument(symbol: str = "BTCUSDT") -> Instrument:
@@ -121,13 +127,20 @@ def test_hot_messages_need_no_slow_reading(
         b'{"stream":"btcusdt@bookTicker","data":{"A":"40.66","a":"25.4","B":"31.21","b":"25.3",'
         b'"ps":"BTCUSDT","s":"BTCUSDT","new":true,"old":17,"T":1,"E":2,"u":5,"e":"bookTicker"}}'
     )
-    every = (DEPTH, QUOTE, TRADE, SINGLE, reversed_fields, DEPTH.replace(b'"E"', b'"st":1,"E"'))
+    turned_candle = (
+        b'{"stream":"btcusdt@kline_1m","data":{"k":{"x":true,"v":"0","l":"1.5","h":"2","c":"1.9",'
+        b'"o":"1.7","longer":"x","i":"12h","t":1},"new":true,"s":"BTCUSDT","e":"kline"}}'
+    )
+    every = (
+        DEPTH, QUOTE, TRADE, SINGLE, reversed_fields, DEPTH.replace(b'"E"', b'"st":1,"E"'), CANDLE,
+        turned_candle,
+    )  # fmt: skip
     expected = [repr(recv(slow([instrument()]), data)) for data in every]
     monkeypatch.setattr(UsdmDecoder, "message", None)
     assert [repr(recv(decoder, data)) for data in every] == expected
 
 
-@given(st.sampled_from([DEPTH, QUOTE, TRADE, SINGLE]), st.data())
+@given(st.sampled_from([DEPTH, QUOTE, TRADE, SINGLE, CANDLE]), st.data())
 def test_scanner_reads_what_the_decoder_reads_or_leaves_it(
     whole: bytes, data: st.DataObject
 ) -> None:
