@@ -18,6 +18,7 @@ from core.model.errors import (
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.binance.messages import ERROR, SERVER_TIME, ErrorBody
+from core.venues.offset import ClockOffset
 from core.wire.budget import Budgets
 from core.wire.http import HttpReply, HttpSession
 from core.wire.limits import WeightLimiter
@@ -80,15 +81,14 @@ class BinanceRest:
         )
         self.witness = self._http.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
-        self.offset_ms = 0
-        """The venue's time minus ours, as last sampled."""
+        self.offset = ClockOffset()
 
     def __repr__(self) -> str:
         return f"BinanceRest({self._http.base_url!r}, api_key=***)"
 
     def timestamp_ms(self) -> int:
         """Return the venue's time, as far as we know it."""
-        return self._clock.now_ns() // _MS + self.offset_ms
+        return self._clock.now_ns() // _MS + self.offset.ms
 
     async def sync_time(self) -> None:
         """Sample the venue's clock; also keeps a line warm for the next order.
@@ -105,7 +105,7 @@ class BinanceRest:
             server_ms = decode(SERVER_TIME, reply).server_time
         except (RateLimited, OutcomeUnknown, DataError) as error:
             raise TemporaryError(str(error)) from error
-        self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
+        self.offset.take(asked_ns, server_ms, answered_ns)
 
     async def send(
         self, method: str, path: str, params: Sequence[Param], *, weight: int = 1
@@ -124,6 +124,7 @@ class BinanceRest:
         reply = await self._send(method, path, params, weight)
         if reply.status != 400 or (body := error_of(reply)) is None or body.code != OFF_TIME:
             return reply
+        self.offset.doubt()
         try:
             await self.sync_time()
         except TemporaryError:
@@ -183,6 +184,7 @@ class BinanceRest:
             words = error_body.msg if error_body else "no reason given"
             raise TemporaryError(f"{self._name} {path}: status {reply.status}, {words}")
         if error_body.code == OFF_TIME:
+            self.offset.doubt()
             await self.sync_time()
             raise TemporaryError(f"{self._name} {path}: {error_body.msg} (clock sampled anew)")
         raise VenueError(str(error_body.code), error_body.msg)

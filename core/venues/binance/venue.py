@@ -324,7 +324,8 @@ class BinanceVenue(ReadsAccount[AccountReader]):
             _log.info("%s: its time is not known, %s", self.name, error)
             return
         if self._standing is not None:
-            self._standing.clock_skew(self._rest.offset_ms, self._settings.recv_window_ms // 2)
+            bound_ms = self._settings.recv_window_ms // 2
+            self._standing.clock_skew(self._rest.offset.surely_ms, bound_ms)
 
     def _running(self) -> tuple[Teller, Errands, Answers]:
         if self._teller is None or self._errands is None or self._answers is None:

@@ -105,7 +105,8 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
         self._account = AccountReader(
             name, self._rest, clock=clock, symbols=self._symbols, children=self._children
         )
-        self._hedging = False
+        self._hedging: bool | None = None
+        """Whether the account holds long and short apart; None: not asked yet."""
         self._cancels: dict[str, list[Order]] = {}
         self._teller: Teller | None = None
         self._errands: Errands | None = None
@@ -136,7 +137,7 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
 
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue, in the mode the account is in."""
-        return abilities(hedging=self._hedging, dead_man_s=self._settings.dead_man_s)
+        return abilities(hedging=self._hedging is True, dead_man_s=self._settings.dead_man_s)
 
     async def run(self, sink: VenueSink) -> None:
         """Stay connected to the account and keep a connection warm, until cancelled.
@@ -154,7 +155,7 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
             clock=self._clock,
             rng=self._rng,
             attempts=self._attempts,
-            on_up=self._learn_mode,
+            on_up=self._up,
             on_down=standing.stream_down,
             on_event=answers.event,
         )
@@ -282,10 +283,12 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
 
         async def send() -> HttpReply:
             symbol = self._symbols.wire(intent.instrument_id)
+            # After a restart what protects may go out before the stream is up.
+            hedging = await self._learn_mode()
             if waits:
-                params = algo_params(intent, symbol, hedging=self._hedging)
+                params = algo_params(intent, symbol, hedging=hedging)
                 return await self._rest.send("POST", "/fapi/v1/algoOrder", params)
-            params = order_params(intent, symbol, hedging=self._hedging)
+            params = order_params(intent, symbol, hedging=hedging)
             if self._dead_man is not None:
                 self._dead_man.opened(order_id, symbol)
             return await self._rest.send("POST", "/fapi/v1/order", params)
@@ -433,11 +436,21 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
             if flows:
                 return
 
-    async def _learn_mode(self) -> None:
-        """Learn how positions are held, then say that the stream is up.
+    async def _learn_mode(self) -> bool:
+        """Return how positions are held; it is asked for once.
 
         Raises:
             TemporaryError: The venue did not answer; without that no order can be worded.
+        """
+        if self._hedging is None:
+            self._hedging = await self._account.hedging()
+        return self._hedging
+
+    async def _up(self) -> None:
+        """Learn anew how positions are held, then say that the stream is up.
+
+        Raises:
+            TemporaryError: The venue did not answer.
         """
         self._hedging = await self._account.hedging()
         if self._standing is not None:
@@ -456,7 +469,8 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
             _log.info("%s: its time is not known, %s", self.name, error)
             return
         if self._standing is not None:
-            self._standing.clock_skew(self._rest.offset_ms, self._settings.recv_window_ms // 2)
+            bound_ms = self._settings.recv_window_ms // 2
+            self._standing.clock_skew(self._rest.offset.surely_ms, bound_ms)
 
     def _running(self) -> tuple[Teller, Errands, Answers]:
         if self._teller is None or self._errands is None or self._answers is None:

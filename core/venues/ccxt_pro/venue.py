@@ -45,6 +45,7 @@ from core.venues.ccxt_pro.switch import Switch, way_of
 from core.venues.ccxt_pro.ways import abilities, features, ways_of
 from core.venues.errands import NOT_SENT, Errands, asked
 from core.venues.kinds import market_of, switch_words
+from core.venues.offset import ClockOffset
 from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
 from core.venues.symbols import Symbols
@@ -428,18 +429,21 @@ class CcxtVenue(ReadsAccount[AccountReader]):
 
     async def _keep_time(self, standing: Standing) -> None:
         """Follow the exchange's clock: ccxt signs with it, and a large skew is told."""
+        offset = ClockOffset()
         while self._client.does("fetchTime"):
             try:
                 asked_ns = self._clock.now_ns()
                 there_ms = await self._client.read("time", self._client.ccxt.fetch_time())
-                here_ns = (asked_ns + self._clock.now_ns()) // 2
+                answered_ns = self._clock.now_ns()
             except (TemporaryError, VenueError) as error:
                 _log.info("%s: its time is not known, %s", self.name, error)
             else:
                 if isinstance(there_ms, int):
-                    offset_ms = there_ms - here_ns // 1_000_000
-                    self._client.ccxt.options["timeDifference"] = -offset_ms
-                    standing.clock_skew(offset_ms, self._settings.recv_window_ms // 2)
+                    offset.take(asked_ns, there_ms, answered_ns)
+                    self._client.ccxt.options["timeDifference"] = -offset.ms
+                    standing.clock_skew(offset.surely_ms, self._settings.recv_window_ms // 2)
+            if self._client.off_time.is_set():
+                offset.doubt()
             self._client.off_time.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOCK_EVERY_S):

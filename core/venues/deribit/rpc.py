@@ -23,6 +23,7 @@ from core.model.errors import ConfigError, DataError, OutcomeUnknown, TemporaryE
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.deribit.messages import FRAME, Frame, RpcError, Token
+from core.venues.offset import ClockOffset
 from core.wire.backoff import Backoff
 from core.wire.budget import Budgets
 from core.wire.limits import CONNECTS, CONNECTS_S, AttemptLimiter
@@ -91,8 +92,7 @@ class RpcSocket:
         self._attempts = AttemptLimiter(clock=clock, attempts=CONNECTS, window_s=CONNECTS_S)
         self.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
-        self.offset_ms = 0
-        """The venue's time minus ours, as last sampled."""
+        self.offset = ClockOffset()
         self.on_up: Callable[[], None] = _nothing
         self.on_down: Callable[[str], None] = _ignore
         self.on_time: Callable[[], None] = _nothing
@@ -107,7 +107,7 @@ class RpcSocket:
 
     def now_ms(self) -> int:
         """Return the venue's time, as far as we know it."""
-        return self._clock.now_ns() // _MS + self.offset_ms
+        return self._clock.now_ns() // _MS + self.offset.ms
 
     async def run(self) -> None:
         """Stay logged in and subscribed until cancelled."""
@@ -240,7 +240,7 @@ class RpcSocket:
         result = await self._done(connection, "public/get_time", {})
         answered_ns = self._clock.now_ns()
         server_ms = msgspec.json.decode(result, type=int)
-        self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
+        self.offset.take(asked_ns, server_ms, answered_ns)
 
     async def _done(
         self,

@@ -319,7 +319,7 @@ class DeribitVenue(ReadsAccount[AccountReader]):
             self._standing.stream_down(reason)
 
     def _judge_clock(self, standing: Standing) -> None:
-        standing.clock_skew(self._rpc.offset_ms, self._settings.recv_window_ms // 2)
+        standing.clock_skew(self._rpc.offset.surely_ms, self._settings.recv_window_ms // 2)
 
     def _tell_dead_man(self, state: str) -> None:
         if state != self._dead_man and self._sink is not None:

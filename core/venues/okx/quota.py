@@ -1,4 +1,5 @@
-"""How often OKX may be asked: by path and account, orders by instrument as well.
+"""How often OKX may be asked: by path and account, orders by instrument as well. Of batches,
+300 orders are 15 whole requests.
 
 https://www.okx.com/docs-v5/en/#overview-rate-limits and each path's own "Rate Limit". It tells no
 usage, so what other programs of the home ask with the same key is counted with ours.
@@ -18,6 +19,7 @@ _WINDOW_S: Final = 2.0
 _PER_WINDOW: Final[Mapping[str, int]] = {
     "trade/order": 60,
     "trade/cancel-order": 60,
+    "trade/cancel-batch-orders": 15,
     "trade/amend-order": 60,
     "trade/orders-pending": 60,
     "trade/fills": 60,

@@ -22,6 +22,7 @@ from core.model.errors import (
 )
 from core.model.ports import Clock
 from core.model.settings import VenueSettings
+from core.venues.offset import ClockOffset
 from core.venues.okx.messages import Acked, Empty, Envelope, ServerTime
 from core.venues.okx.parse import Body
 from core.venues.okx.quota import Quota
@@ -31,7 +32,10 @@ from core.wire.witness import Witness
 
 _MS: Final = 1_000_000
 _PREFIX: Final = "/api/v5"
-_TOO_MANY: Final = frozenset({"50011", "50061"})
+TOO_MANY: Final = frozenset({"50011", "50061"})
+"""Refused for haste alone, before it was looked at."""
+_BY_ORDER: Final = "trade/cancel-algos"
+"""Its limit counts orders, not requests."""
 _BUSY: Final = frozenset({"50001", "50004", "50013", "50026", "50000"})
 _LATE: Final = frozenset({"50102", "50112"})
 _TAKEN: Final = frozenset({"51016", "51065"})
@@ -81,15 +85,14 @@ class OkxRest:
         self.quota = Quota(name, clock=clock)
         self.witness = self._http.witness = Witness()
         """Sees the bytes of orders and of the account's events."""
-        self.offset_ms = 0
-        """The venue's time minus ours, as last sampled."""
+        self.offset = ClockOffset()
 
     def __repr__(self) -> str:
         return f"OkxRest({self._http.base_url!r}, api_key=***)"
 
     def now_ms(self) -> int:
         """Return the venue's time, as far as we know it."""
-        return self._clock.now_ns() // _MS + self.offset_ms
+        return self._clock.now_ns() // _MS + self.offset.ms
 
     async def sync_time(self) -> None:
         """Sample the venue's clock; also keeps a line warm for the next order.
@@ -108,7 +111,7 @@ class OkxRest:
             raise TemporaryError(str(error)) from error
         except (IndexError, ValueError):
             raise TemporaryError(f"{self._name}: no time in {reply.body[:120]!r}") from None
-        self.offset_ms = server_ms - (asked_ns + answered_ns) // (2 * _MS)
+        self.offset.take(asked_ns, server_ms, answered_ns)
 
     async def send(
         self, path: str, body: Body | Sequence[Body], *, patient: bool = False
@@ -124,7 +127,8 @@ class OkxRest:
         first = body if isinstance(body, dict) else body[0]
         symbol = str(first.get("instId", ""))
         if patient:
-            await self.quota.wait("POST", path, symbol)
+            for _ in range(len(body) if path == _BY_ORDER else 1):
+                await self.quota.wait("POST", path, symbol)
         else:
             self.quota.take("POST", path, symbol)
         raw = msgspec.json.encode(body)
@@ -148,12 +152,13 @@ class OkxRest:
             await self.quota.wait("GET", path)
             reply = await self._get(path, target, query)
             code, words = stated(reply)
-            if code in _TOO_MANY or reply.status == 429:
+            if code in TOO_MANY or reply.status == 429:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             if code == "0" and reply.status == 200:
                 return self._rows(decoder, reply)
             if code in _LATE:
+                self.offset.doubt()
                 await self.sync_time()
                 raise TemporaryError(f"{self._name} {path}: {words} (clock sampled anew)")
             if not code or code in _BUSY or reply.status >= 500:
@@ -262,6 +267,33 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def done(self) -> bool:
         """Whether the venue took the request."""
         return self.decided and self.code == "0"
+
+
+def verdicts(
+    reply: HttpReply, decoder: msgspec.json.Decoder[Envelope[Acked]], count: int
+) -> list[Verdict]:
+    """Judge the answer to a request about several orders, in their order.
+
+    A row's own code decides: that of the whole says only that not all went alike (2), or none (1).
+    An answer without a row for each order says nothing of any of them, unless it refuses all.
+    """
+    whole = verdict(reply, decoder)
+    try:
+        told = decoder.decode(reply.body)
+    except msgspec.MsgspecError:
+        return [whole] * count
+    if not told.data:
+        return [whole] * count
+    if len(told.data) != count:
+        words = f"{len(told.data)} words on {count} orders"
+        return [Verdict(code=told.code, words=words, row=Acked(), decided=False)] * count
+    return [
+        Verdict(
+            code=row.sCode, words=row.sMsg, row=row,
+            decided=reply.status < 500 and row.sCode not in _BUSY and row.sCode not in _TAKEN,
+        )
+        for row in told.data
+    ]  # fmt: skip
 
 
 def verdict(reply: HttpReply, decoder: msgspec.json.Decoder[Envelope[Acked]]) -> Verdict:

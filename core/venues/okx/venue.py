@@ -45,6 +45,7 @@ from core.venues.errands import Errands, asked
 from core.venues.kinds import account_name, hosts_of, market_of, switch_words
 from core.venues.okx.account import AccountReader
 from core.venues.okx.answers import Answers
+from core.venues.okx.bulk import BulkCancels
 from core.venues.okx.deadman import DeadMan, check_seconds
 from core.venues.okx.messages import ACKED, AlgoRow
 from core.venues.okx.names import to_wire
@@ -56,7 +57,7 @@ from core.venues.okx.parse import (
     order_body,
     trigger_prices,
 )
-from core.venues.okx.rest import OkxRest, stated, verdict
+from core.venues.okx.rest import TOO_MANY, OkxRest, stated, verdict
 from core.venues.okx.stream import Channel, PrivateSocket
 from core.venues.reading import ReadsAccount
 from core.venues.standing import Standing
@@ -88,7 +89,6 @@ _BUSINESS: Final[tuple[Channel, ...]] = (
 _KEEP_WARM_S: Final = 10.0
 _LOOK_BACK_NS: Final = 120 * 1_000_000_000
 """How far back bills are read when money moved; what was read before is booked once."""
-_TOO_MANY: Final = "50011"
 _PAUSE_S: Final = 0.4
 _TRIES: Final = 8
 _PLAIN_TYPES: Final = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -140,6 +140,8 @@ class OkxVenue(ReadsAccount[AccountReader]):
         self._down: set[str] = set()
         self._answers: Answers | None = None
         self._errands: Errands | None = None
+        self._cancels: list[Order] = []
+        """What is to be cancelled in this moment."""
         self._standing: Standing | None = None
         self._moved = asyncio.Event()
 
@@ -227,13 +229,15 @@ class OkxVenue(ReadsAccount[AccountReader]):
         raise InvariantError(f"{self.name} takes no groups, was sent {len(intents)} orders")
 
     def cancel(self, order: Order) -> None:
-        """Start cancelling; the end follows as a push.
+        """Start cancelling; the end follows as a push. What is cancelled in one moment goes together.
 
         Raises:
             InvariantError: The venue was never run, so there is no sink.
         """
-        answers, errands = self._running()
-        errands.cancel(order.id, partial(self._cancel, answers, order))
+        self._running()
+        if not self._cancels:
+            asyncio.get_running_loop().call_soon(self._send_cancels)
+        self._cancels.append(order)
 
     def amend(self, order: Order, change: AmendSubmitted) -> None:
         """Start changing size, price or trigger; how it stands then follows as a push.
@@ -295,6 +299,19 @@ class OkxVenue(ReadsAccount[AccountReader]):
             return await self._rest.send("trade/order-algo", algo_body(intent, instrument))
         return await self._rest.send("trade/order", order_body(intent, instrument))
 
+    def _send_cancels(self) -> None:
+        answers, errands = self._running()
+        wanted, self._cancels = self._cancels, []
+        bulk = BulkCancels(
+            self._rest,
+            symbols=self._symbols,
+            answers=answers,
+            single=partial(self._cancel, answers),
+            late=self._resample_if_late,
+        )
+        for part in bulk.parts(wanted):
+            errands.cancel_many([order.id for order in part], partial(bulk.send, part))
+
     async def _cancel(self, answers: Answers, order: Order) -> None:
         waits = order.intent.type.conditional and answers.child(order) is None
         nothing = await self._send_cancel(answers, order, waits=waits)
@@ -321,7 +338,7 @@ class OkxVenue(ReadsAccount[AccountReader]):
             )
             if reply is None:
                 return False
-            too_many = reply.status == 429 or verdict(reply, ACKED).code == _TOO_MANY
+            too_many = reply.status == 429 or verdict(reply, ACKED).code in TOO_MANY
             if not too_many or tries == _TRIES - 1:
                 self._resample_if_late(reply)
                 return answers.canceled(order.id, reply)
@@ -364,6 +381,7 @@ class OkxVenue(ReadsAccount[AccountReader]):
     def _resample_if_late(self, reply: HttpReply) -> None:
         late = b'"50102"' in reply.body or b'"51149"' in reply.body
         if late and self._errands is not None:
+            self._rest.offset.doubt()
             self._errands.run(self._sample_time)
 
     def _found_triggered(self, order_id: ClientOrderId, waits: AlgoRow) -> None:
@@ -423,7 +441,8 @@ class OkxVenue(ReadsAccount[AccountReader]):
             _log.info("%s: its time is not known, %s", self.name, error)
             return
         if self._standing is not None:
-            self._standing.clock_skew(self._rest.offset_ms, self._settings.recv_window_ms // 2)
+            bound_ms = self._settings.recv_window_ms // 2
+            self._standing.clock_skew(self._rest.offset.surely_ms, bound_ms)
 
     def _running(self) -> tuple[Answers, Errands]:
         if self._answers is None or self._errands is None:

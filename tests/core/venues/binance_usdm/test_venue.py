@@ -441,6 +441,23 @@ async def test_without_the_position_mode_the_stream_is_not_up(server, make, desk
         assert desk.of(VenueDisconnected)
 
 
+async def test_an_order_that_goes_out_before_the_stream_is_up_is_worded_for_its_account(
+    server, make, desk, run, intent
+):
+    server.hedging = True
+    server.answer("POST /v1/listenKey", *[(503, "busy")] * 9)
+    server.answer("POST /v1/order", (200, row()), (200, row(number=8, clientOrderId=SECOND)))
+    venue = make()
+    async with run(venue, desk, connected=False):
+        await server.until("POST /v1/listenKey")
+        venue.submit(intent(position_side=PositionSide.LONG))
+        await desk.until(OrderAccepted)
+        venue.submit(intent(SECOND, position_side=PositionSide.LONG))
+        await desk.until(OrderAccepted, 2)
+    assert [each["positionSide"] for each in server.asked("POST /v1/order")] == ["LONG", "LONG"]
+    assert len(server.asked("GET /v1/positionSide/dual")) == 1
+
+
 async def test_orders_on_their_way_when_it_stops_become_unknown(server, make, desk, run, intent):
     venue = make()
     async with run(venue, desk):
