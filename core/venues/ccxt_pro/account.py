@@ -325,7 +325,8 @@ class AccountReader:
     def _balances(self, found: Row) -> Iterator[Balance]:
         totals, used, free = (found.get(name) or {} for name in ("total", "used", "free"))
         if self._ways.wallet is not None:
-            totals, free = self._wallet(found, *self._ways.wallet), {}
+            wallet = self._wallet(found, *self._ways.wallet)
+            totals, free = (wallet, {}) if wallet else (totals, free)
         for asset in sorted(set(totals) | set(free)):
             held = exact(used.get(asset), asset)
             total = exact(totals.get(asset), asset)
@@ -335,13 +336,20 @@ class AccountReader:
             if total is not None:
                 yield Balance(venue=self._venue, asset=asset, total=total, held=held or Decimal(0))
 
-    @staticmethod
-    def _wallet(found: Row, way: tuple[str | int, ...], asset: str, amount: str) -> Row:
+    def _wallet(self, found: Row, way: tuple[str | int, ...], asset: str, amount: str) -> Row:
         rows: Any = found.get("info")
         try:
             for step in way:
                 rows = rows[step]
-            return {str(row[asset]): row[amount] for row in rows}
+            if isinstance(rows, dict):
+                # KuCoin: one asset is told as a row; of a unified account ccxt counts wallets.
+                rows = () if "accounts" in rows else (rows,)
+            ccxt = self._client.ccxt
+            # KuCoin writes JSON numbers; their shortest text is what it wrote.
+            return {
+                ccxt.safe_currency_code(row[asset]): ccxt.number_to_string(row[amount])
+                for row in rows
+            }
         except (LookupError, TypeError):
             raise DataError(f"balances have no {'.'.join(map(str, way))} with {amount}") from None
 

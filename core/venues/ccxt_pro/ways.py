@@ -122,7 +122,13 @@ _WAYS: Final[Mapping[str, Ways]] = {
         window_days=7,
         open_pages=Pages(sent="currentPage", most=500),
     ),
-    "kucoinfutures": Ways(by_client_id=True, cancels_by_client_id=True, window_days=7),
+    # One asset at a time, USDT unless ccxt's option `fetchBalance` says another.
+    "kucoinfutures": Ways(
+        wallet=(("data",), "currency", "marginBalance"),
+        by_client_id=True,
+        cancels_by_client_id=True,
+        window_days=7,
+    ),
     # Its socket writes money as JSON numbers: fills are read from REST, where they are texts.
     "kraken": Ways(
         conditional=_SPOT_STOPS | {OrderType.TRAILING_STOP},

@@ -211,7 +211,11 @@ async def account(exchange: str, answers: dict[str, Any]) -> AsyncIterator[Accou
 
     async def answer(request: web.Request) -> web.Response:
         body = answers.get(request.path)
-        return web.json_response(body or {}, status=404 if body is None else 200)
+        # As exchanges write it: ccxt keeps numbers as texts only where no space is before them.
+        text = json.dumps(body or {}, separators=(",", ":"))
+        return web.Response(
+            text=text, status=404 if body is None else 200, content_type="application/json"
+        )
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", answer)
@@ -226,6 +230,7 @@ async def account(exchange: str, answers: dict[str, Any]) -> AsyncIterator[Accou
         rest_url=f"http://127.0.0.1:{port}",
         api_key=SecretStr("k" * 32),
         api_secret=SecretStr("c2VjcmV0" * 8),
+        passphrase=SecretStr("p" * 8),
         timeout_s=2.0,
     )
     client = CcxtClient(name, exchange, settings, clock=clock, paced=False)
@@ -273,6 +278,23 @@ async def test_balances_are_what_the_exchange_says(
     async with account(exchange, {path: told}) as reader:
         held = {row.asset: (row.total, row.held) for row in await reader.balances()}
     assert held == {asset: (D(total), D(kept)) for asset, (total, kept) in says.items()}
+
+
+async def test_open_profit_is_left_out_of_a_balance_of_kucoin_futures() -> None:
+    # As its specification (kucoin_account_openapi.json) writes the answer.
+    told = {
+        "code": "200000",
+        "data": {
+            "accountEquity": 120.5, "unrealisedPNL": 20.25, "marginBalance": 100.25,
+            "positionMargin": 40, "orderMargin": 0, "frozenFunds": 0, "availableBalance": 80.5,
+            "currency": "USDT",
+        },
+    }  # fmt: skip
+    mode = {"code": "200000", "data": {"selfAccountMode": "CLASSIC"}}
+    answers = {"/api/v1/account-overview": told, "/api/ua/v1/account/mode": mode}
+    async with account("kucoinfutures", answers) as reader:
+        (held,) = await reader.balances()
+    assert (held.asset, held.total) == ("USDT", D("100.25"))
 
 
 async def test_a_position_of_bybit_says_what_it_says() -> None:
