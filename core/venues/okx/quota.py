@@ -1,6 +1,6 @@
-"""How often OKX may be asked: by path and account, orders by instrument as well. Of batches,
-300 orders are 15 whole requests.
+"""How often OKX may be asked: by path and account, orders by instrument as well.
 
+Batches are limited to 300 orders, which are 15 whole requests.
 https://www.okx.com/docs-v5/en/#overview-rate-limits and each path's own "Rate Limit". It tells no
 usage, so what other programs of the home ask with the same key is counted with ours.
 """

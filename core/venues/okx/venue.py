@@ -229,7 +229,9 @@ class OkxVenue(ReadsAccount[AccountReader]):
         raise InvariantError(f"{self.name} takes no groups, was sent {len(intents)} orders")
 
     def cancel(self, order: Order) -> None:
-        """Start cancelling; the end follows as a push. What is cancelled in one moment goes together.
+        """Start cancelling, together with what is cancelled in the same moment.
+
+        The end follows as a push.
 
         Raises:
             InvariantError: The venue was never run, so there is no sink.

@@ -357,6 +357,58 @@ async def test_a_cancel_refused_for_haste_is_sent_again(server, desk, running, o
         assert not desk.of(CancelRejected)
 
 
+def named(order, number, **changes):
+    return order(cid=f"clxt-0000000001-{number:08d}", **changes)
+
+
+async def test_cancels_of_one_moment_go_together(server, desk, running, order):
+    stop = {"type": OrderType.STOP, "price": None, "trigger_price": Decimal(51000)}
+    async with running() as venue:
+        for number in range(25):
+            venue.cancel(named(order, number))
+        for number in range(25, 37):
+            venue.cancel(named(order, number, **stop))
+        await server.until("trade/cancel-batch-orders", 2)
+        await server.until("trade/cancel-algos", 2)
+    plain = server.asked("trade/cancel-batch-orders")
+    waiting = server.asked("trade/cancel-algos")
+    assert sorted(len(batch) for batch in plain) == [5, 20]
+    assert sorted(len(batch) for batch in waiting) == [2, 10]
+    names = [row["clOrdId"] for batch in plain for row in batch]
+    assert len(set(names)) == 25
+    assert not server.asked("trade/cancel-order")
+
+
+async def test_each_order_of_a_batch_has_an_outcome_of_its_own(server, desk, running, order):
+    taken_, gone, haste = ({"sCode": code, "sMsg": code} for code in ("0", "51400", "50011"))
+    open_ended = {"sCode": "50004", "sMsg": "endpoint request timeout"}
+    told = rows(taken_, gone, haste, open_ended, code="2")
+    server.answer("trade/cancel-batch-orders", (200, told))
+    async with running() as venue:
+        for number in range(4):
+            venue.cancel(named(order, number))
+        await server.until("trade/cancel-order")
+        refused = await desk.until(CancelRejected)
+    assert (refused.client_order_id[-1], refused.code) == ("1", "51400")
+    assert [row["clOrdId"][-1] for row in server.asked("trade/cancel-order")] == ["2"]
+    assert len(desk.of(CancelRejected)) == 1
+
+
+@pytest.mark.parametrize("answer", ["reset", (200, rows({"sCode": "0"})), (502, "gateway")])
+async def test_batch_nobody_can_read_the_answer_of_is_left_to_be_asked_about(
+    server, desk, running, order, answer
+):
+    server.answer("trade/cancel-batch-orders", answer)
+    async with running() as venue:
+        for number in range(3):
+            venue.cancel(named(order, number))
+        await server.until("trade/cancel-batch-orders")
+        venue.cancel(named(order, 3))
+        await server.until("trade/cancel-order")
+    assert len(server.asked("trade/cancel-order")) == 1
+    assert not desk.of(CancelRejected)
+
+
 async def test_funding_is_booked_when_the_venue_says_that_money_moved(server, desk, running):
     bill = {
         "billId": "5", "type": "8", "subType": "173", "ccy": "USDT", "balChg": "-0.5",
