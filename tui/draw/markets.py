@@ -27,6 +27,7 @@ SPARK: Final = 12
 _NOTHING: Final = ReferenceView()
 _WIDE: Final = 150
 """From this width on every column has room."""
+_MANY_TICKS: Final = 1_000_000
 _TIGHT: Final = 10
 """Spreads below this many basis points are shown with two decimals."""
 
@@ -138,7 +139,7 @@ def _last_text(row: MarketRow) -> str:
     known, price = row.quoted, last(row)
     if known is None or price is None:
         return numbers.NOTHING
-    return f"{price:,.{known[0].price_decimals}f}"
+    return numbers.glance(known[0], price)
 
 
 def _change_text(row: MarketRow) -> str:
@@ -173,7 +174,9 @@ def _bp_text(row: MarketRow) -> str:
 
 def _ticks_text(row: MarketRow) -> str:
     value = spread_ticks(row)
-    return numbers.NOTHING if value is None else f"{value:,}"
+    if value is None:
+        return numbers.NOTHING
+    return f"{value:,}" if value < _MANY_TICKS else numbers.short(value)
 
 
 def _funding_text(row: MarketRow) -> str:

@@ -17,6 +17,17 @@ def price(instrument: Instrument, ticks: int) -> str:
     return f"{ticks * instrument.price_tick:,.{instrument.price_decimals}f}"
 
 
+def glance(instrument: Instrument, value: Decimal) -> str:
+    """Return a price for a list: the tick's decimals, but none that make it longer than 8 digits.
+
+    Some venues quote coins of 87,000 in billionths; such a price would push all else aside.
+    """
+    decimals = instrument.price_decimals
+    if value >= 1:
+        decimals = min(decimals, max(2, 7 - value.adjusted()))
+    return f"{value:,.{decimals}f}"
+
+
 def size_decimals(instrument: Instrument, ticks: int) -> int:
     """Return how many decimals of a size are worth a column at a price of `ticks`.
 

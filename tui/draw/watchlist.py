@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -23,6 +24,8 @@ class Quoted(Struct, frozen=True):
     line: QuoteLine | None
     spark: str = ""
     """A few columns of its recent prices."""
+    name: str = ""
+    """Its symbol, with the venue where another of the list has the same; empty: the symbol."""
 
 
 def quoted(
@@ -32,10 +35,16 @@ def quoted(
     sparks: Mapping[InstrumentId, str],
 ) -> list[Quoted]:
     """Return the watchlist's lines in its order, unknown instruments left out."""
+    known = [instruments[name] for name in names if name in instruments]
+    alike = Counter(item.symbol for item in known)
     return [
-        Quoted(instruments[name], quotes.get(name), sparks.get(name, ""))
-        for name in names
-        if name in instruments
+        Quoted(
+            item,
+            quotes.get(item.id),
+            sparks.get(item.id, ""),
+            item.symbol if alike[item.symbol] == 1 else item.id,
+        )
+        for item in known
     ]
 
 
@@ -45,7 +54,7 @@ def _last(item: Quoted) -> str:
 
 
 def _price(item: Quoted, ticks: int) -> str:
-    return numbers.price(item.instrument, ticks)
+    return numbers.glance(item.instrument, item.instrument.price(ticks))
 
 
 def _change(item: Quoted) -> float:
@@ -105,7 +114,7 @@ def _age_value(item: Quoted) -> int | None:
 
 WATCHLIST: Table[Quoted] = Table(
     (
-        Column("symbol", lambda q: q.instrument.symbol, value=lambda q: q.instrument.id),
+        Column("symbol", lambda q: q.name or q.instrument.symbol, value=lambda q: q.instrument.id),
         Column("last", _last, right=True, role=_change_role, value=_last_value),
         Column(
             "24 h",

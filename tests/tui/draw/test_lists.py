@@ -26,6 +26,7 @@ from tui.draw.quality import (
 )
 from tui.draw.runs import plain, row_text
 from tui.draw.tables import Sorted, draw_table
+from tui.draw.watchlist import quoted
 
 BLOCK = glyph_set("block")
 
@@ -190,3 +191,12 @@ def test_tables_never_leave_their_cells(width, height, name, reason):
     for row in drawn:
         assert len(row_text(row)) <= max(width, 0)
         assert plain(row_text(row)) == row_text(row)
+
+
+def test_watchlist_tells_markets_of_the_same_symbol_apart():
+    one, other = instruments()[:2]
+    twin = msgspec.structs.replace(one, id=InstrumentId(f"{one.symbol}.okx"))
+    known = {item.id: item for item in (one, other, twin)}
+    assert [item.name for item in quoted(list(known), known, {}, {})] == [
+        one.id, other.symbol, twin.id,
+    ]  # fmt: skip

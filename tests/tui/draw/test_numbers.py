@@ -33,6 +33,21 @@ def test_numbers_line_up_on_their_point_and_words_stay():
 
 
 @pytest.mark.parametrize(
+    ("tick", "value", "text"),
+    [
+        ("0.000000001", "87813.46", "87,813.460"),
+        ("0.01", "87813.46", "87,813.46"),
+        ("1", "87813", "87,813"),
+        ("0.000000001", "123456789", "123,456,789.00"),
+        ("0.00001", "0.40365", "0.40365"),
+        ("0.00000001", "0.00001234", "0.00001234"),
+    ],
+)
+def test_prices_of_a_list_are_no_longer_than_they_are_worth(make, tick, value, text):
+    assert numbers.glance(make.instrument("BTC-USD", tick, "1"), Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
     ("value", "text"), [("12.346", "+12.35"), ("-3", "-3.00"), ("0", "0.00"), ("-0.001", "0.00")]
 )
 def test_a_sign_is_shown_unless_nothing_is_left(value, text):
