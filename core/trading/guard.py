@@ -476,8 +476,7 @@ class Guard:
                 self._finish(entry, "its exits have filled")
         if any(not item.over for item in exits):
             return
-        last = [item for item in exits if item.order.id not in self._successors]
-        if not dropped and all(item.unwanted for item in last):
+        if not dropped and all(item.unwanted or self._stood_in(item.order) for item in exits):
             # Somebody took them back: the guard ends an exit only where another one has filled.
             return
         if any(self._taken_back(item) for item in exits):
@@ -501,6 +500,10 @@ class Guard:
         entry = self._orders.get(intent.parent_id) if intent.parent_id is not None else None
         return entry is not None and entry.order.state is not OrderState.FILLED
 
+    def _stood_in(self, exit_: Order) -> bool:
+        """Return whether the venue refused an exit, and another one took its place."""
+        return exit_.state is OrderState.REJECTED and exit_.id in self._successors
+
     def _taken_back(self, exit_: Tracked) -> bool:
         """Return whether somebody here cancelled what was to cover a rest."""
         order = exit_.order
@@ -519,7 +522,11 @@ class Guard:
             part = entry.order.filled and entry.order.state is not OrderState.FILLED
             if not (part and entry.over):
                 return []
-        return [item for item in exits if item.order.note.endswith(UNASKED)]
+        return [
+            item
+            for item in exits
+            if item.order.note.endswith(UNASKED) or item.order.state is OrderState.EXPIRED
+        ]
 
     def _inherit(self, parent_id: ClientOrderId) -> None:
         """Send what replaces an order that has ended, as large as what it left."""
