@@ -294,7 +294,9 @@ class Guard:
     def _others(self, tracked: Tracked) -> Iterator[Tracked]:
         """Yield the exits beside an exit, also replaced ones, but not those it replaced itself."""
         intent = tracked.order.intent
-        if intent.link not in _LINKED or intent.role is Role.ENTRY:
+        # What covers a rest is as large as all others have left.
+        linked = intent.link in _LINKED or intent.reason.startswith(COVERS)
+        if not linked or intent.role is Role.ENTRY:
             return
         own = set()
         name = intent.replaces
