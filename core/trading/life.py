@@ -133,7 +133,8 @@ def intent_words(intent: OrderIntent) -> str:
     if intent.trail is not None or intent.trail_pct is not None:
         words.append(f"trail {intent.trail:f}" if intent.trail else f"trail {intent.trail_pct:f}%")
     words += [intent.time_in_force.value] if intent.time_in_force is not TimeInForce.GTC else []
-    words += [name for name in ("post_only", "extended_hours", "reduce_only") if getattr(intent, name)]
+    manners = ("post_only", "extended_hours", "reduce_only")
+    words += [name for name in manners if getattr(intent, name)]
     words += [f"show {intent.display_size:f}"] if intent.display_size is not None else []
     words += [f"account {intent.account}"] if intent.account is not None else []
     words += [f"{intent.link.value} {intent.role.value}".strip()] if intent.link else []
