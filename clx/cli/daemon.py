@@ -52,11 +52,11 @@ def start(timeout: float) -> int:
     while time.monotonic() < deadline:
         if why := starting.why_not():
             raise LinkError(f"{why}\nthe whole log: {paths.engine_log}")
-        if engine_answers(paths.socket):
-            status = ask(commands.GetStatus())
-            phase = status.status.phase
+        report = _status_of(paths)
+        if report is not None:
+            phase = report.status.phase
             if phase == "running":
-                click.echo(f"engine runs, pid {status.status.pid}, mode {status.status.mode}")
+                click.echo(f"engine runs, pid {report.status.pid}, mode {report.status.mode}")
                 return Exit.OK
             if phase != said:
                 click.echo(phase, err=True)
@@ -72,6 +72,19 @@ def start(timeout: float) -> int:
         "compiled first, which may take minutes. It goes on trying: `clx status` says how it "
         "stands, `clx daemon log` what it said last"
     )
+
+
+def _status_of(paths: Paths) -> commands.StatusReport | None:
+    """Return how an engine stands that may be busy starting, None while it does not answer."""
+    from clx.spawn import engine_answers
+
+    if not engine_answers(paths.socket):
+        return None
+    try:
+        report: commands.StatusReport = ask(commands.GetStatus())
+    except LinkError:
+        return None
+    return report
 
 
 @daemon.command()
