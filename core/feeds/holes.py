@@ -6,21 +6,40 @@ that count are the ones a lost connection or message cost us, known by ids that 
 
 from __future__ import annotations
 
+from array import array
 from typing import Final
 
 _MOST: Final = 1000
 """Ids remembered as missing at once; a venue tells a hundred again, not more."""
 
+_LARGEST: Final = (1 << 63) - 1
+"""Of ids; no venue's are longer than 64 bits."""
+
 
 class TradeHoles:
-    """The trade ids of one instrument: the newest seen, and those left out before it."""
+    """The trade ids of one instrument: the newest seen, and those left out before it.
 
-    __slots__ = ("_missing", "last")
+    Args:
+        slip: Where the newest is kept, for a kernel that goes on with the next one by itself.
+        place: At which of its figures.
+    """
 
-    def __init__(self) -> None:
-        self.last = 0
-        """Newest id seen, 0 before the first."""
+    __slots__ = ("_at", "_missing", "_slip")
+
+    def __init__(self, slip: memoryview | None = None, place: int = 0) -> None:
+        self._slip = memoryview(array("q", [0])) if slip is None else slip
+        self._at = place
         self._missing: set[int] = set()
+
+    @property
+    def last(self) -> int:
+        """Newest id seen, 0 before the first."""
+        found: int = self._slip[self._at]
+        return found
+
+    @last.setter
+    def last(self, number: int) -> None:
+        self._slip[self._at] = min(number, _LARGEST)
 
     def see(self, number: int) -> None:
         """Note a trade that counts."""

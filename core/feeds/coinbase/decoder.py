@@ -92,7 +92,7 @@ class CoinbaseDecoder(ScannedMessages):
             return self._read(conn, ts_recv_ns, data)
         except (DataError, ValueError, RecursionError):
             if number is not None:
-                self._next[conn] = number
+                self._next.put(conn, number)
             raise
 
     def _read(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
@@ -152,12 +152,12 @@ class CoinbaseDecoder(ScannedMessages):
 
     def connected(self, conn: int, ts_recv_ns: int, url: str) -> _Events:
         """Note a connection that carries nothing yet, and whose numbers start anew."""
-        self._next.pop(conn, None)
+        self._next.forget(conn)
         return super().connected(conn, ts_recv_ns, url)
 
     def disconnected(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events:
         """Distrust what the connection carried, and books another carries that it owned."""
-        self._next.pop(conn, None)
+        self._next.forget(conn)
         return super().disconnected(conn, ts_recv_ns, data)
 
     def label(
@@ -181,11 +181,11 @@ class CoinbaseDecoder(ScannedMessages):
         number = frame.sequence_num
         ts_ns = self._stamps.ns(frame.timestamp)
         out: list[MarketEvent] = []
-        wanted = self._next.get(conn, number)
-        if number == wanted - 1:
+        wanted = self._next.get(conn)
+        if number + 1 == wanted:
             # The very same message once more: nothing of it is missing.
             return ()
-        if wanted != number:
+        if wanted is not None and wanted != number:
             out.extend(self._broken(conn, ts_recv_ns, wanted, number))
         for book in frame.events:
             known = self._coinbase(book.product_id)
@@ -201,7 +201,7 @@ class CoinbaseDecoder(ScannedMessages):
                 )  # fmt: skip
             else:
                 raise DataError(f"event type must be snapshot or update, was {book.type[:40]!r}")
-        self._next[conn] = number + 1
+        self._next.put(conn, number + 1)
         return out
 
     def _sides(self, raw: bytes, known: CoinbaseKnown) -> tuple[Levels, Levels]:
@@ -282,7 +282,6 @@ class CoinbaseDecoder(ScannedMessages):
                 if day != known.day:
                     out.append(self._day(known, ts_ns, ts_recv_ns, ticker))
                     known.day = day
-                    self._desk.forget_day(known.row)
         return out
 
     def _day(

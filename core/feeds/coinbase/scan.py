@@ -17,15 +17,16 @@ import numpy as np
 from core.engine.compiled import Grid, address, entry, view
 from core.feeds.binance.digits import byte, eight_bytes, read_whole, text_of
 from core.feeds.coinbase.values import read_decimal, read_moment, read_steps
-from core.feeds.levels import _number
+from core.feeds.levels import PLAN, SLIP, _number
 from core.feeds.literals import literal, past, text_end
+from core.feeds.slips import FREE
 from core.feeds.symboltable import COLUMNS, find, symbol_table
 from core.model.market import Levels
 
 Found: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
 
 FULL, OTHER, UPDATE, IMAGE, TICKER, TRADES, OLD_TRADES, CANDLES, BEAT, TRADE = range(-1, 9)
-"""What `compiled` found; of `OTHER` it tells nothing, and `FULL` is a room too small to begin."""
+"""What was found; of `OTHER` it tells nothing, and `FULL` is a room too small to begin."""
 
 MAX_FRAME_BYTES: Final = 32 << 20
 
@@ -35,15 +36,27 @@ BLOCK: Final = 1 << 14
 _ROW_BYTES: Final = 16
 """What fills a row is never spelt in fewer."""
 
-DESK: Final = 20
-TABLE, SLOTS, ROOM, ROWS, USED, DAYS, MOMENT, FIELDS = 0, 1, 2, 3, 4, 5, 6, 10
-"""A desk's figures: address and slots of the symbols, address, rows and rows in use of the room,
-address of the days; the second last read; and what `Desk.statistics` tells."""
+TABLE, SLOTS, ROOM, ROWS, USED, HELD, COUNTS, SLIP_AT, MOMENT, FIELDS, OUT = (
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 22,
+)  # fmt: skip
+"""A desk's figures: address and slots of the symbols, address, rows and rows in use of the room and
+the array itself; address of the connections' `Counts`; address of the slip of the instrument read
+last; the second last read; what `Desk.statistics` tells; and what was found."""
+
+FOUND: Final = 9
+"""Figures told of a message."""
+DESK: Final = OUT + FOUND
+
+SEEN: Final = FREE
+"""Figure of a slip: the newest trade."""
+DAY_AT: Final = FREE + 1
+"""Figure of a slip: the address of what is remembered of the product's day."""
 
 DAY: Final = 17
 """What is remembered of a product's last day: how many bytes it took, and their words."""
 
-_DAY_BYTES: Final = 8 * (DAY - 1)
+DAY_LEAST, DAY_MOST = 8, 8 * (DAY - 1)
+"""How many bytes of a day can be remembered so."""
 
 CANDLE_NS: Final = 300_000_000_000
 """The candles channel knows this length only."""
@@ -305,15 +318,13 @@ def _day(data: bytes, size: int, at: int, desk: Grid) -> int:
 
 
 @numba.njit(cache=True)
-def _remember(data: bytes, start: int, end: int, days: Grid) -> None:
-    """Remember a day's statistics, unless they are too long for that."""
+def remember_day(data: bytes, start: int, end: int, days: Grid) -> None:
+    """Remember a day's statistics, which fit."""
     length = end - start
-    days[0] = 0
-    if 8 <= length <= _DAY_BYTES:
-        days[0] = length
-        for part in range(0, length - 8, 8):
-            days[1 + (part >> 3)] = np.int64(eight_bytes(data, start + part))
-        days[DAY - 1] = np.int64(eight_bytes(data, end - 8))
+    days[0] = length
+    for part in range(0, length - 8, 8):
+        days[1 + (part >> 3)] = np.int64(eight_bytes(data, start + part))
+    days[DAY - 1] = np.int64(eight_bytes(data, end - 8))
 
 
 @numba.njit(cache=True)
@@ -326,7 +337,7 @@ def _ticker(
     at = past(data, size, at, _LAST)
     if at > size:
         return odd
-    days = view(desk[DAYS] + 8 * DAY * table[slot, 6], 1, DAY)[0]
+    days = view(view(table[slot, 5] + 8 * PLAN, 1, SLIP)[0, DAY_AT], 1, DAY)[0]
     changed = 0
     if _same_day(data, size, at, days):
         at += days[0]
@@ -346,8 +357,6 @@ def _ticker(
     ask_lots, at = read_steps(data, size, at, size_places, size_unit)
     if at >= size or byte(data, at) != 125 or not _ends(data, size, at + 1):
         return odd
-    if changed:
-        _remember(data, desk[FIELDS], desk[FIELDS + 1], days)
     return slot, bid, bid_lots, ask, ask_lots, changed
 
 
@@ -390,7 +399,9 @@ def _channel(data: bytes, size: int) -> tuple[int, int]:
 
 
 @numba.njit(cache=True)
-def _scan(frame: bytes, place: int) -> Found:
+def scan_at(  # noqa: C901  a way for each kind of message
+    frame: bytes, place: int
+) -> Found:
     """Read a message with what lies on a desk.
 
     Returns its kind, row of the instrument, time, number and five figures. Of books: the room's row
@@ -428,17 +439,22 @@ def _scan(frame: bytes, place: int) -> Found:
         if slot < 0:
             return other
         desk[USED] = end
+        desk[SLIP_AT] = table[slot, 5] + 8 * PLAN
         return kind + old, table[slot, 6], ts_ns, number, used, middle, end, 0, 0
     if kind == 3:
         slot, bid, bid_lots, ask, ask_lots, changed = _ticker(data, size, at, table, desk)
         if slot < 0:
             return other
+        desk[SLIP_AT] = table[slot, 5] + 8 * PLAN
         return kind, table[slot, 6], ts_ns, number, bid, bid_lots, ask, ask_lots, changed
     if kind == 4:
         end, slot, newest = _trades(data, size, at, table, out, used, last)
         if end < 0:
             return other
-        row = table[slot, 6] if slot >= 0 else -1
+        row = -1
+        if slot >= 0:
+            row = table[slot, 6]
+            desk[SLIP_AT] = table[slot, 5] + 8 * PLAN
         if end == used + 3 and not old:
             price, lots, sold = out[used, 1], out[used + 1, 0], out[used + 2, 1]
             return 8, row, out[used + 1, 1], number, price, lots, newest, sold, 0
@@ -447,39 +463,52 @@ def _scan(frame: bytes, place: int) -> Found:
     return (kind, 0, ts_ns, number, used, end, 0, 0, 0) if end >= 0 else other
 
 
-@cache
-def compiled() -> Callable[[bytes, int], Found]:
-    """Compile or load the scanner, once a process.
+@numba.njit(cache=True)
+def _found(place: int) -> Found:
+    """Return what `leave` left."""
+    out = view(place + 8 * OUT, 1, FOUND)[0]
+    return out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8]
 
-    It takes a frame and the address of a `Desk`, and returns what `_scan` does.
+
+@numba.njit(cache=True, forceinline=True)
+def leave(place: int, found: Found) -> None:
+    """Leave what was found for `compiled` to tell."""
+    out = view(place + 8 * OUT, 1, FOUND)[0]
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8] = found
+
+
+@cache
+def compiled() -> Callable[[int], Found]:
+    """Compile or load what tells of a message that was left, once a process.
+
+    It takes the address of a `Desk`, and returns what `scan_at` does.
     """
-    scan: Callable[[bytes, int], Found] = entry(_scan, b"{}", 0)
-    return scan
+    tell: Callable[[int], Found] = entry(_found, 0)
+    return tell
 
 
 class Desk:
-    """The arrays a scanner works with; what it read stays valid as long as it is held."""
+    """The arrays a scanner works with; what it read stays valid as long as it is held.
 
-    def __init__(self) -> None:
+    Args:
+        counts: The address of the connections' `Counts`.
+    """
+
+    def __init__(self, counts: int) -> None:
         self._desk = np.zeros((1, DESK), np.int64)
         self.figures = memoryview(self._desk.data).cast("B").cast("q")
         """Its numbers, each at its place."""
         self.at = address(self._desk)
         """Where the scanner finds it, as long as this object lives."""
-        self.learn([], 0)
+        self.figures[COUNTS] = counts
+        self.learn([])
         self.renew(0)
 
-    def learn(self, symbols: Iterable[tuple[str, int, int]], count: int) -> None:
-        """Take (symbol, address of its `SidePlan`, row) anew, of `count` instruments."""
+    def learn(self, symbols: Iterable[tuple[str, int, int]]) -> None:
+        """Take (symbol, address of its `SidePlan`, row) anew."""
         self._table = symbol_table(symbols)
-        self._days = np.zeros((max(1, count), DAY), np.int64)
         self.figures[TABLE] = address(self._table)
         self.figures[SLOTS] = len(self._table)
-        self.figures[DAYS] = address(self._days)
-
-    def forget_day(self, row: int) -> None:
-        """Take the next ticker of an instrument for one that may have changed its day."""
-        self._days[row, 0] = 0
 
     def statistics(self) -> list[int]:
         """Return where the day of the last ticker begins and ends, and what it says.
@@ -498,3 +527,4 @@ class Desk:
         self.figures[ROOM] = address(self.room)
         self.figures[ROWS] = rows
         self.figures[USED] = 0
+        self.figures[HELD] = id(self.room)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
+from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from core.engine.compiled import address
+from core.engine.valued import TENTHS
 from core.feeds.coinbase import scan
+from core.feeds.coinbase.counts import Counts
 from core.feeds.coinbase.rule import CoinbaseRule
+from core.feeds.coinbase.told import Teller, teller
 from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.levels import Shape, SidePlan
@@ -44,8 +47,8 @@ _FULL, _OTHER, _UPDATE, _IMAGE, _TICKER = (
 _TRADE, _TRADES, _OLD_TRADES = scan.TRADE, scan.TRADES, scan.OLD_TRADES
 _CANDLES, _BEAT = scan.CANDLES, scan.BEAT
 _CANDLE_NUMBERS: Final = 8
-_TENTHS: Final = tuple(Decimal(1).scaleb(-places) for places in range(19))
-"""``197 * _TENTHS[2]`` is Decimal("1.97"), spelt as 1.97 was."""
+_ZEROS: Final = 0x3030303030303030
+"""What turns a word of `eight_bytes` back into bytes."""
 
 _Events: TypeAlias = Sequence[MarketEvent]
 
@@ -53,40 +56,67 @@ _Events: TypeAlias = Sequence[MarketEvent]
 class CoinbaseKnown(Known):
     """What decoding needs of one product."""
 
-    __slots__ = ("day", "levels", "row", "seen", "sided")
+    __slots__ = ("_day", "_long", "levels", "row", "seen", "sided")
 
     def __init__(self, instrument: Instrument) -> None:
         super().__init__(instrument)
         self.levels = SidePlan(self, _LEVEL)
         self.sided = SidePlan(self, _SIDED)
-        self.seen = TradeHoles()
-        self.day = b""
-        """Last price, volume, low and high as the last ticker spelt them, see `day_said`."""
+        self.seen = TradeHoles(self.levels.slip, scan.SEEN)
+        self._day = np.zeros((1, scan.DAY), np.int64)
+        self._long = b""
+        self.levels.slip[scan.DAY_AT] = address(self._day)
         self.row = 0
         """Which row of the scanner it is."""
+
+    @property
+    def day(self) -> bytes:
+        """Last price, volume, low and high as the last ticker spelt them, see `day_said`."""
+        length = int(self._day[0, 0])
+        if not length:
+            return self._long
+        words = (self._day[0, 1:] ^ _ZEROS).tobytes()
+        return words[: length - 8] + words[-8:]
+
+    @day.setter
+    def day(self, day: bytes) -> None:
+        self._long = day
+        length = len(day)
+        if not scan.DAY_LEAST <= length <= scan.DAY_MOST:
+            self._day[0, 0] = 0
+            return
+        # Where a kernel goes on with it, see `scan.remember_day`.
+        words = bytearray(scan.DAY_MOST)
+        whole = (length - 1) // 8 * 8
+        words[:whole], words[-8:] = day[:whole], day[-8:]
+        self._day[0, 0] = length
+        self._day[0, 1:] = np.frombuffer(words, np.int64) ^ _ZEROS
 
 
 class ScannedMessages(OwningDecoder):
     """A decoder whose messages go through a compiled scanner first."""
 
     def __init__(self, venue: VenueName, instruments: Collection[Instrument]) -> None:
-        self._desk = scan.Desk()
-        self._desk_at = self._desk.at
-        self._compiled = scan.compiled()
-        self._scan: Callable[[bytes, int], scan.Found] = self._learned
-        self._rows: list[CoinbaseKnown] = []
-        self._next: dict[int, int] = {}
+        self._next = Counts()
         """Number of each connection's next message."""
+        self._desk = scan.Desk(self._next.place)
+        self._desk_at = self._desk.at
+        self._teller = teller()
+        self._tell: Teller = self._learned
+        self._found = scan.compiled()
+        self._rows: list[CoinbaseKnown] = []
         super().__init__(venue, CoinbaseRule(), instruments, _SYMBOL)
 
     def make_known(self, instrument: Instrument) -> Known:
         """Return what decoding needs of an instrument."""
         # A listing comes as many instruments: the scanner learns them at the next message.
-        self._scan = self._learned
-        return CoinbaseKnown(instrument)
+        self._tell = self._learned
+        known = CoinbaseKnown(instrument)
+        self._owners.show(known.id, known.levels.slip)
+        return known
 
-    def _learned(self, data: bytes, desk_at: int) -> scan.Found:
-        """Scan a message with instruments the scanner does not know yet."""
+    def _learned(self, data: bytes, desk_at: int, conn: int, ts_recv_ns: int) -> Any:
+        """Tell of a message with instruments the scanner does not know yet."""
         rows: dict[int, Any] = {id(known): known for known in self._known.values()}
         self._rows = list(rows.values())
         for row, known in enumerate(self._rows):
@@ -96,39 +126,17 @@ class ScannedMessages(OwningDecoder):
             for symbol, known in self._known.items()
             if isinstance(known, CoinbaseKnown)
         ]
-        self._desk.learn(symbols, len(self._rows))
-        self._scan = self._compiled
-        return self._scan(data, desk_at)
+        self._desk.learn(symbols)
+        self._tell = self._teller
+        return self._tell(data, desk_at, conn, ts_recv_ns)
 
     def scanned(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
         """Return the events of a message; None: it is for the slower parser."""
-        found = self._scan(data, self._desk_at)
-        kind, row, ts_ns, number, a, b, c, d, changed = found
-        if self._next.get(conn) == number:
-            # Nearly all messages: spare them every detour.
-            if kind == _UPDATE:
-                name = self._rows[row].id
-                self._next[conn] = number + 1
-                if self._owners.get(name, conn) != conn:
-                    return ()
-                room = self._desk.room
-                return (
-                    BookDelta(
-                        name, ts_ns, ts_recv_ns, number, number, -1,
-                        room[a:b] if b > a else NO_LEVELS, room[b:c] if c > b else NO_LEVELS,
-                    ),
-                )  # fmt: skip
-            if kind == _TICKER and not changed:
-                self._next[conn] = number + 1
-                return (Quote(self._rows[row].id, ts_ns, ts_recv_ns, a, b, c, d, 0),)
-            if kind == _TRADE:
-                self._next[conn] = number + 1
-                known = self._rows[row]
-                known.seen.see(c)
-                return (Trade(known.id, ts_ns, ts_recv_ns, a, b, d == 1, c),)
-            if kind == _BEAT:
-                self._next[conn] = number + 1
-                return ()
+        events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+        if events is not None:
+            return events
+        found = self._found(self._desk_at)
+        kind, _, _, number, _, _, _, _, _ = found
         if kind == _OTHER:
             return None
         if kind == _FULL:
@@ -137,8 +145,8 @@ class ScannedMessages(OwningDecoder):
         if kind in (_UPDATE, _IMAGE):
             return self._scanned_book(conn, ts_recv_ns, found)
         # What they say is told all the same where the very same message comes once more.
-        events = self._others(ts_recv_ns, data, found)
-        return [*self._follow(conn, ts_recv_ns, number), *events]
+        others = self._others(ts_recv_ns, data, found)
+        return [*self._follow(conn, ts_recv_ns, number), *others]
 
     def _others(self, ts_recv_ns: int, data: bytes, found: scan.Found) -> list[MarketEvent]:
         kind, row, ts_ns, _, a, b, c, d, changed = found
@@ -163,7 +171,7 @@ class ScannedMessages(OwningDecoder):
 
     def _scanned_book(self, conn: int, ts_recv_ns: int, found: scan.Found) -> _Events:
         kind, row, ts_ns, number, start, middle, end, _, _ = found
-        if number == self._next.get(conn, number) - 1:
+        if number + 1 == self._next.get(conn):
             # The very same message once more: nothing of it is missing.
             return ()
         broken = self._follow(conn, ts_recv_ns, number)
@@ -192,8 +200,8 @@ class ScannedMessages(OwningDecoder):
         return (
             DayTicker(
                 instrument_id=known.id, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
-                last=last * _TENTHS[last_at], low=low * _TENTHS[low_at],
-                high=high * _TENTHS[high_at], volume=volume * _TENTHS[volume_at],
+                last=last * TENTHS[last_at], low=low * TENTHS[low_at],
+                high=high * TENTHS[high_at], volume=volume * TENTHS[volume_at],
             ),
         )  # fmt: skip
 
@@ -250,12 +258,14 @@ class ScannedMessages(OwningDecoder):
 
     def _follow(self, conn: int, ts_recv_ns: int, number: int) -> _Events:
         """Note a message's number and return what a hole before it concerns."""
-        wanted = self._next.get(conn, number)
-        if number == wanted - 1:
+        wanted = self._next.get(conn)
+        if number + 1 == wanted:
             # The very same message once more: nothing of it is missing.
             return ()
-        self._next[conn] = number + 1
-        return () if number == wanted else self._broken(conn, ts_recv_ns, wanted, number)
+        self._next.put(conn, number + 1)
+        if wanted is None or wanted == number:
+            return ()
+        return self._broken(conn, ts_recv_ns, wanted, number)
 
     def _broken(self, conn: int, ts_recv_ns: int, wanted: int, number: int) -> _Events:
         what = "messages are missing" if number > wanted else "its numbers went back"

@@ -85,6 +85,7 @@ class DeribitDecoder(ScannedMessages):
         self._levels = LevelReader()
         self._asked: dict[tuple[int, str], list[str]] = {}
         self._outer = msgspec.json.Decoder(frames.Outer).decode
+        self._joined = msgspec.json.Decoder(list[str]).decode
         self._books = msgspec.json.Decoder(frames.Frame[frames.Book]).decode
         self._tickers = msgspec.json.Decoder(frames.Frame[frames.Ticker]).decode
         self._trades = msgspec.json.Decoder(frames.Frame[list[frames.Trade]]).decode
@@ -116,11 +117,7 @@ class DeribitDecoder(ScannedMessages):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         # Nearly all messages are of a channel: spare them every detour.
         if kind == "recv":
-            try:
-                events = self.scanned(conn, ts_recv_ns, data)
-            except (ValueError, DataError):
-                # Read again, to say what is wrong.
-                events = None
+            events = self.scanned(conn, ts_recv_ns, data)
             if events is not None:
                 return events
         if kind == "recv" and data.startswith(_HEAD):
@@ -379,7 +376,7 @@ class DeribitDecoder(ScannedMessages):
             raise DataError("message is neither of a channel nor an answer")
         if not asked:
             return ()
-        joined = set(msgspec.json.decode(outer.result, type=list[str]))
+        joined = set(self._joined(outer.result))
         return [
             event
             for channel in asked

@@ -12,8 +12,8 @@ from typing import Final
 import numba
 import numpy as np
 
-from core.engine.compiled import Grid
-from core.feeds.binance.digits import _eight, _few, byte, digits_in
+from core.engine.compiled import Grid, view
+from core.feeds.binance.digits import _eight, _few, byte, digits_in, eight_bytes
 from core.feeds.literals import bytes_before, not_plain, text_end, word_near, word_of
 
 MOST_DIGITS: Final = 15
@@ -87,6 +87,70 @@ def read_key(data: bytes, size: int, at: int, table: Grid) -> tuple[int, int]:
             return table[slot, 3], end + 2
         slot = (slot + 1) & (_SLOTS - 1)
     return -1, end + 2
+
+
+_BANKS: Final = 4
+_NEXT: Final = 48
+_REMEMBERED: Final = 10
+"""What is remembered of a key: its bytes with quotes and colon, its number, and of each eight of
+its bytes the word and a mask."""
+_REACH: Final = 32
+KEYS: Final = (0, 32, 40, 48)
+"""Indices from which on keys of a ticker, of its greeks and of its statistics are remembered."""
+
+
+def key_memory() -> Grid:
+    """Return what `read_next_key` works with: several orders of keys, told apart by the first."""
+    return np.zeros((1, _BANKS * _NEXT * _REMEMBERED), np.int64)
+
+
+@numba.njit(cache=True, forceinline=True)
+def key_bank(data: bytes, size: int, at: int, keys: int) -> int:
+    """Return the place of the order of keys that begins with the one here."""
+    word = word_near(data, size, at + 1) * _MIX
+    bank = np.int64(word >> np.uint64(62))
+    return int(keys + 8 * _NEXT * _REMEMBERED * bank)
+
+
+@numba.njit(cache=True)
+def _note_key(data: bytes, at: int, end: int, number: int, row: Grid) -> None:
+    """Remember a key with quotes and colon, so many of whose bytes there are at least."""
+    length = end - at
+    row[0] = 0
+    if length > _REACH:
+        return
+    for part in range(4):
+        left = min(max(length - 8 * part, 0), 8)
+        mask = _FULL >> np.uint64(64 - 8 * left) if left else np.uint64(0)
+        row[2 + 2 * part] = np.int64(eight_bytes(data, at + 8 * part))
+        row[3 + 2 * part] = np.int64(mask)
+    row[0] = length
+    row[1] = number
+
+
+@numba.njit(cache=True, forceinline=True)
+def read_next_key(
+    data: bytes, size: int, at: int, table: Grid, bank: int, index: int, most: int
+) -> tuple[int, int]:
+    """Do the work of `read_key` for a key that is most likely the one it was before.
+
+    Venues keep an order, and of a key that is known no byte waits for another one to be
+    understood. Of each index, which counts if it is below `most`, `table` must always be the same.
+    """
+    if index >= most or at + _REACH > size:
+        first: tuple[int, int] = read_key(data, size, at, table)
+        return first
+    row = view(bank + 8 * _REMEMBERED * index, 1, _REMEMBERED)[0]
+    wrong = (eight_bytes(data, at) ^ np.uint64(row[2])) & np.uint64(row[3])
+    wrong |= (eight_bytes(data, at + 8) ^ np.uint64(row[4])) & np.uint64(row[5])
+    wrong |= (eight_bytes(data, at + 16) ^ np.uint64(row[6])) & np.uint64(row[7])
+    wrong |= (eight_bytes(data, at + 24) ^ np.uint64(row[8])) & np.uint64(row[9])
+    if row[0] and not wrong:
+        return row[1], at + row[0]
+    number, end = read_key(data, size, at, table)
+    if end <= size:
+        _note_key(data, at, end, number, row)
+    return number, end
 
 
 @numba.njit(cache=True, forceinline=True)
