@@ -20,7 +20,7 @@ _WIRE: Final = frozenset({"sent", "answer", "pushed", "no answer"})
 _TROUBLE: Final = frozenset(
     {"denied", "rejected", "unknown", "no answer", "amend refused", "cancel refused"}
 )
-_AFTER: Final = 11
+_AFTER: Final = 12
 _WHAT: Final = 9
 _LIMITS: Final = 3
 """Those used most; all of them where everything is wanted."""

@@ -22,6 +22,15 @@ def test_of_many_orders_of_one_executor_a_few_are_named_unless_all_are_wanted(ma
     assert sum("is accepted" in line for line in every) == 10
 
 
+def test_no_letter_is_lost_beside_the_time_of_day(make):
+    text = "word " * 30 + "end"
+    step = LifeStep(ts_ns=1, seq=1, what="checks", text=text)
+    life = OrderLife(order=make.order(Side.BUY, "0.5", "64215.50"), steps=(step,), wire="")
+    for width in range(80, 90):
+        seen = " ".join(row_text(row) for row in draw_life(life, width, BLOCK, whole=False))
+        assert seen.split().count("word") == 30
+
+
 def test_limits_are_bars_the_one_used_most_first_and_the_rest_on_demand(make):
     limits = tuple(
         LimitUse(rule=f"risk.max_{name}", used=Decimal(used), allowed=Decimal(100), unit="USDT")
