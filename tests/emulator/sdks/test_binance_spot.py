@@ -4,14 +4,6 @@ import asyncio
 
 import pytest
 
-sdk = pytest.importorskip("binance_sdk_spot", reason="binance-sdk-spot is not installed")
-
-from binance_common.configuration import (  # noqa: E402
-    ConfigurationRestAPI,
-    ConfigurationWebSocketAPI,
-)
-from binance_sdk_spot.spot import Spot  # noqa: E402
-
 VENUES = ("binance",)
 SPEED = 1.0
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -19,8 +11,18 @@ KEYS = {"api_key": "k" * 32, "api_secret": "s" * 32}
 BTC = "BTCUSDT"
 
 
+@pytest.fixture(scope="module")
+def _sdk():
+    """Load it before a venue's time begins to run."""
+    # Not above: it takes a second, and every worker collects every file.
+    pytest.importorskip("binance_sdk_spot.spot", reason="binance-sdk-spot is not installed")
+
+
 @pytest.fixture
-async def client(world):
+async def client(_sdk, world):
+    from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI
+    from binance_sdk_spot.spot import Spot
+
     world.venue.market.flow = False
     urls = world.urls()["binance"]
     made = Spot(

@@ -1,33 +1,37 @@
 """KuCoin's universal SDK as a client, bullet handshake included; only its URLs are changed."""
 
 import asyncio
+import itertools
 import threading
 import warnings
 
 import pytest
 
-pytest.importorskip("kucoin_universal_sdk", reason="kucoin-universal-sdk is not installed")
-
-import itertools
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its models use what pydantic has deprecated
-    from kucoin_universal_sdk.api.client import DefaultClient
-    from kucoin_universal_sdk.generate.spot.market import (
-        GetAllSymbolsReqBuilder,
-        GetFullOrderBookReqBuilder,
-        GetKlinesReqBuilder,
-    )
-    from kucoin_universal_sdk.model.client_option import ClientOptionBuilder
-    from kucoin_universal_sdk.model.transport_option import TransportOptionBuilder
-    from kucoin_universal_sdk.model.websocket_option import WebSocketClientOptionBuilder
-
 pytestmark = pytest.mark.filterwarnings("ignore")
 VENUES = ("kucoin",)
 
 
+@pytest.fixture(scope="module")
+def _sdk():
+    """Load it before a venue's time begins to run."""
+    pytest.importorskip("kucoin_universal_sdk", reason="kucoin-universal-sdk is not installed")
+    # Not above: it takes a second, and every worker collects every file.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its models use what pydantic has deprecated
+        import kucoin_universal_sdk.api.client
+        import kucoin_universal_sdk.generate.spot.market
+        import kucoin_universal_sdk.model.client_option
+        import kucoin_universal_sdk.model.transport_option
+        import kucoin_universal_sdk.model.websocket_option  # noqa: F401
+
+
 @pytest.fixture
-def client(world):
+def client(_sdk, world):
+    from kucoin_universal_sdk.api.client import DefaultClient
+    from kucoin_universal_sdk.model.client_option import ClientOptionBuilder
+    from kucoin_universal_sdk.model.transport_option import TransportOptionBuilder
+    from kucoin_universal_sdk.model.websocket_option import WebSocketClientOptionBuilder
+
     option = (
         ClientOptionBuilder()
         .set_key("k" * 32)
@@ -42,6 +46,12 @@ def client(world):
 
 
 async def test_rest_replies_parse_into_the_sdks_models(client):
+    from kucoin_universal_sdk.generate.spot.market import (
+        GetAllSymbolsReqBuilder,
+        GetFullOrderBookReqBuilder,
+        GetKlinesReqBuilder,
+    )
+
     market = client.rest_service().get_spot_service().get_market_api()
 
     def ask():

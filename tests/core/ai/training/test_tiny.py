@@ -7,11 +7,8 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="training needs the extra 'train'")
-
 from core.ai.registry import load_predictor
 from core.ai.session import OnnxPredictor
-from core.ai.training import tiny
 from core.model.ids import ModelId
 from core.model.settings import ModelSettings
 
@@ -20,6 +17,18 @@ pytestmark = [
     # torch's exporter uses what torch itself has deprecated.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _torch() -> None:
+    """Import it for these tests alone: it takes seconds, and every worker collects every file."""
+    pytest.importorskip("torch", reason="training needs the extra 'train'")
+
+
+def main(*arguments: str) -> int:
+    from core.ai.training import tiny
+
+    return tiny.main(list(arguments))
 
 
 def write_csv(path, seed: int, drift: float, count: int = 9000) -> None:
@@ -41,7 +50,7 @@ def write_csv(path, seed: int, drift: float, count: int = 9000) -> None:
 def run(tmp_path, csv, name="m.onnx", seed=7):
     out = tmp_path / name
     arguments = ["--csv", str(csv), "--out", str(out), "--seed", str(seed), "--epochs", "2"]
-    assert tiny.main([*arguments, "--batch", "256"]) == 0
+    assert main(*arguments, "--batch", "256") == 0
     return out
 
 
@@ -81,7 +90,7 @@ def test_it_learns_what_is_there_to_learn_and_no_more(tmp_path) -> None:
 def test_too_little_data_is_refused(tmp_path, capsys) -> None:
     csv = tmp_path / "short.csv"
     write_csv(csv, 1, 0.0, count=600)
-    assert tiny.main(["--csv", str(csv), "--out", str(tmp_path / "x.onnx")]) == 2
+    assert main("--csv", str(csv), "--out", str(tmp_path / "x.onnx")) == 2
     assert "at least 5000 samples are needed, was " in capsys.readouterr().err
-    assert tiny.main(["--out", str(tmp_path / "x.onnx")]) == 2
+    assert main("--out", str(tmp_path / "x.onnx")) == 2
     assert "give --klines URL or --csv FILE" in capsys.readouterr().err
