@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= dev
+# More than there are cores, as half of the tests wait. What is compiled of a test file is kept, so
+# that not each worker has to do it.
+WORKERS ?= 4
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS)
 STAMP := $(VENV)/.installed-$(EXTRAS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -25,10 +29,10 @@ run: install ## open clx on the simulated market, offline, nothing to configure
 	$(BIN)/clx
 
 test: install ## run the whole test suite
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
 quick: install ## run the tests that are not marked slow
-	$(BIN)/python -m pytest -n 2 -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 check: install ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -8,9 +8,9 @@ import gc
 import ipaddress
 import os
 import ssl
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -29,6 +29,8 @@ settings.register_profile("clx", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("clx")
 WAITING = ("tests/e2e/venues", "tests/e2e", "tests/core/venues", "tests/emulator")
 """Folders whose tests wait for other processes and for sockets, those that wait longest first."""
+BEHIND = 5
+"""By how much the priority of workers that reckon is lower, so that who waits is served at once."""
 
 renew_kernels()
 
@@ -37,8 +39,9 @@ renew_kernels()
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Hand out whole files, and those that wait beside those that reckon.
 
-    What a file starts for all its tests is then started once. Every other worker takes files from
-    the end of the list, so that two which start many processes seldom run at the same time.
+    What a file starts for all its tests is then started once. Odd workers take files from the end
+    of the list, which reckon; even ones those that wait, every second of them none of the first
+    folder, so that two which start many processes seldom run at the same time.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -47,12 +50,48 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
             return nodeid.partition("::")[0]
 
         def _assign_work_unit(self, node: WorkerController) -> None:
-            if self.nodes.index(node) % 2:
+            number = _number(node.workerinput)
+            if number % 2:
                 self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+            elif number % 4:
+                rest = (file for file in self.workqueue if not file.startswith(WAITING[0]))
+                if (file := next(rest, None)) is not None:
+                    self.workqueue.move_to_end(file, last=False)
             super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
     return Files(config, log)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let workers that reckon stand back for those that wait."""
+    if _number(getattr(session.config, "workerinput", {})) % 2 and hasattr(os, "nice"):
+        os.nice(BEHIND)
+
+
+def _number(workerinput: dict[str, Any]) -> int:
+    """Return a worker's number, 0 for a process that is the only one."""
+    return int(workerinput.get("workerid", "gw0").removeprefix("gw"))
+
+
+class Turned(pytest.Dir):
+    """A folder that is collected from another place on."""
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """Begin elsewhere in each worker; `pytest_collection_modifyitems` puts that right.
+
+        A file that one worker has prepared is ready for the others.
+        """
+        found = list(super().collect())
+        worker = _number(getattr(self.config, "workerinput", {}))
+        at = len(found) // 2 if worker % 4 > 1 else 0
+        found = found[at:] + found[:at]
+        return iter(found[::-1] if worker % 2 else found)
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector:
+    """Collect folders as `Turned` says."""
+    return Turned.from_parent(parent, path=path)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -66,14 +105,23 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what waits, where files are handed out."""
+    """Begin with what waits, where files are handed out; the same order in every worker."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _rank(item.nodeid))
+        items.sort(key=lambda item: (_rank(item.nodeid), item.path))
 
 
 def _rank(nodeid: str) -> int:
     return next((at for at, folder in enumerate(WAITING) if nodeid.startswith(folder)), 9)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell which tests passed only after a second try, and why they were allowed one."""
+    for report in terminalreporter.getreports("passed"):
+        for name, why in report.user_properties:
+            if name == "ran twice":
+                terminalreporter.write_line(f"RAN TWICE {report.nodeid} - {why}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
