@@ -348,17 +348,16 @@ class OrderBook:
     def shown(self, to_ticks: int, enough: int, *, bid: bool) -> int:
         """Return the lots a side shows from its best level up to a price, at least `enough`."""
         row, n, last = (0, self.n_bids, to_ticks) if bid else (2, self.n_asks, -to_ticks)
-        store, total = self._store, 0
-        keys, sizes = store[row], store[row + 1]
-        for at in range(n - 1, max(n - _NEAR, 0) - 1, -1):
-            if keys[at] < last:
+        store, total, rest = self._store, 0, max(n - _NEAR, 0)
+        item = store.item  # plain integers, without a view of a row for them
+        for at in range(n - 1, rest - 1, -1):
+            if item(row, at) < last:
                 return total
-            total += int(sizes[at])
+            total += item(row + 1, at)
             if total >= enough:
                 return total
-        rest = max(n - _NEAR, 0)
-        first = int(np.searchsorted(keys[:rest], last))
-        return total + int(sizes[first:rest].sum())
+        first = int(np.searchsorted(store[row, :rest], last))
+        return total + int(store[row + 1, first:rest].sum())
 
     def image(self) -> bytes:
         """Return every level as bytes, the same for the same book on any machine."""

@@ -110,6 +110,8 @@ class Exposure:
         self._of: dict[InstrumentId, list[Line]] = {}
         self._wholes: dict[InstrumentId, int] = {}
         self._tops: dict[InstrumentId, tuple[int, int] | None] = {}
+        self.liquidates = False
+        """Whether any position has a liquidation price, as of the last second."""
         self.live = False
         """False while the past is read back: nothing is valued before `refresh`."""
         self.norm: Callable[[Mapping[InstrumentId, Decimal]], Decimal] = _straight
@@ -290,6 +292,7 @@ class Exposure:
             if scope.day_base is None:
                 scope.day_base = scope.pnl
             scope.set_caps()
+        self.liquidates = any(scope.nearest is not None for scope in self._scopes)
 
     def unit_at(self, instrument_id: InstrumentId, price: Decimal | None) -> Decimal | None:
         """Return what one unit is worth at a price, else at the market, None if nothing tells."""

@@ -171,7 +171,7 @@ class Judge:
             denial = self._scopes(stack, intent, instrument, venue, unit)
             if denial is not None:
                 return denial
-        return self._near(stack) if stack.liquidation_pct is not None else None
+        return self._near(stack) if self._exposure.liquidates else None
 
     def _fits(
         self, stack: Stack, intent: OrderIntent, venue: VenueName, unit: Decimal, worth: Decimal
@@ -203,7 +203,9 @@ class Judge:
                     scope, exposure.find(name, side, venue, intent.strategy_id), intent, unit
                 ):
                     return False
-            elif added >= scope.least_room():
+                continue
+            room = scope.room
+            if added >= (scope.least_room() if room is None else room):
                 return False
         return True
 

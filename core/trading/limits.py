@@ -208,7 +208,6 @@ class Stack(NamedTuple):
     book_share: float
     """The same, 0 for none."""
     clock_skew_ms: int | None
-    liquidation_pct: Decimal | None
     confidence: float | None
     self_trade: Scope | None
     """The scope that forbids to trade with ourselves; the most special one that says decides."""
@@ -251,7 +250,6 @@ def stack(scopes: tuple[Scope, ...]) -> Stack:
         book_share_pct=share,
         book_share=float(share or 0),
         clock_skew_ms=min(all_of("max_clock_skew_ms"), default=None),
-        liquidation_pct=max(all_of("min_liquidation_pct"), default=None),
         confidence=max(all_of("min_confidence"), default=None),
         self_trade=said[-1] if said and said[-1].limits.self_trade == "deny" else None,
         exposed=any(all_of(name) for name in _SUMS),
