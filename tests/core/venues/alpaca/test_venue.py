@@ -76,13 +76,14 @@ async def test_options_are_bought_and_are_positions_whoever_knows_them(
         base=name.root, quote="USD", kind=InstrumentKind.OPTION, price_tick=Decimal("0.01"),
         size_lot=Decimal(1), contract_size=Decimal(100),
     )  # fmt: skip
-    venue = make()
+    venue, other = make(), make()
     venue.add_instruments([chosen])
     day = {**MARKET, "time_in_force": TimeInForce.DAY}
     async with run(venue, desk):
         venue.submit(intent(instrument_id=chosen.id, size=Decimal(2), **day))
         fill = await desk.until(OrderFilled)
-        (position,) = await make().positions()
+        (position,) = await other.positions()
+        await other._rest.close()
     assert (position.instrument_id, position.size) == (chosen.id, Decimal(2))
     assert position.average_price == fill.price
 
