@@ -17,8 +17,9 @@ from bench.forks import SIZE, Mortal, Told, fork, receive, send
 from bench.lapse import Life, TappedLoop
 from bench.yard import Site, Yard
 from core.engine.clock import SystemClock
-from core.model.ids import VenueName
+from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
+from core.model.ports import Clock
 from emulator.app import Emulator
 from emulator.diary import Command
 from emulator.market.truth import AccountTruth
@@ -137,9 +138,11 @@ class RemoteYard:
     def __init__(self, path: str, site: Site) -> None:
         self._path = path
         self._socket: socket.socket | None = None
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.site = site
         self.name = VenueName(site.kind)
+        self.account: tuple[int, dict[str, Any]]
+        self.instruments: dict[InstrumentId, Instrument]
         self.account, self.instruments = self._ask("about")
 
     @property
