@@ -17,6 +17,7 @@ from emulator.alpaca.rest import common_table, table
 from emulator.alpaca.streams import CRYPTO, FEEDS, STOCK, Pump, shows
 from emulator.alpaca.trading.account import FUNDS, Account
 from emulator.alpaca.trading.house import House
+from emulator.alpaca.trading.rest import REJECT, run_again
 from emulator.alpaca.trading.rest import table as trading_table
 from emulator.alpaca.trading.stream import UpdatesTalk
 from emulator.alpaca.venue import Alpaca
@@ -67,6 +68,19 @@ class AlpacaExchange(Alpaca):
         if unknown := sorted(set(funds) - {"USD"}):
             raise ValueError(f"funds must be of USD, was {unknown[0]!r}")
         self.open_account(api_key, secret, Decimal(funds["USD"]) if funds else FUNDS)
+
+    async def ask_again(self, call: str, owner: int, args: Any) -> None:
+        """Carry out again what an account asked for.
+
+        Raises:
+            Refusal: As it was refused.
+            ValueError: There is no such request.
+        """
+        account = self.house.desk.accounts[owner]
+        if call == REJECT:
+            self.house.desk.reject(account, account.orders[args["id"]])
+        else:
+            run_again(self.house, account, call, args)
 
     def truth(self) -> list[AccountTruth]:
         """Return what the oracle tells of the accounts."""

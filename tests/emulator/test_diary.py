@@ -1,11 +1,13 @@
 """A venue that comes back remembers orders, fills, balances, books and ids to the last one."""
 
 import contextlib
+import json
 
 import msgspec
 import pytest
 
 from core.model.market import Side
+from emulator.alpaca.trading import rest as alpaca
 from emulator.app import Emulator
 from emulator.binance import rest as spot
 from emulator.binance.gate.params import Params
@@ -26,6 +28,7 @@ SYMBOLS = {
     "binancefut": "SOLUSDT",
     "okx": "SOL-USDT",
     "deribit": "BTC-PERPETUAL",
+    "alpaca": "BTC/USD",
 }
 
 
@@ -48,7 +51,7 @@ def opened(folder, name="binance", **more):
 async def ask(emulator, name, what, **args):
     """Ask for something as a request does that was let in."""
     venue = emulator.venues[name]
-    account = venue.account
+    account = venue.house.account("paper", "k" * 32) if name == "alpaca" else venue.account
     with contextlib.suppress(Refusal, RpcError):
         match name, what:
             case "binance", _:
@@ -65,6 +68,11 @@ async def ask(emulator, name, what, **args):
                     venue, op, what, args,
                     lambda: okx_trading.carried_out(venue, account, act, args),
                 )  # fmt: skip
+            case "alpaca", _:
+                call = {"place": "POST /v2/orders", "cancel": "DELETE /v2/orders"}[what]
+                told = {"host": "paper", "path": {}, "params": {}, "body": json.dumps(args)}
+                venue.note("order", {"call": call, "owner": account.owner, "args": told})
+                alpaca.run_again(venue.house, account, call, told)
             case "deribit", _:
                 method = {"place": "private/buy", "cancel": "private/cancel"}[what]
                 return await deribit.carry_out(venue, method, args, "key", "")
@@ -77,6 +85,11 @@ def order_of(name, client_id, price):
             return {
                 "instId": "SOL-USDT", "tdMode": "cash", "side": "buy", "ordType": "limit",
                 "px": price, "sz": "2", "clOrdId": client_id,
+            }  # fmt: skip
+        case "alpaca":
+            return {
+                "symbol": "BTC/USD", "side": "buy", "type": "limit", "time_in_force": "gtc",
+                "limit_price": price, "qty": "0.02", "client_order_id": client_id,
             }  # fmt: skip
         case "deribit":
             return {

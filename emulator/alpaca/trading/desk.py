@@ -56,6 +56,10 @@ class Desk:
         self._waiting: list[tuple[Account, Order]] = []
         self.option_prints: deque[tuple[str, Json]] = deque(maxlen=1_000)
         """Trades of options that are still to be told, by symbol."""
+        self._acting_ns: int | None = None
+        """The moment that is lived through; None: an account asks for something now."""
+        self._asked_ns = 0
+        """When an account last asked for something."""
         """For the opening, for a quote, or for the house."""
         self._next_second_ms = 0
         self._settling = False
@@ -66,7 +70,9 @@ class Desk:
     @property
     def now_ms(self) -> int:
         """The market's time."""
-        return self.market.now_ns // MS
+        if self._acting_ns is None:
+            return self.market.now_ns // MS
+        return max(self._acting_ns, self._asked_ns) // MS
 
     def new_id(self) -> str:
         """Return an id nobody has, the same in every run."""
@@ -80,6 +86,7 @@ class Desk:
 
     def submit(self, account: Account, order: Order) -> None:
         """Take a checked order and its legs, and carry out what can be at once."""
+        self._asked_ns = self.market.now_ns
         account.add(order)
         for leg in order.legs:
             leg.status = "held"
@@ -93,18 +100,21 @@ class Desk:
 
     def cancel(self, account: Account, order: Order) -> None:
         """Cancel an order, and the legs that wait for it or go with it."""
+        self._asked_ns = self.market.now_ns
         for each in (order, *order.legs, *order.twins):
             if each.open:
                 self._take_out(account, each, "canceled")
 
     def reject(self, account: Account, order: Order) -> None:
         """End an order as the venue itself does, if it still stands."""
+        self._asked_ns = self.market.now_ns
         for each in (order, *order.legs):
             if each.open:
                 self._take_out(account, each, "rejected")
 
     def replace(self, account: Account, old: Order, new: Order) -> None:
         """Put a checked order in the place of one that stands."""
+        self._asked_ns = self.market.now_ns
         self._remove(old)
         old.status = "replaced"
         old.replaced_by, old.replaced_ms = new.id, self.now_ms
@@ -130,10 +140,14 @@ class Desk:
     def act(self, now_ns: int) -> None:
         """Carry out what prices, quotes and the clock let go."""
         now_ms = now_ns // MS
-        if now_ms >= self._next_second_ms:
-            self._next_second_ms = now_ms + 1_000
-            self._each_second(now_ms)
-        self.settle()
+        self._acting_ns = now_ns
+        try:
+            if now_ms >= self._next_second_ms:
+                self._next_second_ms = now_ms + 1_000
+                self._each_second(now_ms)
+            self.settle()
+        finally:
+            self._acting_ns = None
 
     def settle(self) -> None:
         """Carry out what the newest trades let go, and what that lets go in turn."""
@@ -307,6 +321,13 @@ class Desk:
                 self._take_out(account, leg, ending if ending != "rejected" else "canceled")
 
     def _on_event(self, shard: Shard, event: MatchEvent, trade_id: int) -> None:
+        before, self._acting_ns = self._acting_ns, shard.last_ns
+        try:
+            self._happened(shard, event)
+        finally:
+            self._acting_ns = before
+
+    def _happened(self, shard: Shard, event: MatchEvent) -> None:
         if isinstance(event, Traded):
             for engine_id, maker in ((event.taker_id, False), (event.maker_id, True)):
                 found = self._by_engine.get((shard, engine_id))

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from emulator.alpaca.trading import asked, options, rules, wire
 from emulator.alpaca.trading.account import Account, Position
+from emulator.alpaca.trading.again import Again, written
 from emulator.alpaca.trading.assets import Instrument
 from emulator.alpaca.trading.house import House
 from emulator.alpaca.trading.orders import Fill, Order
@@ -28,6 +29,8 @@ _MOST_CONTRACTS: Final = 10_000
 _NONE: Final = Decimal(0)
 _HIGHEST: Final = Decimal(10**12)
 _NINE: Final = Decimal("1e-9")
+REJECT: Final = "reject"
+"""What a diary calls the venue's own end of an order, by a fault."""
 _TIMED_OUT: Final = "timed out waiting for the order to be acknowledged"
 
 
@@ -35,9 +38,27 @@ def table(house: House, host: str) -> list[Route]:
     """Return a host's endpoints."""
     desktop = Desktop(house, host)
     return [
-        Route(method=method, path=path, handler=desktop.serve(handler, what))
+        Route(
+            method=method,
+            path=path,
+            handler=desktop.serve(handler, what, "" if method == "GET" else f"{method} {path}"),
+        )
         for method, path, what, handler in _TABLE
     ]
+
+
+def run_again(house: House, account: Account, name: str, told: Json) -> None:
+    """Carry out again what an account asked for.
+
+    Raises:
+        Refusal: As it was refused.
+        ValueError: There is no such request.
+    """
+    for method, path, _, handler in _TABLE:
+        if method != "GET" and name == f"{method} {path}":
+            handler(Desktop(house, told["host"]), account, Again(told))
+            return
+    raise ValueError(f"alpaca has no request {name!r}")
 
 
 class Desktop:
@@ -48,13 +69,19 @@ class Desktop:
         self.desk = house.desk
         self._host = host
 
-    def serve(self, handler: _Handler, what: _What) -> Callable[[Call], Awaitable[Any]]:
-        """Return a handler that knows whose request it is, with the faults of orders around it."""
+    def serve(self, handler: _Handler, what: _What, name: str) -> Callable[[Call], Awaitable[Any]]:
+        """Return a handler that knows whose request it is, with the faults of orders around it.
+
+        `name` is what a diary calls it, empty for what changes nothing.
+        """
 
         async def serve(call: Call) -> Any:
             account = self._account(call)
 
             async def run() -> Any:
+                if name:
+                    args = written(self._host, call)
+                    venue.note("order", {"call": name, "owner": account.owner, "args": args})
                 return handler(self, account, call)
 
             return await over_http(
@@ -86,7 +113,7 @@ class Desktop:
             body=None if body is None else orjson.dumps(body),
             status=status,
             content_type="application/json",
-            headers=self.house.venue.headers(call),
+            headers={} if isinstance(call, Again) else self.house.venue.headers(call),
         )
 
     def _account(self, call: Call) -> Account:
@@ -106,6 +133,8 @@ class Desktop:
         def expire(order: Placed) -> None:
             self.house.venue.catch_up()
             if isinstance(order, Order):
+                told = {"call": REJECT, "owner": account.owner, "args": {"id": order.id}}
+                self.house.venue.note("order", told)
                 self.desk.reject(account, order)
 
         def race() -> None:
