@@ -269,7 +269,8 @@ class RiskGate:
         if intent.side is not _SELL:
             fee = f" with a fee of up to {(self._fee_rate * _HUNDRED).normalize():f} %"
         return Denial(
-            "balance", f"{intent.side} needs {need.normalize():f} {asset}{fee}, free is {free:f}"
+            "balance",
+            f"{intent.side} needs {need.normalize():f} {asset}{fee}, free is {free.normalize():f}",
         )
 
     def _check_armed(self, intent: OrderIntent, now_ns: int) -> Denial | None:
@@ -286,8 +287,8 @@ class RiskGate:
         pending = self._holds.open_size(intent.instrument_id, intent.side, venue)
         return Denial(
             "reduce_only",
-            f"{intent.side} {intent.size} would not only reduce the position of {position} "
-            f"({pending} of it in open {intent.side} orders)",
+            f"{intent.side} {intent.size} would not only reduce the position of "
+            f"{position.normalize():f} ({pending.normalize():f} of it in open {intent.side} orders)",
         )
 
     def price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
