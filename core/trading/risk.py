@@ -288,7 +288,8 @@ class RiskGate:
         return Denial(
             "reduce_only",
             f"{intent.side} {intent.size} would not only reduce the position of "
-            f"{position.normalize():f} ({pending.normalize():f} of it in open {intent.side} orders)",
+            f"{position.normalize():f} ({pending.normalize():f} of it in open {intent.side} "
+            "orders)",
         )
 
     def price(self, intent: OrderIntent, instrument: Instrument) -> Decimal | None:
