@@ -72,7 +72,9 @@ class Findings:
         lost = [o.client_order_id for o in unknown if origin_of(o.client_order_id) is not None]
         notes = []
         if len(unknown) > len(lost):
-            notes.append(f"{len(unknown) - len(lost)} open orders of others are left alone")
+            count = len(unknown) - len(lost)
+            are = "order of others is" if count == 1 else "orders of others are"
+            notes.append(f"{count} open {are} left alone")
         if lost:
             ids = ", ".join(lost[:3])
             notes.append(
@@ -253,7 +255,8 @@ class Findings:
             if fresh and not ledger.knows(venue, asset):
                 self._desk.set_balance(venue, asset, theirs, "opening")
                 continue
-            note = f"{venue} holds {theirs:f} {asset}, the ledger had {ours:f}: adopted"
+            had = f"{ours.normalize():f}"
+            note = f"{venue} holds {theirs.normalize():f} {asset}, the ledger had {had}: adopted"
             self._desk.set_balance(venue, asset, theirs, f"reconciliation: {note}")
             self._desk.alert("warning", note)
             notes.append(note)

@@ -264,7 +264,7 @@ async def test_orders_of_others_are_recognised_and_left_alone(floor: Any) -> Non
     floor.venue.place(floor.intent("clxt-0123456789-abcdefgh"))
     floor.venue.deliver(floor.desk)
     first, second = await floor.reconciler().reconcile()
-    assert first == "1 open orders of others are left alone"
+    assert first == "1 open order of others is left alone"
     assert "clxt-0123456789-abcdefgh" in second
     assert floor.venue.cancels == []
     assert floor.desk.orders(include_ended=True) == ()
