@@ -1,12 +1,14 @@
 """What venues state in values finer than ticks, made by kernels that look up each value's text.
 
-Only the interpreter makes a Decimal, so a kernel asks a mapping for it, which remembers the texts
-met before (`core.feeds.decimals.Decimals`). The events themselves are made by their fields' names.
-See `core.engine.made` for what an `Object` is.
+Only the interpreter makes a Decimal. A mapping remembers those of the texts met before; of a text
+that is plainly a number the kernel has a new one made and adds it, and any other the mapping is
+asked for, which says what is wrong (`core.feeds.decimals.Decimals`). The events themselves are made
+by their fields' names. See `core.engine.made` for what an `Object` is.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 import numba
@@ -25,11 +27,20 @@ _DAY, _MARK, _INTEREST = range(len(_KINDS))
 _NAMES: Final = tuple(kind.__struct_fields__ for kind in _KINDS)
 _NAMED: Final = len(_KINDS)
 _NONE: Final = 2 * _NAMED
-_TABLE: Final[Grid] = np.array([[*map(id, _KINDS), *map(id, _NAMES), id(None)]], np.int64)
+_DECIMAL: Final = _NONE + 1
+_TABLE: Final[Grid] = np.array(
+    [[*map(id, _KINDS), *map(id, _NAMES), id(None), id(Decimal)]], np.int64
+)
 _SYMBOL: Final = "clx_stated"
 """What compiled code, also out of the cache, calls that table."""
 
 ll.add_symbol(_SYMBOL, address(_TABLE))
+
+MEMO: Final = 4096
+"""Most values such a mapping is made to hold by kernels; what it does then is its own affair."""
+
+_DIGITS: Final = 40
+"""Most digits, and most decimals, of a plain number."""
 
 _LENGTH: Final = 255
 """A text's place and length are one number, of which the length is what these bits hold."""
@@ -106,6 +117,41 @@ def _looked_up(typing: Any, mapping: Any, key: Any) -> Any:
 
 
 @intrinsic
+def _known(typing: Any, mapping: Any, key: Any) -> Any:
+    """Return what a dict holds for a key, 0 if nothing."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        mapping, key = (builder.inttoptr(value, _POINTER) for value in values)
+        found = _called(builder, "PyDict_GetItemWithError", _POINTER, mapping, key)
+        # Which leaves alone what is 0.
+        _called(builder, "Py_IncRef", ir.VoidType(), found)
+        return builder.ptrtoint(found, _WORD)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _added(typing: Any, mapping: Any, kind: Any, key: Any) -> Any:
+    """Return what a class makes of a key, once a dict that is not full holds it; 0 if it raises."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        mapping, kind, key = (builder.inttoptr(value, _POINTER) for value in values)
+        room = cgutils.alloca_once_value(builder, key)
+        none = ir.Constant(_POINTER, None)
+        made = _called(builder, "PyObject_Vectorcall", _POINTER, kind, room, _WORD(1), none)
+        good = cgutils.is_not_null(builder, made)
+        with builder.if_then(good, likely=True):
+            size = _called(builder, "PyDict_Size", _WORD, mapping)
+            with builder.if_then(builder.icmp_signed("<", size, _WORD(MEMO))):
+                _called(builder, "PyDict_SetItem", _INT, mapping, key, made)
+        with builder.if_then(builder.not_(good), likely=False):
+            _called(builder, "PyErr_Clear", ir.VoidType())
+        return builder.ptrtoint(made, _WORD)
+
+    return types.int64(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
 def _item(typing: Any, row: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         row = builder.inttoptr(values[0], _POINTER)
@@ -139,6 +185,37 @@ def empty(text: int) -> bool:
 
 
 @numba.njit(cache=True)
+def _plain(data: Any, at: int, end: int) -> bool:
+    """Return whether a text between two places is a number without an exponent."""
+    at += at < end and data[at] == 45
+    for more in range(2):
+        start = at
+        while at < end and 48 <= data[at] <= 57:
+            at += 1
+        if at == start or at - start > _DIGITS:
+            return False
+        if at == end:
+            return True
+        if more or data[at] != 46:
+            return False
+        at += 1
+    return False
+
+
+@numba.njit(cache=True)
+def _value(data: Any, at: int, length: int, values: int) -> Object:
+    """Return the value of a text, 0 and no error if it has none."""
+    key = spelt(data, at, length)
+    found = _known(values, key) if key else key
+    if key and not found and _plain(data, at, at + length):
+        found = _added(values, _word_of_table(_DECIMAL), key)
+    if not found:
+        return _looked_up(values, key)
+    _dropped(key)
+    return found
+
+
+@numba.njit(cache=True)
 def looked_up(data: Any, texts: Grid, values: int) -> bool:
     """Put in place of `packed` texts, of which 0 stands for none, what `values` has for them.
 
@@ -150,7 +227,7 @@ def looked_up(data: Any, texts: Grid, values: int) -> bool:
         text = texts[index]
         if text:
             if good:
-                texts[index] = _looked_up(values, spelt(data, text >> 8, text & _LENGTH))
+                texts[index] = _value(data, text >> 8, text & _LENGTH, values)
                 good = texts[index] != 0
             else:
                 texts[index] = 0

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from core.feeds.bybit.decoder import BybitDecoder
 from core.feeds.coinbase_exchange.decoder import ExchangeDecoder
+from core.feeds.decimals import Decimals
 from core.feeds.kucoin.decoder import KucoinDecoder
 from core.feeds.okx.decoder import OkxDecoder
 from core.feeds.scanner import ODD
+from core.model.errors import DataError
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import FrameRejected, MarketEvent
@@ -123,6 +125,27 @@ def test_statistics_and_best_prices_need_no_parser(kind: Any) -> None:
         decoder.message = decoder._ticker_frame = None
         assert told(decoder.decode("recv", 1, 5, "", frame)) == wanted
     assert sum(map(len, expected)) > len(frames)
+
+
+def last_price(decoder: OkxDecoder, text: str) -> Any:
+    frame = FRAMES[OkxDecoder][-1].replace(b"77.2812", text.encode())
+    return decoder.decode("recv", 1, 5, "", frame)[-1]
+
+
+def test_value_is_what_its_text_says() -> None:
+    decoder, values = made(OkxDecoder), Decimals("value of venue")
+    texts = ["0", "-0", "00.10", "-1.50", "1" * 40, "0." + "2" * 40, "", "1E+3", "1e-99"]
+    for text in 2 * texts:
+        assert repr(last_price(decoder, text).last) == repr(values[text])
+
+
+def test_value_that_is_no_number_is_refused_with_its_text() -> None:
+    decoder, values = made(OkxDecoder), Decimals("value of venue")
+    bad = ["1" * 41, "0." + "2" * 41, "1e100", "-", "+1", "1.", ".5", "1.2.3", "--1", "0x1", "NaN"]
+    for text in bad:
+        with pytest.raises(DataError) as error:
+            values[text]
+        assert last_price(decoder, text).reason == str(error.value)
 
 
 def turn(value: Any) -> Any:
