@@ -71,6 +71,12 @@ def bar(share: float, width: int = 20) -> str:
     return f"[{'#' * full}{'.' * (width - full)}]"
 
 
+def signed(value: Decimal) -> str:
+    """Return money with its sign, to the cent; what rounds to nothing has the sign of nothing."""
+    text = f"{value:+,.2f}"
+    return "+0.00" if text == "-0.00" else text
+
+
 def show(cell: object) -> str:
     """Return a cell's text: a dash for None, decimals exact but without trailing zeros."""
     if cell is None:

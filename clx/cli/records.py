@@ -6,14 +6,13 @@ import datetime as dt
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from clx.cli.data.times import parse_time
 from clx.cli.naming import full_instrument
-from clx.cli.output import list_format_option, print_json, print_table
+from clx.cli.output import list_format_option, print_json, print_table, signed
 from clx.client import ask
 from core.model import commands
 from core.model.accounts import Balance, LedgerEntry, Position
@@ -208,11 +207,11 @@ def positions(instrument: str | None, account: str | None, style: str) -> None:
                 p.size,
                 p.average_price and round(p.average_price, 8),
                 p.mark_price,
-                _money(p.unrealised_pnl),
-                _money(p.realised_pnl),
-                _money(p.realised_fifo),
-                _money(p.fees),
-                _money(p.funding),
+                signed(p.unrealised_pnl),
+                signed(p.realised_pnl),
+                signed(p.realised_fifo),
+                signed(p.fees),
+                signed(p.funding),
                 p.liquidation_price,
                 p.venue,
             )
@@ -327,7 +326,3 @@ def _print(items: Sequence[object], style: str, table: str) -> None:
 def show_time(ts_ns: int) -> str:
     """Return a time to the second, ``2026-11-21 14:02:11``."""
     return dt.datetime.fromtimestamp(ts_ns / 1e9, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _money(value: Decimal) -> str:
-    return f"{value:+,.2f}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from clx.cli.output import bar, format_option, print_json, print_table, show
+from clx.cli.output import bar, format_option, print_json, print_table, show, signed
 from clx.cli.records import show_time
 from clx.cli.trade import line
 from clx.client import ask
@@ -65,8 +65,8 @@ def portfolio(hours: int, style: str) -> None:
         print_json(view)
         return
     click.echo(
-        f"equity {view.equity:,.2f} {view.asset}  today {view.day_pnl:+,.2f}  "
-        f"ever {view.total_pnl:+,.2f}  gross {view.gross:,.2f}  net {view.net:+,.2f}"
+        f"equity {view.equity:,.2f} {view.asset}  today {signed(view.day_pnl)}  "
+        f"ever {signed(view.total_pnl)}  gross {view.gross:,.2f}  net {signed(view.net)}"
     )
     if len(view.points) > 1:
         from clx.cli.picture import draw_equity
@@ -87,13 +87,13 @@ def portfolio(hours: int, style: str) -> None:
     if view.strategies_since_ns:
         click.echo(f"counted by proposer since {show_time(view.strategies_since_ns)}")
     print_table(
-        ("day (UTC)", "profit"), [(d.name, f"{d.total:+,.2f}") for d in view.by_day], "no day yet"
+        ("day (UTC)", "profit"), [(d.name, signed(d.total)) for d in view.by_day], "no day yet"
     )
 
 
 def _figures(item: PnlLine) -> tuple[object, ...]:
     money = (item.realised, item.unrealised, item.fees, item.funding, item.total)
-    return (item.name, item.fills, *(f"{value:+,.2f}" for value in money))
+    return (item.name, item.fills, *map(signed, money))
 
 
 def _precise(ts_ns: int) -> str:

@@ -4,13 +4,20 @@ from decimal import Decimal
 
 import pytest
 
-from clx.cli.output import print_json, print_table, show
+from clx.cli.output import print_json, print_table, show, signed
 from core.model.commands import Done
 
 
 def test_numbers_are_right_aligned_and_exact(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("name", "size"), [("a", Decimal("0.10")), ("bb", Decimal(1234))], "none")
     assert capsys.readouterr().out.splitlines() == ["name   size", "a       0.1", "bb    1,234"]
+
+
+def test_money_that_rounds_to_nothing_has_no_sign_of_loss() -> None:
+    values = ("-0.004", "0", "-0.005", "-1234.5", "2")
+    assert [signed(Decimal(value)) for value in values] == [
+        "+0.00", "+0.00", "+0.00", "-1,234.50", "+2.00",
+    ]  # fmt: skip
 
 
 def test_an_empty_table_teaches(capsys: pytest.CaptureFixture[str]) -> None:
