@@ -559,8 +559,7 @@ class Halves:
             if (share := part.held_up[subject, case]) < HELD_UP:
                 raise
             # It says nothing of what was not let run: the other half decides.
-            why = str(error).partition("\n")[0] or type(error).__name__
-            self.tell("ran twice", f"it waited for a processor {share:.0%} of the time: {why}")
+            self.tell("ran twice", f"no processor for {share:.0%} of the time: {error!r:.90}")
             await next(item for item in self._parts if item is not part).again(subject, case)
 
 
