@@ -92,7 +92,11 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 def _print(report: ReplayReport) -> None:
     click.echo(f"frames {report.frames:,}   state {report.state_hash}")
-    print_table(("events", "count"), list(report.events.items()), "no event was decoded")
+    # Questions of a kind nobody named stand there with their whole address.
+    events = [
+        (name if len(name) <= 60 else f"{name[:59]}…", n) for name, n in report.events.items()
+    ]
+    print_table(("events", "count"), events, "no event was decoded")
     click.echo()
     print_table(
         ("instrument", "status", "bid", "ask", "bids", "asks", "last id", "gaps", "resyncs"),

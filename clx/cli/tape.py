@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
 from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json, print_table
 from clx.cli.replay import replay
+
+if TYPE_CHECKING:
+    from core.feeds.tape.facts import TapeFacts
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -38,13 +42,7 @@ def info(file: Path, style: str) -> None:
                 *((f"  {kind}", f"{count:,}") for kind, count in found.kinds.items()),
                 ("connections", found.connections),
                 ("hosts", ", ".join(found.hosts) or None),
-                ("from", show_time(found.first_ns)),
-                ("length", show_length(found.last_ns - found.first_ns)),
-                ("frames a second", f"{_rate(found.frames, found.last_ns - found.first_ns):.1f}"),
-                (
-                    "longest silence",
-                    f"{found.longest_silence_ns / 1e9:.3g} s before line {found.silence_at_line}",
-                ),
+                *(_when(found) if found.frames else ()),
                 ("damaged lines", len(found.damaged)),
             ],
             "",
@@ -94,6 +92,16 @@ def cut(file: Path, into: Path, since: str, until: str, venue: str, lead_mb: flo
 
 
 tape.add_command(replay, "replay")
+
+
+def _when(found: TapeFacts) -> list[tuple[str, str]]:
+    silence_s = found.longest_silence_ns / 1e9
+    return [
+        ("from", show_time(found.first_ns)),
+        ("length", show_length(found.last_ns - found.first_ns)),
+        ("frames a second", f"{_rate(found.frames, found.last_ns - found.first_ns):.1f}"),
+        ("longest silence", f"{silence_s:.3g} s before line {found.silence_at_line}"),
+    ]
 
 
 def _rate(count: int, ns: int) -> float:
