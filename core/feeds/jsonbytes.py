@@ -2,6 +2,11 @@
 
 Everything is compiled into that kernel. A place is an index into the text; a place of -1 says that
 what was asked for is not there.
+
+`literals` knows some of the same tricks, and stays apart: a scanner of one venue expects what it
+knows, so there a place beyond the end runs through a chain of steps of which only the last is
+looked at. The scanner of any form turns at every step, and hashes a text while it looks for its
+end. A word is "0" less in each byte there, as digits want it, and bare here, as hashes do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Texts that always stand between a venue's values, passed eight bytes at a step.
 
-These functions are compiled into the venues' scanners, whose caches only know of their own source:
-clear `__pycache__` after a change here. A place beyond the end says that what was asked for is not
-there.
+These functions are compiled into scanners of one venue each. A place beyond the end says that what
+was asked for is not there, and nothing is found from there on: steps may be chained, and the last
+looked at alone. See `jsonbytes`, of the scanner of any form, why that has functions of its own.
 """
 
 from __future__ import annotations
