@@ -7,6 +7,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, cast, get_args
 
 import msgspec
@@ -50,6 +51,8 @@ MAX_MARKS: Final = 35_136
 MAX_FLOWS: Final = 100_000
 """Moves of money remembered to recognise repeats; the oldest give way."""
 _ORDER_EVENTS: Final = frozenset(get_args(OrderEvent))
+_BATCH: Final = 128
+"""Records of the past read at a time."""
 
 
 class Books:
@@ -144,7 +147,11 @@ class Books:
 
     def is_news(self, flow: CashMoved) -> bool:
         """Return whether a move of money is not booked yet."""
-        return (flow.venue, flow.kind, flow.flow_id) not in self._flows
+        return not self.booked(flow.venue, flow.kind, flow.flow_id)
+
+    def booked(self, venue: VenueName, kind: EntryKind, flow_id: str) -> bool:
+        """Return whether a move of money of that name is booked."""
+        return (venue, kind, flow_id) in self._flows
 
     def replay(self, records: Iterable[tuple[int, JournalRecord]]) -> None:
         """Take all the past at once; what open orders may still do is worked out at the end alone.
@@ -159,15 +166,19 @@ class Books:
         self._replaying = True
         try:
             # What `project` does, without its calls: there are hundreds of thousands of records.
-            for _, record in records:
-                if record.ts_ns > newest_ns:
-                    newest_ns = record.ts_ns
-                if type(record) not in kinds:
-                    self.project(record)
-                    continue
-                applied = apply(record)
-                if applied is not None and applied.fills:
-                    self._book(applied)
+            # Many are read, then many are taken: a processor that does one thing at a time has
+            # all of it at hand.
+            coming = iter(records)
+            while batch := list(islice(coming, _BATCH)):
+                for _, record in batch:
+                    if record.ts_ns > newest_ns:
+                        newest_ns = record.ts_ns
+                    if type(record) not in kinds:
+                        self.project(record)
+                        continue
+                    applied = apply(record)
+                    if applied is not None and applied.fills:
+                        self._book(applied)
         finally:
             self.last_ts_ns = newest_ns
             self._replaying = False

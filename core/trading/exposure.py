@@ -131,21 +131,21 @@ class Exposure:
         self, fill: OrderFilled, instrument: Instrument, strategy_id: StrategyId | None
     ) -> None:
         """Take an execution, once the account has booked it."""
-        key = Key(fill.instrument_id, fill.position_side, fill.venue)
+        name, side, venue = fill.instrument_id, fill.position_side, fill.venue
         own = self._scopes.strategy(strategy_id)
         if own is not None:
-            line = self.line(key._replace(strategy_id=strategy_id))
+            line = self.find(name, side, venue, strategy_id)
             assert line.net is not None
             line.net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
             if fill.fee_asset == instrument.pays_in:
                 line.net.fees = EXACT.add(line.net.fees, fill.fee)
             self._moved(line, line.net, fill.ts_event_ns)
-        line = self.line(key)
-        net = self._account.net(*key[:3])
+        line = self.find(name, side, venue)
+        net = self._account.net(name, side, venue)
         if net is not None:
             self._moved(line, net, fill.ts_event_ns)
         if not line.size:
-            self._nobodys(key, fill)
+            self._nobodys(line.key, fill)
 
     def on_position(
         self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName

@@ -47,6 +47,7 @@ _ODD: Final = Verdict.ODD
 _STALE: Final = Verdict.STALE
 _HELD: Final = OrderState.HELD
 _PENDING: Final = OrderState.PENDING_CANCEL
+_REJECTED: Final = OrderState.REJECTED
 UNASKED: Final = "ended by the venue, unasked"
 """How the note of an exit ends that nobody here cancelled."""
 _UNKNOWN: Final = OrderState.UNKNOWN
@@ -445,17 +446,19 @@ class OrderCache:
 
     def _file(self, tracked: Tracked) -> None:
         """Keep the order among the open or the ended ones, and those few enough."""
-        order_id = tracked.order.id
-        if tracked.lacks:
-            self._short[order_id] = tracked
-        elif tracked.stated:
-            self._short.pop(order_id, None)
-        if not tracked.order.state.terminal:
+        order = tracked.order
+        order_id, state = order.intent.client_order_id, order.state
+        if tracked.stated:  # nothing is lacking where nothing was said
+            if tracked.lacks:
+                self._short[order_id] = tracked
+            else:
+                self._short.pop(order_id, None)
+        if not state.terminal:
             self._ended.pop(order_id, None)
             self._open[order_id] = tracked
             return
         tracked.ask = False
-        if tracked.order.state is not OrderState.REJECTED:
+        if state is not _REJECTED:
             tracked.cancel_wanted = None
         self._open.pop(order_id, None)
         self._ended[order_id] = None
