@@ -104,7 +104,12 @@ class Future:
     @property
     def last_funding(self) -> Funding:
         """What was paid last."""
-        return self.funding_at(self._now_ms // FUNDING_MS * FUNDING_MS)
+        return self.funding_at(self.last_funding_ms)
+
+    @property
+    def last_funding_ms(self) -> int:
+        """When it was paid last; asked far more often than what was paid, which takes long."""
+        return self._now_ms // FUNDING_MS * FUNDING_MS
 
     @property
     def next_funding_ms(self) -> int:

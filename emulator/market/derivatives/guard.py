@@ -38,7 +38,7 @@ class Guard:
         self._desk = desk
         self._waiting = waiting
         self._futures = futures
-        self._paid = {name: future.last_funding.ts_ms for name, future in futures.items()}
+        self._paid = {name: future.last_funding_ms for name, future in futures.items()}
         self.forced_words: Callable[[Product, Category], dict[str, object]] = lambda _, __: {}
         """What the venue calls an order that closes a position by force."""
         self.client_id: Callable[[Category], str] = lambda _: ""
@@ -51,7 +51,7 @@ class Guard:
         """Pay funding that is due, and liquidate who has too little; True when it acted."""
         acted = False
         for symbol, future in self._futures.items():
-            paid = future.last_funding.ts_ms if future.perpetual else 0
+            paid = future.last_funding_ms if future.perpetual else 0
             known = self._paid.get(symbol, paid)
             if paid > known:
                 for slot in range(known + FUNDING_MS, paid + 1, FUNDING_MS):
@@ -69,7 +69,7 @@ class Guard:
     def idle(self) -> None:
         """Pass over funding that nobody has to pay."""
         for symbol, future in self._futures.items():
-            self._paid[symbol] = future.last_funding.ts_ms
+            self._paid[symbol] = future.last_funding_ms
 
     def pay(self, product: Product, rate: float) -> None:
         """Let longs pay shorts at a rate, or the other way round when it is negative."""
