@@ -12,7 +12,8 @@ the kernels; what a message costs beyond is the reading, the book and more than 
 All take turns, and a ratio is the median of the rounds' own ratios: what else the machine does
 meanwhile slows the neighbours of one round alike. Ours alone take `TURNS`, all venues one after the
 other in each: a round of one is over in milliseconds, and whoever shares the processor's caches is
-busy for longer, so rounds in a row would all be quick or all be slow.
+busy for longer, so rounds in a row would all be quick or all be slow. Times are the thread's own on
+the processor, for the peers as well: other programs count no more than by the caches they take.
 """
 
 from __future__ import annotations
@@ -175,11 +176,11 @@ def _floor() -> float:
     decode, apply = decoder.decode, market.apply
     frames = [("recv", 1, number, "", b"{}") for number in range(1000)]
     with _quiet():
-        started = time.perf_counter()
+        started = time.thread_time()
         for kind, conn, ts_ns, url, data in frames:
             for event in decode(kind, conn, ts_ns, url, data):  # type: ignore[arg-type]  # a kind
                 apply(event)
-        return (time.perf_counter() - started) / len(frames) * 1e6
+        return (time.thread_time() - started) / len(frames) * 1e6
 
 
 def _venue(
@@ -348,11 +349,11 @@ class Capture:
         ]
         with _quiet():
             for number, frames in stretches:
-                started = time.perf_counter()
+                started = time.thread_time()
                 for kind, conn, ts_ns, url, data in frames:
                     for event in decode(kind, conn, ts_ns, url, data):
                         apply(event)
-                spent[number] += time.perf_counter() - started
+                spent[number] += time.thread_time() - started
         return spent
 
 
@@ -439,11 +440,11 @@ class _Cryptofeed:
             spent = 0.0
             handle = feed.message_handler
             for counted, texts in stretches:
-                started = time.perf_counter()
+                started = time.thread_time()
                 for text in texts:
                     await handle(text, _LINE, 1.0)
                 if counted:
-                    spent += time.perf_counter() - started
+                    spent += time.thread_time() - started
             return spent
 
         with _quiet():
@@ -498,11 +499,11 @@ class _Ccxt:
                 handle = client.handle_text_or_binary_message
                 with _quiet():
                     for counted, texts in stretches:
-                        started = time.perf_counter()
+                        started = time.thread_time()
                         for text in texts:
                             handle(text)
                         if counted:
-                            spent += time.perf_counter() - started
+                            spent += time.thread_time() - started
             return spent
 
         return asyncio.run(body())
