@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 from core.engine import handlers, lives, market
+from core.engine.arrears import Owes, settle
 from core.engine.demand import Series
 from core.engine.digest import ClientView
 from core.engine.history import HistoryLoader, Library
@@ -23,7 +24,7 @@ from core.engine.kernel import Kernel
 from core.engine.lookups import LookUps, named
 from core.engine.supervise import Supervisor
 from core.indicators import kernel as indicators
-from core.model.accounts import Balance, Position
+from core.model.accounts import Balance, EntryKind, Position
 from core.model.commands import (
     Command,
     Done,
@@ -82,6 +83,9 @@ class Engine:
         kernels: Further compiled kernels to make ready before the first tick, by name.
         seed: Seeds the jitter of back-offs, nothing else.
     """
+
+    _seen_ns: int = 0
+    """When an engine was last known to run before this one, 0: never."""
 
     def __init__(
         self,
@@ -200,6 +204,8 @@ class Engine:
         await self._warm()
         self._phase("starting: reading the journal")
         kernel.recover()
+        marks = kernel.desk.books.equity_marks
+        self._seen_ns = marks[-1].ts_ns if marks else 0
         self._recovered = True
         await self._load_models()
         spawn = self._tasks.create_task
@@ -233,9 +239,32 @@ class Engine:
             held = [item for item in kernel.desk.balances() if item.venue == name]
             positions = [item for item in kernel.desk.positions() if item.venue == name]
             venue.restore(mine, held, [item for item in positions if item.size])
+            if isinstance(venue, Owes) and name in self._feeds and self._seen_ns:
+                assert self._tasks is not None
+                names = [item.instrument_id for item in positions if item.size]
+                owed = functools.partial(self._settle_arrears, name, venue, names)
+                self._tasks.create_task(self.supervisor.keep(f"funding of {name}", owed))
         await self.supervisor.keep(
             f"venue {name}", functools.partial(venue.run, self._on_venue_event)
         )
+
+    async def _settle_arrears(
+        self, name: VenueName, venue: Owes, held: Sequence[InstrumentId]
+    ) -> None:
+        """Have an account that lives here pay the funding of the time nobody ran."""
+        kernel, end_ns = self.kernel, self._clock.now_ns()
+        await self._until(lambda: kernel.desk.links.view(name).connected)
+        items = [kernel.listing.instrument(item) for item in held]
+        await settle(
+            self._feeds[name],
+            venue,
+            items,
+            (self._seen_ns, end_ns),
+            functools.partial(kernel.desk.books.booked, name, EntryKind.FUNDING),
+            told=functools.partial(self._told, "funding"),
+            rng=self._rng,
+        )
+        await self._stopping.wait()
 
     async def _warm(self) -> None:
         """Compile or load every kernel in a thread, so that the first tick does not wait."""

@@ -16,6 +16,7 @@ import msgspec
 from core.feeds.acks import Acks
 from core.feeds.decoder import FeedDecoder
 from core.model.errors import ConfigError
+from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
@@ -271,6 +272,18 @@ class Dialect(ABC):
             DataError: A definite no.
         """
         return None
+
+    async def funding(
+        self, instrument: Instrument, start_ns: int, end_ns: int
+    ) -> Sequence[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue tells no funding of the past.
+        """
+        raise ConfigError(f"{self.venue} tells no funding of the past")
 
     @abstractmethod
     async def close(self) -> None:

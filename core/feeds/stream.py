@@ -38,6 +38,7 @@ from core.model.errors import (
     VenueError,
     did_you_mean,
 )
+from core.model.funding import FundingPaid
 from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
@@ -183,6 +184,18 @@ class StreamFeed:
             ConfigError: The instrument is not listed, or has no bars of this length.
         """
         return await self._dialect.history(self._of(instrument_id), timeframe, start_ns, end_ns)
+
+    async def funding(
+        self, instrument_id: InstrumentId, start_ns: int, end_ns: int
+    ) -> list[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The instrument is not listed, or the venue tells no funding of the past.
+        """
+        return list(await self._dialect.funding(self._of(instrument_id), start_ns, end_ns))
 
     @property
     def joins_trades(self) -> bool:

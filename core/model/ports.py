@@ -15,6 +15,7 @@ import msgspec
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, VenuePosition
 from core.model.facts import CashMoved, JournalRecord, VenueEvent
+from core.model.funding import FundingPaid
 from core.model.ids import InstrumentId, ModelId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -308,6 +309,22 @@ class TellsTrades(Protocol):
 
     def request_trades(self, instrument_id: InstrumentId, hole: TradeHole) -> None:
         """Have trades that never came arrive at the sink as `http` frames, if the venue can."""
+        ...
+
+
+@runtime_checkable
+class TellsFunding(Protocol):
+    """A feed that tells funding of the past."""
+
+    async def funding(
+        self, instrument_id: InstrumentId, start_ns: int, end_ns: int
+    ) -> list[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away.
+            ConfigError: The venue tells no funding of the past.
+        """
         ...
 
 

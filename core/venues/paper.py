@@ -16,12 +16,13 @@ is known of the account is the journal, positions of contracts included.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from core.model.abilities import VenueAbilities
 from core.model.accounts import Balance, Position, VenuePosition
 from core.model.facts import CashMoved
+from core.model.funding import FundingPaid
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import MarkPrice, Quote, Trade
@@ -195,6 +196,13 @@ class PaperVenue:
     def on_mark(self, event: MarkPrice) -> None:
         """Take reference prices: funding may be due, margin may lack."""
         self._sim.on_mark(event)
+        self._wake()
+
+    def pay_arrears(
+        self, instrument_id: InstrumentId, rows: Sequence[FundingPaid], paid: Callable[[str], bool]
+    ) -> None:
+        """Pay funding that came due while no engine ran, save what `paid` knows."""
+        self._sim.pay_arrears(instrument_id, rows, paid)
         self._wake()
 
     def _wake(self) -> None:

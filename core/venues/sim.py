@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -34,6 +34,7 @@ from core.model.facts import (
     VenueEvent,
 )
 from core.model.fees import fee_rates
+from core.model.funding import FundingPaid
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, MarkPrice, Quote, Trade
@@ -272,6 +273,13 @@ class SimVenue:
         self.advance()
         now_ns = self._clock.now_ns()
         self._tell(self._model.on_mark(event, now_ns), now_ns)
+
+    def pay_arrears(
+        self, instrument_id: InstrumentId, rows: Sequence[FundingPaid], paid: Callable[[str], bool]
+    ) -> None:
+        """Pay funding that came due before this session, save what `paid` knows."""
+        now_ns = self._clock.now_ns()
+        self._tell(self._model.upkeep.pay_arrears(instrument_id, rows, paid, now_ns), now_ns)
 
     def on_bar(self, bar: Bar) -> None:
         """Take a closed bar, for data that has nothing finer; revisions are ignored."""

@@ -7,13 +7,14 @@ pays, as nobody can be made to. Times nobody followed the market are not made up
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
 
 from core.model.accounts import EntryKind
 from core.model.facts import CashMoved, PositionForced, PositionSet, VenueEvent, VenueWarned
+from core.model.funding import FundingPaid
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import MarkPrice
@@ -60,6 +61,20 @@ class Upkeep:
         due = self._funding.take(event)
         events = self._pay(due, ts_ns) if due is not None else []
         return events + self.check(name, ts_ns)
+
+    def pay_arrears(
+        self,
+        name: InstrumentId,
+        rows: Sequence[FundingPaid],
+        paid: Callable[[str], bool],
+        ts_ns: int,
+    ) -> list[VenueEvent]:
+        """Pay funding that came due before the account was taken up; `paid` knows what was."""
+        events: list[VenueEvent] = []
+        for row in rows:
+            due = Due(name, row.share, row.at_ns)
+            events += self._pay(due, ts_ns, price=row.price, paid=paid)
+        return events
 
     def check(self, name: InstrumentId, ts_ns: int) -> list[VenueEvent]:
         """See whether an instrument's new price leaves its account too little."""
@@ -113,17 +128,25 @@ class Upkeep:
             events.append(self._settle(held, index, ts_ns))
         return events
 
-    def _pay(self, due: Due, ts_ns: int) -> list[VenueEvent]:
+    def _pay(
+        self,
+        due: Due,
+        ts_ns: int,
+        *,
+        price: Decimal | None = None,
+        paid: Callable[[str], bool] | None = None,
+    ) -> list[VenueEvent]:
+        """Pay on what is held, at the mark where no price is given."""
         events: list[VenueEvent] = []
         for held in self._margin.open():
-            mark = self._margin.mark(held.instrument)
+            mark = price or self._margin.mark(held.instrument)
             if held.instrument.id != due.instrument_id or mark is None:
                 continue
             worth = held.net.worth(abs(held.net.size), mark)
-            paid = (worth * due.share).quantize(_CENT)
-            amount = -paid if held.net.size > 0 else paid
-            if amount:
-                flow_id = f"{held.instrument.id}:{held.side}:{due.at_ns // 1_000_000}"
+            owed = (worth * due.share).quantize(_CENT)
+            amount = -owed if held.net.size > 0 else owed
+            flow_id = f"{held.instrument.id}:{held.side}:{due.at_ns // 1_000_000}"
+            if amount and not (paid is not None and paid(flow_id)):
                 events.append(
                     self._moved(held, amount, EntryKind.FUNDING, flow_id, due.at_ns, ts_ns)
                 )

@@ -14,10 +14,12 @@ from core.feeds.binance.history import KlineHistory
 from core.feeds.binance.rest import BinanceRest
 from core.feeds.binance.speech import BinanceDialect, nearest_speed
 from core.feeds.binance_usdm.decoder import BINANCE_USDM, UsdmDecoder
+from core.feeds.binance_usdm.funding import read_funding
 from core.feeds.binance_usdm.symbols import parse_exchange_info
 from core.feeds.dialect import Answer, LineLimits, Poll
 from core.feeds.hosts import hosts
 from core.model.errors import ConfigError
+from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
@@ -45,6 +47,8 @@ _PLANS: Final = {"": None, "routed": True, "unrouted": False}
 _SPEEDS: Final = {100: "@100ms", 250: "", 500: "@500ms"}
 _AGGREGATES_WEIGHT: Final = 20
 _OPEN_INTEREST: Final = Poll("openInterest", 60.0)
+
+_MS: Final = 1_000_000
 
 
 class UsdmDialect(BinanceDialect):
@@ -132,6 +136,22 @@ class UsdmDialect(BinanceDialect):
             DataError: Its answer is not what it documents.
         """
         return await self._rest.listing(1, parse_exchange_info)
+
+    async def funding(
+        self, instrument: Instrument, start_ns: int, end_ns: int
+    ) -> Sequence[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        params = (
+            ("symbol", instrument.venue_symbol), ("startTime", str(start_ns // _MS)),
+            ("endTime", str((end_ns - 1) // _MS)), ("limit", "1000"),
+        )  # fmt: skip
+        answer = await self._rest.ask("fundingRate", params=params)
+        return read_funding(answer.body, f"funding of {instrument.id}")
 
     async def poll(self, name: str, instrument: Instrument) -> Answer | None:
         """Ask for the open interest, of which there is no stream.

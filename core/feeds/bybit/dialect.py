@@ -12,12 +12,15 @@ import msgspec
 from core.feeds.answers import ask
 from core.feeds.bybit.acks import BybitAcks
 from core.feeds.bybit.decoder import BYBIT, BybitDecoder, trade_number
+from core.feeds.bybit.funding import PAGE as FUNDING_PAGE
+from core.feeds.bybit.funding import read_funding
 from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
 from core.feeds.bybit.trades import TradeHistory
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
+from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
@@ -51,6 +54,8 @@ _PAGE: Final = 1000
 _ARGS_SPOT: Final = 10
 _ARGS: Final = 50
 """Topics of a request: spot refuses more than ten."""
+
+_MS: Final = 1_000_000
 
 
 class _List(msgspec.Struct):
@@ -236,6 +241,23 @@ class BybitDialect(RestDialect):
         """
         path = "/v5/market/time"
         return Answer(f"{self._http.base_url}{path}", await self._ask(path, (), "time"))
+
+    async def funding(
+        self, instrument: Instrument, start_ns: int, end_ns: int
+    ) -> Sequence[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        params = (
+            ("category", category(instrument)), ("symbol", instrument.venue_symbol),
+            ("startTime", str(start_ns // _MS)), ("endTime", str((end_ns - 1) // _MS)),
+            ("limit", str(FUNDING_PAGE)),
+        )  # fmt: skip
+        what = f"funding of {instrument.id}"
+        return read_funding(await self._ask("/v5/market/funding/history", params, what), what)
 
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"

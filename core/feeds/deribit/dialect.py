@@ -16,10 +16,12 @@ import msgspec
 from core.feeds.deribit.acks import DeribitAcks
 from core.feeds.deribit.answers import call
 from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
+from core.feeds.deribit.funding import read_funding
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts, planless
+from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
@@ -53,6 +55,8 @@ _TIMEOUT_S: Final = 20.0
 _TEST_REQUEST: Final = b'"test_request"'
 _SHORT: Final = 200
 """Heartbeats are shorter than this, and little else is."""
+
+_MS: Final = 1_000_000
 
 
 class DeribitDialect(RestDialect):
@@ -190,6 +194,23 @@ class DeribitDialect(RestDialect):
             DataError: Its answer is not what it documents.
         """
         return PastTrades(await self._history.trades(instrument, start_ns, end_ns), start_ns)
+
+    async def funding(
+        self, instrument: Instrument, start_ns: int, end_ns: int
+    ) -> Sequence[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        params = (
+            ("instrument_name", instrument.venue_symbol), ("start_timestamp", str(start_ns // _MS)),
+            ("end_timestamp", str((end_ns - 1) // _MS)),
+        )  # fmt: skip
+        what = f"funding of {instrument.id}"
+        reply = await call(self._http, "get_funding_rate_history", params, what)
+        return read_funding(reply.body, what)
 
     def _request(self, method: str, params: Mapping[str, object]) -> str:
         return msgspec.json.encode(

@@ -13,11 +13,14 @@ from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.feeds.okx.acks import OkxAcks
 from core.feeds.okx.decoder import OKX, OkxDecoder
+from core.feeds.okx.funding import PAGE as FUNDING_PAGE
+from core.feeds.okx.funding import read_funding
 from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
 from core.feeds.okx.symbols import INDEX_KEY
 from core.feeds.okx.trades import TradeHistory
 from core.model.errors import DataError
+from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
@@ -49,6 +52,8 @@ _PING_S: Final = 20.0
 # Of a public endpoint 20 requests in 2 s are allowed, of some 10: a common budget within them.
 _BUDGET: Final = 9
 _BUDGET_S: Final = 2.0
+
+_MS: Final = 1_000_000
 
 
 class _Listing(msgspec.Struct):
@@ -251,6 +256,23 @@ class OkxDialect(RestDialect):
         """
         path = "/api/v5/public/time"
         return Answer(f"{self._http.base_url}{path}", await self._ask(path, (), "time"))
+
+    async def funding(
+        self, instrument: Instrument, start_ns: int, end_ns: int
+    ) -> Sequence[FundingPaid]:
+        """Fetch the funding settled with start_ns <= time < end_ns, oldest first.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        params = (
+            ("instId", instrument.venue_symbol), ("before", str(start_ns // _MS - 1)),
+            ("after", str(end_ns // _MS)), ("limit", str(FUNDING_PAGE)),
+        )  # fmt: skip
+        what = f"funding of {instrument.id}"
+        body = await self._ask("/api/v5/public/funding-rate-history", params, what)
+        return read_funding(body, what)
 
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"

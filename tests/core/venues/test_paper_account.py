@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from core.engine.clock import SimClock
 from core.engine.kernel import Kernel
 from core.model.accounts import EntryKind
 from core.model.facts import CashMoved, InstrumentKept, PositionSet
+from core.model.funding import FundingPaid
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import BookSnapshot, MarkPrice, Quote, Side, Trade
@@ -239,6 +241,31 @@ def test_funding_is_booked_once_however_often_it_is_told(house: House) -> None:
     assert [e.amount for e in entries] == [-5, 5]
     assert house.desk.position(PERP.id).funding == -5
     house.check()
+
+
+def test_funding_of_the_time_nobody_ran_is_charged_once(house: House) -> None:
+    house.market(100_000)
+    house.mark(100_000, "0.0001", T + 10 * S)
+    house.order("buy", "1")
+    house.wait(11 * S)
+    house.mark(100_000, "0.0001", T + 20 * S)
+    house.wait(S)
+    rows = [
+        FundingPaid(T + 10 * S, Decimal("0.0001"), PERP.price(100_000)),
+        FundingPaid(T + 20 * S, Decimal("0.0002"), PERP.price(90_000)),
+        FundingPaid(T + 30 * S, Decimal("-0.0001"), PERP.price(100_000)),
+    ]
+    clock = house.clock
+    clock.set(T + 40 * S)
+    for _ in range(2):
+        house = House(house.journal, clock)
+        paid = partial(house.desk.books.booked, X, EntryKind.FUNDING)
+        house.venue.pay_arrears(PERP.id, rows, paid)
+        house.wait(S)
+        entries = [e for e in house.desk.ledger() if e.kind is EntryKind.FUNDING]
+        mine = [e.amount for e in entries if e.account.startswith("venue")]
+        assert sorted(mine) == [-9, -5, 5]
+        house.check()
 
 
 def test_after_a_kill_everything_is_as_it_was_though_no_venue_has_listed_yet(house: House) -> None:
