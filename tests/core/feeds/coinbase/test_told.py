@@ -181,7 +181,7 @@ def test_recorded_sessions_are_read_alike(recorded: Path) -> None:
         for at, raw in enumerate(TapeReader(path).frames()):
             # One message is lost, and one comes twice.
             for _ in range(1 + (at == 200) - (at == 100)):
-                parts = raw.kind, raw.conn, raw.ts_ns, raw.url, raw.data
+                parts: Any = raw.kind, raw.conn, raw.ts_ns, raw.url, raw.data
                 mine, theirs = (way.decode(*parts) for way in ways)
                 assert told(mine) == told(theirs)
                 kinds |= {type(event) for event in mine}

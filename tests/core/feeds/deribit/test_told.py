@@ -175,7 +175,7 @@ def test_recorded_sessions_are_read_alike(recorded: Path) -> None:
             quick, slow = session(DeribitDecoder(), finer), session(SlowDecoder(), finer)
             kinds = set()
             for frame in frames:
-                parts = frame.kind, frame.conn, frame.ts_ns, frame.url, frame.data
+                parts: Any = frame.kind, frame.conn, frame.ts_ns, frame.url, frame.data
                 mine, theirs = quick.decode(*parts), slow.decode(*parts)
                 assert told(mine) == told(theirs)
                 kinds |= {type(event) for event in mine}
