@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.engine.clock import SystemClock
@@ -31,8 +32,10 @@ from core.model.commands import (
     SubmitOrder,
 )
 from core.model.errors import LinkError, StoreError, TemporaryError
+from core.model.facts import EquityMarked
+from core.model.funding import FundingPaid
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Bar, FeedStatus, Side, Timeframe
 from core.model.orders import OrderState, OrderType
 from core.model.settings import Settings
@@ -61,6 +64,7 @@ class LiveFeed:
         self.starts = 0
         self.history_calls: list[Any] = []
         self.history_fails = 0
+        self.settled: list[FundingPaid] = []
         self._clock = clock
         self._listed = list(listed)
         self._maker = maker
@@ -98,6 +102,9 @@ class LiveFeed:
             Bar(instrument_id, timeframe, ts, 6_000_000, 6_000_100, 5_999_900, 6_000_000, 500, 3)
             for ts in range(first, end_ns - timeframe.ns, timeframe.ns)
         ]
+
+    async def funding(self, name: InstrumentId, start_ns: int, end_ns: int) -> list[FundingPaid]:
+        return self.settled
 
     async def run(self, sink: Any) -> None:
         self.starts += 1
@@ -168,6 +175,7 @@ class House:
         watchlist: Sequence[str] | None = None,
         journal: Any = None,
         session: str = "s1",
+        account: VenueName = PAPER,
     ) -> None:
         self.clock = SystemClock()
         self.feed = LiveFeed(self.clock, listed, parts.tape_maker)
@@ -178,12 +186,12 @@ class House:
         names = [item.id for item in listed] if watchlist is None else list(watchlist)
         merged: dict[str, Any] = {"engine": {"watchlist": names}}
         values = Settings.model_validate(merged)
-        self.paper = PaperVenue(values.paper, clock=self.clock, depth=self._depth)
+        self.paper = PaperVenue(values.paper, clock=self.clock, depth=self._depth, name=account)
         self.engine = Engine(
             settings=values,
             clock=self.clock,
             feeds={BINANCE: self.feed},
-            venues={PAPER: self.paper},
+            venues={account: self.paper},
             instruments=(),
             journal=self.journal,
             predictions=self.predictions,
@@ -305,6 +313,30 @@ async def test_whole_way_from_frame_to_client_and_back(
     assert not server.path.exists()
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
+
+
+async def test_funding_that_came_due_between_two_engines_is_paid_by_the_second(
+    house: Any, btc: Any
+) -> None:
+    perp = msgspec.structs.replace(btc, kind=InstrumentKind.PERPETUAL, settle="USDT")
+    first = house(listed=(perp,), account=BINANCE)
+    async with first.running():
+        await first.until(lambda: live(first, perp.id))
+        report = await first.do(buy("o1", perp.id))
+        assert report.order.state is OrderState.SUBMITTED, report.order.note
+        await first.until(lambda: bool(first.engine.kernel.desk.fills()))
+    now_ns = SystemClock().now_ns()
+    seen = EquityMarked(equity=Decimal(1), total_pnl=Decimal(0), asset="USDT", ts_ns=now_ns - 10**9)
+    first.journal.append([seen])
+    settled = FundingPaid(now_ns - 10**8, Decimal("0.0001"), Decimal(60_000))
+    before = FundingPaid(now_ns - 10**10, Decimal("0.5"), Decimal(60_000))
+    for session in ("s2", "s3"):
+        second = house(listed=(perp,), account=BINANCE, journal=first.journal, session=session)
+        second.feed.settled = [before, settled]
+        async with second.running():
+            desk = second.engine.kernel.desk
+            await second.until(lambda desk=desk: desk.position(perp.id).funding != 0)
+            assert desk.position(perp.id).funding == Decimal("-0.06")
 
 
 async def test_terminal_order_is_denied_until_armed(house: Any, btc: Any) -> None:
