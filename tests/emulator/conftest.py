@@ -120,11 +120,12 @@ async def emulator():
 async def world(request):
     """A running emulator of the test's `venue`, or of those its module names in VENUES.
 
-    Its time goes fast, so that what a test waits for comes sooner, unless its module names a SPEED:
-    whoever signs with the time of day soon signs in the past.
+    Its time goes fast, so that what a test waits for comes sooner, unless its module names a SPEED,
+    or one by venue: whoever signs with the time of day soon signs in the past.
     """
     params = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     venues = (params["venue"],) if "venue" in params else request.module.VENUES
+    speed = getattr(request.module, "SPEED", 5.0)
     running = Emulator(
         seed=7,
         api_key=KEY,
@@ -132,7 +133,7 @@ async def world(request):
         control_token=TOKEN,
         history_days=10,
         venues=venues,
-        clock=WallClock(speed=getattr(request.module, "SPEED", 5.0)),
+        clock=WallClock(speed=speed.get(venues[0], 5.0) if isinstance(speed, dict) else speed),
     )
     await running.start()
     yield running

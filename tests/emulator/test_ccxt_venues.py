@@ -14,6 +14,7 @@ from ccxt.base.errors import (  # noqa: E402
 )
 
 VENUES = ("binancefut", "okx", "kucoin", "coinbase", "deribit")
+SPEED = {"kucoin": 1.0}  # It signs.
 SYMBOLS = {
     "binancefut": "BTC/USDT:USDT",
     "okx": "BTC/USDT",
