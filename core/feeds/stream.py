@@ -427,8 +427,12 @@ class StreamFeed:
             since_ns = self._clock.monotonic_ns() - self._fetched_ns.get(name, -IMAGE_EVERY_NS)
             await asyncio.sleep(max(0.0, (IMAGE_EVERY_NS - since_ns) / 1e9))
             self._queued.discard(name)
+            if name not in self._wanted:
+                continue
             item = self._listed.get(name)
-            if item is None or name not in self._wanted:
+            if item is None:
+                # It speaks again though it had gone: what we know of the listing is too old.
+                self._doubts.put_nowait(name)
                 continue
             self._fetched_ns[name] = self._clock.monotonic_ns()
             if not self._dialect.images_by_rest:

@@ -142,6 +142,20 @@ async def test_wanted_instrument_that_is_no_longer_listed_is_told_once(
     assert "toy no longer lists AAA-USD.toy (new there: NEW-USD.toy)" in notice.text
 
 
+async def test_image_of_what_speaks_again_after_it_had_gone_has_the_listing_read_anew(
+    ear: Ear, toy: Any, names: list[InstrumentId]
+) -> None:
+    ear.feed.subscribe(names[:1])
+    await ear.until(lambda: carried(toy) == ["AAA"])
+    toy.symbols = ["BBB", "CCC"]
+    await ear.feed.instruments()
+    toy.symbols = ["AAA", "BBB", "CCC"]
+    ear.feed.request_snapshot(names[0])
+    async with asyncio.timeout(10):
+        while names[0] not in ear.feed._listed:  # noqa: ASYNC110  it tells nobody
+            await asyncio.sleep(0)
+
+
 async def test_host_that_cannot_be_reached_is_told_once_with_what_to_check(
     toy: Any, toy_dialect: Any, toy_limits: Any, names: list[InstrumentId]
 ) -> None:
