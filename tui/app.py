@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.types import CSSPathType
@@ -33,6 +34,7 @@ from tui.theme import (
     theme_names,
     user_theme_folder,
 )
+from tui.typed import Typed
 
 if TYPE_CHECKING:
     from core.model.settings import Settings, TuiSettings
@@ -93,6 +95,7 @@ class ClxApp(App[None]):
         self._load_settings = load_settings
         self._problem = ""
         self._bell = Bell()
+        self._typed = Typed(self, super().on_event)
         self.look = self._make_look(self.preferences.theme)
         # In force before the stylesheet is parsed, or it would be parsed twice.
         few = has_few_colours() or self._no_colour
@@ -105,6 +108,13 @@ class ClxApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the stylesheet our own colour names before a theme is in force."""
         return css_variables(self.look.theme) if hasattr(self, "look") else DEFAULT_VARIABLES
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take what is typed key by key, and everything else at once."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._typed.take(event)
+        else:
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         """Show the main screen and start following the engine."""
