@@ -12,6 +12,7 @@ only the venue can tell. It changes nothing itself: what it learns goes to the d
     funding and the like since the last look ─► what is not booked yet
     positions of contracts, twice the same ─► adopt, protect, flatten, or wait for an answer
     balances, twice the same ─► adopt the difference, and say so
+    an exit that may have arrived or not ─► entries wait until that is known
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Final, TypeVar
 
 from core.model.errors import ClxError, ConfigError, TemporaryError, did_you_mean
 from core.model.ids import ClientOrderId, VenueName
-from core.model.orders import OrderState, VenueOrder
+from core.model.orders import OrderState, Role, VenueOrder
 from core.model.ports import Clock, Venue
 from core.model.settings import Settings, VenueSettings
 from core.trading.desk import TradingDesk
@@ -39,6 +40,8 @@ _ASKS_PER_ROUND: Final = 10
 _CANCEL_PATIENCE_S: Final = 3.0
 _BACKOFF_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _BALANCE_LOOKS: Final = 4
+_EXITS: Final = frozenset({Role.STOP, Role.TARGET})
+_UNANSWERED: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN})
 _Answer = TypeVar("_Answer")
 
 
@@ -197,12 +200,28 @@ class Reconciler:
             await self._catch_flows(venue, started_ns)
             notes += await self._compare_positions(venue)
             notes += await self._compare_balances(venue, started_ns)
+            self._await_exits(venue, started_ns)
             self._looked_ns[venue] = started_ns
             self._failures[venue] = 0
             self._findings.forget_ended()
             self._asked_ns.clear()
             self._desk.reconciled(venue, tuple(notes))
             return tuple(notes)
+
+    def _await_exits(self, venue: VenueName, before_ns: int) -> None:
+        """Keep entries waiting until it is known which exits the venue has.
+
+        What a lost one leaves without protection is covered once that is known, and not before.
+
+        Raises:
+            _Unsettled: One may have arrived or not, and entries do not go yet.
+        """
+        if venue not in self._desk.books.switches.closed_venues:
+            return
+        for tracked in self._open_at(venue, before_ns):
+            order = tracked.order
+            if order.intent.role in _EXITS and order.state in _UNANSWERED:
+                raise _Unsettled(f"it is not known whether exit {order.id} has arrived")
 
     async def _ask_all(self, venue: VenueName) -> None:
         """Ask about the orders whose outcome only the venue can tell."""
@@ -372,7 +391,7 @@ class Reconciler:
 
     def _open_question(self, venue: VenueName) -> bool:
         return self._short(venue) or any(
-            item.ask or item.order.state in {OrderState.SUBMITTED, OrderState.UNKNOWN}
+            item.ask or item.order.state in _UNANSWERED
             for item in self._desk.books.orders.open()
             if item.order.venue == venue
         )

@@ -10,7 +10,7 @@ from core.model.abilities import VenueAbilities
 from core.model.accounts import EntryKind
 from core.model.errors import ConfigError, TemporaryError
 from core.model.facts import CashMoved, VenueConnected
-from core.model.orders import OrderCanceled, OrderState, OrderUnknown
+from core.model.orders import OrderCanceled, OrderState, OrderType, OrderUnknown, Role
 from core.model.settings import Settings, TradingSettings
 
 FAST = Settings(trading=TradingSettings(unknown_poll_s=0.001, reconcile_every_s=0.001))
@@ -256,6 +256,28 @@ async def test_balances_wait_while_an_order_is_unknown(floor: Any) -> None:
     with pytest.raises(TemporaryError, match="outcome is unknown"):
         await floor.reconciler().reconcile()
     assert floor.submit("o2").note.startswith("venue.reconcile")
+
+
+async def test_entries_wait_until_it_is_known_whether_an_exit_has_arrived(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = VenueAbilities(types=frozenset(OrderType))
+    floor.hold("2")
+    floor.venue.lose_requests = True
+    floor.submit("target", "sell", "2", "104", role=Role.TARGET)
+    floor.venue.deliver(floor.desk)
+    floor.venue.lose_requests = False
+    floor.open(ready=False)
+    floor.clock.advance(1)
+    reconciler = floor.reconciler()
+    for _ in range(2):
+        with pytest.raises(TemporaryError, match="whether exit target has arrived"):
+            await reconciler.reconcile()
+        assert floor.submit("o1").note.startswith("venue.reconcile")
+        assert floor.state("target") is OrderState.UNKNOWN
+        floor.clock.advance(7)
+    await reconciler.reconcile()
+    assert floor.state("target") is OrderState.REJECTED
+    assert floor.submit("o2").state is OrderState.SUBMITTED
 
 
 async def test_orders_of_others_are_recognised_and_left_alone(floor: Any) -> None:
