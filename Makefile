@@ -10,7 +10,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS)
 STAMP := $(VENV)/.installed-$(EXTRAS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help install run test quick check format bench clean
+.PHONY: help install run warm test quick check format bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -25,13 +25,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m clx.warm
 	touch $@
 
+warm: install # compile what changed since the set-up, once for all that will run beside each other
+	@$(BIN)/python -m clx.warm
+
 run: install ## open clx on the simulated market, offline, nothing to configure
 	$(BIN)/clx
 
-test: install ## run the whole test suite
+test: warm ## run the whole test suite
 	$(PYTEST)
 
-quick: install ## run the tests that are not marked slow
+quick: warm ## run the tests that are not marked slow
 	$(PYTEST) -m 'not slow'
 
 check: install ## lint, types, import contracts

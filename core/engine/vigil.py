@@ -42,9 +42,9 @@ _TIMES_LIMIT: Final = 3
 
 _STILL: Final = 60
 _STILL_NS: Final = 20_000_000_000
+"""Quotes, and time, in which any book must change."""
 _NEVER_NS: Final = 365 * 86_400_000_000_000
 """A limit beyond this says that silence means nothing, as in a backtest, whose book is made up."""
-"""Quotes, and time, in which any book must change."""
 
 
 class Habit:

@@ -204,3 +204,22 @@ def _klines(home: Any, first_ns: int, last_ns: int) -> dict[int, list[int]]:
         ]
         for row in rows
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_one_venue_does_not_give_keeps_nobody_waiting(home: Any) -> None:
+    state = home.start_emulator()
+    home.configure(
+        'mode = "paper"\n'
+        '[feeds.bybit]\nrest_url = "http://127.0.0.1:1"\n'
+        f'[feeds.binance]\nrest_url = "{state["rest_url"]}"\n'
+        f'stream_url = "{state["stream_url"]}"\n'
+    )
+    names = ("BTC-USDT.bybit", "ETH-USDT.bybit", BTC)
+    done = home.run("data", "download", *names, "-t", "1h", "--days", "1")
+    assert done.returncode == 1
+    assert f"{BTC}  " in done.stdout
+    for name in names[:2]:
+        assert f"{name} 1h: " in done.stderr
+        assert name not in done.stdout
+    assert "run it again for these" in done.stderr

@@ -12,7 +12,7 @@ import click
 
 from clx.cli.data.kept import must_be_kept
 from clx.cli.data.progress import progress_bars
-from clx.cli.data.session import Session, listed, market_store, open_feed, session
+from clx.cli.data.session import Failures, Session, listed, market_store, open_feed, session
 from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time, timeframe
 from clx.cli.data.trades import fill_trades, mend_trades, report_trades, trade_holes
 from clx.cli.naming import full_instrument
@@ -46,16 +46,20 @@ def download(
     It can be stopped at any time: run it again and it goes on where it was.
     """
     names = [full_instrument(name) for name in instruments]
-    here = session(start=True)
+    here, failures = session(start=True), Failures()
     with market_store(here, create=True) as store:
         back = days if days is not None else 1.0 if trades else 30.0
         start_ns, end_ns = _range(back, since, until)
         if trades:
-            told = asyncio.run(fill_trades(here, store, names, start_ns, end_ns))
-            return report_trades(told, style)
+            told = asyncio.run(fill_trades(here, store, names, start_ns, end_ns, failures))
+            if told or not failures:
+                report_trades(told, style)
+            return failures.tell()
         series = [(name, timeframe(text), start_ns, end_ns) for name in names for text in frames]
-        filled = asyncio.run(_fill(here, store, series))
-    _report(filled, style)
+        filled = asyncio.run(_fill(here, store, series, failures))
+    if filled or not failures:
+        _report(filled, style)
+    failures.tell()
 
 
 @click.command()
@@ -71,7 +75,7 @@ def repair(instruments: Sequence[str], frames: Sequence[str], trades: bool, styl
     """
     wanted = {full_instrument(name) for name in instruments}
     lengths = {timeframe(text) for text in frames}
-    here = session(start=True)
+    here, failures = session(start=True), Failures()
     with market_store(here) as store:
         must_be_kept(store, wanted)
         dropped = []
@@ -92,19 +96,21 @@ def repair(instruments: Sequence[str], frames: Sequence[str], trades: bool, styl
             and not trades
         ]
         holes = [item for item in series if store.bars.gaps(item[0], item[1], item[2], item[3])]
-        filled = asyncio.run(_fill(here, store, holes))
+        filled = asyncio.run(_fill(here, store, holes, failures))
         torn = {} if lengths else trade_holes(here, store, wanted)
-        mended = asyncio.run(mend_trades(here, store, torn)) if torn else []
-    if filled or not mended:
+        mended = asyncio.run(mend_trades(here, store, torn, failures)) if torn else []
+    if filled or not (mended or failures):
         _report(filled, style, "nothing is missing")
     if mended:
         report_trades(mended, style)
+    failures.tell()
 
 
 async def _fill(
     here: Session,
     store: MarketStore,
     series: Sequence[tuple[InstrumentId, Timeframe, int, int]],
+    failures: Failures,
 ) -> list[Filled]:
     """Fill one series after the other, the feed of each venue built once."""
     from core.engine.clock import SystemClock
@@ -122,7 +128,9 @@ async def _fill(
                     rng=random.Random(),  # noqa: S311  jitter, no secret
                 )
                 for name, length, start_ns, end_ns in series:
-                    if split_instrument_id(name)[1] == venue:
+                    if split_instrument_id(name)[1] != venue:
+                        continue
+                    with failures.passed_over(f"{name} {length.value}"):
                         item = await listed(feed, name)
                         done.append(await work.fill(item, length, start_ns, end_ns, told=told))
     return done

@@ -12,7 +12,15 @@ import msgspec
 
 from clx.sim import EmulatorAddress, market_file, pointed_at, running_emulator
 from core.feeds.kinds import kind_named
-from core.model.errors import ConfigError, StoreError, did_you_mean
+from core.model.errors import (
+    ClxError,
+    ConfigError,
+    DataError,
+    StoreError,
+    TemporaryError,
+    VenueError,
+    did_you_mean,
+)
 from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.instruments import Instrument
 from core.model.ports import LooksUp
@@ -126,6 +134,36 @@ async def open_feed(here: Session, venue: VenueName) -> AsyncIterator[Feed]:
         yield feed
     finally:
         await feed.close()
+
+
+class Failures:
+    """What venues did not give, told once everything else is there."""
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, ClxError]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    @contextlib.contextmanager
+    def passed_over(self, what: str) -> Iterator[None]:
+        """Let work go on after what a venue failed to give; mistakes of ours end it at once."""
+        try:
+            yield
+        except (TemporaryError, VenueError, DataError) as error:
+            self._found.append((what, error))
+
+    def tell(self) -> None:
+        """Raise what was passed over.
+
+        Raises:
+            ClxError: The only one, or TemporaryError with all of them.
+        """
+        if len(self._found) == 1:
+            raise self._found[0][1]
+        if self._found:
+            words = "\n".join(f"{what}: {error}" for what, error in self._found)
+            raise TemporaryError(f"{words}\nthe rest is kept; run it again for these")
 
 
 async def listed(feed: Feed, name: InstrumentId) -> Instrument:

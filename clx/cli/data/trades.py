@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clx.cli.data.progress import progress_bars
-from clx.cli.data.session import Session, listed, open_feed
+from clx.cli.data.session import Failures, Session, listed, open_feed
 from clx.cli.data.times import show_length
 from clx.cli.output import print_json, print_table
 from core.model.errors import ConfigError
@@ -31,6 +31,7 @@ async def fill_trades(
     names: Sequence[InstrumentId],
     start_ns: int,
     end_ns: int,
+    failures: Failures,
 ) -> list[FilledTrades]:
     """Fetch the trades of some instruments that the store lacks.
 
@@ -43,16 +44,20 @@ async def fill_trades(
             async with open_feed(here, venue) as feed:
                 work = _work(store, feed)
                 for name in mine:
-                    item = await listed(feed, name)
-                    whole = feed.decoder.rule.traits(item).consecutive_trades
-                    done.append(
-                        await work.fill(item, start_ns, end_ns, consecutive=whole, told=told)
-                    )
+                    with failures.passed_over(name):
+                        item = await listed(feed, name)
+                        whole = feed.decoder.rule.traits(item).consecutive_trades
+                        done.append(
+                            await work.fill(item, start_ns, end_ns, consecutive=whole, told=told)
+                        )
     return done
 
 
 async def mend_trades(
-    here: Session, store: MarketStore, holes: Mapping[InstrumentId, list[TradeHole]]
+    here: Session,
+    store: MarketStore,
+    holes: Mapping[InstrumentId, list[TradeHole]],
+    failures: Failures,
 ) -> list[FilledTrades]:
     """Fetch the trades that holes in the ids tell are missing; skip venues that cannot."""
     done: list[FilledTrades] = []
@@ -65,8 +70,9 @@ async def mend_trades(
                     click.echo(str(error), err=True)
                     continue
                 for name in mine:
-                    item = await listed(feed, name)
-                    done.append(await work.mend(item, holes[name], told=told))
+                    with failures.passed_over(name):
+                        item = await listed(feed, name)
+                        done.append(await work.mend(item, holes[name], told=told))
     return done
 
 

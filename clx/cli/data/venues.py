@@ -62,13 +62,19 @@ def instruments(venue: str, contains: str, kind: str, style: str) -> None:
         [
             (
                 item.id, item.venue_symbol, item.kind.value, show(item.price_tick),
-                show(item.size_lot), item.min_notional or None, "yes" if item.trading else "halted",
+                show(item.size_lot), item.min_notional or None, _trading(item),
             )
             for item in found
         ],
         f"{venue} lists nothing like that",
     )  # fmt: skip
-    click.echo(f"{len(found):,} instruments")
+    click.echo(f"{len(found):,} instrument{'' if len(found) == 1 else 's'}")
+
+
+def _trading(item: Instrument) -> str | None:
+    if item.kind is InstrumentKind.INDEX:
+        return None
+    return "yes" if item.trading else "halted"
 
 
 async def _ask(here: Session, venue: VenueName, contains: str, kind: str) -> list[Instrument]:
