@@ -203,7 +203,9 @@ class Engine:
                 orders = [
                     (o.id, str(o.state), o.note) for o in self.desk.orders(include_ended=True)
                 ]
-                raise Stuck(f"waited {patience_s:g} s for {what}; {orders[-5:]}; {self.alerts()}")
+                why = [view.reason for view in self.desk.venues() if view.reason]
+                heard = (orders[-5:], self.alerts(), why)
+                raise Stuck(f"waited {patience_s:g} s for {what}; {heard}")
             for task in self.tasks:
                 if task.done():
                     await task

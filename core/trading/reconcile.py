@@ -48,6 +48,11 @@ _Answer = TypeVar("_Answer")
 class _Unsettled(TemporaryError):
     """Orders or money moved while they were being compared."""
 
+    def __init__(self, text: str, pause_s: float | None = None) -> None:
+        """`pause_s` is when to compare again, None for soon."""
+        super().__init__(text)
+        self.pause_s = pause_s
+
 
 class Reconciler:
     """Owns the questions to venues."""
@@ -159,7 +164,8 @@ class Reconciler:
             else:
                 await self._ask_all(venue)
         except _Unsettled as error:
-            self._wait(venue, settings.unknown_poll_s)
+            soon_s = settings.unknown_poll_s
+            self._wait(venue, soon_s if error.pause_s is None else error.pause_s)
             self._desk.links.failed(venue, str(error))
         except ClxError as error:
             self._failed(venue, error)
@@ -221,7 +227,16 @@ class Reconciler:
         for tracked in self._open_at(venue, before_ns):
             order = tracked.order
             if order.intent.role in _EXITS and order.state in _UNANSWERED:
-                raise _Unsettled(f"it is not known whether exit {order.id} has arrived")
+                # It alone is asked about meanwhile: whole comparisons would spend the budget.
+                raise _Unsettled(
+                    f"it is not known whether exit {order.id} has arrived",
+                    self._visibility_ns(venue) / _SECOND_NS,
+                )
+
+    def _due_at_once(self, venue: VenueName) -> None:
+        """Compare a venue next that waits for answers before entries may go."""
+        if venue in self._desk.books.switches.closed_venues:
+            self._due_ns[venue] = 0
 
     async def _ask_all(self, venue: VenueName) -> None:
         """Ask about the orders whose outcome only the venue can tell."""
@@ -230,6 +245,8 @@ class Reconciler:
             asked = self._to_ask(venue)[:_ASKS_PER_ROUND]
             for tracked in asked:
                 await self._ask(tracked)
+            if asked and all(item.order.state not in _UNANSWERED for item in asked):
+                self._due_at_once(venue)
             await self._catch_up(venue, self._clock.now_ns(), only_short=True)
             for tracked in asked:
                 self._desk.guard.on_order(tracked.order.id)

@@ -117,7 +117,10 @@ class OkxExchange(Okx):
         path = request.match_info["path"]
         if path not in _PATHS:
             return web.Response(status=404)
-        if not self.windows.count(request.remote or "?", "connect", self.connects_a_second, 1_000):
+        allowed = self.connects_a_second
+        if not (
+            self._unlimited or self.windows.count(request.remote or "?", "connect", allowed, 1_000)
+        ):
             return web.Response(status=429)
         return await converse(self, request, _Talk, self, path)
 

@@ -174,7 +174,7 @@ class Okx(Venue):
         connection.finish_in(value or _NOTICE_S, 4001, b"service upgrade")
 
     def set_weight_limit(self, limit: int) -> None:
-        """Lift the limits of endpoints, by a limit above a million."""
+        """Lift the limits of endpoints and connects, by a limit above a million."""
         self._unlimited = limit > _UNLIMITED
 
     def charge(self, call: Call, cost: float) -> None:

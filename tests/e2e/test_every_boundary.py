@@ -7,10 +7,12 @@ thrown away at the boundary. `test_kills` kills real processes, at fewer places.
 import functools
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from bench import crashes
+from bench.progress import Progress
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,9 +31,17 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def test_engine_that_dies_at_any_boundary_of_any_order_ends_up_equal_to_the_venue() -> None:
+def played_of(**share: Any) -> tuple[int, crashes.Matrix]:
+    """Play a share of the matrix; return how many cases that were, and what came of them."""
+    progress = Progress("")
     with crashes.scratch() as folder:
-        played, matrix = crashes.lapsed(lambda: crashes.play_all(folder, every=30))
+        work = functools.partial(crashes.play_all, folder, progress, **share)
+        matrix = crashes.lapsed(work)
+    return progress.played, matrix
+
+
+def test_engine_that_dies_at_any_boundary_of_any_order_ends_up_equal_to_the_venue() -> None:
+    played, matrix = played_of(every=30)
     assert not matrix.flaws, "\n".join(matrix.flaws)
     assert played >= 60
     assert matrix.deaths.total() >= played
@@ -41,18 +51,14 @@ def test_engine_that_dies_at_any_boundary_of_any_order_ends_up_equal_to_the_venu
 
 @pytest.mark.parametrize("site", ["binance_usdm-hedged", "okx", "deribit"])
 def test_engine_that_dies_in_the_life_of_a_bracket_of_contracts_recovers(site: str) -> None:
-    with crashes.scratch() as folder:
-        work = functools.partial(crashes.play_all, folder, every=30, only="bracket/fill", site=site)
-        played, matrix = crashes.lapsed(work)
+    played, matrix = played_of(every=30, only="bracket/fill", site=site)
     assert not matrix.flaws, "\n".join(matrix.flaws)
     assert played >= 4
     assert matrix.deaths.total() >= played
 
 
 def test_venue_that_goes_away_at_any_boundary_ends_up_equal_to_the_engine() -> None:
-    with crashes.scratch() as folder:
-        work = functools.partial(crashes.play_all, folder, every=12, only="fill", cut=True)
-        played, matrix = crashes.lapsed(work)
+    played, matrix = played_of(every=12, only="fill", cut=True)
     assert not matrix.flaws, "\n".join(matrix.flaws)
     assert played >= 30
     assert len(KINDS & set(matrix.deaths)) >= len(KINDS) - 2

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench import crashes, orders_soak
+from bench.progress import Progress
 
 pytestmark = [
     pytest.mark.slow,
@@ -24,7 +25,9 @@ def _quiet() -> Iterator[None]:
 
 
 def test_orders_under_random_faults_end_as_the_oracle_says() -> None:
-    figures, flaws = crashes.lapsed(lambda: orders_soak.soak(1_200, seed=11))
+    progress = Progress("")
+    progress.plan(1_200)
+    figures, flaws = crashes.lapsed(lambda: orders_soak.soak(progress, seed=11))
     assert not flaws, "\n".join(flaws)
     assert figures["orders"] >= 1_200
     assert figures["faults"] > 50

@@ -83,8 +83,7 @@ async def test_engine_waits_for_a_venue_that_is_down_at_the_start_and_goes_on(ho
     home.configure(LIVE.format(**state))
     late = home.run("daemon", "start", "--timeout", "2")
     assert late.returncode == 3
-    assert "waiting for binance" in late.stderr
-    assert "goes on trying" in late.stderr
+    assert "goes on trying" in late.stderr, "however far a busy machine has come by then"
     until(lambda: "starting: waiting for binance" in phase(home), "the phase to say so")
     home.start_emulator(port=state["port"])
     async with home.attach() as client:
@@ -99,7 +98,6 @@ async def test_wrong_secret_is_said_clearly_and_lets_no_order_through(home, unti
     home.configure(LIVE.format(**{**state, "api_secret": "f" * 64}))
     late = home.run("daemon", "start", "--timeout", "3")
     assert late.returncode == 3
-    assert "reconciling" in late.stderr
     report = until(
         lambda: [
             row
