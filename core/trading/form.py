@@ -38,8 +38,32 @@ def check_form(
         _check_fields(intent)
         or _check_market(intent, instrument)
         or _check_steps(intent, instrument)
-        or _check_bounds(intent.size, intent.price, expected, instrument)
+        or _check_bounds(intent.size, intent.price, instrument)
+        or check_least(
+            intent, instrument, intent.size, expected if intent.price is None else intent.price
+        )
     )
+
+
+def check_least(
+    intent: OrderIntent, instrument: Instrument, size: Decimal, worth: Decimal | None
+) -> Denial | None:
+    """Check whether an order would be large enough; `worth` is what one is worth, if known.
+
+    What closes contracts may be worth less (Binance USD-M, error -4164: "unless you choose reduce
+    only").
+    """
+    if size < instrument.min_size:
+        return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
+    if worth is None or (intent.reduce_only and instrument.derivative):
+        return None
+    notional = EXACT.multiply(size, worth)
+    if notional < instrument.min_notional:
+        return Denial(
+            "instrument.min_notional",
+            f"must be worth at least {instrument.min_notional} {instrument.quote}, was {notional}",
+        )
+    return None
 
 
 def check_band(
@@ -148,24 +172,11 @@ def _off(value: Decimal, step: Decimal) -> bool:
         return True
 
 
-def _check_bounds(
-    size: Decimal, price: Decimal | None, expected: Decimal | None, instrument: Instrument
-) -> Denial | None:
-    if size < instrument.min_size:
-        return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
+def _check_bounds(size: Decimal, price: Decimal | None, instrument: Instrument) -> Denial | None:
     if instrument.max_size and size > instrument.max_size:
         return Denial("instrument.max_size", f"must be at most {instrument.max_size}, was {size}")
     if price is not None and price < instrument.min_price:
         return Denial("instrument.min_price", f"must be >= {instrument.min_price}, was {price}")
     if price is not None and instrument.max_price and price > instrument.max_price:
         return Denial("instrument.max_price", f"must be <= {instrument.max_price}, was {price}")
-    worth = price if price is not None else expected
-    if worth is None:
-        return None
-    notional = EXACT.multiply(size, worth)
-    if notional < instrument.min_notional:
-        return Denial(
-            "instrument.min_notional",
-            f"must be worth at least {instrument.min_notional} {instrument.quote}, was {notional}",
-        )
     return None

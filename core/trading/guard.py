@@ -31,7 +31,7 @@ from core.model.orders import (
     TriggerBy,
 )
 from core.model.ports import Marks
-from core.trading.form import touched
+from core.trading.form import check_least, touched
 from core.trading.listing import listed
 from core.trading.orders import UNASKED, OrderCache, Tracked
 from core.trading.routing import ends_here, holds_trigger
@@ -327,6 +327,7 @@ class Guard:
         order = tracked.order
         intent = order.intent
         covers = intent.reason.startswith(COVERS)
+        more = False
         if tracked.waits == "replace" or order.id in self._successors:
             return
         if intent.parent_id is not None:
@@ -337,6 +338,7 @@ class Guard:
                 return
             if self._waits_there(order):
                 return
+            more = not over
         others = list(self._others(tracked))
         want = self._wanted(tracked, others)
         ended = [
@@ -352,7 +354,7 @@ class Guard:
         if want <= order.filled or gone:
             self._finish(tracked, "another of its group filled or ended")
             return
-        self._fit(tracked, want, others)
+        self._fit(tracked, want, others, more=more)
 
     def _wanted(self, tracked: Tracked, others: list[Tracked]) -> Decimal:
         """Return how large an order is to be: what its entry brought, less what others filled."""
@@ -401,8 +403,11 @@ class Guard:
             return order.filled
         return instrument.size(instrument.floor_lots(order.filled - fees))
 
-    def _fit(self, tracked: Tracked, want: Decimal, others: list[Tracked]) -> None:
-        """Let an order go out that waited, or be as large as is wanted."""
+    def _fit(self, tracked: Tracked, want: Decimal, others: list[Tracked], *, more: bool) -> None:
+        """Let an order go out that waited, or be as large as is wanted.
+
+        `more` says that its entry may bring more: what is too small for the venue waits for that.
+        """
         order = tracked.order
         if not order.triggered_ns and any(item.waits == "siblings" for item in others):
             self._finish(tracked, "another of its group was touched")
@@ -416,7 +421,7 @@ class Guard:
             instrument = listed(self._instruments, order.intent.instrument_id)
             if holds_trigger(order.intent, instrument, self._abilities(order)):
                 self._hands.rehold(tracked, "trigger", want)
-            else:
+            elif not (more and check_least(order.intent, instrument, want, _worth(order.intent))):
                 self._hands.release(tracked, "its entry filled", want)
         elif tracked.waits == "siblings":
             if all(item.order.state.terminal for item in others):
@@ -561,3 +566,8 @@ class Guard:
         asked = tracked.ask and (tracked.order.state in _WORKING or tracked.cancel_wanted)
         if tracked.order.state is not OrderState.PENDING_CANCEL and not asked:
             self._hands.end(tracked)
+
+
+def _worth(intent: OrderIntent) -> Decimal | None:
+    """Return the price an exit is expected to trade at, None if it does not say."""
+    return intent.trigger_price if intent.price is None else intent.price

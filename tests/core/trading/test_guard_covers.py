@@ -253,3 +253,18 @@ def test_exits_that_expired_with_a_part_filled_entry_are_covered(floor: Any) -> 
     assert (cover.state, cover.intent.role, cover.intent.size) == (S.HELD, Role.STOP, 1)
     floor.desk.cancel_all("cli")
     assert floor.desk.orders() == ()
+
+
+def test_exits_wait_while_an_entry_has_filled_less_than_the_venue_takes(floor: Any) -> None:
+    floor.open()
+    floor.venue.able = CAN_AMEND
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "0.02")  # worth 2 USDT, the least is 5
+    floor.venue.deliver(floor.desk)
+    assert (floor.state("stop"), floor.state("target")) == (S.HELD, S.HELD)
+    floor.venue.trade("entry", "0.98")
+    floor.venue.deliver(floor.desk)
+    assert (floor.state("stop"), floor.state("target")) == (S.HELD, S.ACCEPTED)
+    assert [floor.order(name).intent.size for name in ("stop", "target")] == [1, 1]
+    assert floor.alerts() == []
