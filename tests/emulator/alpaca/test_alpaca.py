@@ -139,9 +139,15 @@ async def test_halts_are_told(remote, stream):
     assert (await socket.hear())[0]["sc"] == "T"
 
 
+_SPAN = {"start": 50, "end": 3}
+"""Minutes ago."""
+
+
 async def test_bars_come_in_pages_over_symbols(data):
-    start = (dt.datetime.now(dt.UTC) - dt.timedelta(minutes=50)).isoformat()
-    asked = {"symbols": "MSFT,AAPL", "timeframe": "1Min", "start": start}
+    now = dt.datetime.now(dt.UTC)
+    # An end in the past: a minute that closes between two requests would be in one of them alone.
+    span = {name: (now - dt.timedelta(minutes=back)).isoformat() for name, back in _SPAN.items()}
+    asked = {"symbols": "MSFT,AAPL", "timeframe": "1Min", **span}
     whole = await data("/v2/stocks/bars", **asked)
     assert whole["next_page_token"] is None
     assert list(whole["bars"]) == ["AAPL", "MSFT"]
@@ -155,7 +161,7 @@ async def test_bars_come_in_pages_over_symbols(data):
             break
         assert sum(map(len, page["bars"].values())) == 30
     assert pages == [(name, row["t"]) for name, rows in whole["bars"].items() for row in rows]
-    newest = await data("/v2/stocks/AAPL/bars", timeframe="1Min", start=start, sort="desc", limit=2)
+    newest = await data("/v2/stocks/AAPL/bars", timeframe="1Min", **span, sort="desc", limit=2)
     assert [row["t"] for row in newest["bars"]] == [
         row["t"] for row in whole["bars"]["AAPL"][-1:-3:-1]
     ]
