@@ -142,7 +142,7 @@ class Venue:
             if message.type is not WSMsgType.TEXT:
                 continue
             asked = json.loads(message.data)
-            for name in asked["params"]:
+            for name in asked.get("params", ()):
                 symbol = name.partition("@")[0].upper()
                 if asked["method"] == "SUBSCRIBE":
                     self._wanted[symbol] = transport
