@@ -107,13 +107,28 @@ async def listen(remote, venue, symbol, heard):
         await asyncio.sleep(0.05)
 
 
-async def control(remote, method, path, body=None):
-    """Ask the control, again when connections are refused on purpose for a moment."""
+async def answered(ask):
+    """Ask, again when connections are refused on purpose for a moment."""
     for _ in range(100):
         with contextlib.suppress(aiohttp.ClientError):
-            return await remote.control(method, path, body)
+            return await ask()
         await asyncio.sleep(0.02)
     raise AssertionError("nobody answers")
+
+
+async def control(remote, method, path, body=None):
+    """Ask the control."""
+    return await answered(lambda: remote.control(method, path, body))
+
+
+async def asked(remote, url):
+    """Return the status of a venue's answer."""
+
+    async def get():
+        async with remote.session.get(url) as answer:
+            return answer.status
+
+    return await answered(get)
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -150,8 +165,7 @@ async def test_every_fault_leaves_the_venue_standing(remote, until, venue):
         await until(lambda: heard[0] > before + 3)
         assert not running._driver.done()
         url = running.urls()[venue]["rest"] + PATHS[venue]
-        async with remote.session.get(url) as answer:
-            assert answer.status == 200
+        assert await asked(remote, url) == 200
     finally:
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)
