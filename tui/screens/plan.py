@@ -18,55 +18,38 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.timer import Timer
-from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Input
 
 from core.model.errors import ConfigError
 from core.model.instruments import Instrument
 from tui.begun import begin
-from tui.desk import Reply, new_order_id
+from tui.desk import new_order_id
 from tui.plans import KINDS, ONLY, Plan, PlanText, cost_words, plan_words, read
+from tui.screens.checked import CheckedForm
 from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
     from tui.desk import Desk
 
-CHECK_AFTER_S: Final = 0.3
 _TYPED: Final = ("size", "orders", "minutes", "worst", "first", "last")
 _SHOWN: Final = {"twap": ("minutes", "worst"), "scaled": ("first", "last")}
 _NAMES: Final = {"first": "from", "last": "to"}
 
 
-class PlanScreen(ModalScreen[Reply | None]):
+class PlanScreen(CheckedForm):
     """Edits one plan and starts it at most once: it keeps its id."""
 
-    CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "close", show=False),
-        Binding("f9", "send", "start", show=False),
-        Binding("f8", "arm", "arm", show=False),
-        Binding("down", "app.focus_next", "next field", show=False),
-        Binding("up", "app.focus_previous", "previous field", show=False),
-    ]
-
     def __init__(self, desk: Desk, instrument: Instrument, text: PlanText | None = None) -> None:
-        super().__init__()
-        self.desk = desk
-        self.instrument = instrument
+        super().__init__(desk, instrument)
         self.prefill = text or PlanText()
         self.plan_id = new_order_id()
         """Made once here: starting again after a lost link is the same plan."""
-        self.sending = False
-        self._check: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Lay the fields out, one on a line; those of the other kind are hidden."""
@@ -98,7 +81,7 @@ class PlanScreen(ModalScreen[Reply | None]):
     def on_mount(self) -> None:
         """Begin at the size; everything else has an answer already."""
         self.query_one("#size").focus()
-        self.set_interval(0.5, self._title)
+        self.set_interval(0.5, self.refreshed)
         self._changed()
 
     @property
@@ -125,8 +108,8 @@ class PlanScreen(ModalScreen[Reply | None]):
         sheet = self.query_one("#plan")
         sheet.set_class(text.side == "buy", "buy")
         sheet.set_class(text.side == "sell", "sell")
-        self._title()
-        self._say("", wrong=False)
+        self.refreshed()
+        self.say("", wrong=False)
         plan = self._read(text)
         if plan is None:
             return
@@ -135,10 +118,8 @@ class PlanScreen(ModalScreen[Reply | None]):
         self.query_one("#size-note", Words).update(f"{unit}, of all orders   {cost}")
         now_ns = self.desk.clock.now_ns(self.desk.link.replica)
         self.query_one("#plan-words", Words).update(plan_words(plan, self.instrument, now_ns))
-        self._say_checks("asking…")
-        if self._check is not None:
-            self._check.stop()
-        self._check = self.set_timer(CHECK_AFTER_S, self._start_check)
+        self.say_checks("asking…")
+        self.check_soon()
 
     def _read(self, text: PlanText) -> Plan | None:
         if not text.size.strip():
@@ -151,10 +132,9 @@ class PlanScreen(ModalScreen[Reply | None]):
             return None
 
     def _blank(self, words: str, wrong: bool = False) -> None:
-        if self._check is not None:
-            self._check.stop()
+        self.check_not()
         self.query_one("#plan-words", Words).update("")
-        self._say_checks(words, wrong=wrong)
+        self.say_checks(words, wrong=wrong)
 
     def _market(self) -> Decimal | None:
         line = self.desk.link.replica.quotes.get(self.instrument.id)
@@ -166,7 +146,8 @@ class PlanScreen(ModalScreen[Reply | None]):
     def _next(self) -> None:
         self.focus_next("Input, Choice, PressButton")
 
-    def _start_check(self) -> None:
+    def start_check(self) -> None:
+        """Ask the engine what it thinks of the plan."""
         plan = self._read(self.text)
         if plan is not None:
             begin(self, partial(self._run_check, plan), group="checks", exclusive=True)
@@ -175,9 +156,10 @@ class PlanScreen(ModalScreen[Reply | None]):
         command = plan.command(self.plan_id, self.instrument, dry_run=True)
         reply = await self.desk.ask(command)
         words = "ok; each part is checked by every limit when it goes out"
-        self._say_checks(words if reply.ok else f"✗ {reply.text}", wrong=not reply.ok)
+        self.say_checks(words if reply.ok else f"✗ {reply.text}", wrong=not reply.ok)
 
-    def _title(self) -> None:
+    def refreshed(self) -> None:
+        """Show whether it is armed, and for how long."""
         left = self.desk.armed_left_s(self.instrument.id)
         armed = f"ARMED {left // 60}:{left % 60:02d}" if left else "DISARMED"
         status = self.desk.link.replica.status
@@ -185,21 +167,7 @@ class PlanScreen(ModalScreen[Reply | None]):
         title = f"START  {self.instrument.symbol}  {self.instrument.venue}   {mode}   {armed}"
         self.query_one("#ticket-title", Words).update(title)
 
-    def _say_checks(self, words: str, wrong: bool = False) -> None:
-        line = self.query_one("#checks", Words)
-        line.set_class(wrong, "wrong")
-        line.update(words)
-
-    def _say(self, words: str, wrong: bool = True) -> None:
-        line = self.query_one("#ticket-error", Words)
-        line.set_class(wrong, "wrong")
-        line.update(words)
-
     # -- starting ----------------------------------------------------------------------------
-
-    @on(PressButton.Pressed)
-    def _pressed(self) -> None:
-        self.action_send()
 
     def action_send(self) -> None:
         """Start it, when armed."""
@@ -207,39 +175,23 @@ class PlanScreen(ModalScreen[Reply | None]):
             return
         plan = self._read(self.text)
         if plan is None:
-            self._say("not started: mend the fields first")
+            self.say("not started: mend the fields first")
             return
-        if not self.desk.armed_left_s(self.instrument.id):
-            symbol, seconds = self.instrument.symbol, self.desk.arm_seconds
-            self._say(f"DISARMED: press F8 to arm {symbol} for {seconds} s, then start")
+        if not self.is_armed("start"):
             return
         self.sending = True
-        self._say("starting…", wrong=False)
+        self.say("starting…", wrong=False)
         begin(self, partial(self._send, plan), group="send")
 
     async def _send(self, plan: Plan) -> None:
         reply = await self.desk.ask(plan.command(self.plan_id, self.instrument, dry_run=False))
         self.sending = False
         if reply.unknown:
-            self._say(f"{reply.text}. The same form may be started again safely: it keeps its id")
+            self.say(f"{reply.text}. The same form may be started again safely: it keeps its id")
         elif not reply.ok:
-            self._say(f"not started: {reply.text}")
+            self.say(f"not started: {reply.text}")
         else:
             self.dismiss(reply)
-
-    def action_arm(self) -> None:
-        """Arm this instrument without leaving."""
-        begin(self, self._arm, group="arm", exclusive=True)
-
-    async def _arm(self) -> None:
-        reply = await self.desk.arm(self.instrument.id)
-        self._say(reply.text, wrong=not reply.ok)
-        self._title()
-
-    def action_close(self) -> None:
-        """Leave without starting anything."""
-        if not self.sending:
-            self.dismiss(None)
 
 
 def _input(name: str, value: str) -> Input:

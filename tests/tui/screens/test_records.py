@@ -13,8 +13,7 @@ from core.model.executors import ExecutorKind, ExecutorPlan, ExecutorView
 from core.model.market import Side
 from core.model.orders import OrderState, OrderType, Role
 from core.model.views import ExecutorChanged, FillAdded, OrderChanged, VenueChanged, VenueView
-from tui.screens import amend as amend_module
-from tui.screens import plan as plan_module
+from tui.screens import checked
 from tui.screens.amend import AmendScreen
 from tui.screens.gate import GateScreen
 from tui.screens.plan import PlanScreen
@@ -25,8 +24,7 @@ SIZES = ((80, 24), (160, 48))
 
 @pytest.fixture(autouse=True)
 def check_at_once(monkeypatch):
-    monkeypatch.setattr(amend_module, "CHECK_AFTER_S", 0.001)
-    monkeypatch.setattr(plan_module, "CHECK_AFTER_S", 0.001)
+    monkeypatch.setattr(checked, "CHECK_AFTER_S", 0.001)
 
 
 def held(name="stop-1"):
