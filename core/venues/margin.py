@@ -5,9 +5,10 @@
     equity       money + unrealised profit at the mark + worth of options held
     initial      the larger of what is long and what is short once all orders fill, / leverage
     available    equity - initial - what orders for holdings lock
-    maintenance  worth at the mark * the venue's rate; equity below it: everything is closed
+    maintenance  by the venue's tiers (`core.model.tiers`); equity below it: everything is closed
 
-Profit and cost are those of `core.trading.net`, so that the ledger agrees to the last digit.
+Each position is in the tier of its own size. Profit and cost are those of `core.trading.net`, so
+that the ledger agrees to the last digit.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderIntent, PositionSide
+from core.model.tiers import MarginTiers
 from core.trading.ledger import EXACT
 from core.trading.net import Net
 from core.venues.wallet import Wallet
 
 Key: TypeAlias = tuple[InstrumentId, PositionSide]
 _ZERO: Final = Decimal(0)
-_ONE: Final = Decimal(1)
 
 
 class Terms(NamedTuple):
     """What a venue demands of a contract."""
 
     leverage: Decimal
-    maintenance: Decimal
-    """A fraction of its worth."""
+    tiers: MarginTiers
+    """Margin below which it is closed, and the least there may be, by its size."""
     liquidation_fee: Decimal
     """A fraction of what is closed by force."""
 
@@ -153,7 +154,9 @@ class Margin:
         worth = _ZERO if mark is None else self._worth(instrument, abs(size), mark)
         signed = worth if size > 0 else -worth
         most = max(worth, signed + bound[Side.BUY], bound[Side.SELL] - signed)
-        return most / self._terms(instrument).leverage
+        terms = self._terms(instrument)
+        sized = self._sized(instrument, most, abs(size))
+        return max(most / terms.leverage, terms.tiers.least_initial(instrument, sized, most))
 
     def equity(self, asset: str) -> Decimal:
         """Return what the account would have of an asset with everything closed at its mark."""
@@ -186,21 +189,19 @@ class Margin:
     def liquidation_price(self, held: Held) -> Decimal | None:
         """Return the mark at which the account would be closed, all else staying as it is.
 
-        ::
-
-            linear    spare + s*(worth - cost) = rate*worth     s: +1 long, -1 short
-            inverse   spare - s*(worth - cost) = rate*worth
-
         Returns None where no price does.
         """
         instrument = held.instrument
         asset = instrument.pays_in
-        if held.option or self.mark(instrument) is None:
+        mark = self.mark(instrument)
+        if held.option or mark is None:
             return None
         spare = self.equity(asset) - self.value(held) - self.maintenance(asset) + self._kept(held)
-        way = _ONE if (held.net.size > 0) is not instrument.inverse else -_ONE
-        worth = (way * held.net.cost - spare) / (way - self._terms(instrument).maintenance)
-        if worth <= 0:
+        now = held.net.worth(abs(held.net.size), mark)
+        worth = self._terms(instrument).tiers.liquidation_worth(
+            instrument, held.net.size, held.net.cost, now, spare
+        )
+        if not worth:
             return None
         units = abs(held.net.size) * instrument.contract_size
         price = units / worth if instrument.inverse else worth / units
@@ -245,6 +246,9 @@ class Margin:
             after = self.initial_of(instrument, intent.position_side, more)
             if after <= before:
                 return ""
+            over = self._over(intent, instrument, more)
+            if over:
+                return over
             needed = after - before + fee + self._lost(intent, instrument, parts)
         free = self.available(asset)
         if needed <= free:
@@ -270,8 +274,39 @@ class Margin:
         mark = self.mark(held.instrument)
         if held.option or mark is None:
             return _ZERO
-        worth = held.net.worth(abs(held.net.size), mark)
-        return worth * self._terms(held.instrument).maintenance
+        size = abs(held.net.size)
+        worth = held.net.worth(size, mark)
+        return self._terms(held.instrument).tiers.maintenance(held.instrument, size, worth)
+
+    def _over(
+        self, intent: OrderIntent, instrument: Instrument, more: tuple[Side, Decimal] | None
+    ) -> str:
+        """Say that a position would be larger than the venue lets one be, empty: it would not."""
+        tiers = self._terms(instrument).tiers
+        limit = tiers.most()
+        if limit is None or more is None:
+            return ""
+        key = (instrument.id, intent.position_side)
+        size, mark = self.size(*key), self.mark(instrument)
+        worth = _ZERO if mark is None else self._worth(instrument, abs(size), mark)
+        signed = worth if size * intent.side.sign > 0 else -worth
+        reach = signed + self._orders.get((key, intent.side), _ZERO) + more[1]
+        unit = instrument.pays_in
+        if tiers.measure == "contracts":
+            reach, unit = self._sized(instrument, reach, abs(size)), "contracts"
+        if reach <= limit:
+            return ""
+        return (
+            f"a position of {_plain(reach)} {unit} is more than the {_plain(limit)} of {tiers.said}"
+        )
+
+    def _sized(self, instrument: Instrument, worth: Decimal, least: Decimal) -> Decimal:
+        """Return how many units are worth so much at the mark, `least` where there is none."""
+        mark = self.mark(instrument)
+        if not mark:
+            return least
+        one = instrument.contract_size
+        return worth * mark / one if instrument.inverse else worth / (mark * one)
 
     def _worth(self, instrument: Instrument, size: Decimal, price: Decimal) -> Decimal:
         return self.held(instrument, PositionSide.NET).net.worth(size, price)

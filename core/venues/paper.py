@@ -29,6 +29,7 @@ from core.model.market import MarkPrice, Quote, Trade
 from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import FeedSettings, PaperSettings
+from core.model.tiers import TierBook
 from core.venues.latency import make_latency
 from core.venues.liquidity import Depth
 from core.venues.sim import SimVenue
@@ -53,6 +54,7 @@ class PaperVenue:
         name: VenueName = PAPER,
         feeds: Mapping[str, FeedSettings] | None = None,
         trips: Mapping[str, Sequence[int]] | None = None,
+        tiers: Callable[[], TierBook] | None = None,
     ) -> None:
         """Open an account.
 
@@ -64,6 +66,7 @@ class PaperVenue:
             name: The account: that of the feed it fills against.
             feeds: `[feeds]`, for the venues' standard fees.
             trips: Your own round trips there in ns, by kind; see `core.venues.latency`.
+            tiers: Where the venues' margin tiers are; None: `maintenance_pct` holds for everything.
         """
         self.name = name
         self._clock = clock
@@ -75,6 +78,7 @@ class PaperVenue:
             depth=depth,
             feeds=feeds,
             latency=make_latency(settings, name, trips),
+            tiers=tiers,
         )
         self._woken = asyncio.Event()
         self._newest_ns: dict[InstrumentId, int] = {}

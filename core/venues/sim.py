@@ -41,6 +41,7 @@ from core.model.market import Bar, MarkPrice, Quote, Trade
 from core.model.orders import AmendSubmitted, Order, OrderFilled, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import FeedSettings, PaperSettings
+from core.model.tiers import TierBook, leverage_of, tiers_of
 from core.venues.fills import FillModel
 from core.venues.latency import Latency, Leg, make_latency
 from core.venues.liquidity import Depth
@@ -67,6 +68,7 @@ class SimVenue:
         half_spread_ticks: int = 0,
         feeds: Mapping[str, FeedSettings] | None = None,
         latency: Latency | None = None,
+        tiers: Callable[[], TierBook] | None = None,
     ) -> None:
         """Open an account with the settings' balances, fees, margin and latency.
 
@@ -79,6 +81,7 @@ class SimVenue:
             half_spread_ticks: What a taker pays beyond a last price, where no quote is known.
             feeds: Whose instruments are traded, for the venues' standard fees.
             latency: How long messages take; None: as the settings say, nothing being measured.
+            tiers: Where the venues' margin tiers are; None: `maintenance_pct` holds for everything.
         """
         self.name = name
         self.latency = latency or make_latency(settings, name)
@@ -86,11 +89,12 @@ class SimVenue:
         self._half_spread_ticks = half_spread_ticks
         self._opening = settings.balances
         self._settings = settings
+        self._tiered = tiers is not None
         self._model = FillModel(
             name,
             balances=settings.balances,
             rates=lambda item: fee_rates(item, settings, feeds or {}),
-            terms=lambda item: terms_of(item, settings),
+            terms=lambda item: terms_of(item, settings, feeds or {}, tiers() if tiers else None),
             hedged=settings.hedged,
             depth=depth,
         )
@@ -299,8 +303,13 @@ class SimVenue:
         held = "long and short apart" if settings.hedged else "netted"
         return (
             f"latency {self.latency.words}; fees {self._fee_words()}; queue by the book; contracts "
-            f"at {settings.leverage.normalize():f}x, {held}"
+            f"at {settings.leverage.normalize():f}x, {held}, margin {self._margin_words()}"
         )
+
+    def _margin_words(self) -> str:
+        if self._tiered:
+            return "by the venue's tiers where it tells them"
+        return f"{self._settings.maintenance_pct.normalize():f} % flat"
 
     def _fee_words(self) -> str:
         words = sorted(self._model.rates_known(self.name))
@@ -367,14 +376,16 @@ def heard(event: VenueEvent, ts_ns: int) -> VenueEvent:
     return msgspec.structs.replace(event, ts_ns=ts_ns)
 
 
-def terms_of(instrument: Instrument, settings: PaperSettings) -> Terms:
+def terms_of(
+    instrument: Instrument,
+    settings: PaperSettings,
+    feeds: Mapping[str, FeedSettings],
+    book: TierBook | None,
+) -> Terms:
     """Return what is demanded of a contract: what its venue lists, else what the settings say."""
-    leverage = settings.leverage
-    if instrument.max_leverage:
-        leverage = min(leverage, instrument.max_leverage)
     fee = instrument.liquidation_fee
     return Terms(
-        leverage=leverage,
-        maintenance=settings.maintenance_pct / _HUNDRED,
+        leverage=leverage_of(instrument, settings),
+        tiers=tiers_of(instrument, settings, feeds, book),
         liquidation_fee=settings.liquidation_fee_pct / _HUNDRED if fee is None else fee,
     )

@@ -26,6 +26,7 @@ from core.model.orders import (
     OrderType,
     PositionSide,
 )
+from core.model.tiers import flat
 from core.trading.net import Net
 from core.venues.fills import FillModel
 from core.venues.margin import Terms
@@ -57,7 +58,9 @@ class Account:
             X,
             balances={"USDT": Decimal(money)},
             rates=lambda _: FeeRates(Decimal("0.0002"), Decimal("0.0005"), "test"),
-            terms=lambda _: Terms(Decimal(leverage), Decimal("0.01"), Decimal("0.0125")),
+            terms=lambda _: Terms(
+                Decimal(leverage), flat(PERP.id, Decimal("0.01"), "us"), Decimal("0.0125")
+            ),
             depth=lambda _: self.book,
             hedged=hedged,
         )

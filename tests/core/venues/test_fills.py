@@ -23,6 +23,7 @@ from core.model.orders import (
     OrderType,
     TimeInForce,
 )
+from core.model.tiers import flat
 from core.venues.fills import FillModel
 from core.venues.margin import Terms
 
@@ -36,7 +37,7 @@ def model(instrument, book=BOOK, **balances):
         balances={"USDT": Decimal(100_000), "BTC": Decimal(100)}
         | {k: Decimal(v) for k, v in balances.items()},
         rates=lambda _: FeeRates(Decimal("0.001"), Decimal("0.002"), "test"),
-        terms=lambda _: Terms(Decimal(10), Decimal("0.005"), Decimal("0.0125")),
+        terms=lambda _: Terms(Decimal(10), flat(BTC, Decimal("0.005"), "us"), Decimal("0.0125")),
         depth=lambda _: book,
     )
     made.add_instruments([instrument])

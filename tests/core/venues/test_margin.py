@@ -10,6 +10,7 @@ from core.model.ids import ClientOrderId, InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderIntent, OrderType, PositionSide
+from core.model.tiers import MarginTiers, Tier, flat
 from core.venues.margin import Margin, Terms
 from core.venues.wallet import Wallet
 
@@ -26,8 +27,15 @@ INVERSE = Instrument(
 )  # fmt: skip
 
 
-def margin(money: str, asset: str = "USDT", leverage: str = "10", kept: str = "0.01") -> Margin:
-    terms = Terms(Decimal(leverage), Decimal(kept), Decimal("0.0125"))
+def margin(
+    money: str,
+    asset: str = "USDT",
+    leverage: str = "10",
+    kept: str = "0.01",
+    tiers: MarginTiers | None = None,
+) -> Margin:
+    tiers = tiers or flat(LINEAR.id, Decimal(kept), "us")
+    terms = Terms(Decimal(leverage), tiers, Decimal("0.0125"))
     wallet = Wallet(VenueName("x"), {asset: Decimal(money)})
     return Margin(wallet, lambda _: terms, lambda _: None)
 
@@ -105,6 +113,97 @@ def test_at_its_liquidation_price_the_equity_is_the_maintenance_margin(
     below = made.equity(asset) - made.maintenance(asset)
     assert above * below <= 0
     assert (above > below) is (lots > 0)
+
+
+BRACKETS = (
+    Tier(up_to=Decimal(5_000), rate=Decimal("0.004"), max_leverage=Decimal(125)),
+    Tier(
+        up_to=Decimal(25_000), rate=Decimal("0.01"), deduction=Decimal(30), max_leverage=Decimal(20)
+    ),
+    Tier(
+        up_to=Decimal(900_000), rate=Decimal("0.05"), deduction=Decimal(1_030),
+        max_leverage=Decimal(5),
+    ),
+)  # fmt: skip
+
+
+def tiered(instrument: Instrument, kind: str) -> MarginTiers:
+    scale = Decimal("0.0001") if instrument.inverse else Decimal(1)
+    tiers = tuple(
+        Tier(
+            up_to=tier.up_to * scale if tier.up_to else None,
+            rate=tier.rate,
+            deduction=tier.deduction * scale if kind == "smooth" else Decimal(0),
+            max_leverage=tier.max_leverage,
+        )
+        for tier in BRACKETS
+    )
+    growth = Decimal("0.0005") if kind == "growing" else Decimal(0)
+    if kind == "growing":
+        tiers = (Tier(up_to=None, rate=Decimal("0.01")),)
+    return MarginTiers(
+        instrument_id=instrument.id,
+        measure="contracts" if kind == "contracts" else "worth",
+        tiers=tiers,
+        growth=growth,
+        said="x",
+    )
+
+
+@pytest.mark.parametrize("kind", ["smooth", "steps", "contracts", "growing"])
+@pytest.mark.parametrize("instrument", [LINEAR, INVERSE], ids=["linear", "inverse"])
+@given(
+    size=st.integers(-900, 900).filter(bool),
+    entry=st.integers(5_000, 90_000),
+    money=st.integers(1, 40_000),
+)
+@settings(max_examples=30, deadline=None)
+def test_with_tiers_the_account_is_closed_first_at_its_liquidation_price(
+    kind: str, instrument: Instrument, size: int, entry: int, money: int
+) -> None:
+    asset = instrument.pays_in
+    funds = str(money) if asset == "USDT" else str(Decimal(money) / 10_000)
+    made = margin(funds, asset, tiers=tiered(instrument, kind))
+    lots = Decimal(size) * (instrument.size_lot if asset == "USDT" else 100)
+    made.trade(instrument, NET, lots, Decimal(entry))
+
+    def left(price: Decimal) -> Decimal:
+        made.marks[instrument.id] = price
+        return made.equity(asset) - made.maintenance(asset)
+
+    if left(Decimal(entry)) <= 0:
+        return
+    (held,) = made.open(asset)
+    price = made.liquidation_price(held)
+    way = -1 if lots > 0 else 1
+    if price is None:
+        far = [Decimal(entry) * factor for factor in ([10, 10**4] if way > 0 else [1, 0])]
+        assert all(left(at or Decimal("0.01")) >= 0 for at in far)
+        return
+    step = instrument.price_tick
+    assert (price - entry) * way >= -step
+    assert left(max(step / 100, price + way * step)) <= 0
+    for part in range(1, 10):
+        between = entry + (price - way * step - entry) * part / 10
+        if (price - between) * way > step:
+            assert left(between) >= 0
+
+
+def test_a_large_position_needs_the_margin_of_its_tier_and_has_an_end() -> None:
+    made = margin("1000000", tiers=tiered(LINEAR, "smooth"))
+    made.marks[LINEAR.id] = Decimal(30_000)
+    made.trade(LINEAR, NET, Decimal("0.8"), Decimal(30_000))
+    # 24,000 at 10x; the tier would allow 20x.
+    assert made.initial("USDT") == 2_400
+    made.trade(LINEAR, NET, Decimal("9.2"), Decimal(30_000))
+    # 300,000 are in the tier of 5x.
+    assert made.initial("USDT") == 60_000
+    assert made.maintenance("USDT") == 300_000 * Decimal("0.05") - 1_030
+    more = [(Decimal(30_000), Decimal(21))]
+    assert made.shortfall(order(Side.BUY), LINEAR, more, Decimal(0)) == (
+        "a position of 930000 USDT is more than the 900000 of x"
+    )
+    assert made.shortfall(order(Side.SELL), LINEAR, more, Decimal(0)) == ""
 
 
 def test_orders_of_both_sides_need_the_margin_of_the_larger_one() -> None:

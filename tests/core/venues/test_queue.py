@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core.model.fees import FeeRates
 from core.model.ids import VenueName
 from core.model.orders import OrderFilled
+from core.model.tiers import flat
 from core.venues.fills import FillModel
 from core.venues.margin import Terms
 
@@ -19,7 +20,7 @@ def model(instrument, book):
         VenueName("paper"),
         balances={"USDT": Decimal(100_000), "BTC": Decimal(100)},
         rates=lambda _: FeeRates(Decimal(0), Decimal(0), "test"),
-        terms=lambda _: Terms(Decimal(10), Decimal("0.005"), Decimal(0)),
+        terms=lambda item: Terms(Decimal(10), flat(item.id, Decimal("0.005"), "us"), Decimal(0)),
         depth=lambda _: book,
     )
     made.add_instruments([instrument])
