@@ -339,7 +339,7 @@ class Capture:
         """Read everything and return the seconds of each part of the frames."""
         decoder = self.decoder()
         self.market = market = MarketState(
-            self.instruments, {decoder.venue: decoder.rule}, eager=True
+            self.instruments, {decoder.venue: decoder.rule}, eager=True, lend=decoder.lend
         )
         decode, apply = decoder.decode, market.apply
         spent = [0.0] * parts

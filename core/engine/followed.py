@@ -26,6 +26,7 @@ from core.engine.missing import MissingIds
 from core.engine.quality import Tally
 from core.engine.reference import Known
 from core.engine.series import BarSeries
+from core.engine.steady import RECV
 from core.engine.vigil import Vigil
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
@@ -134,6 +135,7 @@ class Followed:
         "_block",
         "_booked",
         "_consecutive",
+        "_figures",
         "_high",
         "_history_bars",
         "_joined",
@@ -172,6 +174,7 @@ class Followed:
         traits = rule.traits(instrument)
         self.instrument = instrument
         self.gate = Gate(instrument.id, rule, traits, eager=eager)
+        self._figures = self.gate.figures
         self.builder = BarBuilder(instrument.id)
         # Reached by every trade, so each is kept at hand.
         self._name = instrument.id
@@ -260,7 +263,7 @@ class Followed:
                 return ()
             found = judged
         recv_ns = trade.ts_recv_ns
-        self.gate.last_recv_ns = recv_ns
+        self._figures[RECV] = recv_ns
         self.tally.trades += 1
         self.trades.append(trade)
         flags = self._add(self._place, trade.ts_event_ns, recv_ns, price, trade.size_lots)
@@ -280,7 +283,7 @@ class Followed:
 
     def _judge(self, trade: Trade) -> list[MarketOutput] | None:
         """Return what is wrong with a trade, None for one that is known or does not count."""
-        self.gate.last_recv_ns = trade.ts_recv_ns
+        self._figures[RECV] = trade.ts_recv_ns
         last_id = self.last_trade_id
         found: list[MarketOutput] = []
         if trade.first_trade_id:

@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from core.engine.book import OrderBook
-from core.engine.steady import CHECKS, DELTAS, STEADY, Desk, plain
+from core.engine.steady import CHECKS, DELTAS, RECV, STEADY, STRAIGHT, Desk, plain
 from core.model.ids import InstrumentId
 from core.model.market import (
     BookCheck,
@@ -85,9 +85,7 @@ class Gate:
         "_buffer",
         "_checker",
         "_depth",
-        "_desk",
         "_eager",
-        "_figures",
         "_follow",
         "_image_id",
         "_since_ns",
@@ -98,9 +96,10 @@ class Gate:
         "checked",
         "checks_bad",
         "crossings",
+        "desk",
+        "figures",
         "gaps",
         "instrument_id",
-        "last_recv_ns",
         "last_top",
         "place",
         "reason",
@@ -130,13 +129,15 @@ class Gate:
         self.book = OrderBook()
         # Never steady: a book that is cut after every change, or whose rule alone knows the next.
         link = Link.NONE if traits.depth else traits.link
-        self._desk = Desk(self.book.place, link)
-        self._figures, self.place = self._desk.figures, self._desk.place
+        checker = traits.checker
+        quick = checker if isinstance(checker, QuickChecker) else None
+        self.desk = Desk(self.book, link, 0 if quick is None else quick.place)
+        """What kernels of its venue may be lent, to take changes that go on as ever."""
+        self.figures, self.place = self.desk.figures, self.desk.place
         self._told = link is not Link.NONE
         self.step = plain()
         """Takes a delta that goes on as ever, when called with `place`; 0: `on_delta` is to."""
-        checker = traits.checker
-        self.checked = checker.step() if isinstance(checker, QuickChecker) else _no_step
+        self.checked = _no_step if quick is None else quick.step()
         """The same for a `CheckedDelta` and `on_checked`."""
         self.status = FeedStatus.UNSUBSCRIBED
         self.reason = "not subscribed"
@@ -150,8 +151,6 @@ class Gate:
         """Books dropped because bid and ask met."""
         self.checks_bad = 0
         """Checksums of the venue that the book did not meet."""
-        self.last_recv_ns = 0
-        """When anything last arrived for the instrument, our time."""
         self.last_top: tuple[int, int] | None = None
         """Best bid and ask of the book before it was last dropped."""
         self._spliced = False
@@ -161,14 +160,24 @@ class Gate:
         self._since_ns = 0
 
     @property
+    def last_recv_ns(self) -> int:
+        """When anything last arrived for the instrument, our time."""
+        return int(self.figures[RECV])
+
+    @property
     def deltas(self) -> int:
         """Book messages of the stream taken."""
-        return int(self._figures[DELTAS])
+        return int(self.figures[DELTAS])
+
+    @property
+    def straight(self) -> int:
+        """Those of them that came from the kernel that read them, and were no events."""
+        return int(self.figures[STRAIGHT])
 
     @property
     def checks_ok(self) -> int:
         """Checksums of the venue that the book met."""
-        return int(self._figures[CHECKS])
+        return int(self.figures[CHECKS])
 
     @property
     def top(self) -> tuple[int, int] | None:
@@ -180,7 +189,7 @@ class Gate:
         """Start anew: forget the book and wait for an image."""
         self._forget()
         self._since_ns = now_ns
-        self.last_recv_ns = now_ns
+        self.figures[RECV] = now_ns
         return self._turn(FeedStatus.SYNCING, now_ns, reason)
 
     def unsubscribe(self, now_ns: int) -> Sequence[GateOutput]:
@@ -193,7 +202,7 @@ class Gate:
         if self.status is FeedStatus.UNSUBSCRIBED:
             return ()
         self.synced = False
-        self._figures[STEADY] = 0
+        self.figures[STEADY] = 0
         self._buffer.clear()
         self._asked_ns = 0
         self._since_ns = now_ns
@@ -201,11 +210,11 @@ class Gate:
 
     def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
         """Apply a delta, hold it for a coming image, or find that something is missing."""
-        self.last_recv_ns = delta.ts_recv_ns
         if self.step(self.place, delta):
             # Nearly always: the next one, and nothing else to it.
             return ()
-        self._figures[DELTAS] += 1
+        self.figures[RECV] = delta.ts_recv_ns
+        self.figures[DELTAS] += 1
         if not self.synced:
             return self._hold(delta)
         book = self.book
@@ -224,13 +233,12 @@ class Gate:
         out: Sequence[GateOutput] = ()
         if self.status is not _LIVE:
             out = self._turn(FeedStatus.LIVE, delta.ts_recv_ns, "in sequence")
-        self._figures[STEADY] = self._told and self._spliced
+        self.figures[STEADY] = self._told and self._spliced
         return out
 
     def on_checked(self, delta: CheckedDelta) -> Sequence[GateOutput]:
         """Take a delta as `on_delta` does, then compare the book with the venue's checksum."""
         if self.checked(self.place, delta):
-            self.last_recv_ns = delta.ts_recv_ns
             return ()
         book = self.book
         before = book.last_id if self.synced else None
@@ -248,11 +256,11 @@ class Gate:
         now_ns = image.ts_recv_ns
         if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
             return ()
-        self.last_recv_ns = now_ns
+        self.figures[RECV] = now_ns
         if image.reset:
             # It stands in the stream itself: what came before it is contained or void.
             self._buffer.clear()
-            self._figures[DELTAS] += 1
+            self.figures[DELTAS] += 1
         elif self.synced and image.last_id < self.book.last_id:
             return ()
         if not self._load(image):
@@ -277,7 +285,7 @@ class Gate:
 
     def heard(self, ts_recv_ns: int) -> Sequence[GateOutput]:
         """Take a trade or quote as the sign of life it is where there is no book to wait for."""
-        self.last_recv_ns = ts_recv_ns
+        self.figures[RECV] = ts_recv_ns
         if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
             return ()
         if self.status is FeedStatus.LIVE or self.traits.has_book:
@@ -343,7 +351,7 @@ class Gate:
 
     def _load(self, image: BookSnapshot) -> bool:
         """Load an image; False: its checksum is not the book's."""
-        self._figures[STEADY] = 0
+        self.figures[STEADY] = 0
         self.book.load(image.bids, image.asks)
         if self._depth:
             self.book.cut(self._depth)
@@ -375,7 +383,7 @@ class Gate:
         if good is None:
             return True
         if good:
-            self._figures[CHECKS] += 1
+            self.figures[CHECKS] += 1
         else:
             self.checks_bad += 1
         return good
@@ -424,7 +432,7 @@ class Gate:
         self.last_top = self.top
         self.book.clear()
         self.synced = False
-        self._figures[STEADY] = 0
+        self.figures[STEADY] = 0
         self._spliced = False
         self._buffer.clear()
         self._asked_ns = 0
@@ -454,7 +462,7 @@ class Gate:
             return ()
         self.status = status
         self.reason = reason
-        self._figures[STEADY] = 0
+        self.figures[STEADY] = 0
         return (
             FeedStatusChanged(
                 instrument_id=self.instrument_id,

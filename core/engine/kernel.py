@@ -24,7 +24,13 @@ from core.engine.factlog import FactLog
 from core.engine.forecasts import Forecasts
 from core.engine.groups import Groups
 from core.engine.listing import Listing
-from core.engine.local import FollowsMarket, FollowsMarks, LearnsInstruments, market_of
+from core.engine.local import (
+    FollowsMarket,
+    FollowsMarks,
+    LearnsInstruments,
+    TakesDesks,
+    market_of,
+)
 from core.engine.market import (
     DataFault,
     HistoryNeeded,
@@ -37,6 +43,7 @@ from core.engine.portfolio import Portfolio
 from core.engine.proposals import Proposals, Strategy
 from core.engine.quotes import QuoteBoard
 from core.engine.statusline import StatusLine
+from core.engine.steady import Desk
 from core.engine.wants import FeedControl, Wants
 from core.model.errors import ConfigError
 from core.model.facts import VenueEvent
@@ -153,6 +160,7 @@ class Kernel:
             {name: decoder.rule for name, decoder in decoders.items()},
             stale_after_s=settings.engine.stale_after_s,
             history_bars=settings.engine.history_bars,
+            lend=self._lend,
         )
         self.quotes = QuoteBoard(self.market)
         self.desk = TradingDesk(
@@ -186,13 +194,13 @@ class Kernel:
             mode=mode,
             started_ns=clock.now_ns(),
         )
+        self.line.straight = self.market.straight
         self._followed: frozenset[Series] = frozenset()
         self.on_closed: Callable[[Bar], None] | None = None
         """Told of every bar built here that closed or was revised."""
         self.on_unlisted: Callable[[Collection[InstrumentId]], None] | None = None
         """Told what clients look at that no venue has listed."""
-        self._views = 0
-        self._second_ns = 0
+        self._views = self._second_ns = 0
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
         self._busy = False
         self.add_instruments(instruments)
@@ -203,6 +211,12 @@ class Kernel:
         self._local: list[FollowsMarket] = [x for x in known if isinstance(x, FollowsMarket)]
         self._by_mark = [x for x in known if isinstance(x, FollowsMarks)]
         self._pupils = [x for x in known if isinstance(x, LearnsInstruments)]
+
+    def _lend(self, instrument: Instrument, desk: Desk) -> None:
+        """Have a decoder take changes of a book that go on as ever where the gate would."""
+        decoder = self._decoders[instrument.venue]
+        if isinstance(decoder, TakesDesks):
+            decoder.lend(instrument, desk)
 
     def _make_proposals(self, infos: Mapping[StrategyId, StrategyInfo | str]) -> Proposals:
         return Proposals(

@@ -1,10 +1,14 @@
-"""What the kernel asks of venues beyond orders: to learn instruments, and to live with a market."""
+"""What the kernel asks of venues and decoders beyond the rest.
+
+Venues learn instruments and live with a market; decoders take books straight.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
+from core.engine.steady import Desk
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import MarkPrice, Quote, Trade
@@ -46,4 +50,13 @@ class FollowsMarks(Protocol):
 
     def on_mark(self, event: MarkPrice) -> None:
         """Take reference prices, before the engine's own state has them."""
+        ...
+
+
+@runtime_checkable
+class TakesDesks(Protocol):
+    """A decoder whose kernel changes books by itself where a change goes on as ever."""
+
+    def lend(self, instrument: Instrument, desk: Desk) -> None:
+        """Take such changes to the desk of a book from now on, and tell no event of them."""
         ...

@@ -30,6 +30,7 @@ from core.engine.gate import Gate, ResyncNeeded
 from core.engine.quality import Clocks, QualityLog
 from core.engine.reference import References
 from core.engine.series import Columns
+from core.engine.steady import RECV, Desk
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -90,6 +91,8 @@ class MarketState:
         history_bars: Closed bars kept per instrument and timeframe.
         grace_ms: Time after a bar's end, by the venue's clock, at which the timer closes it.
         eager: Take a book delta for a subscription; for captures that do not record any.
+        lend: Given each followed instrument with the desk of its book, for its venue's decoder to
+            take changes there that go on as ever instead of telling them as events.
     """
 
     def __init__(
@@ -101,9 +104,11 @@ class MarketState:
         history_bars: int = 1000,
         grace_ms: int = 250,
         eager: bool = False,
+        lend: Callable[[Instrument, Desk], None] | None = None,
     ) -> None:
         self._rules = dict(rules)
         self._eager = eager
+        self._lend = lend
         self._stale_after_ns = int(stale_after_s * 1e9)
         self._history_bars = history_bars
         self._grace_ns = grace_ms * 1_000_000
@@ -153,22 +158,16 @@ class MarketState:
             # Changes of books and quotes are many and leave little to do: spare them the detour.
             if type(event) is BookDelta:
                 gate = self._gates[event.instrument_id]
-                if gate.step(gate.place, event):
-                    gate.last_recv_ns = event.ts_recv_ns
-                    return ()
-                return gate.on_delta(event)
+                return () if gate.step(gate.place, event) else gate.on_delta(event)
             if type(event) is CheckedDelta:
                 gate = self._gates[event.instrument_id]
-                if gate.checked(gate.place, event):
-                    gate.last_recv_ns = event.ts_recv_ns
-                    return ()
-                return gate.on_checked(event)
+                return () if gate.checked(gate.place, event) else gate.on_checked(event)
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
                 market.quote = event
                 market.quotes += 1
                 gate = market.gate
-                gate.last_recv_ns = event.ts_recv_ns
+                gate.figures[RECV] = event.ts_recv_ns
                 return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
             routes = self._routes.get(type(event))
             if routes is not None:
@@ -209,7 +208,7 @@ class MarketState:
             known = self._markets.get(instrument.id)
             if known is None:
                 continue
-            if _same_steps(known.instrument, instrument):
+            if instrument.same_steps(known.instrument):
                 known.instrument = instrument
             else:
                 self._markets[instrument.id] = self._made(instrument)
@@ -301,6 +300,10 @@ class MarketState:
     def finished_days(self) -> list[QualityView]:
         """Return the quality records of days that ended since the last call."""
         return self._quality.take_finished()
+
+    def straight(self) -> int:
+        """Return how many changes of books were taken without an event."""
+        return sum(gate.straight for gate in self._gates.values())
 
     def checksums(self) -> tuple[int, int]:
         """Return how many checksums of venues were met, and how many were not."""
@@ -514,13 +517,11 @@ class MarketState:
             known=self.references.of(instrument.id),
         )
         self._gates[instrument.id] = market.gate
+        if self._lend is not None:
+            self._lend(instrument, market.gate.desk)
         for kind, handler in market.handlers().items():
             self._routes[kind][instrument.id] = handler
         return market
-
-
-def _same_steps(one: Instrument, other: Instrument) -> bool:
-    return one.price_tick == other.price_tick and one.size_lot == other.size_lot
 
 
 def warm() -> None:

@@ -24,10 +24,12 @@ from core.model.market import BookCheck, BookDelta, CheckedDelta, Levels
 
 _FIELDS: Final = (
     (BookDelta, "first_id"), (BookDelta, "last_id"), (BookDelta, "prev_id"), (BookDelta, "bids"),
-    (BookDelta, "asks"), (CheckedDelta, "check"), (BookCheck, "checksum"), (BookCheck, "bids"),
-    (BookCheck, "asks"),
+    (BookDelta, "asks"), (BookDelta, "ts_recv_ns"), (CheckedDelta, "check"),
+    (BookCheck, "checksum"), (BookCheck, "bids"), (BookCheck, "asks"),
 )  # fmt: skip
-FIRST_ID, LAST_ID, PREV_ID, BIDS, ASKS, CHECK, CHECKSUM, BID_TEXTS, ASK_TEXTS = range(len(_FIELDS))
+FIRST_ID, LAST_ID, PREV_ID, BIDS, ASKS, RECV_NS, CHECK, CHECKSUM, BID_TEXTS, ASK_TEXTS = range(
+    len(_FIELDS)
+)
 READABLE: Final = len(_FIELDS)
 DELTA, CHECKED, CHECKS, NO_TEXTS = range(READABLE + 1, READABLE + 5)
 """Words of the table: whether places are known, addresses of classes, and of the empty tuple."""
@@ -122,6 +124,13 @@ def known(what: int) -> int:
 def field(event: int, which: int) -> int:
     """Return the address of the object in a field, of an event that has it."""
     return int(view(event + known(which), 1, 1)[0, 0])
+
+
+@numba.njit(cache=True, forceinline=True)
+def whole(item: int) -> tuple[int, bool]:
+    """Return the whole number that an object is, and whether it is one of 64 bits."""
+    found: tuple[int, bool] = _number(item)
+    return found
 
 
 @numba.njit(cache=True, forceinline=True)

@@ -36,7 +36,9 @@ class StatusLine:
         self.clients = 0
         self.phase = "starting"
         """``starting: what``, ``reconciling``, ``running``, ``stopping``."""
-        self.tape_dropped: Callable[[], int] = _none_dropped
+        self.tape_dropped: Callable[[], int] = _none
+        self.straight: Callable[[], int] = _none
+        """Market events that were taken without being told."""
         self._desk = desk
         self._log = log
         self._fixed = EngineStatus(
@@ -62,7 +64,7 @@ class StatusLine:
             armed=self._desk.armed(),
             clients=self.clients,
             frames=self.frames,
-            events=self.events,
+            events=self.events + self.straight(),
             rejected_frames=self.rejected,
             tape_dropped=self.tape_dropped(),
         )
@@ -81,5 +83,5 @@ class StatusLine:
         self._log.emit(StatusChanged(status=status))
 
 
-def _none_dropped() -> int:
+def _none() -> int:
     return 0

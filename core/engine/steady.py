@@ -4,6 +4,9 @@ A gate's own way judges, applies, counts and turns; nearly always all of that co
 so apply it". A `Desk` says where nothing else can come of it. Whatever is otherwise the kernel
 leaves to the gate, which then does all of it itself: levels are absolute, so it does no harm that
 some were applied before.
+
+A change can come as an event, or straight from the kernel that read it off the wire: a decoder
+that was lent the desk spares making an event that would only be taken apart again here.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import numba
 import numpy as np
 
-from core.engine.book import _apply, last_id, note_id
+from core.engine.book import OrderBook, _apply, last_id, note_id
 from core.engine.compiled import address, entry, view
 from core.engine.made import Made, taken
 from core.engine.opened import (
@@ -26,38 +29,51 @@ from core.engine.opened import (
     LAST_ID,
     PREV_ID,
     READABLE,
+    RECV_NS,
     kind_of,
     known,
     levels,
     number,
+    whole,
 )
+from core.model.market import Levels
 from core.model.ports import Link
 
 Step: TypeAlias = Callable[[int, Any], int]
 """Takes the place of a desk and a delta; returns 0 where it left the delta to the gate."""
 
-STEADY, BOOK, LINK, DELTAS, CHECKS = range(5)
-WIDTH: Final = 5
+STEADY, BOOK, LINK, DELTAS, CHECKS, RECV, STRAIGHT, CHECKER = range(8)
+WIDTH: Final = 8
+"""Figures of a desk: whether nothing but the next delta is awaited; place of the book; how a delta
+follows another; deltas taken and checksums met; when anything last came, our time; how many of the
+deltas were no events; place of the checker's memory, 0 if there is none."""
 
 _LINKS: Final = tuple(Link)
 
 
 @numba.njit(cache=True, forceinline=True)
-def follows(event: int, link: int, last: int) -> tuple[int, bool]:
-    """Return a delta's last id, and whether the delta certainly follows a book at id `last`."""
-    number_of, good = number(event, LAST_ID)
-    if not good:
-        return 0, False
+def _goes_on(link: int, before: int, last: int, first: int, prev: int) -> bool:
+    """Return whether a delta certainly follows a book at an id; the link says which ids count."""
     if link == 1:  # STEP
-        return number_of, number_of == last + 1
-    if link == 4:  # RISING
-        return number_of, number_of >= last
-    other, good = number(event, FIRST_ID if link == 2 else PREV_ID)
+        return last == before + 1
     if link == 2:  # NEXT
-        return number_of, good and other == last + 1 and number_of > last
-    if link == 5 and other < 0 and number_of == 0 and last == 0:  # PREVIOUS_IF_ANY
-        return number_of, good
-    return number_of, good and other == last and (link == 3 or link == 5)
+        return first == before + 1 and last > before
+    if link == 3:  # PREVIOUS
+        return prev == before
+    if link == 4:  # RISING
+        return last >= before
+    # PREVIOUS_IF_ANY
+    return link == 5 and (prev == before or (prev < 0 and last == before == 0))
+
+
+@numba.njit(cache=True, forceinline=True)
+def follows(event: int, link: int, before: int) -> tuple[int, bool]:
+    """Return a delta's last id, and whether the delta certainly follows a book at id `before`."""
+    last, good = number(event, LAST_ID)
+    other = 0
+    if good and (link == 2 or link == 3 or link == 5):
+        other, good = number(event, FIRST_ID if link == 2 else PREV_ID)
+    return last, good and _goes_on(link, before, last, other, other)
 
 
 @numba.njit(cache=True)
@@ -67,15 +83,52 @@ def _step(place: int, delta: Any) -> int:
     if not on[STEADY] or not known(READABLE) or kind_of(event) != known(DELTA):
         return 0
     last, good = follows(event, on[LINK], last_id(on[BOOK]))
-    if not good:
+    recv_ns, told = number(event, RECV_NS)
+    if not (good and told):
         return 0
     bids, bids_good = levels(event, BIDS)
     asks, asks_good = levels(event, ASKS)
     if not (bids_good and asks_good) or _apply(on[BOOK], bids, asks):
         return 0
+    took(place, last, recv_ns, 0)
+    return 1
+
+
+@numba.njit(cache=True, forceinline=True)
+def moved(place: int, first: int, last: int, prev: int, bids: Levels, asks: Levels) -> bool:
+    """Change the book of a desk if the change goes on as ever; what `took` it must be said then."""
+    on = view(place, 1, WIDTH)[0]
+    if not on[STEADY] or not _goes_on(on[LINK], last_id(on[BOOK]), last, first, prev):
+        return False
+    return bool(_apply(on[BOOK], bids, asks) == 0)
+
+
+@numba.njit(cache=True, forceinline=True)
+def took(place: int, last: int, recv_ns: int, checks: int) -> None:
+    """Note a change up to an id, when it came, and how many checksums it met."""
+    on = view(place, 1, WIDTH)[0]
     note_id(on[BOOK], last)
     on[DELTAS] += 1
-    return 1
+    on[CHECKS] += checks
+    on[RECV] = recv_ns
+
+
+@numba.njit(cache=True)
+def straight(
+    place: int, recv: int, first: int, last: int, prev: int, bids: Levels, asks: Levels
+) -> bool:
+    """Take a change that a kernel read to a desk it was lent, 0 if none; False: make an event.
+
+    `recv` is the object that says when it came.
+    """
+    if not place:
+        return False
+    recv_ns, good = whole(recv)
+    if not good or not moved(place, first, last, prev, bids, asks):
+        return False
+    took(place, last, recv_ns, 0)
+    view(place, 1, WIDTH)[0, STRAIGHT] += 1
+    return True
 
 
 def step(kernel: Any) -> Step:
@@ -97,14 +150,17 @@ class Desk:
     """What a gate and its kernels both know of it.
 
     Args:
-        book: The place of the gate's book.
+        book: The gate's book, which lives as long as the desk.
         link: How a delta follows another.
+        checker: The place of its checker's memory, 0 if there is none.
     """
 
-    __slots__ = ("_desk", "figures", "place")
+    __slots__ = ("_book", "_desk", "figures", "place")
 
-    def __init__(self, book: int, link: Link) -> None:
-        self._desk = np.array([[0, book, _LINKS.index(link), 0, 0]], np.int64)
+    def __init__(self, book: OrderBook, link: Link, checker: int = 0) -> None:
+        self._book = book
+        figures = [0, book.place, _LINKS.index(link), 0, 0, 0, 0, checker]
+        self._desk = np.array([figures], np.int64)
         self.figures = self._desk[0].data
-        """Whether nothing but the next delta is awaited, the above, deltas taken and checks met."""
+        """See `WIDTH`."""
         self.place = address(self._desk)

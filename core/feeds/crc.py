@@ -9,11 +9,13 @@ its checksum covers, so the sum of each level's text is remembered and one step 
 from __future__ import annotations
 
 from functools import cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import intrinsic
 
 Tables: TypeAlias = npt.NDArray[np.uint32]
 Row: TypeAlias = npt.NDArray[np.int64]
@@ -61,6 +63,21 @@ def tables() -> Tables:
     return out
 
 
+@intrinsic
+def _pointer(typing: Any, place: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.uint32)(types.int64), generate
+
+
+@numba.njit(cache=True, forceinline=True)
+def lying(place: int) -> Tables:
+    """Return the tables that lie at a place."""
+    found: Tables = numba.carray(_pointer(place), (MOST + _TIMES, 4, 256))
+    return found
+
+
 def before(text: bytes) -> int:
     """Return the register that one byte turns into the one a CRC begins with."""
     single = tables()[1, 0]
@@ -69,7 +86,7 @@ def before(text: bytes) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def moved(register: Register, count: int, on: Tables) -> Register:
+def moved_on(register: Register, count: int, on: Tables) -> Register:
     """Return a register after `count` zero bytes."""
     while count > MOST:
         times = min(count // MOST, _TIMES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -29,6 +29,9 @@ from core.model.market import (
     MarketEvent,
 )
 from core.model.ports import FrameKind, SequenceRule
+
+if TYPE_CHECKING:
+    from core.engine.steady import Desk
 
 MAX_FRAME_BYTES: Final = 32 << 20
 """Nothing honest is larger; a snapshot of a deep book is about 5 MB."""
@@ -49,6 +52,12 @@ class Known:
         """Text to ticks."""
         self.sizes = Steps(instrument.size_lot, "size", key or instrument.venue_symbol)
         """Text to lots."""
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them.
+
+        A venue without such a kernel tells them all the same.
+        """
 
 
 class FeedDecoder(ABC):
@@ -81,6 +90,7 @@ class FeedDecoder(ABC):
         """How often an instrument was learned or learned anew; a listing read again is none."""
         self._known: dict[str, Known] = {}
         self._carried: dict[int, dict[InstrumentId, set[str]]] = {}
+        self._lent: dict[InstrumentId, tuple[Instrument, Desk]] = {}
         self.add_instruments(instruments)
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
@@ -95,8 +105,26 @@ class FeedDecoder(ABC):
             self.instruments[key] = instrument
             fresh = self.make_known(instrument)
             fresh.sizes.rounding = not self.exact
+            self._show(fresh)
             for symbol in (*instrument.aliases, key):
                 self._known[symbol] = fresh
+
+    def lend(self, instrument: Instrument, desk: Desk) -> None:
+        """Take changes of a book that go on as ever to its gate's desk: they are no events then.
+
+        The instrument is what the book is counted in: while its steps are counted otherwise here,
+        the desk is left alone.
+        """
+        self._lent[instrument.id] = instrument, desk
+        for known in self._known.values():
+            if known.id == instrument.id:
+                self._show(known)
+
+    def _show(self, known: Known) -> None:
+        """Tell what is known of an instrument whether a desk is lent for its book."""
+        lent = self._lent.get(known.id)
+        if lent is not None:
+            known.lend(lent[1].place if known.instrument.same_steps(lent[0]) else 0)
 
     @property
     def rounded(self) -> dict[InstrumentId, int]:

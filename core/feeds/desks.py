@@ -19,6 +19,8 @@ from core.feeds.forms import ROW, TEXTS, TOLD
 from core.feeds.jsonbytes import MEMO
 from core.feeds.levels import PLAN, SLIP
 
+USED: Final = 6
+"""Figure of a desk that says how many rows of the room are in use."""
 LATER: Final = 7
 OUT: Final = LATER + 4
 SECOND: Final = OUT + TOLD
@@ -51,6 +53,22 @@ def rows(place: int, start: int, end: int) -> Object:
     """Return rows of the room as levels."""
     desk = view(place, 1, DESK)[0]
     return levels(desk[ROOM], desk[4], start, end)
+
+
+@numba.njit(cache=True, forceinline=True)
+def bare(place: int, start: int, end: int) -> Grid:
+    """Return rows of the room as levels for kernels alone."""
+    out: Grid = view(view(place, 1, DESK)[0, 4] + 16 * start, max(end - start, 0), 2)
+    return out
+
+
+@numba.njit(cache=True, forceinline=True)
+def free(place: int, row: int) -> None:
+    """Give back the rows of the room from one on: nobody holds what was read there last.
+
+    The next message is read to the same rows, which are in the processor's cache.
+    """
+    view(place, 1, DESK)[0, USED] = row
 
 
 @numba.njit(cache=True, forceinline=True)

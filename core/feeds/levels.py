@@ -53,7 +53,7 @@ _NONE: Final = -1
 _PLAN: Final = 11
 PLAN: Final = _PLAN + SPELLING
 """Figures of a plan, the spelling of its last price behind them."""
-SLIP: Final = 12
+SLIP: Final = 13
 """Figures behind a plan that kernels and Python both note things in, see `SidePlan.slip`."""
 
 

@@ -42,6 +42,7 @@ from core.feeds.desks import (
     SECOND,
     START,
     TEXT_AT,
+    USED,
     VALUES_OF,
     told,
 )
@@ -198,13 +199,13 @@ def _kept(data: bytes, size: int, desk: Grid, form: Grid, plan: Grid, has: int) 
         return ODD
     if _values(data, size, desk, form, plan):
         return ODD
-    used = desk[6]
+    used = desk[USED]
     if used + ROW // 2 > desk[5]:
         return FULL
     room = view(desk[4] + 16 * used, 1, ROW)[0]
     for index in range(ROW):
         room[index] = desk[END + 1 + index]
-    desk[6] = desk[END] = used + ROW // 2
+    desk[USED] = desk[END] = used + ROW // 2
     return 0
 
 
@@ -368,12 +369,12 @@ def scanned(frame: bytes, place: int) -> int:
         if form[FLAGS] & STATED:
             for stated in range(TEXTS):
                 desk[TEXT_AT + stated] = 0
-        used = desk[6]
+        used = desk[USED]
         if form[FLAGS] & SIDED:
             desk[START] = desk[END] = used
         odd = _read(data, size, desk, form) if data[0] == 123 else ODD
         if odd:
-            desk[6] = used
+            desk[USED] = used
             desk[KIND] = odd
     return int(desk[KIND])
 
@@ -458,7 +459,7 @@ class Scanner:
 
     def renew(self) -> bool:
         """Begin a new room after a message was `FULL`; False if the old one was empty."""
-        used = bool(self._desk[0, 6])
+        used = bool(self._desk[0, USED])
         if used:
             self._begin()
         return used

@@ -14,10 +14,12 @@ from core.model.instruments import Instrument
 
 NAME: Final = 0
 """Figure of a slip that is the address of the instrument's name."""
-FREE: Final = 4
-"""The first figure of a slip that a venue may use as it likes."""
 OWNED, CONN, SOURCE = 1, 2, 3
 """Figures that say whether a book comes from anywhere, its connection, and of which channel."""
+DESK: Final = 4
+"""Figure of a slip that is the place of the desk lent for the book, 0 if none is."""
+FREE: Final = 5
+"""The first figure of a slip that a venue may use as it likes."""
 
 
 class OwnedKnown(Known):
@@ -29,6 +31,10 @@ class OwnedKnown(Known):
         super().__init__(instrument, key)
         self.plan = plan_of(self)
         self.slip = self.plan.slip
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them."""
+        self.slip[DESK] = place
 
     @property
     def owner(self) -> tuple[int, int] | None:

@@ -113,6 +113,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """Decimal places of a size."""
         return decimals_of(self.size_lot)
 
+    def same_steps(self, other: Instrument) -> bool:
+        """Return whether ticks and lots of another mean the same as its own."""
+        return self.price_tick == other.price_tick and self.size_lot == other.size_lot
+
     def price(self, ticks: int) -> Decimal:
         """Return the price of `ticks`, quantized to the tick's decimals."""
         return ticks * self.price_tick

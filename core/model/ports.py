@@ -120,6 +120,9 @@ class BookChecker(Protocol):
 class QuickChecker(BookChecker, Protocol):
     """One that can apply a delta and compare in a single step."""
 
+    place: int
+    """Where its memory lies, for the kernel of its venue."""
+
     def step(self) -> Callable[[int, CheckedDelta], int]:
         """Return what takes a delta to a gate's desk, see `core.engine.steady`.
 

@@ -29,6 +29,7 @@ from core.engine.stated import (
     stands,
     ticker,
 )
+from core.engine.steady import straight
 from core.feeds.bybit.forms import (
     BOOK,
     HIGH,
@@ -46,10 +47,11 @@ from core.feeds.bybit.forms import (
     VOLUME,
     WORTH,
 )
-from core.feeds.desks import Grid, figures, rows, slip, texts, told, values
+from core.feeds.desks import Grid, bare, figures, free, rows, slip, texts, told, values
 from core.feeds.forms import ROW
 from core.feeds.levels import text
 from core.feeds.scanner import Teller, scanned, teller
+from core.feeds.slips import DESK as LENT
 from core.feeds.slips import FREE, NAME, owned
 
 SEQ: Final = FREE
@@ -72,6 +74,10 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         of = slip(place)
         if owned(of, conn, topic) and not image and number != 1:
             of[SEQ], of[ID] = seq, number
+            levels = bare(place, bids, asks), bare(place, asks, end)
+            if straight(of[LENT], taken(recv), number, number, -1, *levels):
+                free(place, bids)
+                return nothing()
             return one(
                 delta(
                     of[NAME], cross_ns or ts_ns, taken(recv), number, number, -1,

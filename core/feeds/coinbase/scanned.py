@@ -18,6 +18,7 @@ from core.feeds.decoder import Known
 from core.feeds.holes import TradeHoles
 from core.feeds.levels import Shape, SidePlan
 from core.feeds.owners import OwningDecoder
+from core.feeds.slips import DESK
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -68,6 +69,10 @@ class CoinbaseKnown(Known):
         self.levels.slip[scan.DAY_AT] = address(self._day)
         self.row = 0
         """Which row of the scanner it is."""
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them."""
+        self.levels.slip[DESK] = place
 
     @property
     def day(self) -> bytes:

@@ -25,6 +25,7 @@ from core.engine.made import (
     unmade,
 )
 from core.engine.stated import nil, ticker
+from core.engine.steady import straight
 from core.engine.valued import decimal
 from core.feeds.binance.digits import text_of
 from core.feeds.coinbase.counts import goes_on
@@ -45,11 +46,13 @@ from core.feeds.coinbase.scan import (
     TRADE,
     TRADES,
     UPDATE,
+    USED,
     leave,
     remember_day,
     scan_at,
 )
 from core.feeds.levels import SLIP
+from core.feeds.slips import DESK as LENT
 from core.feeds.slips import NAME, foreign
 
 Teller: TypeAlias = Callable[[bytes, int, int, int], Any]
@@ -72,6 +75,10 @@ def _tell(  # noqa: C901  a way for each kind of message
     if kind == UPDATE:
         if goes_on(desk[COUNTS], conn, number):
             if foreign(slip, conn):
+                return nothing()
+            sides = view(desk[ROOM] + 16 * a, b - a, 2), view(desk[ROOM] + 16 * b, c - b, 2)
+            if straight(slip[LENT], taken(recv), number, number, -1, *sides):
+                desk[USED] = a
                 return nothing()
             bids = levels(desk[HELD], desk[ROOM], a, b)
             asks = levels(desk[HELD], desk[ROOM], b, c)

@@ -21,6 +21,7 @@ from core.feeds.hosts import clock_sample
 from core.feeds.levels import LevelReader, Shape, SidePlan
 from core.feeds.owners import OwningDecoder
 from core.feeds.scanner import FULL, Scanner
+from core.feeds.slips import DESK
 from core.feeds.stamps import Stamps
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -74,6 +75,10 @@ class ExchangeKnown(Known):
         self.awaited = 0
         """A newer trade id that a heartbeat told of."""
         self.day = ("", "", "", "", "")
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them."""
+        self.levels.slip[DESK] = place
 
 
 class ExchangeDecoder(OwningDecoder):

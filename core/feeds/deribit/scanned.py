@@ -19,6 +19,7 @@ from core.feeds.deribit.told import Teller, teller
 from core.feeds.holes import TradeHoles
 from core.feeds.levels import Shape, SidePlan
 from core.feeds.owners import OwningDecoder
+from core.feeds.slips import DESK
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -59,6 +60,10 @@ class DeribitKnown(Known):
         self.interest = self.last = None
         self._slip[scan.SAID_AT] = address(self._said)
         self._slip[scan.INVERSE] = instrument.inverse
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them."""
+        self._slip[DESK] = place
 
     @property
     def slip(self) -> memoryview:

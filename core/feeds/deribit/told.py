@@ -26,6 +26,7 @@ from core.engine.made import (
     unmade,
 )
 from core.engine.stated import interest, mark, nil, ticker
+from core.engine.steady import straight
 from core.engine.valued import decimal, greeks
 from core.feeds.binance.digits import byte, text_of
 from core.feeds.deribit.scan import (
@@ -85,6 +86,7 @@ from core.feeds.deribit.tickers import (
 )
 from core.feeds.deribit.trades import ROW, trades_at
 from core.feeds.levels import PLAN, SLIP
+from core.feeds.slips import DESK as LENT
 from core.feeds.slips import NAME, foreign
 
 Teller: TypeAlias = Callable[[bytes, int, int, int], Any]
@@ -109,6 +111,14 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         if kind == CHANGE:
             slip = view(desk[SLIP_AT], 1, SLIP)[0]
             if foreign(slip, conn):
+                return nothing()
+            room = desk[ROOM]
+            sides = (
+                view(room + 16 * bids, bids_end - bids, 2),
+                view(room + 16 * asks, asks_end - asks, 2),
+            )  # fmt: skip
+            if straight(slip[LENT], taken(recv), number, number, before, *sides):
+                desk[USED] = min(bids, asks)
                 return nothing()
             return one(
                 delta(

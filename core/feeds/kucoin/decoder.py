@@ -24,6 +24,7 @@ from core.feeds.kucoin.symbols import parse_symbols
 from core.feeds.kucoin.told import QUOTED_NS, UPDATED, compiled
 from core.feeds.scanner import FULL, Scanner
 from core.feeds.sides import NO_LEVELS, NOTHING, SideReader, has_zero, plan_of
+from core.feeds.slips import DESK
 from core.model.errors import DataError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
@@ -67,6 +68,10 @@ class KucoinKnown(Known):
         self.plan = plan_of(self)
         self.imaged_ns = 0
         """Venue time of the newest image of the stream: two connections may send them."""
+
+    def lend(self, place: int) -> None:
+        """Have the kernel take changes of the book to the desk at a place, 0: tell them."""
+        self.plan.slip[DESK] = place
 
     @property
     def quoted_ns(self) -> int:

@@ -8,9 +8,11 @@ from typing import Any, Final
 import numba
 
 from core.engine.made import delta, nothing, one, quote, taken, unmade
-from core.feeds.desks import rows, slip, told
+from core.engine.steady import straight
+from core.feeds.desks import bare, free, rows, slip, told
 from core.feeds.kucoin.forms import BOOK, TICKER
 from core.feeds.scanner import Teller, scanned, teller
+from core.feeds.slips import DESK as LENT
 from core.feeds.slips import FREE, NAME
 
 UPDATED: Final = FREE
@@ -29,6 +31,10 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         if first == last or (first < last and asks - bids < 2 and end - asks < 2):
             of = slip(place)
             of[UPDATED] = 1
+            levels = bare(place, bids, asks), bare(place, asks, end)
+            if straight(of[LENT], taken(recv), first, last, -1, *levels):
+                free(place, bids)
+                return nothing()
             sides = rows(place, bids, asks), rows(place, asks, end)
             return one(delta(of[NAME], ts_ns, taken(recv), first, last, -1, *sides))
     elif form == TICKER:

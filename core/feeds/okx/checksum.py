@@ -11,7 +11,7 @@ from zlib import crc32
 import numba
 import numpy as np
 
-from core.engine.book import _apply, last_id, note_id, side_of
+from core.engine.book import _apply, last_id, side_of
 from core.engine.compiled import address, entry, view
 from core.engine.made import Made, taken
 from core.engine.opened import (
@@ -25,14 +25,15 @@ from core.engine.opened import (
     CHECKSUM,
     NO_TEXTS,
     READABLE,
+    RECV_NS,
     field,
     kind_of,
     known,
     levels,
     number,
+    whole,
 )
-from core.engine.steady import BOOK, DELTAS, LINK, STEADY, WIDTH, follows
-from core.engine.steady import CHECKS as MET
+from core.engine.steady import BOOK, CHECKER, LINK, STEADY, STRAIGHT, WIDTH, follows, moved, took
 from core.feeds.crc import (
     FULL,
     SLOT_WIDTH,
@@ -40,7 +41,8 @@ from core.feeds.crc import (
     Row,
     Tables,
     before,
-    moved,
+    lying,
+    moved_on,
     slot,
     summed,
     tables,
@@ -61,10 +63,10 @@ _TEN: Final = np.uint64(10)
 _LINK: Final = 5
 """Figures of a level in the last sum: ticks, lots, register there, register and length alone."""
 
-_PLAN: Final = 9
-_LEVELS, _PLAIN, _SURE, _SUM = range(5, _PLAN)
+_PLAN: Final = 10
+_LEVELS, _PLAIN, _SURE, _SUM, _TABLES = range(5, _PLAN)
 """Figures of a plan: levels in the last sum; 1 if every level of a book that is compared is known
-by its decimals; levels of which the register is noted; and the last sum."""
+by its decimals; levels of which the register is noted; the last sum; where the tables lie."""
 _TEXT: Final = 2 * 42
 """Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
@@ -170,20 +172,20 @@ def _joined(plan: Row, chain: Row, first: int, count: int, on: Tables) -> int:
     lengths = 0, 0, 0
     for at in range(first, first + quarter):
         link = chain[np.uint64(at)]
-        register = moved(register, link[4], on) ^ link[3]
+        register = moved_on(register, link[4], on) ^ link[3]
         link[2] = register
         two, three = chain[np.uint64(at + quarter)], chain[np.uint64(at + 2 * quarter)]
         four = chain[np.uint64(at + 3 * quarter)]
-        second = moved(second, two[4], on) ^ two[3]
-        third = moved(third, three[4], on) ^ three[3]
-        fourth = moved(fourth, four[4], on) ^ four[3]
+        second = moved_on(second, two[4], on) ^ two[3]
+        third = moved_on(third, three[4], on) ^ three[3]
+        fourth = moved_on(fourth, four[4], on) ^ four[3]
         lengths = lengths[0] + two[4], lengths[1] + three[4], lengths[2] + four[4]
-    register = moved(register, lengths[0], on) ^ second
-    register = moved(register, lengths[1], on) ^ third
-    register = moved(register, lengths[2], on) ^ fourth
+    register = moved_on(register, lengths[0], on) ^ second
+    register = moved_on(register, lengths[1], on) ^ third
+    register = moved_on(register, lengths[2], on) ^ fourth
     for at in range(first + 4 * quarter, count):
         link = chain[np.uint64(at)]
-        register = moved(register, link[4], on) ^ link[3]
+        register = moved_on(register, link[4], on) ^ link[3]
         link[2] = register
     plan[_SURE] = first + quarter if quarter else count
     return int(register ^ FULL) if count else 0
@@ -200,8 +202,9 @@ def _checked(own: int, on: Tables, place: int, delta: Any) -> int:
     book = desk[BOOK]
     before = last_id(book)
     last, good = follows(event, desk[LINK], before)
+    recv_ns, told = number(event, RECV_NS)
     check = field(event, CHECK)
-    if not good or (last and last == before) or kind_of(check) != known(CHECKS):
+    if not (good and told) or (last and last == before) or kind_of(check) != known(CHECKS):
         return 0
     none = known(NO_TEXTS)
     checksum, good = number(check, CHECKSUM)
@@ -213,10 +216,37 @@ def _checked(own: int, on: Tables, place: int, delta: Any) -> int:
         return 0
     if _apply(book, bids, asks) or _total(book, own, on) != checksum & FULL:
         return 0
-    note_id(book, last)
-    desk[DELTAS] += 1
-    desk[MET] += 1
+    took(place, last, recv_ns, 1)
     return 1
+
+
+@numba.njit(cache=True)
+def compared(
+    place: int,
+    recv: int,
+    first: int,
+    last: int,
+    prev: int,
+    bids: Levels,
+    asks: Levels,
+    checksum: int,
+) -> bool:
+    """Do as `core.engine.steady.straight` does, and compare the book with its checksum."""
+    if not place:
+        return False
+    desk = view(place, 1, WIDTH)[0]
+    own = desk[CHECKER]
+    recv_ns, good = whole(recv)
+    if not own or not good or (last and last == last_id(desk[BOOK])):
+        return False
+    plan = view(own, 1, _PLAN)[0]
+    if not plan[_PLAIN] or not moved(place, first, last, prev, bids, asks):
+        return False
+    if _total(desk[BOOK], own, lying(plan[_TABLES])) != checksum & FULL:
+        return False
+    took(place, last, recv_ns, 1)
+    desk[STRAIGHT] += 1
+    return True
 
 
 @cache
@@ -247,7 +277,7 @@ class OkxChecker:
     instead, so 0 says nothing.
     """
 
-    __slots__ = ("_odd", "_on", "_own", "_place", "_steps", "_total", "_whole")
+    __slots__ = ("_odd", "_on", "_own", "_steps", "_total", "_whole", "place")
 
     def __init__(self, instrument: Instrument) -> None:
         self._total = _kernel()
@@ -257,14 +287,15 @@ class OkxChecker:
         # Every level's text begins with a colon, so the first must find the register before it.
         steps = *_scale(self._steps[0]), *_scale(self._steps[1])
         self._own[:5] = *steps, before(b":")
-        self._place = address(self._own)
+        self._own[_TABLES] = self._on.ctypes.data
+        self.place = address(self._own)
         self._odd: tuple[dict[int, str], dict[int, str]] = {}, {}
         """Of bids and asks the texts of levels that are not their plain decimals, by ticks."""
         self._whole = False
 
     def step(self) -> Callable[[int, CheckedDelta], int]:
         """Return what takes a delta to a gate's desk and compares; 0: it did not."""
-        return partial(_step(), self._place, self._on)
+        return partial(_step(), self.place, self._on)
 
     def on_snapshot(self, image: BookSnapshot) -> None:
         """Note an image that was loaded."""
@@ -300,7 +331,7 @@ class OkxChecker:
         if self._odd[0] or self._odd[1]:
             found = self._spelt(*book.top(CHECKED_LEVELS))
         else:
-            found = self._total(book.place, self._place, self._on)
+            found = self._total(book.place, self.place, self._on)
         return found == check.checksum & 0xFFFFFFFF
 
     def _note(self, side: int, levels: Levels, texts: tuple[tuple[str, str], ...]) -> None:

@@ -21,11 +21,14 @@ from core.engine.made import (
     unmade,
 )
 from core.engine.stated import dropped, looked_up, nil, ticker
-from core.feeds.desks import level, rows, slip, texts, told, values
+from core.engine.steady import straight
+from core.feeds.desks import bare, free, level, rows, slip, texts, told, values
 from core.feeds.jsonbytes import hash_of
 from core.feeds.levels import text
+from core.feeds.okx.checksum import compared
 from core.feeds.okx.forms import BEST, BOOK, TICKER, TRADE
 from core.feeds.scanner import Teller, scanned, teller
+from core.feeds.slips import DESK as LENT
 from core.feeds.slips import FREE, NAME, owned
 
 SINGLE: Final = FREE
@@ -43,18 +46,8 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
     form = scanned(frame, place)
     on = told(place)
     if form == BOOK:
-        _, _, asks, bids, end, plain, ts_ns, last, before, checksum, image, channel = on
-        of = slip(place)
-        # A checksum is over the texts of the levels: they are kept unless they are plain.
-        if (plain or not checksum) and before >= -1 and not image and owned(of, conn, channel):
-            sides = rows(place, bids, end), rows(place, asks, bids)
-            first = max(before, 0)
-            if not checksum:
-                return one(delta(of[NAME], ts_ns, taken(recv), first, last, before, *sides))
-            return one(
-                checked(of[NAME], ts_ns, taken(recv), first, last, before, *sides, checksum)
-            )  # fmt: skip
-    elif form == TRADE:
+        return _book(place, conn, taken(recv))
+    if form == TRADE:
         _, _, ts_ns, number, price, lots, sold, single, _, _, _, _ = on
         of = slip(place)
         if price and lots:
@@ -77,6 +70,29 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
     elif form == TICKER:
         return _ticker(text(frame), place, taken(recv))
     return unmade()
+
+
+@numba.njit(cache=True)
+def _book(place: int, conn: int, recv: int) -> Any:
+    """Take the update of a book to a desk that is lent for it, or make it."""
+    _, _, asks, bids, end, plain, ts_ns, last, before, checksum, image, channel = told(place)
+    of = slip(place)
+    # A checksum is over the texts of the levels: they are kept unless they are plain.
+    if image or before < -1 or not (plain or not checksum) or not owned(of, conn, channel):
+        return unmade()
+    levels = bare(place, bids, end), bare(place, asks, bids)
+    first = max(before, 0)
+    if checksum:
+        good = compared(of[LENT], recv, first, last, before, *levels, checksum)
+    else:
+        good = straight(of[LENT], recv, first, last, before, *levels)
+    if good:
+        free(place, asks)
+        return nothing()
+    sides = rows(place, bids, end), rows(place, asks, bids)
+    if checksum:
+        return one(checked(of[NAME], ts_ns, recv, first, last, before, *sides, checksum))
+    return one(delta(of[NAME], ts_ns, recv, first, last, before, *sides))
 
 
 @numba.njit(cache=True)

@@ -105,8 +105,8 @@ def test_gate_with_a_link_does_as_the_one_that_asks_the_rule(link: Link) -> None
                     told.append(gate.on_delta(event))
         assert told[0] == told[1]
         assert state(pair[0]) == state(pair[1])
-        steady += bool(pair[0]._figures[0])
-        assert not pair[1]._figures[0]
+        steady += bool(pair[0].figures[0])
+        assert not pair[1].figures[0]
     assert steady > 300
 
 
