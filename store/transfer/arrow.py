@@ -22,7 +22,7 @@ from core.model.errors import ConfigError, DataError
 from core.model.instruments import decimals_of
 from core.model.market import Levels
 from core.model.stores import BarColumns, BarSource, Progress, TradeColumns
-from store.transfer.csvfile import BARS, COUNTS, TIMES
+from store.transfer.csvfile import BARS, COUNTS, TIMES, trades_hint
 from store.transfer.figures import FloatFigures, bad, time_ns
 from store.transfer.files import write_file
 from store.transfer.pages import Series
@@ -57,7 +57,7 @@ def import_bars(
         if time is None or missing:
             raise DataError(
                 f"{path}: the columns must name a time, open, high, low, close and volume, were "
-                f"{', '.join(batch.schema.names)[:120]}"
+                f"{', '.join(batch.schema.names)[:120]}{trades_hint([*names])}"
             )
         count = next((names[name] for name in COUNTS if name in names), None)
         times = _times(path, batch.column(time), row, batch.schema.names[time])

@@ -103,6 +103,11 @@ def export(series: Series, path: Path, *, overwrite: bool, epoch_ms: bool = Fals
         return _write_bars(out, series, epoch_ms)
 
 
+def trades_hint(names: Sequence[str]) -> str:
+    """Return what to do if the columns are those of trades."""
+    return "; it holds trades: say --trades" if {"price", "size"} <= set(names) else ""
+
+
 def whole(path: Path, line: int, column: str, text: str) -> int:
     """Read a count.
 
@@ -187,7 +192,7 @@ def _columns(
     if time is None or missing:
         raise DataError(
             f"{path}:1: the header must name a time, open, high, low, close and volume, was "
-            f"{','.join(cells)[:120]!r}"
+            f"{','.join(cells)[:120]!r}{trades_hint(header)}"
         )
     return header, time, [header.index(name) for name in BARS]
 

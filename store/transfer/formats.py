@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from core.model.errors import ConfigError
+from core.model.errors import ConfigError, DataError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
 from core.model.stores import BarSource, Finding, Progress
 from store.bars import MAX_NS
 from store.market import MarketStore
-from store.transfer import arrow, csvfile, freqtrade, lean, tardis, vision
+from store.transfer import arrow, csvfile, freqtrade, lean, tardis, tardis_out, vision
 from store.transfer.figures import Figure, FloatFigures, figure
 from store.transfer.lean import Asset
 from store.transfer.pages import Series
@@ -32,7 +32,7 @@ class Format(StrEnum):
     LEAN = "lean"
     """Zips of trade bars below LEAN's data folder."""
     TARDIS = "tardis"
-    """Trades as CSV; read only."""
+    """Trades as CSV."""
     BINANCE = "binance"
     """Klines and trades of data.binance.vision; klines are written as well."""
 
@@ -82,6 +82,22 @@ def import_file(
         StoreError: It could not be stored.
     """
     job = _Job(path, instrument, timeframe, store, source, progress)
+    try:
+        return _import(job, path, fmt, timeframe, trades=trades, asset=asset)
+    except DataError as error:
+        raise DataError(f"{error}; {job.so_far()}") from None
+
+
+def _import(
+    job: _Job,
+    path: Path,
+    fmt: Format,
+    timeframe: Timeframe | None,
+    *,
+    trades: bool,
+    asset: Asset | None,
+) -> ImportReport:
+    progress = job.progress
     match fmt:
         case Format.CSV | Format.PARQUET:
             return _tabular(job, fmt, trades=trades)
@@ -100,8 +116,8 @@ def import_file(
             kind = asset or (lean.asset_of(job.given) if job.given else None)
             if kind is None or timeframe is None:
                 raise ConfigError(
-                    "LEAN's files do not say what they hold: name the length of the bars, and "
-                    "equity or crypto"
+                    "LEAN's files do not say what they hold: name the length of the bars with "
+                    "--timeframe, and --asset equity, crypto or cryptofuture"
                 )
             return lean.import_bars(job.bars(), kind, timeframe, progress)
 
@@ -125,14 +141,22 @@ class _Job:
         self._timeframe = timeframe
         self._store = store
         self._source = source
+        self._sink: BarSink | TradeSink | None = None
 
     def bars(self, read: Callable[[str], Figure] = figure) -> BarSink:
-        return BarSink(
+        sink = self._sink = BarSink(
             self._path, self._store.bars, self._target, self._timeframe, self._source, read
         )
+        return sink
 
     def trades(self, read: Callable[[str], Figure] = figure, *, by_id: bool = False) -> TradeSink:
-        return TradeSink(self._path, self._store.trades, self._target, by_id=by_id, read=read)
+        sink = self._sink = TradeSink(
+            self._path, self._store.trades, self._target, by_id=by_id, read=read
+        )
+        return sink
+
+    def so_far(self) -> str:
+        return self._sink.so_far() if self._sink is not None else "nothing is stored"
 
 
 def _tabular(job: _Job, fmt: Format, *, trades: bool) -> ImportReport:
@@ -164,7 +188,7 @@ def export_series(
 
     Args:
         store: Where the rows come from.
-        instrument: What to write; LEAN and Binance need more than its id.
+        instrument: What to write; LEAN, Tardis and Binance need its kind and venue, too.
         timeframe: Length of the bars; None means trades.
         path: The file, or LEAN's data folder.
         fmt: What to write.
@@ -192,7 +216,12 @@ def export_series(
         case Format.FREQTRADE:
             rows = arrow.export_feather(series, path, overwrite=overwrite)
         case Format.TARDIS:
-            raise ConfigError("Tardis's files are read, not written; choose csv or parquet")
+            if timeframe is not None:
+                raise ConfigError(
+                    "Tardis's files hold trades, not bars; leave the timeframe out, or choose csv "
+                    "or parquet"
+                )
+            rows = tardis_out.export_trades(series, path, _known(given, fmt), overwrite=overwrite)
         case Format.BINANCE:
             if timeframe is None:
                 raise ConfigError(

@@ -1,4 +1,4 @@
-"""LEAN's zips of trade bars, for US equities and crypto.
+"""LEAN's zips of trade bars, for US equities, crypto and crypto perpetuals.
 
 ::
 
@@ -8,6 +8,7 @@
         19980102 09:00,136300,137500,135000,136300,540700   New York
     crypto/coinbase/minute/btcusd/20180404_trade.zip
         0,7424.91,7424.91,7422,7422,7.14319709              ms since midnight, UTC
+    cryptofuture/binance/minute/adausdt/20221213_trade.zip  perpetuals, written as crypto is
 
 Prices of equities are in ten-thousandths of a dollar, those of crypto as they are. A daily bar of
 an equity belongs to a day of New York; it is kept under the same date in UTC.
@@ -34,7 +35,7 @@ from store.transfer.files import open_text, write_file, zip_writer
 from store.transfer.pages import Series
 from store.transfer.sink import BarSink, ImportReport
 
-Asset = Literal["equity", "crypto"]
+Asset = Literal["equity", "crypto", "cryptofuture"]
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _RESOLUTIONS: Final = {
@@ -43,14 +44,30 @@ _RESOLUTIONS: Final = {
     Timeframe.H1: "hour",
     Timeframe.D1: "daily",
 }
+_ASSETS: Final[dict[InstrumentKind, Asset]] = {
+    InstrumentKind.STOCK: "equity",
+    InstrumentKind.SPOT: "crypto",
+    InstrumentKind.PERPETUAL: "cryptofuture",
+}
+_MARKETS: Final = {"binance_usdm": "binance", "coinbase_exchange": "coinbase"}
+"""LEAN's names of markets that are not ours."""
 _DAILY_FILES: Final = (Timeframe.S1, Timeframe.M1)
 _DAY: Final = re.compile(r"(?<![0-9])([0-9]{8})(?![0-9])")
 _DAY_MS: Final = 86_400_000
 
 
 def asset_of(instrument: Instrument) -> Asset:
-    """Return which of LEAN's two ways of writing fits an instrument."""
-    return "equity" if instrument.kind is InstrumentKind.STOCK else "crypto"
+    """Return which of LEAN's kinds of securities an instrument is.
+
+    Raises:
+        ConfigError: It is none of those that are read and written here.
+    """
+    if instrument.kind not in _ASSETS:
+        raise ConfigError(
+            f"LEAN's zips are of stocks, spot and perpetuals here; {instrument.id} is of kind "
+            f"{instrument.kind.value}; choose csv or parquet"
+        )
+    return _ASSETS[instrument.kind]
 
 
 def import_bars(
@@ -95,7 +112,7 @@ def export(
     asset = asset_of(instrument)
     ticker = instrument.base if asset == "equity" else instrument.base + instrument.quote
     ticker = ticker.lower()
-    market = "usa" if asset == "equity" else str(instrument.venue)
+    market = "usa" if asset == "equity" else _MARKETS.get(instrument.venue, instrument.venue)
     folder = root / asset / market / name
     if series.timeframe in _DAILY_FILES:
         return _export_days(series, folder / ticker, asset, ticker, name, overwrite)
@@ -167,7 +184,7 @@ def _time(
             local = dt.datetime.strptime(text.strip(), "%Y%m%d %H:%M")  # noqa: DTZ007  see below
         except ValueError:
             raise bad(path, line, "time", text, "must be YYYYMMDD HH:MM") from None
-    if asset == "crypto" or timeframe is Timeframe.D1:
+    if asset != "equity" or timeframe is Timeframe.D1:
         return _ns(local.replace(tzinfo=dt.UTC))
     moment = local.replace(tzinfo=_NEW_YORK)
     utc = moment.astimezone(dt.UTC)
@@ -192,7 +209,7 @@ def _dollars(sink: BarSink, line: int, text: str) -> str:
 def _bars(series: Series, asset: Asset) -> Iterator[tuple[int, list[str]]]:
     for page in series.bars():
         for ts_ns, cells in zip(page.ts_open_ns.tolist(), bar_cells(page), strict=True):
-            if asset == "crypto":
+            if asset != "equity":
                 yield ts_ns, list(cells)
             else:
                 yield ts_ns, [*(_deci_cents(ts_ns, text) for text in cells[:4]), _trim(cells[4])]
@@ -213,7 +230,7 @@ def _deci_cents(ts_ns: int, text: str) -> str:
 
 def _local(ts_ns: int, asset: Asset, timeframe: Timeframe) -> dt.datetime:
     utc = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=ts_ns // 1000)
-    if asset == "crypto" or timeframe is Timeframe.D1:
+    if asset != "equity" or timeframe is Timeframe.D1:
         return utc
     local = utc.astimezone(_NEW_YORK)
     if local.fold:

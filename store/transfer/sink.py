@@ -69,12 +69,13 @@ class _Sink:
         self._tick = Decimal(1)
         self._lot = Decimal(1)
 
-    def _so_far(self) -> str:
+    def so_far(self) -> str:
+        """Say what is stored already."""
+        if not self._rows:
+            return "nothing is stored"
         return (
             f"the first {self._rows} rows are stored; correct the file and import it again, they "
             "are kept"
-            if self._rows
-            else "nothing is stored"
         )
 
     def figure(self, line: int, column: str, text: str) -> Figure:
@@ -183,7 +184,7 @@ class BarSink(_Sink):
             why = "is the same as" if ts_ns == self._last else "is before"
             raise bad(
                 self.path, line, "time", iso(ts_ns) if shown is None else shown,
-                f"{why} the row before's; rows must be in order, each once ({self._so_far()})",
+                f"{why} the row before's; rows must be in order, each once",
             )  # fmt: skip
         read = self._read
         for name, text, column in zip(_NAMES, cells, self._figures, strict=True):
@@ -247,13 +248,13 @@ class BarSink(_Sink):
         off = table[0] % timeframe.ns != 0
         if off.any():
             at = int(off.argmax())
-            why = f"must be a multiple of {timeframe.value} ({self._so_far()})"
+            why = f"must be a multiple of {timeframe.value}"
             raise bad(self.path, self._lines[at], "time", iso(self._times[at]), why)
         wrong = insane(table)
         if wrong.any():
             at = int(wrong.argmax())
             shown = " ".join(texts(table[1:5, at], tick))
-            why = f"does not keep low <= open, close <= high ({self._so_far()})"
+            why = "does not keep low <= open, close <= high"
             raise bad(self.path, self._lines[at], "bar (open high low close)", shown, why)
 
     def _find_timeframe(self) -> Timeframe:
@@ -313,7 +314,7 @@ class TradeSink(_Sink):
             why = "is the same as" if trade_id == self._last_id else "is before"
             raise bad(
                 self.path, line, "trade id", trade_id,
-                f"{why} the row before's; rows must be in order, each once ({self._so_far()})",
+                f"{why} the row before's; rows must be in order, each once",
             )  # fmt: skip
         self._last_id = trade_id
         # Trades of one time stay in one page: without ids only their number tells them apart.

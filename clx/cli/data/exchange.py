@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from clx.cli.data.times import parse_time, show_time
 from clx.cli.data.times import timeframe as timeframe_of
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json
+from core.feeds.kinds import CCXT
 from core.model.errors import ConfigError, TemporaryError
-from core.model.ids import InstrumentId, split_instrument_id
+from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.market import Timeframe
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from store.transfer.lean import Asset
 
 FORMATS = ("csv", "parquet", "freqtrade", "lean", "tardis", "binance")
+ASSETS = {"equity": "stock", "crypto": "spot", "cryptofuture": "perpetual"}
+"""LEAN's words for kinds of instruments, and ours."""
+_STOCKS = {"alpaca", "massive", "twelvedata", "alphavantage"}
 SUFFIXES = {".parquet": "parquet", ".feather": "freqtrade", ".csv": "csv"}
 
 
@@ -33,7 +38,7 @@ SUFFIXES = {".parquet": "parquet", ".feather": "freqtrade", ".csv": "csv"}
 @click.option("--as", "kind", type=click.Choice(FORMATS), help="what FILE is, if unsaid")
 @click.option("--timeframe", "-t", default="", help="length of the bars")
 @click.option("--trades", is_flag=True, help="a CSV or Parquet file holds trades, not bars")
-@click.option("--asset", type=click.Choice(["equity", "crypto"]), help="how LEAN wrote it")
+@click.option("--asset", type=click.Choice([*ASSETS]), help="how LEAN wrote it")
 @click.option(
     "--steps",
     type=click.Choice(["venue", "file"]),
@@ -54,7 +59,11 @@ def load(
     from store.transfer.formats import import_file
 
     name = full_instrument(instrument)
-    here = session()
+    if "-" not in split_instrument_id(name)[0]:
+        raise ConfigError(
+            f"an instrument is named BASE-QUOTE.venue, such as BTC-USDT.binance, was {name!r}"
+        )
+    here = session(start=steps == "venue")
     target: Instrument | InstrumentId = name
     if steps == "venue":
         target = asyncio.run(_ask(here, name))
@@ -95,10 +104,13 @@ def load(
 @click.option("--until", default="", help="UTC day or time to end at")
 @click.option("--overwrite", is_flag=True, help="replace FILE if it exists")
 @click.option("--epoch-ms", is_flag=True, help="CSV: times in milliseconds, not ISO")
+@click.option(
+    "--asset", type=click.Choice([*ASSETS]), help="what it is, if its name leaves it open"
+)
 @format_option
 def dump(
     instrument: str, file: Path, kind: str | None, timeframe: str, since: str, until: str,
-    overwrite: bool, epoch_ms: bool, style: str,
+    overwrite: bool, epoch_ms: bool, asset: Asset | None, style: str,
 ) -> None:  # fmt: skip
     """Write the stored bars or trades of INSTRUMENT to FILE; nothing is left half written."""
     from store.transfer.formats import Format, export_series
@@ -107,8 +119,8 @@ def dump(
     here = session()
     form = _format(kind, file)
     target: Instrument | InstrumentId = name
-    if form in (Format.LEAN, Format.BINANCE):
-        target = asyncio.run(_ask(here, name))
+    if form in (Format.LEAN, Format.TARDIS, Format.BINANCE):
+        target = _described(here, name, asset)
     with market_store(here) as store, bar() as progress:
         report = export_series(
             store,
@@ -127,6 +139,35 @@ def dump(
         return
     where = report.paths[0] if len(report.paths) == 1 else f"{len(report.paths)} files below {file}"
     click.echo(f"{report.rows:,} rows in {where}")
+
+
+def _described(here: Session, name: InstrumentId, asset: Asset | None) -> Instrument:
+    """Return an instrument as far as layouts of files need it; its steps do not count.
+
+    What is kept can be written without asking its venue, which may be gone.
+
+    Raises:
+        ConfigError: Nobody said what it is.
+    """
+    from core.model.instruments import Instrument, InstrumentKind
+
+    symbol, venue = split_instrument_id(name)
+    table = here.settings.feeds.get(venue)
+    market = VenueName(((table.kind if table else "") or venue).removeprefix(CCXT))
+    base, _, rest = symbol.partition("-")
+    quote, _, term = rest.partition("-")
+    if asset is not None:
+        kind = InstrumentKind(ASSETS[asset])
+    elif term:
+        kind = InstrumentKind.PERPETUAL if term == "PERP" else InstrumentKind.FUTURE
+    elif market in _STOCKS:
+        raise ConfigError(f"{market} has stocks and crypto: say --asset, which {symbol} is")
+    else:
+        kind = InstrumentKind.SPOT
+    return Instrument(
+        id=name, venue=market, venue_symbol=symbol, base=base, quote=quote, kind=kind,
+        price_tick=Decimal(1), size_lot=Decimal(1),
+    )  # fmt: skip
 
 
 async def _ask(here: Session, name: InstrumentId) -> Instrument:

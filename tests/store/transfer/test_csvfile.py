@@ -72,7 +72,7 @@ def test_what_people_write_is_read_exactly(text: str, market: MarketStore, tmp_p
         (GOOD + "2024-01-01T00:02:00Z,,12,9,11,5\n", r":4: open must be a number, was ''"),
         (GOOD + "2024-01-01T00:02:00Z,0,12,9,11,5\n", r":4: open must be above zero, was '0'"),
         (GOOD + "2024-01-01T00:02:00Z,10,12,9,11,-5\n", r":4: volume must not be neg.*'-5'"),
-        (GOOD + "2024-01-01T00:02:00Z,10,11,9,12,5\n", r":4: bar .* does not .*nothing.*'10.0 11"),
+        (GOOD + "2024-01-01T00:02:00Z,10,11,9,12,5\n", r":4: bar .*'10.0 11.*nothing is stored"),
         (GOOD + "2024-01-01T00:02:30Z,10,12,9,11,5\n", r":4: time must be a multiple of 1m"),
         (GOOD + "yesterday,10,12,9,11,5\n", r":4: time must be an ISO .*'yesterday'"),
         (GOOD + "2024-01-01T00:02:00Z,10,12,9,11,1e17\n2024-01-01T00:03:00Z,1,1,1,1,0.001\n",
@@ -93,16 +93,19 @@ def test_a_header_without_what_is_needed_is_refused(market: MarketStore, tmp_pat
     path = write(tmp_path / "bars.csv", "Price,Close,High,Low,Open,Volume\nTicker,AAPL,,,,\n")
     with pytest.raises(DataError, match=r":1: the header must name a time.*was 'Price,Close"):
         load(market, path)
+    path = write(tmp_path / "trades.csv", "time,received,price,size,side,trade_id,first_trade_id\n")
+    with pytest.raises(DataError, match=r"it holds trades: say --trades"):
+        load(market, path)
 
 
 def test_pages_before_a_wrong_row_are_stored_and_kept_by_the_next_try(
     market: MarketStore, tmp_path: Path
 ) -> None:
     lines = [f"{1_704_067_200 + 60 * n},10,12,9,11,5\n" for n in range(45_000)]
-    bad = [*lines[:43_000], "1706647200,10,12,99,11,5\n", *lines[43_001:]]
-    path = write(tmp_path / "bars.csv", HEADER + "".join(bad))
-    with pytest.raises(DataError, match=r":43002: .*the first 40000 rows are stored"):
-        load(market, path)
+    for wrong in ("1706647200,10,12,99,11,5\n", "1706647200,10,12,9,11,NaN\n", "170664"):
+        path = write(tmp_path / "bars.csv", HEADER + "".join([*lines[:43_000], wrong]))
+        with pytest.raises(DataError, match=r":43002: .*the first 40000 rows are stored"):
+            load(market, path)
     assert market.upkeep.series()[0].rows == 40_000
     path = write(path, HEADER + "".join(lines))
     assert load(market, path) == Written(new=5000, kept=40_000)

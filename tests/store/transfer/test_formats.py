@@ -286,9 +286,11 @@ def test_what_a_format_cannot_hold_is_said(
 ) -> None:
     market.bars.put_bars(instrument, M1, walk(5), BarSource.VENUE)
     market.bars.put_bars(instrument, Timeframe.M15, walk(5, Timeframe.M15), BarSource.VENUE)
+    dated = msgspec.structs.replace(instrument, kind=InstrumentKind.FUTURE)
     for fmt, timeframe, target, words in (
-        (Format.TARDIS, M1, instrument, "read, not written"),
+        (Format.TARDIS, M1, instrument, "hold trades, not bars"),
         (Format.LEAN, Timeframe.M15, instrument, "LEAN has bars of 1s, 1m, 1h, 1d, not of 15m"),
+        (Format.LEAN, M1, dated, "of stocks, spot and perpetuals here; .* of kind future"),
         (Format.LEAN, M1, instrument.id, "need to know the instrument's kind"),
         (Format.CSV, Timeframe.D1, instrument, "nothing is stored of BTC-USDT.binance 1d"),
         (Format.FREQTRADE, None, instrument, "nothing is stored of BTC-USDT.binance trades"),

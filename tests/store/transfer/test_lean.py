@@ -148,3 +148,18 @@ def test_crypto_keeps_its_prices_and_utc(
     with zipfile.ZipFile(written) as archive:
         line = archive.read("20180404_btcusdt_minute_trade.csv").decode()
     assert line == "0,7424.91,7424.91,7422.00,7422.00,7.14319709\n"
+
+
+@pytest.mark.parametrize(("venue", "folder"), [("binance_usdm", "binance"), ("bybit", "bybit")])
+def test_perpetuals_are_where_lean_looks_for_crypto_futures(
+    venue: str, folder: str, market: MarketStore, tmp_path: Path, instrument: Instrument
+) -> None:
+    perpetual = msgspec.structs.replace(instrument, kind=InstrumentKind.PERPETUAL, venue=venue)
+    bars = [Bar(perpetual.id, M1, 1_522_800_000_000_000_000, 7, 7, 7, 7, 1, 0)]
+    market.bars.put_bars(perpetual, M1, columns_of_bars(perpetual, bars), BarSource.VENUE)
+    report = export_series(market, perpetual, M1, tmp_path, Format.LEAN)
+    written = tmp_path / "cryptofuture" / folder / "minute" / "btcusdt" / "20180404_trade.zip"
+    assert report.paths == (str(written),)
+    again = instrument.id.replace("binance", "okx")
+    import_file(written, Format.LEAN, again, M1, market, asset="cryptofuture")
+    assert market.bars.bars(again, M1, *EVER).ts_open_ns.tolist() == [1_522_800_000_000_000_000]

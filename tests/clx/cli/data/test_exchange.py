@@ -106,3 +106,39 @@ def test_renamed_instrument_keeps_its_data_under_both_names(filled: Path) -> Non
 
 def test_retention_says_what_would_go_before_it_goes(filled: Path) -> None:
     assert "nothing is older than the policy" in run(retention)
+
+
+def test_layouts_of_other_programs_are_written_without_asking_the_venue(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "config.toml").write_text('mode = "sim"\n')
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: pytest.fail("the venue was asked"))
+    bars, trades = home / "bars.csv", home / "trades.csv"
+    bars.write_text(CSV)
+    trades.write_text(
+        "time,received,price,size,side,trade_id,first_trade_id\n"
+        "2024-08-08T00:00:00Z,,100.5,1,buy,7,0\n"
+    )
+    for name in ("ABC-USDT.binance", "ABC-USDT-PERP.binance_usdm", "ABC-USD.alpaca"):
+        run(load, str(bars), name)
+    run(load, str(trades), "ABC-USDT.binance", "--trades")
+    minutes = ("-t", "1m")
+    run(dump, "ABC-USDT.binance", str(home / "k.zip"), "--as", "binance", *minutes)
+    run(dump, "ABC-USDT-PERP.binance_usdm", str(home), "--as", "lean", *minutes)
+    run(dump, "ABC-USDT.binance", str(home / "t.csv.gz"), "--as", "tardis")
+    with pytest.raises(ConfigError, match="alpaca has stocks and crypto: say --asset"):
+        run(dump, "ABC-USD.alpaca", str(home), "--as", "lean", *minutes)
+    run(dump, "ABC-USD.alpaca", str(home), "--as", "lean", *minutes, "--asset", "equity")
+    written = {path.relative_to(home).as_posix() for path in home.rglob("*.zip")}
+    assert written == {
+        "k.zip",
+        "cryptofuture/binance/minute/abcusdt/20240808_trade.zip",
+        "equity/usa/minute/abc/20240807_trade.zip",
+    }
+
+
+def test_name_that_is_no_pair_is_not_imported(home: Path) -> None:
+    file = home / "bars.csv"
+    file.write_text(CSV)
+    with pytest.raises(ConfigError, match=r"named BASE-QUOTE\.venue.*was 'BTCUSDT\.binance'"):
+        run(load, str(file), "btcusdt.binance")
