@@ -7,7 +7,7 @@ happens when one fails. A dialect holds no connection of its own but the HTTP se
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.stores import PastTrades, TradeHole
+from core.model.tiers import MarginTiers
 from core.wire.budget import Budgets
 from core.wire.http import HttpSession
 
@@ -284,6 +285,16 @@ class Dialect(ABC):
             ConfigError: The venue tells no funding of the past.
         """
         raise ConfigError(f"{self.venue} tells no funding of the past")
+
+    async def tiers(self, instruments: Collection[Instrument]) -> Sequence[MarginTiers]:
+        """Fetch the margin tiers of some contracts; what it has none of is left out.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue tells none to whoever has no account.
+        """
+        raise ConfigError(f"{self.venue} tells no margin tiers without an account")
 
     @abstractmethod
     async def close(self) -> None:

@@ -44,6 +44,7 @@ from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock, FrameSink, ResyncReason
 from core.model.stores import PastTrades, TradeHole
+from core.model.tiers import MarginTiers
 from core.wire.backoff import Backoff
 from core.wire.budget import Budgets
 from core.wire.limits import AttemptLimiter
@@ -196,6 +197,16 @@ class StreamFeed:
             ConfigError: The instrument is not listed, or the venue tells no funding of the past.
         """
         return list(await self._dialect.funding(self._of(instrument_id), start_ns, end_ns))
+
+    async def tiers(self, instruments: Collection[Instrument]) -> list[MarginTiers]:
+        """Fetch the margin tiers of some contracts; what it has none of is left out.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: Its answer is not what it documents.
+            ConfigError: The venue tells none to whoever has no account.
+        """
+        return list(await self._dialect.tiers(instruments))
 
     @property
     def joins_trades(self) -> bool:

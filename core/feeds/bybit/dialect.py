@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -17,6 +17,7 @@ from core.feeds.bybit.funding import read_funding
 from core.feeds.bybit.history import KlineHistory, category
 from core.feeds.bybit.refusals import check
 from core.feeds.bybit.symbols import parse_listing
+from core.feeds.bybit.tiers import read_tiers
 from core.feeds.bybit.trades import TradeHistory
 from core.feeds.dialect import Answer, Heartbeat, LineLimits, RestDialect
 from core.feeds.hosts import hosts, planless
@@ -25,6 +26,7 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
+from core.model.tiers import MarginTiers
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 from core.wire.signing import encode_query
@@ -258,6 +260,24 @@ class BybitDialect(RestDialect):
         )  # fmt: skip
         what = f"funding of {instrument.id}"
         return read_funding(await self._ask("/v5/market/funding/history", params, what), what)
+
+    async def tiers(self, instruments: Collection[Instrument]) -> Sequence[MarginTiers]:
+        """Fetch the risk limits of some perpetuals and futures, one by one.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        out: list[MarginTiers] = []
+        for item in instruments:
+            if not item.derivative or _is_option(item):
+                continue
+            params = (("category", category(item)), ("symbol", item.venue_symbol))
+            what = f"risk limits of {item.id}"
+            body = await self._ask("/v5/market/risk-limit", params, what)
+            found = read_tiers(body, item, what)
+            out += [found] if found is not None else []
+        return out
 
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"

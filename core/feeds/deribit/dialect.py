@@ -7,7 +7,7 @@ need keys, and the answer to a log-in carries tokens that must not lie on a tape
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Final
 
@@ -19,6 +19,7 @@ from core.feeds.deribit.decoder import DERIBIT, DeribitDecoder
 from core.feeds.deribit.funding import read_funding
 from core.feeds.deribit.history import ChartHistory
 from core.feeds.deribit.symbols import parse_instruments, parse_names
+from core.feeds.deribit.tiers import margin_of
 from core.feeds.dialect import Answer, LineLimits, Poll, RestDialect
 from core.feeds.hosts import hosts, planless
 from core.model.funding import FundingPaid
@@ -27,6 +28,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
 from core.model.stores import PastTrades
+from core.model.tiers import MarginTiers
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 
@@ -211,6 +213,15 @@ class DeribitDialect(RestDialect):
         what = f"funding of {instrument.id}"
         reply = await call(self._http, "get_funding_rate_history", params, what)
         return read_funding(reply.body, what)
+
+    async def tiers(self, instruments: Collection[Instrument]) -> Sequence[MarginTiers]:
+        """Return the margin of some perpetuals and futures by the venue's formula; asks nobody.
+
+        Raises:
+            DataError: A leverage listed makes no sense.
+        """
+        found = (margin_of(item) for item in instruments)
+        return [table for table in found if table is not None]
 
     def _request(self, method: str, params: Mapping[str, object]) -> str:
         return msgspec.json.encode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from core.feeds.okx.funding import read_funding
 from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
 from core.feeds.okx.symbols import INDEX_KEY
+from core.feeds.okx.tiers import questions, read_tiers
 from core.feeds.okx.trades import TradeHistory
 from core.model.errors import DataError
 from core.model.funding import FundingPaid
@@ -25,6 +26,7 @@ from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
+from core.model.tiers import MarginTiers
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 
@@ -273,6 +275,20 @@ class OkxDialect(RestDialect):
         what = f"funding of {instrument.id}"
         body = await self._ask("/api/v5/public/funding-rate-history", params, what)
         return read_funding(body, what)
+
+    async def tiers(self, instruments: Collection[Instrument]) -> Sequence[MarginTiers]:
+        """Fetch the position tiers of some perpetuals and futures, under cross margin.
+
+        Raises:
+            TemporaryError: The venue is away or asks for patience.
+            DataError: Its answer is not what it documents.
+        """
+        out: list[MarginTiers] = []
+        for kind, families, mine in questions(instruments):
+            params = (("instType", kind), ("tdMode", "cross"), ("instFamily", ",".join(families)))
+            body = await self._ask("/api/v5/public/position-tiers", params, "position tiers")
+            out += read_tiers(body, mine, f"position tiers of {self.venue}")
+        return out
 
     async def _ask(self, path: str, params: Sequence[tuple[str, str]], what: str) -> bytes:
         what = f"{what} of {self.venue}"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import Final
 
 from core.model.accounts import Balance, VenuePosition
 from core.model.errors import ConfigError, DataError, TemporaryError, VenueError
 from core.model.facts import CashMoved
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
+from core.model.instruments import Instrument
 from core.model.orders import Order, OrderFilled, VenueOrder
 from core.model.ports import Clock
+from core.model.tiers import MarginTiers
 from core.venues.binance.parse import MS
 from core.venues.binance.rest import BinanceRest
 from core.venues.binance_usdm.messages import (
     ALGO,
     ALGOS,
     BALANCES,
+    BRACKETS,
     INCOME,
     MODE,
     ORDER,
@@ -38,6 +42,7 @@ from core.venues.binance_usdm.parse import (
     venue_position,
     waiting_order,
 )
+from core.venues.binance_usdm.tiers import bracket_tiers
 from core.venues.symbols import Symbols
 
 _WEEK_MS: Final = 7 * 86_400_000
@@ -223,6 +228,22 @@ class AccountReader:
             ]
         except (VenueError, DataError) as error:
             raise self._unanswered("positions", error) from error
+
+    async def tiers(self, instruments: Collection[Instrument]) -> list[MarginTiers]:
+        """Return the leverage brackets of some contracts; the key need only be able to read.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+            DataError: Brackets that make no sense.
+        """
+        one = [("symbol", item.venue_symbol) for item in instruments if len(instruments) == 1]
+        try:
+            rows = await self._rest.read("/fapi/v1/leverageBracket", one, BRACKETS, weight=1)
+        except (VenueError, DataError) as error:
+            raise self._unanswered("leverage brackets", error) from error
+        known = {row.symbol: row for row in rows}
+        mine = [item for item in instruments if item.venue_symbol in known]
+        return [bracket_tiers(known[item.venue_symbol], item, self._venue) for item in mine]
 
     async def cash_flows(self, since_ns: int) -> list[CashMoved]:
         """Return what moved without a fill since a time, oldest first, all pages.

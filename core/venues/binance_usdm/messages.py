@@ -162,6 +162,31 @@ class IncomeRow(msgspec.Struct, frozen=True, rename="camel"):
     symbol: str = ""
 
 
+class BracketRow(msgspec.Struct, frozen=True, rename="camel"):
+    """What holds between two notionals.
+
+    ``{"bracket":1,"initialLeverage":75,"notionalCap":10000,"notionalFloor":0,
+    "maintMarginRatio":0.0065,"cum":0}``
+    """
+
+    bracket: int
+    initial_leverage: Decimal
+    notional_cap: Decimal
+    notional_floor: Decimal
+    maint_margin_ratio: Decimal
+    cum: Decimal
+
+
+class BracketsRow(msgspec.Struct, frozen=True):
+    """What a symbol's margin is by notional; ``notionalCoef`` is the account's own multiplier.
+
+    ``{"symbol":"ETHUSDT","notionalCoef":1.50,"brackets":[{"bracket":1,..},..]}``
+    """
+
+    symbol: str
+    brackets: list[BracketRow]
+
+
 class PositionMode(msgspec.Struct, frozen=True, rename="camel"):
     """``{"dualSidePosition":true}``: long and short are held apart."""
 
@@ -312,6 +337,7 @@ ALGOS: Final = msgspec.json.Decoder(list[AlgoRow])
 TRADES: Final = msgspec.json.Decoder(list[TradeRow])
 BALANCES: Final = msgspec.json.Decoder(list[BalanceRow])
 POSITIONS: Final = msgspec.json.Decoder(list[PositionRow])
+BRACKETS: Final = msgspec.json.Decoder(list[BracketsRow])
 SYMBOLS: Final = msgspec.json.Decoder(list[SymbolConfig])
 INCOME: Final = msgspec.json.Decoder(list[IncomeRow])
 MODE: Final = msgspec.json.Decoder(PositionMode)

@@ -30,6 +30,7 @@ from core.model.instruments import Instrument
 from core.model.orders import AmendSubmitted, Order, OrderIntent, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
+from core.model.tiers import MarginTiers
 from core.venues.binance.parse import MS
 from core.venues.binance.rest import BinanceRest, error_of
 from core.venues.binance_usdm.account import AccountReader, Children
@@ -134,6 +135,15 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Teach it the venue's symbols; orders for others are refused unsent."""
         self._symbols.add(instruments)
+
+    async def tiers(self, instruments: Collection[Instrument]) -> list[MarginTiers]:
+        """Fetch the account's leverage brackets of some contracts; `run` need not have begun.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+            DataError: They make no sense.
+        """
+        return await self._account.tiers(instruments)
 
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue, in the mode the account is in."""

@@ -4,12 +4,18 @@ from decimal import Decimal
 
 import pytest
 
-from core.model.errors import TemporaryError
+from core.model.errors import DataError, TemporaryError
+from core.model.ids import InstrumentId, VenueName
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import OrderState, PositionSide
 
 CID = "clxt-0000000001-00000001"
 D = Decimal
 PERP = "BTC-USDT-PERP.binance_usdm"
+PERP_ITEM = Instrument(
+    id=InstrumentId(PERP), venue=VenueName("binance_usdm"), venue_symbol="BTCUSDT", base="BTC",
+    quote="USDT", kind=InstrumentKind.PERPETUAL, price_tick=D("0.1"), size_lot=D("0.001"),
+)  # fmt: skip
 
 
 def order_row(number, cid, **more):
@@ -92,6 +98,31 @@ async def test_positions_are_signed_and_carry_leverage_and_liquidation(server, m
     assert (position.size, position.side, position.leverage, position.liquidation_price) == (
         D("-0.01"), PositionSide.SHORT, D(20), D(61000),
     )  # fmt: skip
+
+
+def bracket(number: int, floor: int, cap: int, rate: float, cum: float) -> dict[str, object]:
+    return {
+        "bracket": number, "initialLeverage": 50, "notionalFloor": floor, "notionalCap": cap,
+        "maintMarginRatio": rate, "cum": cum,
+    }  # fmt: skip
+
+
+async def test_brackets_become_tiers_and_a_gap_is_refused(server, make, desk, run):
+    rows = [bracket(2, 10_000, 50_000, 0.01, 35.0), bracket(1, 0, 10_000, 0.0065, 0.0)]
+    answer = [{"symbol": "BTCUSDT", "notionalCoef": 1.5, "brackets": rows}]
+    broken = [{"symbol": "BTCUSDT", "brackets": [rows[1], bracket(2, 20_000, 50_000, 0.01, 35.0)]}]
+    server.answer("GET /v1/leverageBracket", (200, answer), (200, broken), (200, {"oops": 1}))
+    venue = make()
+    async with run(venue, desk):
+        (table,) = await venue.tiers([PERP_ITEM])
+        with pytest.raises(DataError, match="bracket 2: must begin at 10000, was 20000"):
+            await venue.tiers([PERP_ITEM])
+        with pytest.raises(TemporaryError):
+            await venue.tiers([PERP_ITEM])
+    assert [(tier.up_to, tier.rate, tier.deduction) for tier in table.tiers] == [
+        (D(10_000), D("0.0065"), D(0)), (D(50_000), D("0.01"), D(35)),
+    ]  # fmt: skip
+    assert server.asked("GET /v1/leverageBracket")[0]["symbol"] == "BTCUSDT"
 
 
 async def test_balances_leave_out_what_positions_are_worth(server, make, desk, run):
