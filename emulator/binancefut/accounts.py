@@ -12,7 +12,8 @@ from emulator.binancefut.trading import window
 from emulator.binancefut.venue import BinanceFutures
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.position import Leg, Position
-from emulator.market.derivatives.product import PPM, Product
+from emulator.market.derivatives.product import PPM, Product, Terms
+from emulator.market.listings import E8
 from emulator.wire.venue import Json
 
 _MOST_NOTIONAL: Final = 50_000_000
@@ -285,7 +286,7 @@ async def symbol_config(
 
 
 async def brackets(venue: BinanceFutures, account: MarginAccount, params: Params) -> Any:
-    """Tell the margin rates; there is one bracket, whatever the size."""
+    """Tell the margin rates by notional."""
     one = params.text("symbol") is not None
     wanted = _symbol(venue, params)
     params.finish()
@@ -293,20 +294,27 @@ async def brackets(venue: BinanceFutures, account: MarginAccount, params: Params
         {
             "symbol": product.symbol,
             "notionalCoef": 1.0,
-            "brackets": [
-                {
-                    "bracket": 1,
-                    "initialLeverage": product.terms.most_leverage,
-                    "notionalCap": _MOST_NOTIONAL,
-                    "notionalFloor": 0,
-                    "maintMarginRatio": product.terms.maintenance_ppm / PPM,
-                    "cum": 0.0,
-                }
-            ],
+            "brackets": brackets_of(product.terms),
         }
         for product in wanted
     ]
     return rows if not one else rows[:1]
+
+
+def brackets_of(terms: Terms) -> list[Json]:
+    """Return the brackets as the venue tells them."""
+    floors = (0, *(each.up_to for each in terms.brackets))
+    return [
+        {
+            "bracket": number + 1,
+            "initialLeverage": each.leverage,
+            "notionalCap": each.up_to,
+            "notionalFloor": floors[number],
+            "maintMarginRatio": each.maintenance_ppm / PPM,
+            "cum": terms.deduction_e8(number) / E8,
+        }
+        for number, each in enumerate(terms.brackets)
+    ]
 
 
 async def commission(venue: BinanceFutures, account: MarginAccount, params: Params) -> Json:

@@ -16,7 +16,7 @@ from emulator.clock import Clock
 from emulator.market.derivatives.account import MarginAccount
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category
-from emulator.market.derivatives.product import Economy, Product, Terms
+from emulator.market.derivatives.product import Bracket, Economy, Product, Terms
 from emulator.market.market import Market
 from emulator.market.perps import Future, futures_of
 from emulator.market.shard import Shard
@@ -28,7 +28,21 @@ from emulator.wire.telling import account_truth
 from emulator.wire.venue import Json, Venue
 
 _ARRAYS_MS: Final = 1_000
-_TERMS: Final = Terms(maker_ppm=200, taker_ppm=500, maintenance_ppm=4_000, liquidation_ppm=15_000)
+_BRACKETS: Final = (
+    Bracket(300_000, 4_000, 125),
+    Bracket(800_000, 5_000, 100),
+    Bracket(3_000_000, 6_500, 75),
+    Bracket(12_000_000, 10_000, 50),
+    Bracket(70_000_000, 20_000, 25),
+    Bracket(500_000_000, 50_000, 10),
+)
+TERMS: Final = Terms(
+    maker_ppm=200,
+    taker_ppm=500,
+    maintenance_ppm=4_000,
+    liquidation_ppm=15_000,
+    brackets=_BRACKETS,
+)
 _FUNDS: Final = {"USDT": 100_000}
 _ORDER_LIMITS: Final = (("10S", 300, 10_000), ("1M", 1_200, 60_000))
 _UNLIMITED: Final = 1_000_000
@@ -55,7 +69,7 @@ class BinanceFutures(Venue):
             name: Writer(shard, self.scales[name]) for name, shard in market.shards.items()
         }
         products = {
-            name: Product(shard, Economy.LINEAR, "USDT", _TERMS, _mark(self.futures[name]))
+            name: Product(shard, Economy.LINEAR, "USDT", TERMS, _mark(self.futures[name]))
             for name, shard in market.shards.items()
         }
         self.house = House(market, products, self.futures)

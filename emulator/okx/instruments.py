@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulator.market.listings import Listing
+from emulator.market.derivatives.product import PPM, Product
+from emulator.market.listings import E8, Listing
 from emulator.market.shard import Shard
 from emulator.wire.numbers import Scale, short
 from emulator.wire.venue import Json
@@ -118,3 +119,26 @@ def describe(shard: Shard, scale: Scale, number: int) -> Json:
         "tradeQuoteCcyList": [] if swap else [listing.quote],
         "uly": family(listing) if swap else "",
     }
+
+
+def position_tiers(product: Product) -> list[Json]:
+    """Return the tiers of a perpetual as the venue tells them, in contracts."""
+    floors = (0, *(each.up_to for each in product.terms.brackets))
+    name = family(product.shard.listing)
+    return [
+        {
+            "baseMaxLoan": "",
+            "imr": short(E8 // each.leverage, 8),
+            "instFamily": name,
+            "instId": "",
+            "maxLever": str(each.leverage),
+            "maxSz": str(each.up_to),
+            "minSz": str(floors[number]),
+            "mmr": short(each.maintenance_ppm * (E8 // PPM), 8),
+            "optMgnFactor": "0",
+            "quoteMaxLoan": "",
+            "tier": str(number + 1),
+            "uly": name,
+        }
+        for number, each in enumerate(product.terms.brackets)
+    ]

@@ -9,6 +9,7 @@ from emulator.clock import MS
 from emulator.market.candles import length_ms
 from emulator.market.perps import FUNDING_MS, Future
 from emulator.market.shard import Shard
+from emulator.okx.instruments import family, position_tiers
 from emulator.okx.streams import listed
 from emulator.okx.venue import Okx
 from emulator.okx.wire import BARS
@@ -19,6 +20,7 @@ from emulator.wire.venue import Json
 _NEWEST_BARS: Final = 1_440
 _MOST_BARS: Final = 300
 _MOST_TRADES: Final = 500
+_MOST_FAMILIES: Final = 5
 _Handler = Callable[[Okx, Call], Any]
 
 
@@ -220,6 +222,31 @@ def _price_limit(venue: Okx, call: Call) -> list[Json]:
     return [venue.writers[shard.listing.symbol].price_limit(venue.now_ms())]
 
 
+def _tiers(venue: Okx, call: Call) -> list[Json]:
+    """Tell the tiers of families of perpetuals, in contracts."""
+    kind, mode = call.params.get("instType"), call.params.get("tdMode")
+    if not kind:
+        raise _refused("50014", "Parameter instType cannot be empty.")
+    if kind not in ("MARGIN", "SWAP", "FUTURES", "OPTION"):
+        raise _refused("51000", "Parameter instType error")
+    if mode not in ("cross", "isolated"):
+        raise _refused("51000", "Parameter tdMode error")
+    asked = call.params.get("instFamily") or call.params.get("uly")
+    if not asked:
+        raise _refused("50015", "Either parameter uly or instFamily is required.")
+    families = asked.split(",")
+    if len(families) > _MOST_FAMILIES:
+        raise _refused("51000", "Parameter instFamily error")
+    wanted = call.params.get("tier")
+    return [
+        row
+        for product in venue.house.products.values()
+        if not product.spot and kind == "SWAP" and family(product.shard.listing) in families
+        for row in position_tiers(product)
+        if wanted in (None, "", row["tier"])
+    ]
+
+
 def _status(venue: Okx, call: Call) -> list[Json]:
     return []
 
@@ -241,5 +268,6 @@ _TABLE: Final[tuple[tuple[str, int, _Handler], ...]] = (
     ("public/open-interest", 20, _open_interest),
     ("public/mark-price", 10, _mark),
     ("public/price-limit", 20, _price_limit),
+    ("public/position-tiers", 10, _tiers),
     ("system/status", 1, _status),
 )

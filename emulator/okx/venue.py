@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emulator.clock import Clock
 from emulator.market.derivatives.house import House
 from emulator.market.derivatives.orders import Category, Order, OrderReport, PrivateMessage
-from emulator.market.derivatives.product import Economy, Product, Terms
+from emulator.market.derivatives.product import Bracket, Economy, Product, Terms
 from emulator.market.market import Market
 from emulator.market.perps import Future, futures_of
 from emulator.market.shard import Shard
@@ -24,8 +24,21 @@ if TYPE_CHECKING:
     from emulator.okx.users import Users
 
 _SPOT: Final = Terms(maker_ppm=800, taker_ppm=1_000)
-_SWAP: Final = Terms(
-    maker_ppm=200, taker_ppm=500, most_leverage=100, usual_leverage=10, maintenance_ppm=4_000
+_TIERS: Final = (
+    Bracket(1_000, 4_000, 100),
+    Bracket(5_000, 5_000, 75),
+    Bracket(20_000, 10_000, 50),
+    Bracket(100_000, 20_000, 20),
+    Bracket(1_000_000_000, 100_000, 5),
+)
+SWAP_TERMS: Final = Terms(
+    maker_ppm=200,
+    taker_ppm=500,
+    most_leverage=100,
+    usual_leverage=10,
+    maintenance_ppm=4_000,
+    brackets=_TIERS,
+    by_contracts=True,
 )
 _FUNDS: Final = {"USDT": 100_000, "BTC": 2, "ETH": 20, "SOL": 200}
 _UNLIMITED: Final = 1_000_000
@@ -214,7 +227,7 @@ def _product(shard: Shard, future: Future | None) -> Product:
         return Product(shard, Economy.SPOT, listing.quote, _SPOT, spot_mark)
     economy = Economy.INVERSE if listing.inverse else Economy.LINEAR
     settle = listing.base if listing.inverse else listing.quote
-    return Product(shard, economy, settle, _SWAP, _mark(future))
+    return Product(shard, economy, settle, SWAP_TERMS, _mark(future))
 
 
 def _mark(future: Future) -> Callable[[], float]:

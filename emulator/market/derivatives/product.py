@@ -31,6 +31,15 @@ class Economy(StrEnum):
     """The premium is paid at once; the position is worth its mark price."""
 
 
+class Bracket(msgspec.Struct, frozen=True):
+    """What a position up to a size needs."""
+
+    up_to: int
+    """In units of the settle asset, or in contracts."""
+    maintenance_ppm: int
+    leverage: int
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue charges and demands; rates in millionths."""
 
@@ -42,6 +51,20 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     maintenance_ppm: int = 4_000
     liquidation_ppm: int = 12_500
     """Of what is closed by force, to the insurance fund."""
+    brackets: tuple[Bracket, ...] = ()
+    """Smallest first; without any, `maintenance_ppm` holds for every size."""
+    by_contracts: bool = False
+    """A bracket goes by contracts and its rate is that of the whole position, as at OKX; else it
+    goes by the worth and each part of it has the rate of its own bracket, as at Binance."""
+
+    def deduction_e8(self, number: int) -> int:
+        """Return what makes the margin of a bracket begin where that of the one before ends."""
+        if self.by_contracts:
+            return 0
+        total = 0
+        for before, this in zip(self.brackets[:number], self.brackets[1:], strict=False):
+            total += before.up_to * E8 * (this.maintenance_ppm - before.maintenance_ppm) // PPM
+        return total
 
 
 class Product:
@@ -130,4 +153,12 @@ class Product:
         worth = self.worth_e8(price_e8, abs(lots))
         if self.option:
             return 0 if lots > 0 else worth + self.amount_e8(-lots) * _SHORT_OPTION_KEPT_PPM // PPM
-        return worth * self.terms.maintenance_ppm // PPM
+        terms = self.terms
+        if not terms.brackets:
+            return worth * terms.maintenance_ppm // PPM
+        measured = abs(lots) * self._lot_e8 if terms.by_contracts else worth
+        last = len(terms.brackets) - 1
+        inside = (n for n, each in enumerate(terms.brackets) if measured <= each.up_to * E8)
+        number = next(inside, last)
+        kept = worth * terms.brackets[number].maintenance_ppm // PPM
+        return kept - terms.deduction_e8(number)
