@@ -16,6 +16,7 @@ import click
 
 import clx
 from clx.cli.naming import full_instrument
+from clx.cli.numbers import Number
 from clx.cli.output import format_option, print_table
 from core.backtest.history import History, from_bars, read_csv
 from core.backtest.report import Report, encode, make_report
@@ -35,7 +36,7 @@ from store.settings import load_settings
 @click.option("--data", type=click.Path(path_type=Path), help="OHLCV CSV, also .csv.zst")
 @click.option("--instrument", help="history from the venue; with --data, the file's instrument")
 @click.option("--timeframe", "-t", type=click.Choice([t.value for t in Timeframe]), default="1m")
-@click.option("--days", type=click.FloatRange(0.01, 3650), default=7.0, show_default=True)
+@click.option("--days", type=Number(0.01, 3650), default=7.0, show_default=True)
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="strategy parameter")
 @click.option("--size", type=str, default=None, help="position size in the base asset")
 @click.option("--spread-bps", type=str, default="1", show_default=True, help="full spread paid")

@@ -10,6 +10,7 @@ import click
 
 from clx.cli.exits import Exit
 from clx.cli.linked import price_option
+from clx.cli.numbers import Number
 from clx.cli.output import bar, format_option, print_json, print_table
 from clx.cli.placing import read_line, size_of
 from clx.cli.records import show_time
@@ -22,7 +23,7 @@ from core.model.executors import ExecutorKind, ExecutorView
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, required=True)
-@click.option("--minutes", type=click.FloatRange(0.1, 7 * 1440), required=True, help="how long")
+@click.option("--minutes", type=Number(0.1, 7 * 1440), required=True, help="how long")
 @click.option("--orders", type=click.IntRange(2, 500), default=10, show_default=True)
 @click.option("--id", "executor_id", default=None, help="its name; the same one starts once")
 @click.option("--dry-run", is_flag=True, help="check everything, send nothing")

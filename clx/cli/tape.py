@@ -9,6 +9,7 @@ import click
 
 from clx.cli.data.times import parse_time, show_bytes, show_length, show_time
 from clx.cli.exits import Exit
+from clx.cli.numbers import Number
 from clx.cli.output import format_option, print_json, print_table
 from clx.cli.replay import replay
 
@@ -63,7 +64,7 @@ def info(file: Path, style: str) -> None:
     "--lead-mb",
     default=64.0,
     show_default=True,
-    type=click.FloatRange(0),
+    type=Number(0),
     help="megabytes of messages from before, back to the books' newest images",
 )
 def cut(file: Path, into: Path, since: str, until: str, venue: str, lead_mb: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clx.cli.naming import full_instrument
+from clx.cli.numbers import Number
 from clx.cli.output import format_option
 from clx.client import ask
 from core.model import commands
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--trades", is_flag=True, help="trades of the first instrument instead of quotes")
-@click.option("--fps", default=2.0, show_default=True, type=click.FloatRange(0.2, 30))
+@click.option("--fps", default=2.0, show_default=True, type=Number(0.2, 30))
 @click.option("--count", default=0, help="stop after this many lines (0: until ctrl+c)")
 @format_option
 def watch(names: tuple[str, ...], trades: bool, fps: float, count: int, style: str) -> None:

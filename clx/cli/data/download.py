@@ -16,6 +16,7 @@ from clx.cli.data.session import Failures, Session, listed, market_store, open_f
 from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time, timeframe
 from clx.cli.data.trades import fill_trades, mend_trades, report_trades, trade_holes
 from clx.cli.naming import full_instrument
+from clx.cli.numbers import Number
 from clx.cli.output import format_option, print_json, print_table
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, split_instrument_id
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
               help="length of bars; may be given again")  # fmt: skip
 @click.option("--trades", is_flag=True, help="single trades instead of bars")
 @click.option(
-    "--days", "--lookback-days", type=float, help="days back; 30 of bars, 1 of trades if unsaid"
-)
+    "--days", "--lookback-days", type=Number(0, 36_500, min_open=True),
+    help="days back; 30 of bars, 1 of trades if unsaid",
+)  # fmt: skip
 @click.option("--since", default="", help="UTC day or time to begin at, instead of --days")
 @click.option("--until", default="", help="UTC day or time to end at, instead of now")
 @format_option
@@ -45,7 +47,8 @@ def download(
 
     It can be stopped at any time: run it again and it goes on where it was.
     """
-    names = [full_instrument(name) for name in instruments]
+    names = list(dict.fromkeys(full_instrument(name) for name in instruments))
+    lengths = dict.fromkeys(timeframe(text) for text in frames)
     here, failures = session(start=True), Failures()
     with market_store(here, create=True) as store:
         back = days if days is not None else 1.0 if trades else 30.0
@@ -55,7 +58,7 @@ def download(
             if told or not failures:
                 report_trades(told, style)
             return failures.tell()
-        series = [(name, timeframe(text), start_ns, end_ns) for name in names for text in frames]
+        series = [(name, length, start_ns, end_ns) for name in names for length in lengths]
         filled = asyncio.run(_fill(here, store, series, failures))
     if filled or not failures:
         _report(filled, style)
@@ -169,5 +172,7 @@ def _range(days: float, since: str, until: str) -> tuple[int, int]:
     end_ns = parse_time(until, "--until") if until else time.time_ns()
     start_ns = parse_time(since, "--since") if since else end_ns - int(days * DAY_NS)
     if start_ns >= end_ns:
-        raise ConfigError(f"--since must be before --until, was {since or days} and {until}")
+        raise ConfigError(
+            f"--since must be before --until, was {since} and {until or 'now, which is unsaid'}"
+        )
     return max(0, start_ns), end_ns
