@@ -129,9 +129,11 @@ def write_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Give a place to write to, which becomes `path` when all went well.
 
     Raises:
-        ConfigError: It exists and may not be replaced, or the folder cannot be written.
+        ConfigError: It is no file, or exists and may not be replaced, or its folder cannot be made.
         StoreError: The disk is full or failed; `path` is as it was.
     """
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is a folder or device; name a file")
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists; name another file, or say --overwrite")
     part = path.with_name(f".{path.name}.part")

@@ -10,6 +10,7 @@ from core.model.market import Timeframe
 from core.model.stores import BarColumns, Finding, Progress, TradeColumns
 from store.bars import MAX_NS
 from store.market import MarketStore
+from store.transfer.figures import iso
 
 _BARS: int = 50_000
 _TRADES_NS: int = 3_600_000_000_000
@@ -31,8 +32,12 @@ class Series:
         """Find it; a timeframe of None means trades; `damaged` takes note of blocks left out.
 
         Raises:
-            ConfigError: Nothing of it is stored.
+            ConfigError: Nothing of it is stored, or the time ends before it begins.
         """
+        if start_ns >= end_ns:
+            raise ConfigError(
+                f"the time to write must end after it begins, was {iso(start_ns)} to {iso(end_ns)}"
+            )
         self.instrument_id = instrument_id
         self.timeframe = timeframe
         self._store = store

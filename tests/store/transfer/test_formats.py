@@ -299,6 +299,12 @@ def test_what_a_format_cannot_hold_is_said(
             export_series(market, target, timeframe, tmp_path / "x", fmt)
     with pytest.raises(ConfigError, match="nothing of that time"):
         export_series(market, instrument, M1, tmp_path / "x", Format.CSV, end_ns=5)
+    with pytest.raises(ConfigError, match="must end after it begins, was 1970-01-01T00:00:07Z to"):
+        export_series(
+            market, instrument, M1, tmp_path / "x", Format.CSV, start_ns=7 * 10**9, end_ns=5
+        )
+    with pytest.raises(ConfigError, match="is a folder or device; name a file"):
+        export_series(market, instrument, M1, tmp_path, Format.CSV, overwrite=True)
     with pytest.raises(ConfigError, match="do not say what they hold"):
         import_file(tmp_path / "x.zip", Format.LEAN, instrument.id, M1, market)
 
