@@ -25,6 +25,7 @@ from tui.preferences import Preferences
 from tui.screens.live import LiveScreen
 from tui.screens.stack import Screens
 from tui.screens.trade import TradeScreen
+from tui.sent import Thrift
 from tui.style import Look, glyphs_wanted, has_few_colours, theme_wanted
 from tui.symbols import Symbols
 from tui.theme import (
@@ -37,6 +38,9 @@ from tui.theme import (
 from tui.typed import Typed
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from textual.screen import Screen
+
     from core.model.settings import Settings, TuiSettings
     from link.port import EngineLink
     from tui.screens.deeds import Deeds
@@ -96,6 +100,7 @@ class ClxApp(App[None]):
         self._problem = ""
         self._bell = Bell()
         self._typed = Typed(self, super().on_event)
+        self._thrift = Thrift()
         self.look = self._make_look(self.preferences.theme)
         # In force before the stylesheet is parsed, or it would be parsed twice.
         few = has_few_colours() or self._no_colour
@@ -115,6 +120,10 @@ class ClxApp(App[None]):
             await self._typed.take(event)
         else:
             await super().on_event(event)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Write to the terminal what changed, and no more."""
+        super()._display(screen, self._thrift.spare(renderable))
 
     def on_mount(self) -> None:
         """Show the main screen and start following the engine."""

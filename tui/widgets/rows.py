@@ -1,9 +1,9 @@
-"""A widget that shows rows of runs and repaints only the rows that changed."""
+"""A widget that shows rows of runs and repaints only the cells that changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.segment import Segment
 from textual.geometry import Region, Size
@@ -15,27 +15,41 @@ from tui.draw.runs import Row
 if TYPE_CHECKING:
     from tui.style import Look
 
-
-def changed_width(before: Row, after: Row) -> int:
-    """Return the cells from the left up to the last one that differs.
-
-    A terminal is sent a row from its left edge on, so what is the same at the end is saved.
-    """
-    width = sum(len(text) for text, _ in after)
-    if width != sum(len(text) for text, _ in before):
-        return max(width, sum(len(text) for text, _ in before))
-    old, new = len(before), len(after)
-    while old and new and before[old - 1] == after[new - 1]:
-        old, new = old - 1, new - 1
-        width -= len(after[new][0])
-    if old and new and before[old - 1][1] == after[new - 1][1]:
-        width -= _same_end(before[old - 1][0], after[new - 1][0])
-    return width
+_NEAR: Final = 8
+"""Cells between two changes that cost a terminal no more than going past them."""
 
 
-def _same_end(first: str, second: str) -> int:
-    most = min(len(first), len(second))
-    return next((n for n in range(most) if first[-1 - n] != second[-1 - n]), most)
+def changes(before: Row, after: Row) -> list[tuple[int, int]]:
+    """Return (first cell, width) of what must be painted to turn one row into the other."""
+    out: list[tuple[int, int]] = []
+    for x, width in _differing(before, after):
+        if out and x - sum(out[-1]) <= _NEAR:
+            first = out.pop()[0]
+            out.append((first, x + width - first))
+        else:
+            out.append((x, width))
+    return out
+
+
+def _differing(before: Row, after: Row) -> Iterator[tuple[int, int]]:
+    """Yield (first cell, width) of stretches that differ, from left to right."""
+    x = 0
+    old, new = list(reversed(before)), list(reversed(after))
+    while old and new:
+        (had, was), (text, role) = old.pop(), new.pop()
+        width = min(len(had), len(text))
+        if len(had) > width:
+            old.append((had[width:], was))
+        if len(text) > width:
+            new.append((text[width:], role))
+        if was != role:
+            yield x, width
+        elif had[:width] != text[:width]:
+            yield from ((x + at, 1) for at in range(width) if had[at] != text[at])
+        x += width
+    rest = sum(len(text) for text, _ in old or new)
+    if rest:
+        yield x, rest
 
 
 class RowsWidget(Widget):
@@ -63,9 +77,10 @@ class RowsWidget(Widget):
             self.refresh()
             return
         changed = [
-            Region(0, y, changed_width(before[y], row), 1)
+            Region(x, y, width, 1)
             for y, row in enumerate(self._rows)
             if row != before[y]
+            for x, width in changes(before[y], row)
         ]
         if changed:
             self.refresh(*changed)

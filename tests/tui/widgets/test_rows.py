@@ -9,7 +9,7 @@ from textual.geometry import Region
 from tui.draw.runs import merged
 from tui.style import Look
 from tui.theme import load_theme
-from tui.widgets.rows import RowsWidget, changed_width
+from tui.widgets.rows import RowsWidget, changes
 
 cells = st.tuples(st.sampled_from("ab "), st.sampled_from(["up", "down", "cursor"]))
 
@@ -67,23 +67,30 @@ async def test_the_same_rows_cost_nothing(stage):
     assert widget.drawn == []
 
 
-async def test_a_row_ends_its_repaint_where_it_stops_differing(stage, monkeypatch):
+async def test_only_the_cells_that_changed_are_painted(stage, monkeypatch):
     widget, _ = stage
     asked: list[Region] = []
     monkeypatch.setattr(widget, "refresh", lambda *regions, **_: asked.extend(regions))
-    widget.show([(("a" + " " * 19, "up"),), (("bX" + " " * 18, "up"),), *rows("c", "d", "e", "f")])
-    assert asked == [Region(0, 1, 2, 1)]
+    widget.show(rows("a", "b  X" + " " * 14 + "Y", "c", "d", "e", "f"))
+    assert asked == [Region(3, 1, 1, 1), Region(18, 1, 1, 1)]
 
 
-@given(st.lists(cells, min_size=8, max_size=8), st.lists(cells, min_size=8, max_size=8))
-def test_beyond_the_changed_width_both_rows_are_the_same(first, second):
+@given(st.lists(cells, min_size=8, max_size=30), st.lists(cells, min_size=8, max_size=30))
+def test_outside_what_is_painted_both_rows_are_the_same(first, second):
     before, after = merged(first), merged(second)
-    width = changed_width(before, after)
-    assert width <= 8
+    painted = {x for first, width in changes(before, after) for x in range(first, first + width)}
     spread = [[(char, role) for text, role in row for char in text] for row in (before, after)]
-    assert spread[0][width:] == spread[1][width:]
+    most = max(map(len, spread))
+    old, new = ([*row, *[None] * (most - len(row))] for row in spread)
+    assert {x for x in range(most) if old[x] != new[x]} <= painted <= set(range(most))
     if before == after:
-        assert width == 0
+        assert not painted
+
+
+def test_changes_near_each_other_are_painted_together():
+    before = ((" " * 40, "up"),)
+    after = (("X" + " " * 5 + "Y" + " " * 20 + "Z" + " " * 12, "up"),)
+    assert changes(before, after) == [(0, 7), (27, 1)]
 
 
 async def test_a_new_theme_draws_everything_in_its_colours(stage):
