@@ -8,6 +8,10 @@ then ascending with the best last, and one kernel serves both::
     row 1  bid sizes
     row 2  -ask prices  ascending, best last
     row 3  ask sizes
+
+A level removed far from the touch stays as a hole, of size 0, for the next level that is added near
+it: books of a million-dollar market have ten thousand levels a side, and those far away come and go
+as well. The best level is never a hole.
 """
 
 from __future__ import annotations
@@ -34,9 +38,17 @@ _NO_BID: Final = -(1 << 63)
 _NO_ASK: Final = (1 << 63) - 1
 """Best prices of an empty side: they cross nothing."""
 
-_STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK, _LAST_ID = range(8)
-"""Figures of a book: its store's address, room and bound in levels, counts, best prices, and the
-id `OrderBook.last_id` tells."""
+_STORE, _ROOM, _MOST, _BIDS, _ASKS, _BID, _ASK, _LAST_ID, _BID_HOLES, _ASK_HOLES = range(10)
+_WIDTH: Final = 10
+"""Figures of a book: its store's address, room and bound in levels, counts of entries, best prices,
+the id `OrderBook.last_id` tells, and how many entries are holes."""
+
+_FAR: Final = 48
+"""Entries from the touch beyond which a removed level leaves a hole."""
+_REACH: Final = 16
+"""Entries among which a new level looks for a hole, towards the touch."""
+_SPARE: Final = 256
+"""Holes a side may have before a quarter of its entries must not be any."""
 
 _NEAR: Final = 8
 """Levels looked at one by one before the rest is added up whole."""
@@ -80,26 +92,76 @@ def _find(keys: Store, n: int, key: int, near: int) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _place(keys: Store, sizes: Store, n: int, found: int, key: int, size: int) -> int:
-    """Set one level of an ascending side of `n` levels at its place and return the new count.
+def _place(
+    keys: Store, sizes: Store, n: int, holes: int, found: int, key: int, size: int
+) -> tuple[int, int]:
+    """Set one level of an ascending side at its place; returns its entries and holes afterwards.
 
     Indices are unsigned where it counts: numba then need not look for negative ones.
     """
     at = np.uint64(found)
     if found < n and keys[at] == key:
+        before = sizes[at]
         if size > 0:
             sizes[at] = size
-            return n
+            return n, holes - (before == 0)
+        if before == 0:
+            return n, holes
+        if n - found > _FAR:
+            sizes[at] = 0
+            return n, holes + 1
         slide(keys, found, found + 1, n - found - 1)
         slide(sizes, found, found + 1, n - found - 1)
-        return n - 1
+        n -= 1
+        if found == n:
+            while n and sizes[np.uint64(n - 1)] == 0:
+                n -= 1
+                holes -= 1
+        return n, holes
     if size <= 0:
-        return n
-    slide(keys, found + 1, found, n - found)
-    slide(sizes, found + 1, found, n - found)
+        return n, holes
+    end = n
+    if holes:
+        if found and sizes[np.uint64(found - 1)] == 0:
+            keys[np.uint64(found - 1)] = key
+            sizes[np.uint64(found - 1)] = size
+            return n, holes - 1
+        for near in range(found, min(found + _REACH, n)):
+            if sizes[np.uint64(near)] == 0:
+                end = near
+                break
+    slide(keys, found + 1, found, end - found)
+    slide(sizes, found + 1, found, end - found)
     keys[at] = key
     sizes[at] = size
-    return n + 1
+    return (n + 1, holes) if end == n else (n, holes - 1)
+
+
+@numba.njit(cache=True)
+def _side(
+    keys: Store, sizes: Store, n: int, holes: int, ask: int, levels: Levels
+) -> tuple[int, int]:
+    """Set changed levels of a side; returns its entries and holes afterwards."""
+    near = n
+    for index in range(levels.shape[0]):
+        key = -levels[index, 0] if ask else levels[index, 0]
+        near = _find(keys, n, key, near)
+        n, holes = _place(keys, sizes, n, holes, near, key, levels[index, 1])
+    if holes > _SPARE and 4 * holes > n:
+        return _filled(keys, sizes, n), 0
+    return n, holes
+
+
+@numba.njit(cache=True)
+def _filled(keys: Store, sizes: Store, n: int) -> int:
+    """Do away with the holes of a side and return its levels."""
+    to = 0
+    for at in range(n):
+        if sizes[at]:
+            keys[to] = keys[at]
+            sizes[to] = sizes[at]
+            to += 1
+    return to
 
 
 @numba.njit(cache=True)
@@ -108,27 +170,15 @@ def _apply(desk: int, bids: Levels, asks: Levels) -> int:
 
     Returns whether it is crossed now, `_BIG` when a side has grown too long, `_NO_ROOM` untouched.
     """
-    on = view(desk, 1, 7)[0]
+    on = view(desk, 1, _WIDTH)[0]
     n_bids, n_asks, room = on[_BIDS], on[_ASKS], on[_ROOM]
     if n_bids + bids.shape[0] > room or n_asks + asks.shape[0] > room:
         return _NO_ROOM
     store = view(on[_STORE], 4, room)
-    keys = store[0]
-    sizes = store[1]
-    near = n_bids
-    for index in range(bids.shape[0]):
-        key = bids[index, 0]
-        near = _find(keys, n_bids, key, near)
-        n_bids = _place(keys, sizes, n_bids, near, key, bids[index, 1])
-    best_bid = keys[n_bids - 1] if n_bids else _NO_BID
-    keys = store[2]
-    sizes = store[3]
-    near = n_asks
-    for index in range(asks.shape[0]):
-        key = -asks[index, 0]
-        near = _find(keys, n_asks, key, near)
-        n_asks = _place(keys, sizes, n_asks, near, key, asks[index, 1])
-    best_ask = -keys[n_asks - 1] if n_asks else _NO_ASK
+    n_bids, on[_BID_HOLES] = _side(store[0], store[1], n_bids, on[_BID_HOLES], 0, bids)
+    n_asks, on[_ASK_HOLES] = _side(store[2], store[3], n_asks, on[_ASK_HOLES], 1, asks)
+    best_bid = store[0, n_bids - 1] if n_bids else _NO_BID
+    best_ask = -store[2, n_asks - 1] if n_asks else _NO_ASK
     on[_BIDS] = n_bids
     on[_ASKS] = n_asks
     on[_BID] = best_bid
@@ -144,7 +194,7 @@ def _load(desk: int, bids: Levels, asks: Levels) -> int:
 
     From the far end of an image to the touch, which it lists first, every level is only appended.
     """
-    on = view(desk, 1, 7)[0]
+    on = view(desk, 1, _WIDTH)[0]
     room = on[_ROOM]
     if bids.shape[0] > room or asks.shape[0] > room:
         return _NO_ROOM
@@ -154,7 +204,7 @@ def _load(desk: int, bids: Levels, asks: Levels) -> int:
         levels = asks if side else bids
         keys = store[2 * side]
         sizes = store[2 * side + 1]
-        n = 0
+        n = holes = 0
         for index in range(levels.shape[0] - 1, -1, -1):
             key = -levels[index, 0] if side else levels[index, 0]
             size = levels[index, 1]
@@ -165,8 +215,10 @@ def _load(desk: int, bids: Levels, asks: Levels) -> int:
                     sizes[np.uint64(n)] = size
                     n += 1
             else:
-                n = _place(keys, sizes, n, _find(keys, n, key, n), key, size)
+                found = _find(keys, n, key, n)
+                n, holes = _place(keys, sizes, n, holes, found, key, size)
         on[_BIDS + side] = n
+        on[_BID_HOLES + side] = holes
         best = keys[n - 1] if n else _NO_BID
         if side:
             best = -best if n else _NO_ASK
@@ -182,7 +234,7 @@ def _kernels() -> tuple[Callable[[int, Levels, Levels], int], Callable[[int, Lev
     """Compile or load the kernels, once a process, for level arrays of any memory layout."""
     levels = np.zeros((2, 2), np.int64)
     store = np.zeros((4, 4), np.int64)
-    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0, 0, 0]], np.int64)
     place = address(desk)
     return (
         entry(_apply, place, levels, levels, lent=True),
@@ -192,40 +244,51 @@ def _kernels() -> tuple[Callable[[int, Levels, Levels], int], Callable[[int, Lev
 
 @numba.njit(cache=True, forceinline=True)
 def side_of(desk: int, side: int) -> tuple[Store, Store, int]:
-    """Return prices, sizes and count of the bids (0) or asks (1), best last, asks negated."""
-    on = view(desk, 1, 7)[0]
+    """Return prices, sizes and count of levels of the bids (0) or asks (1), asks negated.
+
+    The best is last. An entry of size 0 is none of the levels, see `level_at`.
+    """
+    on = view(desk, 1, _WIDTH)[0]
     store = view(on[_STORE], 4, on[_ROOM])
     n = on[_BIDS + side]
-    return store[2 * side][:n], store[2 * side + 1][:n], n
+    return store[2 * side][:n], store[2 * side + 1][:n], n - on[_BID_HOLES + side]
+
+
+@numba.njit(cache=True, forceinline=True)
+def level_at(sizes: Store, at: int) -> int:
+    """Return the place of the level at an entry, or where it is a hole of the next worse one."""
+    while sizes[np.uint64(at)] == 0:
+        at -= 1
+    return at
 
 
 @numba.njit(cache=True)
 def _show(desk: int, n_bids: int, out: Levels) -> None:
     """Write the best `n_bids` bids, then as many of the best asks as there is room for."""
-    on = view(desk, 1, 7)[0]
+    on = view(desk, 1, _WIDTH)[0]
     store = view(on[_STORE], 4, on[_ROOM])
-    last = on[_BIDS] - 1
+    at = on[_BIDS]
     for index in range(n_bids):
-        at = np.uint64(last - index)
-        out[index, 0] = store[0][at]
-        out[index, 1] = store[1][at]
-    last = on[_ASKS] - 1
-    for index in range(out.shape[0] - n_bids):
-        at = np.uint64(last - index)
-        out[n_bids + index, 0] = -store[2][at]
-        out[n_bids + index, 1] = store[3][at]
+        at = level_at(store[1], at - 1)
+        out[index, 0] = store[0][np.uint64(at)]
+        out[index, 1] = store[1][np.uint64(at)]
+    at = on[_ASKS]
+    for index in range(n_bids, out.shape[0]):
+        at = level_at(store[3], at - 1)
+        out[index, 0] = -store[2][np.uint64(at)]
+        out[index, 1] = store[3][np.uint64(at)]
 
 
 @numba.njit(cache=True, forceinline=True)
 def last_id(desk: int) -> int:
     """Return the `OrderBook.last_id` of the book at an address."""
-    return int(view(desk, 1, 8)[0, _LAST_ID])
+    return int(view(desk, 1, _WIDTH)[0, _LAST_ID])
 
 
 @numba.njit(cache=True, forceinline=True)
 def note_id(desk: int, number: int) -> None:
     """Set the `OrderBook.last_id` of the book at an address."""
-    view(desk, 1, 8)[0, _LAST_ID] = number
+    view(desk, 1, _WIDTH)[0, _LAST_ID] = number
 
 
 @cache
@@ -233,7 +296,7 @@ def _shown() -> Callable[[int, int, Levels], None]:
     """Compile or load the kernel that reads a book, once a process."""
     out = np.zeros((0, 2), np.int64)
     store = np.zeros((4, 4), np.int64)
-    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
+    desk = np.array([[address(store), 4, 4, 0, 0, _NO_BID, _NO_ASK, 0, 0, 0]], np.int64)
     return entry(_show, address(desk), 0, out)
 
 
@@ -244,7 +307,9 @@ class OrderBook:
 
     def __init__(self) -> None:
         # The kernel is given one address, and finds and leaves everything there.
-        self._desk: Store = np.array([[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK, 0]], np.int64)
+        self._desk: Store = np.array(
+            [[0, 0, MAX_LEVELS, 0, 0, _NO_BID, _NO_ASK, 0, 0, 0]], np.int64
+        )
         self.place = address(self._desk)
         """Where that lies, for `quick` and for kernels of others that read it by `side_of`."""
         self.quick: Callable[[int, Levels, Levels], int]
@@ -269,12 +334,12 @@ class OrderBook:
     @property
     def n_bids(self) -> int:
         """Number of bid levels."""
-        return self._figures[_BIDS]
+        return self._figures[_BIDS] - self._figures[_BID_HOLES]
 
     @property
     def n_asks(self) -> int:
         """Number of ask levels."""
-        return self._figures[_ASKS]
+        return self._figures[_ASKS] - self._figures[_ASK_HOLES]
 
     @property
     def best_bid(self) -> int | None:
@@ -315,39 +380,45 @@ class OrderBook:
         if found >= 0:
             return found == 1
         if found == _NO_ROOM:
-            self._grow(max(self.n_bids + len(bids), self.n_asks + len(asks)))
+            figures = self._figures
+            self._grow(max(figures[_BIDS] + len(bids), figures[_ASKS] + len(asks)))
             return self.apply(bids, asks)
         self.cut(MAX_LEVELS)
         return self.crossed
 
     def cut(self, depth: int) -> None:
         """Forget all but the best `depth` levels a side."""
-        for row, figure in ((0, _BIDS), (2, _ASKS)):
-            n = self._figures[figure]
+        for side in range(2):
+            levels = self._store[2 * side : 2 * side + 2]
+            n = self._figures[_BIDS + side]
+            if self._figures[_BID_HOLES + side]:
+                kept = levels[:, :n][:, levels[1, :n] > 0]
+                n = self._figures[_BIDS + side] = kept.shape[1]
+                self._figures[_BID_HOLES + side] = 0
+                levels[:, :n] = kept
             if n > depth:
-                self._store[row : row + 2, :depth] = self._store[
-                    row : row + 2, n - depth : n
-                ].copy()
-                self._figures[figure] = depth
+                levels[:, :depth] = levels[:, n - depth : n].copy()
+                self._figures[_BIDS + side] = depth
 
     def top(self, depth: int) -> tuple[Levels, Levels]:
         """Return the best `depth` levels a side as (n, 2) arrays of ticks and lots, best first."""
-        figures = self._figures
-        n_bids, n_asks = min(figures[_BIDS], depth), min(figures[_ASKS], depth)
+        n_bids, n_asks = min(self.n_bids, depth), min(self.n_asks, depth)
         out = np.empty((n_bids + n_asks, 2), np.int64)
         self._show(self.place, n_bids, out)
         return out[:n_bids], out[n_bids:]
 
     def size_at(self, price_ticks: int, *, bid: bool) -> int:
         """Return the size in lots resting at a price, 0 when there is none."""
-        row, n, key = (0, self.n_bids, price_ticks) if bid else (2, self.n_asks, -price_ticks)
+        row, key = (0, price_ticks) if bid else (2, -price_ticks)
+        n = self._figures[_BIDS if bid else _ASKS]
         keys = self._store[row, :n]
         at = int(np.searchsorted(keys, key))
         return int(self._store[row + 1, at]) if at < n and keys[at] == key else 0
 
     def shown(self, to_ticks: int, enough: int, *, bid: bool) -> int:
         """Return the lots a side shows from its best level up to a price, at least `enough`."""
-        row, n, last = (0, self.n_bids, to_ticks) if bid else (2, self.n_asks, -to_ticks)
+        row, last = (0, to_ticks) if bid else (2, -to_ticks)
+        n = self._figures[_BIDS if bid else _ASKS]
         store, total, rest = self._store, 0, max(n - _NEAR, 0)
         item = store.item  # plain integers, without a view of a row for them
         for at in range(n - 1, rest - 1, -1):
@@ -379,6 +450,7 @@ class OrderBook:
 
     def _empty(self) -> None:
         self._figures[_BIDS] = self._figures[_ASKS] = 0
+        self._figures[_BID_HOLES] = self._figures[_ASK_HOLES] = 0
         self._figures[_BID], self._figures[_ASK] = _NO_BID, _NO_ASK
 
 

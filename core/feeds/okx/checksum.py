@@ -11,7 +11,7 @@ from zlib import crc32
 import numba
 import numpy as np
 
-from core.engine.book import _apply, last_id, side_of
+from core.engine.book import _apply, last_id, level_at, side_of
 from core.engine.compiled import address, entry, view
 from core.engine.made import Made, taken
 from core.engine.opened import (
@@ -118,7 +118,7 @@ def _total(desk: int, own: int, on: Tables) -> int:
     chain = view(own + 8 * (_PLAN + _TEXT + SLOTS * SLOT_WIDTH), _MOST, _LINK)
     bids, bid_lots, n_bids = side_of(desk, 0)
     asks, ask_lots, n_asks = side_of(desk, 1)
-    best_bid, best_ask = np.uint64(n_bids - 1), np.uint64(n_asks - 1)
+    bid, ask = len(bids), len(asks)
     n_bids, n_asks = min(n_bids, CHECKED_LEVELS), min(n_asks, CHECKED_LEVELS)
     known, first, at = plan[_LEVELS], n_bids + n_asks, 0
     for index in range(max(n_bids, n_asks)):
@@ -126,7 +126,11 @@ def _total(desk: int, own: int, on: Tables) -> int:
             if index >= (n_asks if side else n_bids):
                 continue
             # The best are the last, and ask prices are negated.
-            place = (best_ask if side else best_bid) - np.uint64(index)
+            if side:
+                ask = level_at(ask_lots, ask - 1)
+            else:
+                bid = level_at(bid_lots, bid - 1)
+            place = np.uint64(ask if side else bid)
             ticks = -asks[place] if side else bids[place]
             lots = ask_lots[place] if side else bid_lots[place]
             link = chain[np.uint64(at)]

@@ -143,3 +143,46 @@ def test_image_larger_than_the_room_is_taken_whole() -> None:
     book = OrderBook()
     book.load(levels(list(bids.items())), levels(list(asks.items())))
     agree(book, bids, asks)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_levels_far_from_the_touch_that_come_and_go_leave_the_same_book(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bids = {100_000 - 3 * step: step + 1 for step in range(3000)}
+    asks = {100_001 + 3 * step: step + 1 for step in range(3000)}
+    book = OrderBook()
+    book.load(levels(list(bids.items())), levels(list(asks.items())))
+    most = filled = 0
+    for turn in range(110):
+        for side, bid in ((bids, True), (asks, False)):
+            known = np.array(sorted(side))
+            dead = rng.choice(known, 16, replace=False)
+            again = rng.choice(known, 4) + rng.integers(-2, 3, 4)
+            more = [(int(price), 0) for price in dead]
+            more += [
+                (int(price), int(size)) for price, size in zip(again, range(1, 5), strict=True)
+            ]
+            if turn % 12 == 0:
+                # The touch goes to where holes are.
+                best = sorted(side, reverse=bid)[: int(rng.integers(30, 120))]
+                more += [(price, 0) for price in best]
+            sides = (levels(more), levels([])) if bid else (levels([]), levels(more))
+            book.apply(*sides)
+            change(side, more)
+        before, most = most, max(most, book._figures[8] + book._figures[9])
+        filled += before == most > book._figures[8] + book._figures[9]
+        if turn % 20 == 0:
+            agree(book, bids, asks)
+            for price in rng.choice(np.array(sorted(bids)), 5):
+                assert book.size_at(int(price), bid=True) == bids[int(price)]
+                shown = sum(size for at, size in bids.items() if at >= price)
+                assert book.shown(int(price), 1 << 40, bid=True) == shown
+    agree(book, bids, asks)
+    assert most > 256
+    assert filled
+    book.cut(100)
+    agree(
+        book,
+        {price: bids[price] for price in sorted(bids)[-100:]},
+        {price: asks[price] for price in sorted(asks)[:100]},
+    )

@@ -175,3 +175,25 @@ def test_book_that_outgrows_its_room_is_applied_and_compared() -> None:
     delta = CheckedDelta(NAME, 0, 3, 7, 8, 7, many, side(), BookCheck(1))
     both(pair, msgspec.structs.replace(delta, check=BookCheck(after(pair[0], delta))))
     assert pair[0].checks_ok == 2
+
+
+def test_best_levels_among_which_others_are_gone_are_summed_up() -> None:
+    checker = OkxChecker(ITEM)
+    gate = Gate(NAME, OkxRule(), BookTraits(checker=checker), eager=True)
+    bids = side(*((1000 - at, 5 + at) for at in range(120)))
+    asks = side(*((1001 + at, 3 + at) for at in range(120)))
+    probe = Gate(NAME, OkxRule(), BookTraits(), eager=True)
+    probe.on_snapshot(BookSnapshot(NAME, 0, 2, 100, bids, asks, True))
+    check = BookCheck(total(probe))
+    gate.on_snapshot(BookSnapshot(NAME, 0, 2, 100, bids, asks, True, check))
+    # Every third level far away is gone, then all that was better.
+    gone = [side(*((1000 - at, 0) for at in range(60, 120, 3))), side()]
+    gone[1] = side(*((1001 + at, 0) for at in range(60, 120, 3)))
+    near = side(*((1000 - at, 0) for at in range(58))), side(*((1001 + at, 0) for at in range(58)))
+    for number, (less_bids, less_asks) in enumerate((gone, near), 101):
+        delta = CheckedDelta(
+            NAME, 0, 3, number - 1, number, number - 1, less_bids, less_asks, BookCheck(1)
+        )  # fmt: skip
+        right = msgspec.structs.replace(delta, check=BookCheck(after(gate, delta)))
+        assert gate.on_checked(right) == ()
+    assert (gate.checks_ok, gate.checks_bad, gate.book.n_bids) == (3, 0, 42)
