@@ -11,7 +11,7 @@ import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import clx
@@ -23,6 +23,7 @@ from clx.accounts import (
     without_keys,
     without_venue_keys,
 )
+from clx.margins import KeyedTiers, keep_margins, tellers
 from clx.modes import MODES, check_modes
 from clx.roundtrips import RoundTripKeeper
 from clx.sim import EmulatorAddress, account_of, market_file, pointed_at
@@ -43,6 +44,7 @@ from core.model.redaction import Redactor
 from core.model.settings import Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
+from core.venues.kinds import market_of
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
 from core.venues.registry import make_venue
@@ -57,8 +59,12 @@ from store.market import MarketStore
 from store.paths import Paths
 from store.predictions import SqlitePredictions
 from store.roundtrips import RoundTripStore
+from store.tiers import TierStore
 from store.traffic import CheckShelf, TrafficLog, VenueShelf
 from store.watchlist import Watched, load_watched, load_watchlist, save_watched
+
+if TYPE_CHECKING:
+    from core.venues.binance_usdm.venue import BinanceUsdmVenue
 
 _log: Final = logging.getLogger(__name__)
 
@@ -185,6 +191,7 @@ class Assembly:
                     name=VenueName(name),
                     feeds=self.settings.feeds,
                     trips=self.round_trips.of(VenueName(name)),
+                    tiers=lambda: engine().kernel.desk.books.account.tiers,
                 )
                 for name in self.settings.feeds
             }
@@ -206,6 +213,31 @@ class Assembly:
             venue.share(budgets)
             venue.remember(VenueShelf(self.traffic, name))
         return dict(venues)
+
+    def margin_accounts(self) -> dict[VenueName, list[KeyedTiers]]:
+        """Return the accounts that paper asks for their margin tiers, where feeds tell none."""
+        found: dict[VenueName, list[KeyedTiers]] = {}
+        for name, table in self._venue_tables.items():
+            keys = bool(table.account) or bool(table.api_key.get_secret_value())
+            if self.settings.mode == "paper" and keys and (table.kind or name) == "binance_usdm":
+                make = functools.partial(self._usdm, VenueName(name), table)
+                found.setdefault(market_of(name, table), []).append(KeyedTiers(make))
+        return found
+
+    def _usdm(self, name: VenueName, table: VenueSettings) -> BinanceUsdmVenue:
+        from core.venues.binance_usdm.venue import BinanceUsdmVenue
+
+        clear = keyed(name, table, self.secrets) if table.account else table
+        venue = BinanceUsdmVenue(name, clear, clock=self.clock, rng=self._rng())
+        venue.share(self.budgets())
+        return venue
+
+    def tier_store(self) -> TierStore | None:
+        """Return where margin tiers are kept; those of play money are not."""
+        play = self.settings.mode == "live" and not all(map(_is_real, self._venue_tables.values()))
+        if self.settings.mode == "sim" or play:
+            return None
+        return TierStore(self.paths.margin_tiers)
 
     @functools.cached_property
     def round_trips(self) -> RoundTripStore:
@@ -304,11 +336,12 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             stack.push_async_callback(feed.close)
         store = assembly.market_store()
         stack.callback(store.close)
+        venues = assembly.venues(lambda: holder[0])
         engine = Engine(
             settings=without_keys(settings),
             clock=assembly.clock,
             feeds=feeds,
-            venues=assembly.venues(lambda: holder[0]),
+            venues=venues,
             instruments=(),
             journal=journal,
             predictions=predictions,
@@ -324,6 +357,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         holder.append(engine)
         engine.kernel.desk.passed.remember(CheckShelf(assembly.traffic))
         stack.callback(assembly.traffic.close)
+        _keep_margins(engine, assembly, stack, feeds, venues)
         stack.callback(RoundTripKeeper(engine, assembly.round_trips, settings).close)
         _warn_of_keys(engine, assembly)
         if assembly.emulator is not None and assembly.emulator.label:
@@ -356,6 +390,20 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         )
         server.bind()
         yield engine, server
+
+
+def _keep_margins(
+    engine: Engine,
+    assembly: Assembly,
+    stack: contextlib.AsyncExitStack,
+    feeds: Mapping[VenueName, Feed],
+    venues: Mapping[VenueName, Venue],
+) -> None:
+    besides = assembly.margin_accounts()
+    for account in (one for some in besides.values() for one in some):
+        stack.push_async_callback(account.close)
+    asked = tellers(feeds, venues, assembly.settings, besides)
+    keep_margins(engine, assembly.tier_store(), asked, assembly.settings, assembly.clock)
 
 
 async def serve(engine: Engine, server: LinkServer) -> None:

@@ -78,6 +78,11 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
         return self.data / "roundtrips.json"
 
     @property
+    def margin_tiers(self) -> Path:
+        """What margin venues want by size."""
+        return self.data / "tiers.json"
+
+    @property
     def exports(self) -> Path:
         """Folder of lists exported as CSV."""
         return self.data / "exports"

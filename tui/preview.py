@@ -247,6 +247,8 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
     cost += f"   fee ~{found.fee:,.2f} ({found.fee_bps.normalize():f} bp)"
     if found.margin is not None:
         cost += f"   margin {found.margin:,.2f}"
+    if found.maintenance is not None and found.position:
+        cost += f"   maintenance {found.maintenance:,.2f}"
     risk = reward = ""
     if found.risk is not None:
         share = f"   {found.risk_pct:f} %" if found.risk_pct is not None else ""
@@ -256,6 +258,8 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
         if found.risk:
             reward += f"   {found.reward / found.risk:.2f} : 1"
     after = _held(found, coin)
+    if found.liquidation_price is not None:
+        after += f"   closed by force at ~{found.liquidation_price:,f}"
     if found.realised:
         after += f"   realises {found.realised:+,.2f}"
     return Said(
@@ -268,7 +272,10 @@ def preview_words(found: OrderPreview, draft: Draft, instrument: Instrument) -> 
 
 
 def _source(found: OrderPreview) -> list[str]:
-    return [f"fee: {found.fee_from}"] if found.fee_from else []
+    words = [f"fee: {found.fee_from}"] if found.fee_from else []
+    if found.maintenance_from and found.position:
+        words.append(f"maintenance: {found.maintenance_from}")
+    return words
 
 
 def _held(found: OrderPreview, coin: str) -> str:

@@ -12,7 +12,7 @@ import asyncio
 import functools
 import logging
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 from core.engine import handlers, lives, market
@@ -82,10 +82,13 @@ class Engine:
         library: Where bars and quality records are kept; None keeps none.
         kernels: Further compiled kernels to make ready before the first tick, by name.
         seed: Seeds the jitter of back-offs, nothing else.
+
+    What is put into `background` before `run` runs as long as the engine does, by name.
     """
 
     _seen_ns: int = 0
     """When an engine was last known to run before this one, 0: never."""
+    _asks: int = 0
 
     def __init__(
         self,
@@ -126,10 +129,10 @@ class Engine:
         self._runners: dict[StrategyId, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._recovered = False
-        self._asks = 0
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self.stop_reason = ""
+        self.background: dict[str, Callable[[], Awaitable[None]]] = {}
         self.supervisor = Supervisor(self._told, self._rng, clock)
         self.kernel = Kernel(
             settings=settings,
@@ -215,6 +218,8 @@ class Engine:
         spawn(keep("history", self._loader.run))
         spawn(keep("look-ups", self._lookups.run))
         spawn(keep("timer", self._tick))
+        for what, work in self.background.items():
+            spawn(keep(what, work))
         if self._library is not None:
             spawn(keep("library", functools.partial(self._library.run, self.kernel.quality_now)))
         for name, venue in self._venues.items():

@@ -11,12 +11,15 @@ from core.model import commands as c
 from core.model.amounts import Amount, Unit, parse_amount
 from core.model.errors import ConfigError, TemporaryError
 from core.model.fees import fee_rates, option_fee
-from core.model.ids import OriginKind
+from core.model.ids import OriginKind, VenueName
 from core.model.inspection import OrderPreview
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderType
+from core.model.tiers import MarginTiers, tiers_of
+from core.trading.crossed import Kept, kept_behind
 from core.trading.net import Net
+from core.trading.risk import PAPER
 
 _HUNDRED: Final = Decimal(100)
 _TEN_THOUSAND: Final = Decimal(10_000)
@@ -201,6 +204,8 @@ class _Sums:
         rate = rates.maker if self._rests() else rates.taker
         risk = self._lost()
         leverage = held.leverage or self._simulated_leverage()
+        fee = self._fee(cost, rate)
+        kept = self._kept(held.venue, after, fee - realised)
         return OrderPreview(
             size=self._size,
             price=_rounded(item, where.price),
@@ -208,11 +213,14 @@ class _Sums:
             asset=item.pays_in,
             cost=cost,
             of_equity_pct=self._of_equity(cost),
-            fee=self._fee(cost, rate),
+            fee=fee,
             fee_bps=rate * _TEN_THOUSAND,
             fee_from=rates.source,
             margin=self._margin(cost, leverage),
             leverage=leverage,
+            maintenance=kept.maintenance if kept is not None else None,
+            maintenance_from=self._kept_words(after) if kept is not None else "",
+            liquidation_price=kept.price if kept is not None else None,
             position=after.size,
             average_price=after.average(),
             realised=realised,
@@ -236,6 +244,42 @@ class _Sums:
         if settings.mode != "paper" or not self._item.derivative:
             return None
         return min(settings.paper.leverage, most) if most else settings.paper.leverage
+
+    def _tiers(self, item: Instrument) -> MarginTiers | None:
+        """Return what margin a contract needs by its size, None where nobody said."""
+        settings = self._kernel.settings
+        if settings.mode == "paper":
+            return tiers_of(item, settings.paper, settings.feeds, self._account.tiers)
+        return self._account.tiers.of(item.id)
+
+    def _kept(self, venue: VenueName | None, after: Net, spent: Decimal) -> Kept | None:
+        """Return what must stay behind the position after the order, and where it would end."""
+        if not self._item.derivative:
+            return None
+        account = venue or self._ask.account or self._account_of(self._item)
+        if account is None:
+            return None
+        side = self._ask.position_side
+        return kept_behind(self._account, account, self._item, side, after, self._tiers, spent)
+
+    def _account_of(self, item: Instrument) -> VenueName | None:
+        """Return the account that orders go to where none is named, None: there is none."""
+        there = [view.venue for view in self._kernel.desk.venues()]
+        if item.venue in there:
+            return item.venue
+        tables = self._kernel.settings.venues
+        for name in there:
+            table = tables.get(name)
+            if table is not None and (table.market or table.kind or name) == item.venue:
+                return name
+        return PAPER if PAPER in there else None
+
+    def _kept_words(self, after: Net) -> str:
+        tiers, mark = self._tiers(self._item), self._account.mark(self._item)
+        if tiers is None or not mark:
+            return ""
+        size = abs(after.size)
+        return tiers.words(size, after.worth(size, mark), self._kernel.clock.now_ns())
 
     def _rests(self) -> bool:
         """Return whether it would wait in the book."""

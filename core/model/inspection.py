@@ -32,6 +32,12 @@ class OrderPreview(msgspec.Struct, frozen=True, kw_only=True):
     margin: Decimal | None = None
     """What a contract ties up; None: a holding, or the account's leverage is not known."""
     leverage: Decimal | None = None
+    maintenance: Decimal | None = None
+    """What must stay behind the position after it, else it is closed by force; None: not known."""
+    maintenance_from: str = ""
+    """At which rate that is, and who says so."""
+    liquidation_price: Decimal | None = None
+    """Where the position after it would be closed by force, as far as can be worked out here."""
     position: Decimal = Decimal(0)
     """Signed size after it, filled whole."""
     average_price: Decimal | None = None

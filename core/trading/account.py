@@ -5,7 +5,7 @@ Accounts that hold long and short apart have two nets an instrument.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -17,6 +17,7 @@ from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderFilled, PositionSide
 from core.model.ports import Marks
+from core.model.tiers import TierBook
 from core.trading.ledger import EXACT, Ledger
 from core.trading.listing import listed
 from core.trading.net import Net
@@ -27,7 +28,7 @@ _ONE: Final = Decimal(1)
 _TWO: Final = Decimal(2)
 _SHORT: Final = PositionSide.SHORT
 _BUY: Final = Side.BUY
-_Key: TypeAlias = tuple[InstrumentId, PositionSide, VenueName]
+PositionKey: TypeAlias = tuple[InstrumentId, PositionSide, VenueName]
 
 
 class Account:
@@ -44,13 +45,17 @@ class Account:
         self._ledger = ledger
         self._instruments = instruments
         self._marks = marks
-        self._nets: dict[_Key, Net] = {}
-        self._held: dict[InstrumentId, list[_Key]] = {}
+        self._nets: dict[PositionKey, Net] = {}
+        self._held: dict[InstrumentId, list[PositionKey]] = {}
         """The keys of an instrument's nets."""
         self._funding: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         self._charges: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         """What venues charged for closing by force, negative, less what they made good."""
-        self._stated: dict[_Key, VenuePosition] = {}
+        self._stated: dict[PositionKey, VenuePosition] = {}
+        self.tiers = TierBook()
+        """The venues' margin by size, as they last told it."""
+        self.estimate: Callable[[PositionKey, Net], Decimal | None] | None = None
+        """Works out a liquidation price that the venue has not stated yet; None: nobody does."""
         self._pairs: dict[str, tuple[Instrument, bool]] = {}
         self._pairs_from = -1
         self.day_start_ns = 0
@@ -121,16 +126,37 @@ class Account:
     def liquidation_price(
         self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName
     ) -> Decimal | None:
-        """Return where the venue would close a position by force, as it last said."""
-        stated = self._stated.get((instrument_id, side, venue))
-        return stated.liquidation_price if stated is not None else None
+        """Return where the venue would close a position by force, as it last said.
+
+        Where it said nothing yet, what can be worked out here.
+        """
+        key = (instrument_id, side, venue)
+        stated = self._stated.get(key)
+        if stated is not None:
+            return stated.liquidation_price
+        net = self._nets.get(key)
+        if self.estimate is None or net is None or not net.size:
+            return None
+        return self.estimate(key, net)
+
+    def money(self, venue: VenueName, asset: str) -> Decimal:
+        """Return what an account has of an asset, open contracts not counted."""
+        return self._ledger.total(venue, asset)
+
+    def open_contracts(self, venue: VenueName) -> Iterator[tuple[Instrument, PositionSide, Net]]:
+        """Yield the open contracts of an account."""
+        for (instrument_id, side, where), net in self._nets.items():
+            if where == venue and net.size:
+                instrument = listed(self._instruments, instrument_id)
+                if instrument.derivative:
+                    yield instrument, side, net
 
     def _keys(
         self,
         instrument_id: InstrumentId,
         side: PositionSide | None = None,
         venue: VenueName | None = None,
-    ) -> list[_Key]:
+    ) -> list[PositionKey]:
         return [
             key
             for key in self._held.get(instrument_id, ())
@@ -210,7 +236,7 @@ class Account:
             realised_fifo=net.realised_fifo,
             oldest_price=net.oldest(),
             funding=paid if side is not _SHORT else _ZERO,
-            liquidation_price=stated.liquidation_price if stated and net.size else None,
+            liquidation_price=self.liquidation_price(*key) if net.size else None,
             leverage=stated.leverage if stated else None,
         )
 
@@ -333,5 +359,5 @@ class Account:
                 self._pairs.setdefault(instrument.quote, (instrument, True))
 
 
-def _by_key(item: tuple[_Key, Net]) -> _Key:
+def _by_key(item: tuple[PositionKey, Net]) -> PositionKey:
     return item[0]

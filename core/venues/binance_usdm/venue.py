@@ -145,6 +145,10 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
         """
         return await self._account.tiers(instruments)
 
+    async def close(self) -> None:
+        """Release the connections of an account that was only asked; `run` does so itself."""
+        await self._rest.close()
+
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue, in the mode the account is in."""
         return abilities(hedging=self._hedging is True, dead_man_s=self._settings.dead_man_s)

@@ -1,12 +1,16 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.engine.handlers import execute
 from core.model.commands import Request, parse_command
 from core.model.errors import ConfigError, TemporaryError
+from core.model.ids import VenueName
 from core.model.inspection import OrderPreview
+from core.model.instruments import Instrument, InstrumentKind
+from core.model.tiers import flat
 
 BTC = "BTC-USDT.binance"
 
@@ -80,6 +84,27 @@ def test_what_is_held_is_netted_with_what_would_be(traded: Any) -> None:
     found = preview(traded, side="sell", amount="0.01", price="90000.00")
     assert found.position == held.size - Decimal("0.01")
     assert found.realised > 0
+
+
+def test_a_contract_says_what_must_stay_behind_it_and_where_it_would_be_closed(
+    desk: Any, tape: Any, btc: Instrument
+) -> None:
+    perp = msgspec.structs.replace(btc, kind=InstrumentKind.PERPETUAL, settle="USDT")
+    run = desk(instruments=(perp,))
+    run.play(tape(seed=1, seconds=3.0))
+    nothing = preview(run, amount="0.1", price="50000.00")
+    assert (nothing.maintenance, nothing.liquidation_price) == (None, None)
+    account = run.kernel.desk.books.account
+    account.tiers.learn([flat(perp.id, Decimal("0.01"), "x's tiers")])
+    money = account.money(VenueName("paper"), "USDT")
+    found = preview(run, amount="30", price="50000.00")
+    mark = account.mark(perp)
+    assert found.maintenance == 30 * mark / 100
+    assert found.maintenance_from == "1 % (x's tiers)"
+    # money - fee + 30 * (p - 50000) = 0.01 * 30 * p
+    closed = (1_500_000 - money + found.fee) / (30 * Decimal("0.99"))
+    assert closed > 0
+    assert abs(found.liquidation_price - closed) < Decimal("0.01")
 
 
 @pytest.mark.parametrize(
