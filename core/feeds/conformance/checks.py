@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
 
-from core.feeds.conformance.subject import Flaw, Run, Subject
+from core.feeds.conformance.subject import Flaw, NotTried, Run, Subject
 from core.model.market import (
     BookDelta,
     BookSnapshot,
@@ -72,8 +74,11 @@ def sane_numbers(subject: Subject) -> Iterator[str]:
             yield f"line {frame.line}: trade of {event.size_lots} lots at {event.price_ticks}"
         if isinstance(event, BookDelta | BookSnapshot):
             for side in (event.bids, event.asks):
-                if side.dtype != np.int64 or side.ndim != 2 or side.shape[1] != 2:
-                    yield f"line {frame.line}: levels are {side.dtype} of shape {side.shape}"
+                if getattr(side, "dtype", None) != np.int64:
+                    kind = getattr(side, "dtype", type(side).__name__)
+                    yield f"line {frame.line}: levels are {kind}, not int64"
+                elif side.ndim != 2 or side.shape[1] != 2:
+                    yield f"line {frame.line}: levels are of shape {side.shape}, not (n, 2)"
                 elif len(side) and (side[:, 0].min() <= 0 or side[:, 1].min() < 0):
                     yield f"line {frame.line}: a level has price 0 or a size below 0"
         if isinstance(event, Quote) and min(event.bid_ticks, event.ask_ticks) < 0:
@@ -81,10 +86,16 @@ def sane_numbers(subject: Subject) -> Iterator[str]:
 
 
 def books_hold(subject: Subject) -> Iterator[str]:
-    """Books that got an image are in sequence at the end, and none is crossed."""
+    """Books that got an image come into sequence and stay in it, and none is crossed."""
     run = subject.run()
-    for name in run.books():
+    books = run.books()
+    imaged = {event.instrument_id for _, event in run.events if isinstance(event, BookSnapshot)}
+    if not books:
+        raise NotTried("no book message on the tape")
+    for name in books:
         view = run.market.feed_view(name)
+        if name in imaged and name not in run.lived:
+            yield f"{name}: got an image and was never in sequence ({view.reason})"
         if run.market.book(name).crossed:
             yield f"{name}: bid and ask meet"
         if view.gaps:
@@ -111,11 +122,15 @@ def finds_a_lost_message(subject: Subject) -> Iterator[str]:
         view = cut.market.feed_view(cut.market.instrument(name).id)  # type: ignore[arg-type]  # text
         if not view.gaps:
             yield f"{name}: line {gone.line} was left out and nothing was noticed"
+    if not tried:
+        raise NotTried("no book in sequence with four changes, or nothing proves any")
 
 
 def twice_is_once(subject: Subject) -> Iterator[str]:
     """Messages that come twice change neither books nor trades."""
     once = subject.run()
+    if not once.books() and not once.trades():
+        raise NotTried("no book message and no trade on the tape")
     doubled: list[TapeFrame] = []
     for frame in subject.frames:
         doubled += [frame, frame] if frame.kind == "recv" else [frame]
@@ -133,7 +148,7 @@ def twice_is_once(subject: Subject) -> Iterator[str]:
 
 
 def survives_mangling(subject: Subject) -> Iterator[str]:
-    """No bytes whatever raise, and good frames afterwards are read as if nothing had been."""
+    """No bytes whatever raise."""
     rng = random.Random(5)  # noqa: S311  repeatable rubbish
     taken = [frame for frame in subject.frames if frame.kind == "recv" and frame.data]
     run = Run(subject.decoder())
@@ -141,6 +156,8 @@ def survives_mangling(subject: Subject) -> Iterator[str]:
         run.feed(frame)
         if run.decoder.instruments and any(True for _ in run.of(*_MESSAGES)):
             break
+    if not taken:
+        raise NotTried("no message on the tape")
     for frame in rng.sample(taken, min(MANGLED_FRAMES, len(taken))):
         for data in _mangled(frame.data, rng):
             try:
@@ -174,14 +191,16 @@ def refuses_the_unknown(subject: Subject) -> Iterator[str]:
     decoder.unlisted = None
     run = subject.run()
     if decoder.instruments:
-        return
+        raise NotTried("the decoder is made with instruments")
     for frame, event in run.of(*_MESSAGES):
         if frame.kind != "recv":
             continue
         found = decoder.decode("recv", frame.conn, frame.ts_ns, "", frame.data)
         if any(isinstance(item, _MESSAGES) for item in found):
-            yield f"line {frame.line}: made an event of {event} with no steps known"
+            what = type(event).__name__
+            yield f"line {frame.line}: made a {what} of {event.instrument_id} with no steps known"  # type: ignore[union-attr]  # of those kinds
         return
+    raise NotTried("no market data on the tape")
 
 
 def loses_trust_with_the_connection(subject: Subject) -> Iterator[str]:
@@ -192,7 +211,7 @@ def loses_trust_with_the_connection(subject: Subject) -> Iterator[str]:
         item.id for item in run.market.followed() if run.market.status(item.id) is FeedStatus.LIVE
     }
     if not conns or not before:
-        return
+        raise NotTried("nothing was live at the end, or no connection is on the tape")
     last = subject.frames[-1].ts_ns
     for conn in conns:
         lost = run.feed(TapeFrame(0, "disconnect", conn, last, "", b"gone"))
@@ -206,7 +225,7 @@ def loses_trust_with_the_connection(subject: Subject) -> Iterator[str]:
 def says_what_it_subscribes(subject: Subject) -> Iterator[str]:
     """The decoder understands the dialect's own requests, so a tape tells what was wanted."""
     if subject.dialect is None:
-        return
+        raise NotTried("no dialect given")
     dialect, run = subject.dialect(), subject.run()
     fresh = subject.decoder()
     fresh.add_instruments(list(run.decoder.instruments.values()))
@@ -231,7 +250,7 @@ def says_what_it_subscribes(subject: Subject) -> Iterator[str]:
 def keeps_secrets(subject: Subject) -> Iterator[str]:
     """What is taped of our own messages holds no key."""
     if subject.dialect is None:
-        return
+        raise NotTried("no dialect given")
     dialect = subject.dialect()
     for route in ("", *{route for item in subject.run().market.followed()
                         for route in dialect.routes(item)}):  # fmt: skip
@@ -250,8 +269,9 @@ def labels_what_it_reads(subject: Subject) -> Iterator[str]:
         events = by_frame.get(frame.line)
         if events and frame.kind == "recv":
             if not run.decoder.label("recv", "", frame.data, events):  # type: ignore[arg-type]  # events
-                yield f"line {frame.line}: no name for {msgspec.to_builtins(frame.data[:80])}"
+                yield f"line {frame.line}: no name for {frame.data[:80].decode(errors='replace')}"
             return
+    raise NotTried("no market data on the tape")
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -272,11 +292,36 @@ CHECKS: Final[tuple[Check, ...]] = (
 """All of them, in the order in which their failure should be looked at."""
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a check."""
+
+    flaws: list[Flaw]
+    """The first few; none is a pass, if it was tried."""
+    untried: str = ""
+    """Why there was nothing to try."""
+
+
+def outcome(check: Check, subject: Subject, limit: int = 5) -> Outcome:
+    """Run one check; what the feed raises is a flaw like another."""
+    found: list[Flaw] = []
+    try:
+        for text in check(subject):
+            found.append(Flaw(check.__name__, text))
+            if len(found) == limit:
+                break
+    except NotTried as error:
+        return Outcome(found, "" if found else str(error))
+    except Exception as error:  # code of others: whatever it raises is told, with its place
+        found.append(Flaw(check.__name__, _raised(error)))
+    return Outcome(found)
+
+
 def judge(check: Check, subject: Subject, limit: int = 5) -> list[Flaw]:
     """Run one check and return its first few flaws."""
-    found: list[Flaw] = []
-    for text in check(subject):
-        found.append(Flaw(check.__name__, text))
-        if len(found) == limit:
-            break
-    return found
+    return outcome(check, subject, limit).flaws
+
+
+def _raised(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}:{place.lineno} in {place.name}"
+    return f"{type(error).__name__} raised: {error} ({where})"
