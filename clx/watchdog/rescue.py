@@ -35,7 +35,7 @@ from core.model.orders import (
 from core.model.ports import Clock, Feed, Journal, Venue
 from core.model.views import ReferenceView
 from core.trading.books import Books
-from core.trading.orders import Tracked
+from core.trading.tracked import Tracked
 
 Action: TypeAlias = Literal["cancel", "flatten"]
 _T = TypeVar("_T")

@@ -90,7 +90,6 @@ class Books:
         """Where each UTC day began, oldest first."""
         self.equity_marks: deque[EquityMarked] = deque(maxlen=MAX_MARKS)
         """What the account was worth now and then, oldest first."""
-        self._replaying = False
         self.last_ts_ns = 0
         """Time of the newest record."""
         self.last_mode = ""
@@ -159,11 +158,11 @@ class Books:
         Meanwhile nothing looks for garbage in circles: there is none, and looking through all that
         a long journal leaves behind, again and again, takes a good part of the time.
         """
-        apply: Callable[[Any], Applied | None] = self.orders.apply
+        past = self.orders.past(self._book)
+        take: Callable[[Any], None] = past.take
         kinds, newest_ns = _ORDER_EVENTS, self.last_ts_ns
         collects = gc.isenabled()
         gc.disable()
-        self._replaying = True
         try:
             # What `project` does, without its calls: there are hundreds of thousands of records.
             # Many are read, then many are taken: a processor that does one thing at a time has
@@ -173,15 +172,13 @@ class Books:
                 for _, record in batch:
                     if record.ts_ns > newest_ns:
                         newest_ns = record.ts_ns
-                    if type(record) not in kinds:
+                    if type(record) in kinds:
+                        take(record)
+                    else:
                         self.project(record)
-                        continue
-                    applied = apply(record)
-                    if applied is not None and applied.fills:
-                        self._book(applied)
         finally:
             self.last_ts_ns = newest_ns
-            self._replaying = False
+            past.settle()
             if collects:
                 gc.enable()
             for tracked in self.orders.open():
@@ -204,23 +201,23 @@ class Books:
         applied = self.orders.apply(event)
         if applied is None:
             return None
-        self._book(applied)
-        if applied.order is not None and not self._replaying:
-            tracked = self.orders.get(applied.order.id)
-            self.holds.update(applied.order if tracked is None else tracked.may_fill)
-            self.resting.on_order(applied.before, applied.order)
-        return applied
-
-    def _book(self, applied: Applied) -> None:
-        """Let money and positions follow what an event filled."""
         order = applied.order
         strategy = None if order is None else order.intent.strategy_id
         for fill in applied.fills:
-            instrument = listed(self._instruments, fill.instrument_id)
-            gain = self.account.book_fill(fill, instrument)
-            self.ledger.book_fill(fill, instrument, gain)
-            self.exposure.on_fill(fill, instrument, strategy)
-            self.fills.append(fill)
+            self._book(fill, strategy)
+        if order is not None:
+            tracked = self.orders.get(order.id)
+            self.holds.update(order if tracked is None else tracked.may_fill)
+            self.resting.on_order(applied.before, order)
+        return applied
+
+    def _book(self, fill: OrderFilled, strategy: StrategyId | None) -> None:
+        """Let money and positions follow an execution."""
+        instrument = listed(self._instruments, fill.instrument_id)
+        gain = self.account.book_fill(fill, instrument)
+        self.ledger.book_fill(fill, instrument, gain)
+        self.exposure.on_fill(fill, instrument, strategy)
+        self.fills.append(fill)
 
     def balances(self) -> tuple[Balance, ...]:
         """Return what each venue holds, by venue and asset, without assets never touched."""

@@ -17,6 +17,7 @@ from core.model.errors import ConfigError
 from core.model.ids import ClientOrderId, InstrumentId, OriginKind, VenueName
 from core.model.instruments import Instrument
 from core.model.orders import (
+    UNPROTECTED,
     AmendSubmitted,
     Link,
     Order,
@@ -36,16 +37,17 @@ from core.trading.flow import OrderFlow
 from core.trading.form import Denial
 from core.trading.guard import COVERS, STANDS_IN, Guard
 from core.trading.judging import Latest
-from core.trading.orders import Tracked
 from core.trading.risk import RiskGate
 from core.trading.routing import wire_form
+from core.trading.tracked import Tracked
 
+_ZERO: Final = Decimal(0)
 _MAX_GROUP: Final = 30
 """Orders of one group, after which a person has to look."""
 _MAX_RESIZES: Final = 2
 """Changes the venue may leave undone before an order is sent anew."""
 _WORKING: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
-_LATER: Final = frozenset({"parent", "replace", "siblings"})
+_LATER: Final = frozenset({"parent", "replace", "siblings", "more"})
 """What waits for other orders is judged when it goes out."""
 _CHILDREN: Final = frozenset({Link.OCO, Link.BRACKET})
 
@@ -246,7 +248,7 @@ class Changer:
         self._flow.release(tracked, record, plain)
 
     def rehold(
-        self, tracked: Tracked, waits: Literal["trigger", "siblings"], size: Decimal
+        self, tracked: Tracked, waits: Literal["trigger", "siblings", "more"], size: Decimal
     ) -> None:
         """Let a held order wait for something else, and be of another size."""
         intent = msgspec.structs.replace(tracked.order.intent, size=size)
@@ -340,6 +342,36 @@ class Changer:
         waits: Literal["trigger", "parent"] = "trigger" if intent.type.conditional else "parent"
         now_ns = self._clock.now_ns()
         self._flow.record(OrderHeld(intent=intent, venue=order.venue, waits=waits, ts_ns=now_ns))
+
+    def holding(self, tracked: Tracked) -> tuple[Decimal, Decimal]:
+        """Return what there is of the position an exit closes, and what of it no other order has."""
+        order = tracked.order
+        intent = order.intent
+        size = self._books.account.size(intent.instrument_id, intent.position_side, order.venue)
+        held = max(_ZERO, -size * intent.side.sign)
+        way = (intent.instrument_id, intent.side, intent.position_side)
+        claims: dict[str, Decimal] = {}
+        for item in self._books.orders.open():
+            other = item.order.intent
+            mine = (other.instrument_id, other.side, other.position_side) == way
+            if not mine or item.order.venue != order.venue or other.group_id == intent.group_id:
+                continue
+            if item.waits not in _LATER:
+                # Exits of one group fill for each other.
+                name = other.group_id or item.order.id
+                claims[name] = max(claims.get(name, _ZERO), item.order.remaining)
+        return held, max(_ZERO, held - sum(claims.values(), _ZERO))
+
+    def bare(self, tracked: Tracked, size: Decimal, why: str) -> None:
+        """Say that so much has no exits, and why; 0: it has them again."""
+        order = tracked.order
+        self._books.account.unprotected(order, size)
+        instrument = order.intent.instrument_id
+        if size:
+            what = f"{size.normalize():f} of {instrument} at {order.venue} have no exits"
+            self._board.alert("error", f"{UNPROTECTED}: {what}: {why}")
+        elif why:
+            self._board.alert("info", f"{instrument} at {order.venue} has its exits again: {why}")
 
     def alert(self, text: str) -> None:
         """Tell people."""

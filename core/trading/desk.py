@@ -76,11 +76,11 @@ from core.trading.killing import KillLevel, KillSwitch
 from core.trading.links import VenueLinks
 from core.trading.listing import listed
 from core.trading.losses import LossWatch
-from core.trading.orders import Tracked
 from core.trading.passed import Passed
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 from core.trading.statements import Statements
+from core.trading.tracked import Tracked
 from core.trading.trips import Kind, RoundTrips
 
 _SECOND_NS: Final = 1_000_000_000

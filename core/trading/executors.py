@@ -31,8 +31,8 @@ from core.trading.books import Books
 from core.trading.flow import OrderFlow
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
-from core.trading.orders import Tracked
 from core.trading.plans import Run
+from core.trading.tracked import Tracked
 
 MAX_ORDERS: Final = 500
 _MAX_ID: Final = 28

@@ -132,8 +132,7 @@ class Exposure:
     ) -> None:
         """Take an execution, once the account has booked it."""
         name, side, venue = fill.instrument_id, fill.position_side, fill.venue
-        own = self._scopes.strategy(strategy_id)
-        if own is not None:
+        if strategy_id is not None and self._scopes.strategy(strategy_id) is not None:
             line = self.find(name, side, venue, strategy_id)
             assert line.net is not None
             line.net.trade(EXACT.multiply(fill.size, Decimal(fill.side.sign)), fill.price)
@@ -168,12 +167,16 @@ class Exposure:
     def _moved(self, line: Line, net: Net, ts_ns: int) -> None:
         """Let a line follow its net, and count a round trip that ended."""
         before = line.size
-        if before and (not net.size or (net.size > 0) is not (before > 0)):
+        size = net.size
+        if before and (not size or size.is_signed() is not before.is_signed()):
             result = net.realised - net.fees
             for scope in line.scopes:
                 scope.on_trip(result - line.trip_base, ts_ns)
             line.trip_base = result
-        self._resize(line, net.size)
+        if self.live:
+            self._resize(line, size)
+        else:
+            line.size = size
 
     def _order(self, key: Key, claim: Claim, sign: int) -> None:
         line = self.line(key)

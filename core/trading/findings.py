@@ -30,7 +30,7 @@ from core.model.orders import (
     VenueOrder,
 )
 from core.trading.desk import TradingDesk
-from core.trading.orders import Tracked
+from core.trading.tracked import Tracked
 
 _NONE: Final = Decimal(0)
 _TRIES_BEFORE_INFERRING: Final = 3

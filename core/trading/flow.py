@@ -39,11 +39,12 @@ from core.trading.books import Books
 from core.trading.form import Denial
 from core.trading.guard import Guard
 from core.trading.judging import Latest
-from core.trading.orders import Applied, Tracked
+from core.trading.orders import Applied
 from core.trading.passed import Passed
 from core.trading.recorder import Recorder
 from core.trading.risk import RiskGate
 from core.trading.routing import lacks, waits_for, wire_form
+from core.trading.tracked import Tracked
 from core.trading.trips import RoundTrips
 
 _NOT_THERE = frozenset({OrderState.SUBMITTED, OrderState.HELD})

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Final, Literal, Protocol
+from typing import Final
 
 from core.model.abilities import VenueAbilities
 from core.model.ids import ClientOrderId, InstrumentId, VenueName
@@ -31,10 +31,13 @@ from core.model.orders import (
     TriggerBy,
 )
 from core.model.ports import Marks
+from core.trading.bare import Bare, worth_of
 from core.trading.form import check_least, touched
+from core.trading.hands import Hands
 from core.trading.listing import listed
-from core.trading.orders import UNASKED, OrderCache, Tracked
+from core.trading.orders import OrderCache
 from core.trading.routing import ends_here, holds_trigger
+from core.trading.tracked import UNASKED, Tracked
 
 STANDS_IN: Final = "held here for"
 """How the reason of a stop begins that the engine holds in place of one the venue refused."""
@@ -50,48 +53,6 @@ _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _LINKED: Final = frozenset({Link.OCO, Link.BRACKET})
 _UNFILLED: Final = "ended unfilled"
 """Why children were dropped; should their entry prove to have filled, they are missed."""
-
-
-class Hands(Protocol):
-    """What the guard has done."""
-
-    def release(self, tracked: Tracked, reason: str, size: Decimal | None = None) -> None:
-        """Check, journal and send a held order."""
-        ...
-
-    def rehold(
-        self, tracked: Tracked, waits: Literal["trigger", "siblings"], size: Decimal
-    ) -> None:
-        """Let a held order wait for something else, and be of another size."""
-        ...
-
-    def drop(self, tracked: Tracked, reason: str) -> None:
-        """End a held order; it was never sent."""
-        ...
-
-    def end(self, tracked: Tracked) -> None:
-        """Ask for the cancel of an order the venue may have."""
-        ...
-
-    def resize(self, tracked: Tracked, size: Decimal) -> None:
-        """Change an order's whole size."""
-        ...
-
-    def move_trigger(self, tracked: Tracked, price: Decimal) -> None:
-        """Write down where a trailing trigger has got to."""
-        ...
-
-    def protect(self, tracked: Tracked) -> None:
-        """Put a stop of the engine's own in place of one the venue refused."""
-        ...
-
-    def cover(self, tracked: Tracked, size: Decimal) -> None:
-        """Hold another exit like one that has ended, of the size its group has entered."""
-        ...
-
-    def alert(self, text: str) -> None:
-        """Tell people."""
-        ...
 
 
 class Guard:
@@ -124,6 +85,7 @@ class Guard:
         self._blind: set[InstrumentId] = set()
         self._known: set[VenueName] = set()
         """Venues whose fills up to the start were booked; before that nothing is decided."""
+        self._bare = Bare(hands, instruments)
         self._waiting: dict[ClientOrderId, None] | None = None
         """Orders something happened to while many events are being booked."""
 
@@ -175,6 +137,8 @@ class Guard:
             self._settle(tracked.order.intent.group_id)
         if order_id in self._heirs:
             self._inherit(order_id)
+        for name in self._bare.beside(tracked.order):
+            self._settle(name)
 
     def on_market(self, instrument_id: InstrumentId, now_ns: int) -> None:
         """Take it that a price of a watched instrument may have moved."""
@@ -316,6 +280,7 @@ class Guard:
             self._protect(tracked)
         self._close_up(group)
         if all(item.over for item in group.values()):
+            self._bare.forget(name)
             for order_id in self._groups.pop(name, {}):
                 self._successors.pop(order_id, None)
             return
@@ -412,22 +377,37 @@ class Guard:
         if not order.triggered_ns and any(item.waits == "siblings" for item in others):
             self._finish(tracked, "another of its group was touched")
             return
+        if order.intent.parent_id is not None and not more:
+            sent = order.state is not OrderState.HELD
+            size = self._bare.size(tracked, want)
+            if not size and not sent:
+                self._bare_or_gone(tracked, want)
+                return
+            want = size or want
         if order.state is not OrderState.HELD:
             free = order.state in _WORKING and not order.amending and not tracked.ask
             if order.intent.size != want and free:
                 self._hands.resize(tracked, want)
             return
-        if tracked.waits == "parent":
+        if tracked.waits in {"parent", "more"}:
             instrument = listed(self._instruments, order.intent.instrument_id)
             if holds_trigger(order.intent, instrument, self._abilities(order)):
                 self._hands.rehold(tracked, "trigger", want)
-            elif not (more and check_least(order.intent, instrument, want, _worth(order.intent))):
+            elif not (more and check_least(order.intent, instrument, want, worth_of(order.intent))):
                 self._hands.release(tracked, "its entry filled", want)
         elif tracked.waits == "siblings":
             if all(item.order.state.terminal for item in others):
                 self._hands.release(tracked, "its trigger was touched", want)
         elif order.intent.size != want:
             self._hands.resize(tracked, want)
+
+    def _bare_or_gone(self, tracked: Tracked, want: Decimal) -> None:
+        """Keep an exit that is too small to be sent, as long as there is anything for it."""
+        if self._bare.over(tracked):
+            self._finish(tracked, "nothing of what it was to close is held any more")
+        elif tracked.waits != "more":
+            self._hands.rehold(tracked, "more", want)
+        self._bare.note(tracked, want)
 
     def _protect(self, tracked: Tracked) -> None:
         """Keep a position protected whose stop the venue refused, or gave up for its target."""
@@ -566,8 +546,3 @@ class Guard:
         asked = tracked.ask and (tracked.order.state in _WORKING or tracked.cancel_wanted)
         if tracked.order.state is not OrderState.PENDING_CANCEL and not asked:
             self._hands.end(tracked)
-
-
-def _worth(intent: OrderIntent) -> Decimal | None:
-    """Return the price an exit is expected to trade at, None if it does not say."""
-    return intent.trigger_price if intent.price is None else intent.price

@@ -27,7 +27,7 @@ from core.trading.board import Board
 from core.trading.books import Books
 from core.trading.closing import Closer, Flattener, Part
 from core.trading.guard import COVERS, STANDS_IN
-from core.trading.orders import Tracked
+from core.trading.tracked import Tracked
 
 KillLevel: TypeAlias = Literal["pause", "reduce", "cancel", "flatten"]
 _CARRIED_ON: Final[dict[str, KillLevel]] = {

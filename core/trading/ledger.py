@@ -29,6 +29,9 @@ EXACT: Final = Context(prec=96, rounding=ROUND_HALF_EVEN)
 
 A sign is turned by `copy_negate`: unary minus would round to the 28 digits of the common context.
 """
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
+_multiply: Final = EXACT.multiply
 MAX_ENTRIES: Final = 10_000
 """Ledger lines kept for reading; balances contain them all, the journal can rebuild them."""
 _ZERO: Final = Decimal(0)
@@ -53,8 +56,8 @@ class Sum:
 
 _Move = tuple[Sum, Sum, Decimal, EntryKind]
 """(what receives, what gives, amount, kind), both of one asset: it sums to zero as it is."""
-_Transaction = tuple[int, tuple[_Move, ...], int, tuple[str, ...]]
-"""(number, what moved, time, parts of its reference): its lines are written out when read."""
+_Fees = tuple[Sum, Sum]
+"""(what pays a fee, what gets it)."""
 
 
 class _Sums(NamedTuple):
@@ -65,6 +68,14 @@ class _Sums(NamedTuple):
     trading_base: Sum
     venue_pays: Sum
     trading_pays: Sum
+
+
+_Posted = tuple[tuple[_Move, ...], int, tuple[str, ...]]
+"""(what moved, time, parts of its reference)."""
+_Bought = tuple[OrderFilled, _Sums, _Fees | None]
+"""A holding's execution, from which the same is worked out."""
+_Transaction = tuple[int, int, _Posted | None, _Bought | None]
+"""(number, lines, either of the two): its lines are written out when they are read."""
 
 
 class Ledger:
@@ -92,26 +103,35 @@ class Ledger:
         A holding moves base against quote, an option its premium, and any other contract what its
         closing gained: what the venue says, else `gain`.
         """
-        base = fill.size if fill.side is _BUY else fill.size.copy_negate()
-        quote = EXACT.multiply(base, fill.price)
-        sums = self._fill_sums(fill.venue, instrument)
-        moves: tuple[_Move, ...] = ()
-        if not instrument.derivative:
-            moves = (
-                (sums.venue_base, sums.trading_base, base, _TRADE),
-                (sums.venue_pays, sums.trading_pays, quote.copy_negate(), _TRADE),
-            )
-        elif instrument.kind is InstrumentKind.OPTION:
-            premium = EXACT.multiply(quote, instrument.contract_size)
-            moves = ((sums.venue_pays, sums.trading_pays, premium.copy_negate(), _TRADE),)
+        venue, fee = fill.venue, fill.fee
+        sums = self._of_fills.get((venue, instrument.id))
+        if sums is None or sums.instrument is not instrument:
+            sums = self._fill_sums(venue, instrument)
+        fees = None
+        if fee:
+            fees = self._of_fees.get((venue, fill.fee_asset)) or self._fee_sums(fill)
+        size, paid = fill.size, _multiply(fill.size, fill.price)
+        if instrument.derivative or not (paid.is_finite() and fee.is_finite()):
+            moves = _moves(fill, sums, fees, gain)
+            self._post(moves, fill.ts_ns, (fill.client_order_id, fill.execution_id))
+            return
+        # A start books every fill there ever was, so this does what `_post` does with `_moves`.
+        _, ours, theirs, pays, gets = sums
+        if not theirs.booked:
+            ours.booked = theirs.booked = pays.booked = gets.booked = True
+        if fill.side is _BUY:
+            ours.amount, theirs.amount = _add(ours.amount, size), _subtract(theirs.amount, size)
+            pays.amount, gets.amount = _subtract(pays.amount, paid), _add(gets.amount, paid)
         else:
-            brought = gain if fill.realised is None else fill.realised
-            if brought:
-                moves = ((sums.venue_pays, sums.trading_pays, brought, EntryKind.PNL),)
-        if fill.fee:
-            pays, gets = self._fee_sums(fill.venue, fill.fee_asset)
-            moves = (*moves, (pays, gets, fill.fee.copy_negate(), _FEE))
-        self._post(moves, fill.ts_ns, (fill.client_order_id, fill.execution_id))
+            ours.amount, theirs.amount = _subtract(ours.amount, size), _add(theirs.amount, size)
+            pays.amount, gets.amount = _add(pays.amount, paid), _subtract(gets.amount, paid)
+        lines = 4
+        if fees is not None:
+            pays, gets = fees
+            pays.booked = gets.booked = True
+            pays.amount, gets.amount = _subtract(pays.amount, fee), _add(gets.amount, fee)
+            lines = 6
+        self._keep(lines, None, (fill, sums, fees))
 
     def book_cash(self, flow: CashMoved) -> None:
         """Book money that moved without a fill: funding, interest, a settlement, a transfer."""
@@ -185,26 +205,22 @@ class Ledger:
         return found
 
     def _fill_sums(self, venue: VenueName, instrument: Instrument) -> _Sums:
-        name = (venue, instrument.id)
-        found = self._of_fills.get(name)
-        if found is None or found.instrument is not instrument:
-            ours, theirs = f"venue:{venue}", f"trading:{instrument.id}"
-            # A contract moves no base, so it is given the same sums twice.
-            base = instrument.pays_in if instrument.derivative else instrument.base
-            found = self._of_fills[name] = _Sums(
-                instrument,
-                self._sum(ours, base),
-                self._sum(theirs, base),
-                self._sum(ours, instrument.pays_in),
-                self._sum(theirs, instrument.pays_in),
-            )
+        ours, theirs = f"venue:{venue}", f"trading:{instrument.id}"
+        # A contract moves no base, so it is given the same sums twice.
+        base = instrument.pays_in if instrument.derivative else instrument.base
+        found = self._of_fills[(venue, instrument.id)] = _Sums(
+            instrument,
+            self._sum(ours, base),
+            self._sum(theirs, base),
+            self._sum(ours, instrument.pays_in),
+            self._sum(theirs, instrument.pays_in),
+        )
         return found
 
-    def _fee_sums(self, venue: VenueName, asset: str) -> tuple[Sum, Sum]:
-        found = self._of_fees.get((venue, asset))
-        if found is None:
-            found = self._sum(f"venue:{venue}", asset), self._sum(f"fees:{venue}", asset)
-            self._of_fees[(venue, asset)] = found
+    def _fee_sums(self, fill: OrderFilled) -> _Fees:
+        venue, asset = fill.venue, fill.fee_asset
+        found = self._sum(f"venue:{venue}", asset), self._sum(f"fees:{venue}", asset)
+        self._of_fees[(venue, asset)] = found
         return found
 
     def _post(self, moves: tuple[_Move, ...], ts_ns: int, ref: tuple[str, ...]) -> None:
@@ -213,22 +229,57 @@ class Ledger:
             if not amount.is_finite():
                 words = f"{' '.join(ref)!r} moves {amount} {of.asset}"
                 raise InvariantError(f"transaction {words}, it must be a number")
-        self._transaction += 1
-        add, subtract = EXACT.add, EXACT.subtract
         for receives, gives, amount, _ in moves:
-            receives.amount = add(receives.amount, amount)
-            gives.amount = subtract(gives.amount, amount)
+            receives.amount = _add(receives.amount, amount)
+            gives.amount = _subtract(gives.amount, amount)
             receives.booked = gives.booked = True
+        self._keep(2 * len(moves), (moves, ts_ns, ref), None)
+
+    def _keep(self, lines: int, posted: _Posted | None, bought: _Bought | None) -> None:
+        """Keep a transaction for reading, and no more old ones than are needed for that."""
+        number = self._transaction = self._transaction + 1
         newest = self._newest
-        newest.append((self._transaction, moves, ts_ns, ref))
-        self._lines += 2 * len(moves)
-        while self._lines - 2 * len(newest[0][1]) >= self._max_entries:
-            self._lines -= 2 * len(newest.popleft()[1])
+        newest.append((number, lines, posted, bought))
+        lines += self._lines
+        while (left := lines - newest[0][1]) >= self._max_entries:
+            newest.popleft()
+            lines = left
+        self._lines = lines
+
+
+def _moves(fill: OrderFilled, sums: _Sums, fees: _Fees | None, gain: Decimal) -> tuple[_Move, ...]:
+    """Return what an execution moves."""
+    instrument, venue_base, trading_base, venue_pays, trading_pays = sums
+    base = fill.size if fill.side is _BUY else fill.size.copy_negate()
+    quote = _multiply(base, fill.price)
+    moves: tuple[_Move, ...] = ()
+    if not instrument.derivative:
+        moves = (
+            (venue_base, trading_base, base, _TRADE),
+            (venue_pays, trading_pays, quote.copy_negate(), _TRADE),
+        )
+    elif instrument.kind is InstrumentKind.OPTION:
+        premium = _multiply(quote, instrument.contract_size)
+        moves = ((venue_pays, trading_pays, premium.copy_negate(), _TRADE),)
+    else:
+        brought = gain if fill.realised is None else fill.realised
+        if brought:
+            moves = ((venue_pays, trading_pays, brought, EntryKind.PNL),)
+    if fees is not None:
+        moves = (*moves, (*fees, fill.fee.copy_negate(), _FEE))
+    return moves
 
 
 def _written_out(transaction: _Transaction) -> list[LedgerEntry]:
     """Return both lines of each move."""
-    number, moves, ts_ns, ref = transaction
+    number, _, posted, bought = transaction
+    if posted is not None:
+        moves, ts_ns, ref = posted
+    else:
+        assert bought is not None
+        fill, sums, fees = bought
+        moves, ts_ns = _moves(fill, sums, fees, _ZERO), fill.ts_ns
+        ref = (fill.client_order_id, fill.execution_id)
     return [
         LedgerEntry(
             transaction=number,

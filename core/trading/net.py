@@ -18,6 +18,9 @@ from core.trading.ledger import EXACT
 MAX_LOTS: Final = 10_000
 """Open lots kept apart for first in, first out; beyond it the two oldest become one."""
 _ZERO: Final = Decimal(0)
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
+_multiply: Final = EXACT.multiply
 _STEP: Final = Decimal("1e-18")
 """A part of a cost basis is rounded to this; the rest keeps what rounding left."""
 
@@ -49,29 +52,29 @@ class Net:
     def worth(self, size: Decimal, price: Decimal) -> Decimal:
         """Return what an unsigned size is worth at a price."""
         if self._single:
-            return EXACT.multiply(size, price)
-        units = EXACT.multiply(size, self._multiplier)
+            return _multiply(size, price)
+        units = _multiply(size, self._multiplier)
         if not self._inverse:
-            return EXACT.multiply(units, price)
+            return _multiply(units, price)
         return (units / price).quantize(_STEP, context=EXACT)
 
     def trade(self, size: Decimal, price: Decimal) -> Decimal:
         """Take a signed size at a price: close what it closes, open the rest; return the gain."""
         self.last_price = price
-        gain = _ZERO
-        if self.size and size.is_signed() is not self.size.is_signed():
-            part = min(size.copy_abs(), self.size.copy_abs())
+        gain, held = _ZERO, self.size
+        if held and size.is_signed() is not held.is_signed():
+            part = min(size.copy_abs(), held.copy_abs())
             gain = self._close(part, price)
-            size = EXACT.subtract(size, part.copy_sign(size))
+            size = _subtract(size, part.copy_sign(size))
         if size:
-            whole = size.copy_abs()
-            cost = self.worth(whole, price)
-            self.size = EXACT.add(self.size, size)
-            self.cost = EXACT.add(self.cost, cost)
-            self._lots.append((whole, cost))
-            if len(self._lots) > MAX_LOTS:
-                (size_a, cost_a), (size_b, cost_b) = self._lots.popleft(), self._lots.popleft()
-                self._lots.appendleft((EXACT.add(size_a, size_b), EXACT.add(cost_a, cost_b)))
+            whole, lots = size.copy_abs(), self._lots
+            cost = _multiply(whole, price) if self._single else self.worth(whole, price)
+            self.size = _add(self.size, size)
+            self.cost = _add(self.cost, cost)
+            lots.append((whole, cost))
+            if len(lots) > MAX_LOTS:
+                (size_a, cost_a), (size_b, cost_b) = lots.popleft(), lots.popleft()
+                lots.appendleft((_add(size_a, size_b), _add(cost_a, cost_b)))
         return gain
 
     def adopt(self, size: Decimal, price: Decimal) -> None:
@@ -100,11 +103,11 @@ class Net:
         worth = self.worth(part, price)
         gain = self._gain(worth, cost, long=long)
         oldest = self._take_lots(part)
-        self.realised = EXACT.add(self.realised, gain)
+        self.realised = _add(self.realised, gain)
         fifo = self._gain(worth, oldest, long=long)
-        self.realised_fifo = EXACT.add(self.realised_fifo, fifo)
-        self.cost = EXACT.subtract(self.cost, cost)
-        self.size = EXACT.subtract(self.size, part.copy_sign(self.size))
+        self.realised_fifo = _add(self.realised_fifo, fifo)
+        self.cost = _subtract(self.cost, cost)
+        self.size = _subtract(self.size, part.copy_sign(self.size))
         return gain
 
     def _take_lots(self, part: Decimal) -> Decimal:
@@ -114,19 +117,19 @@ class Net:
             size, lot_cost = self._lots.popleft()
             if size > part:
                 used = _share(lot_cost, part, size)
-                left = EXACT.subtract(size, part), EXACT.subtract(lot_cost, used)
+                left = _subtract(size, part), _subtract(lot_cost, used)
                 self._lots.appendleft(left)
-                return EXACT.add(cost, used)
-            cost = EXACT.add(cost, lot_cost)
-            part = EXACT.subtract(part, size)
+                return _add(cost, used)
+            cost = _add(cost, lot_cost)
+            part = _subtract(part, size)
         return cost
 
     def _gain(self, worth: Decimal, cost: Decimal, *, long: bool) -> Decimal:
-        rises = EXACT.subtract(worth, cost)
+        rises = _subtract(worth, cost)
         return rises if long is not self._inverse else rises.copy_negate()
 
     def _price(self, size: Decimal, cost: Decimal) -> Decimal | None:
-        units = EXACT.multiply(size, self._multiplier)
+        units = _multiply(size, self._multiplier)
         if not units or not cost:
             return None
         return units / cost if self._inverse else cost / units

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from core.model.ids import ClientOrderId, ExecutionId, InstrumentId, OriginKind, VenueName
+from core.model.ids import ClientOrderId, ExecutionId, StrategyId
 from core.model.orders import (
     AmendRejected,
     AmendSubmitted,
-    CancelRejected,
     CancelSubmitted,
     Order,
     OrderAccepted,
@@ -25,16 +24,25 @@ from core.model.orders import (
     OrderFilled,
     OrderHeld,
     OrderIntent,
-    OrderRejected,
     OrderReleased,
     OrderState,
     OrderSubmitted,
-    OrderUnknown,
 )
 from core.trading import changes
 from core.trading.ledger import EXACT
+from core.trading.past import Past
 from core.trading.recent import Recent
 from core.trading.states import Verdict, happening_of, step
+from core.trading.tracked import (
+    ENTERS,
+    ExecutionKey,
+    Tracked,
+    end,
+    entered,
+    entry_note,
+    filled,
+    told,
+)
 
 MAX_ENDED: Final = 10_000
 """Ended orders kept in memory; the oldest give way, the journal keeps them all."""
@@ -48,102 +56,13 @@ _STALE: Final = Verdict.STALE
 _HELD: Final = OrderState.HELD
 _PENDING: Final = OrderState.PENDING_CANCEL
 _REJECTED: Final = OrderState.REJECTED
-UNASKED: Final = "ended by the venue, unasked"
-"""How the note of an exit ends that nobody here cancelled."""
 _UNKNOWN: Final = OrderState.UNKNOWN
 _REFUSED: Final = frozenset({OrderState.REJECTED, OrderState.DENIED})
 _ENDED: Final = frozenset({OrderState.CANCELED, OrderState.EXPIRED})
 _CANCELABLE: Final = frozenset({OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED})
 _ENDS: Final = (OrderCanceled, OrderExpired)
-_WORDED: Final = frozenset(
-    {
-        OrderRejected, OrderUnknown, OrderCanceled, OrderExpired, CancelSubmitted, CancelRejected,
-        OrderReleased,
-    }
-)  # fmt: skip
 _CHANGES: Final = frozenset(changes.CHANGES)
 _ENTRIES: Final = (OrderSubmitted, OrderDenied, OrderHeld)
-_ENTERS: Final = {
-    OrderSubmitted: OrderState.SUBMITTED,
-    OrderDenied: OrderState.DENIED,
-    OrderHeld: OrderState.HELD,
-}
-
-_WAITS: Final = {
-    "trigger": "held by the engine until its trigger",
-    "parent": "held by the engine until its entry fills",
-    "replace": "held by the engine until the order it replaces is cancelled",
-    "siblings": "held by the engine until the others of its group are cancelled",
-}
-
-ExecutionKey = tuple[VenueName, InstrumentId, ExecutionId]
-
-
-def _left_alone(tracked: Tracked) -> bool:
-    """Return whether nobody here asked for an exit's end."""
-    order = tracked.order
-    asked = order.state in {_PENDING, OrderState.HELD} or tracked.cancel_wanted is not None
-    return order.intent.parent_id is not None and not asked
-
-
-class Tracked:
-    """An order and what is kept beside it."""
-
-    __slots__ = (
-        "amended_ns", "ask", "asked", "cancel_wanted", "inferred", "order", "resizes", "stated",
-        "value", "waits",
-    )  # fmt: skip
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.asked = order.intent.size
-        """The size it was entered with, whatever amends made of it."""
-        self.value = _ZERO
-        """Sum of price times size of its fills."""
-        self.inferred: list[OrderFilled] = []
-        """Fills worked out from a cumulative quantity, until the real ones are reported."""
-        self.cancel_wanted: OriginKind | None = None
-        """Who asked for a cancel that cannot take effect before the venue has the order.
-
-        It stands if the venue refuses the order, as of a refusal there is more to be said.
-        """
-        self.ask = False
-        """True when only the venue can tell how it stands."""
-        self.waits = ""
-        """What a held order waits for, see `OrderHeld.waits`."""
-        self.amended_ns = 0
-        """The venue's time of the newest amend."""
-        self.resizes = 0
-        """Changes of the engine's own since the last one that the venue carried out."""
-        self.stated = _ZERO
-        """What the venue counted as filled in all when it told the end."""
-
-    @property
-    def lacks(self) -> Decimal:
-        """What the venue said was filled as the order ended, and is not booked yet."""
-        if not self.stated or not self.order.state.terminal:
-            return _ZERO
-        return max(EXACT.subtract(self.stated, self.order.filled), _ZERO)
-
-    @property
-    def may_fill(self) -> Order:
-        """The order, or where fills of an ended one are missing, one that still brings them."""
-        if not self.lacks:
-            return self.order
-        intent = msgspec.structs.replace(self.order.intent, size=self.stated)
-        return msgspec.structs.replace(self.order, intent=intent, state=_PENDING)
-
-    @property
-    def unwanted(self) -> bool:
-        """Whether it was cancelled, or refused when somebody beside the engine had asked for it."""
-        state = self.order.state
-        asked = self.cancel_wanted not in {None, "engine"}
-        return state is OrderState.CANCELED or (state is OrderState.REJECTED and asked)
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing of it can change any more: it ended, and all its fills are booked."""
-        return self.order.state.terminal and not self.lacks
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -171,6 +90,18 @@ class OrderCache:
         self._ids: Recent[ClientOrderId] = Recent(max_ids)
         self._executions: Recent[ExecutionKey] = Recent(max_ids)
         self._max_ended = max_ended
+
+    def past(self, book: Callable[[OrderFilled, StrategyId | None], None]) -> Past:
+        """Return what takes events that are read back; `book` gets each execution."""
+        return Past(
+            book=book,
+            apply=self.apply,
+            retire=self._retire,
+            tracked=self._tracked,
+            opened=self._open,
+            ids=self._ids,
+            executions=self._executions,
+        )
 
     def get(self, order_id: ClientOrderId) -> Tracked | None:
         """Return the order, None when unknown or no longer in memory."""
@@ -215,7 +146,7 @@ class OrderCache:
     def is_news(self, event: OrderEvent) -> bool:
         """Return whether applying `event` would change anything; repeats need no journal."""
         if isinstance(event, OrderFilled):
-            return event.client_order_id in self._ids and not self.has_execution(event)
+            return self._ours(event.client_order_id) and not self.has_execution(event)
         tracked = self._tracked.get(event.client_order_id)
         if isinstance(event, OrderSubmitted | OrderDenied | OrderHeld):
             if tracked is None or tracked.order.state is not _HELD:
@@ -247,7 +178,7 @@ class OrderCache:
         """Take an event; None when it is a repeat or concerns no order of ours."""
         # A start takes every event there ever was: kinds are told by one look into a table.
         kind = type(event)
-        if kind in _ENTERS and isinstance(event, _ENTRIES):
+        if kind in ENTERS and isinstance(event, _ENTRIES):
             tracked = self._tracked.get(event.intent.client_order_id)
             if tracked is None or tracked.order.state is not _HELD:
                 return self._enter(event)
@@ -260,14 +191,10 @@ class OrderCache:
         if kind in _CHANGES and isinstance(event, changes.CHANGES):
             return self._change(tracked, event)
         before = tracked.order
-        happening = happening_of(event, fills_up=False)
-        state, verdict = step(before.state, happening, has_fills=before.filled > 0)
-        tracked.order = self._noted(tracked, event, state, verdict)
-        if not (state.terminal or before.state.terminal):  # it stays where it is filed
+        verdict = told(tracked, event)
+        if not (tracked.order.state.terminal or before.state.terminal):  # it stays where it is
             problem = _contradicts(before, event) if verdict is _ODD else ""
             return Applied(before, tracked.order, verdict, (), problem)
-        if isinstance(event, _ENDS) and event.filled is not None:
-            tracked.stated = max(tracked.stated, event.filled)
         self._file(tracked)
         problem = ""
         if verdict is _ODD:
@@ -283,20 +210,9 @@ class OrderCache:
         order_id = event.intent.client_order_id
         if not self._ids.add(order_id):
             return None
-        held = isinstance(event, OrderHeld)
-        order = Order(
-            intent=event.intent,
-            venue=event.venue,
-            state=_ENTERS[type(event)],
-            ts_submitted_ns=event.ts_ns,
-            ts_updated_ns=event.ts_ns,
-            note=_entry_note(event),
-            held_by="engine" if held else "",
-        )
-        tracked = self._tracked[order_id] = Tracked(order)
-        tracked.waits = event.waits if isinstance(event, OrderHeld) else ""
+        tracked = self._tracked[order_id] = entered(event)
         self._file(tracked)
-        return Applied(None, order, _OK)
+        return Applied(None, tracked.order, _OK)
 
     def _held(
         self, tracked: Tracked, event: OrderSubmitted | OrderDenied | OrderHeld
@@ -309,10 +225,10 @@ class OrderCache:
         tracked.order = msgspec.structs.replace(
             before,
             intent=event.intent,
-            state=_ENTERS[type(event)],
+            state=ENTERS[type(event)],
             held_by="engine" if isinstance(event, OrderHeld) else "",
             ts_updated_ns=event.ts_ns,
-            note=_entry_note(event),
+            note=entry_note(event),
         )
         self._file(tracked)
         return Applied(before, tracked.order, _OK)
@@ -336,7 +252,7 @@ class OrderCache:
 
     def _fill(self, tracked: Tracked | None, fill: OrderFilled) -> Applied | None:
         key = _key(fill)
-        if fill.client_order_id not in self._ids or not self._executions.add(key):
+        if not self._ours(fill.client_order_id) or not self._executions.add(key):
             return None
         if tracked is None:
             problem = f"order {fill.client_order_id} ended long ago and filled {fill.size} more"
@@ -346,30 +262,16 @@ class OrderCache:
         booked = (fill,) if plain else (*self._reversals(tracked, fill), fill)
         if fill.inferred:
             tracked.inferred.append(fill)
-        filled, fees = before.filled, dict(before.fees)
-        for item in booked:
-            ours = item.side is before.intent.side
-            signed = item.size if ours else item.size.copy_negate()
-            filled = EXACT.add(filled, signed)
-            tracked.value = EXACT.add(tracked.value, EXACT.multiply(signed, item.price))
-            if item.fee:
-                fees[item.fee_asset] = EXACT.add(fees.get(item.fee_asset, _ZERO), item.fee)
-        size = before.intent.size
-        happening = happening_of(fill, fills_up=filled >= size)
-        state, verdict = step(before.state, happening, has_fills=True)
-        tracked.order = msgspec.structs.replace(
-            before,
-            state=state,
-            venue_order_id=before.venue_order_id or fill.venue_order_id,
-            filled=filled,
-            average_price=tracked.value / filled if filled else None,
-            fees=fees,
-            ts_updated_ns=fill.ts_ns,
-            note="" if before.state is _UNKNOWN else before.note,
-        )
-        if state.terminal or before.state.terminal:
+        verdict = filled(tracked, fill, booked)
+        order = tracked.order
+        if order.state.terminal or before.state.terminal:
             self._file(tracked)
-        return Applied(before, tracked.order, verdict, booked, _fill_problem(before, fill, filled))
+        problem = _fill_problem(before, fill, order.filled)
+        return Applied(before, order, verdict, booked, problem)
+
+    def _ours(self, order_id: ClientOrderId) -> bool:
+        """Return whether an order was ever ours; one in memory is, however long ago it began."""
+        return order_id in self._tracked or order_id in self._ids
 
     def _reversals(self, tracked: Tracked, fill: OrderFilled) -> tuple[OrderFilled, ...]:
         """Take back as much of the inferred fills as the real one explains."""
@@ -395,55 +297,6 @@ class OrderCache:
                 tracked.inferred[0] = msgspec.structs.replace(guess, size=guess.size - size)
         return tuple(out)
 
-    def _noted(
-        self, tracked: Tracked, event: OrderEvent, state: OrderState, verdict: Verdict
-    ) -> Order:
-        """Return the order after an event that is no fill."""
-        order = tracked.order
-        venue_order_id, note = order.venue_order_id, order.note
-        if isinstance(event, OrderAccepted):
-            venue_order_id = venue_order_id or event.venue_order_id
-            note = "" if state is not order.state else note
-        elif type(event) in _WORDED:
-            order, note = self._noted_words(tracked, event, state, verdict)
-            if isinstance(event, (OrderCanceled, OrderExpired)):
-                venue_order_id = venue_order_id or event.venue_order_id
-        if state is _UNKNOWN:
-            tracked.ask = True
-        return msgspec.structs.replace(
-            order,
-            state=state,
-            venue_order_id=venue_order_id,
-            note=note,
-            ts_updated_ns=order.ts_updated_ns if verdict is _STALE else event.ts_ns,
-        )
-
-    @staticmethod
-    def _noted_words(
-        tracked: Tracked, event: OrderEvent, state: OrderState, verdict: Verdict
-    ) -> tuple[Order, str]:
-        """Return the order as it goes out, where it does, and what there is to say of it."""
-        order, note = tracked.order, tracked.order.note
-        match event:
-            case OrderRejected() if verdict is not _STALE:
-                note = f"{event.reason} (code {event.code})"
-            case OrderUnknown() | OrderCanceled() | OrderExpired() if verdict is not _STALE:
-                note = event.reason
-                if isinstance(event, OrderCanceled) and _left_alone(tracked):
-                    note = f"{note}; {UNASKED}" if note else UNASKED
-            case CancelSubmitted():
-                pending = state is _PENDING
-                tracked.cancel_wanted = None if pending or state.terminal else event.origin
-            case CancelRejected() if not state.terminal:
-                note = f"cancel refused: {event.reason} (code {event.code})"
-                tracked.ask = True
-            case OrderReleased() if verdict is _OK:
-                order = changes.released(order, event)
-                tracked.waits, note = "", ""
-            case _:
-                pass
-        return order, note
-
     def _file(self, tracked: Tracked) -> None:
         """Keep the order among the open or the ended ones, and those few enough."""
         order = tracked.order
@@ -457,15 +310,19 @@ class OrderCache:
             self._ended.pop(order_id, None)
             self._open[order_id] = tracked
             return
-        tracked.ask = False
-        if state is not _REJECTED:
-            tracked.cancel_wanted = None
+        end(tracked)
+        self._retire(order_id)
+
+    def _retire(self, order_id: ClientOrderId) -> ClientOrderId | None:
+        """Keep an order among the ended ones; return the one that gave way to it."""
         self._open.pop(order_id, None)
         self._ended[order_id] = None
-        if len(self._ended) > self._max_ended:
-            oldest, _ = self._ended.popitem(last=False)
-            self._short.pop(oldest, None)
-            del self._tracked[oldest]
+        if len(self._ended) <= self._max_ended:
+            return None
+        oldest, _ = self._ended.popitem(last=False)
+        self._short.pop(oldest, None)
+        del self._tracked[oldest]
+        return oldest
 
 
 def _key(fill: OrderFilled) -> ExecutionKey:
@@ -485,14 +342,6 @@ def _fill_problem(before: Order, fill: OrderFilled, filled: Decimal) -> str:
     if before.state in _ENDED:
         return f"order {before.id} was {before.state}; a late fill of {fill.size} is booked"
     return ""
-
-
-def _entry_note(event: OrderSubmitted | OrderDenied | OrderHeld) -> str:
-    if isinstance(event, OrderSubmitted):
-        return ""
-    if isinstance(event, OrderDenied):
-        return f"{event.rule}: {event.reason}"
-    return _WAITS[event.waits]
 
 
 def _contradicts(before: Order, event: OrderEvent) -> str:

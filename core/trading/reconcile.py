@@ -30,7 +30,7 @@ from core.model.settings import Settings, VenueSettings
 from core.trading.desk import TradingDesk
 from core.trading.findings import Findings, PositionDifference, PositionKey
 from core.trading.links import Answer
-from core.trading.orders import Tracked
+from core.trading.tracked import Tracked
 
 _SECOND_NS: Final = 1_000_000_000
 _OVERLAP_NS: Final = 60 * _SECOND_NS

@@ -25,7 +25,8 @@ from core.model.orders import (
     OrderType,
     TriggerMoved,
 )
-from core.trading.orders import OrderCache, Tracked
+from core.trading.orders import OrderCache
+from core.trading.tracked import Tracked
 
 ACCEPT = OrderAccepted(client_order_id="o1", venue_order_id="77", ts_event_ns=1, ts_ns=1)
 AMEND = AmendSubmitted(client_order_id="o1", origin="cli", size=Decimal(6), ts_ns=2)
