@@ -59,6 +59,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     liquidation_price: Decimal | None = None
     """As the venue last stated it."""
     leverage: Decimal | None = None
+    unprotected: Decimal = Decimal(0)
+    """What of it should have exits and is too small for any that the venue takes."""
 
     @property
     def key(self) -> PositionKey:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -272,14 +272,18 @@ class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag="denied"):
         return self.intent.client_order_id
 
 
+UNPROTECTED: Final = "UNPROTECTED"
+"""How the note of an exit begins that is too small to be sent."""
+
+
 class OrderHeld(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
     """The intent passed risk and is durably recorded; the engine keeps it until it is released."""
 
     intent: OrderIntent
     venue: VenueName
-    waits: Literal["trigger", "parent", "replace", "siblings"]
-    """For the market, for fills of `intent.parent_id`, for that order's end, or for the end of the
-    others of its group, whose cancels free what it needs."""
+    waits: Literal["trigger", "parent", "replace", "siblings", "more"]
+    """For the market, for fills of `intent.parent_id`, for that order's end, for the end of the
+    others of its group, whose cancels free what it needs, or until enough is held for the venue."""
     ts_ns: int
 
     @property

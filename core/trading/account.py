@@ -15,7 +15,7 @@ from core.model.facts import CashMoved, PositionSet
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderFilled, PositionSide
+from core.model.orders import Order, OrderFilled, PositionSide
 from core.model.ports import Marks
 from core.model.tiers import TierBook
 from core.trading.ledger import EXACT, Ledger
@@ -52,6 +52,8 @@ class Account:
         self._charges: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         """What venues charged for closing by force, negative, less what they made good."""
         self._stated: dict[PositionKey, VenuePosition] = {}
+        self._bare: dict[PositionKey, dict[str, Decimal]] = {}
+        """By group what of a position is too small to have exits."""
         self.tiers = TierBook()
         """The venues' margin by size, as they last told it."""
         self.estimate: Callable[[PositionKey, Net], Decimal | None] | None = None
@@ -138,6 +140,14 @@ class Account:
         if self.estimate is None or net is None or not net.size:
             return None
         return self.estimate(key, net)
+
+    def unprotected(self, exit_: Order, size: Decimal) -> None:
+        """Note how much of what an exit was to close is too small to have one; 0: nothing."""
+        intent = exit_.intent
+        key = (intent.instrument_id, intent.position_side, exit_.venue)
+        self._bare.setdefault(key, {})[intent.group_id] = size
+        if not size:
+            del self._bare[key][intent.group_id]
 
     def money(self, venue: VenueName, asset: str) -> Decimal:
         """Return what an account has of an asset, open contracts not counted."""
@@ -238,6 +248,7 @@ class Account:
             funding=paid if side is not _SHORT else _ZERO,
             liquidation_price=self.liquidation_price(*key) if net.size else None,
             leverage=stated.leverage if stated else None,
+            unprotected=sum(self._bare.get(key, {}).values(), _ZERO),
         )
 
     def positions(self) -> tuple[Position, ...]:

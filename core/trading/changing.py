@@ -344,7 +344,7 @@ class Changer:
         self._flow.record(OrderHeld(intent=intent, venue=order.venue, waits=waits, ts_ns=now_ns))
 
     def holding(self, tracked: Tracked) -> tuple[Decimal, Decimal]:
-        """Return what there is of the position an exit closes, and what of it no other order has."""
+        """Return what there is of the position an exit closes, and what no other order has."""
         order = tracked.order
         intent = order.intent
         size = self._books.account.size(intent.instrument_id, intent.position_side, order.venue)
