@@ -79,8 +79,9 @@ def run(command: click.Command) -> int:
     except ClxError as error:
         click.echo(redactor.text(f"clx: {error}"), err=True)
         return exit_code(error)
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has gone: nothing is wrong.
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output, such as `head`, has gone: nothing is wrong. (Click leaves with
+        # SystemExit(1) then, and for nothing else here.)
         return Exit.OK
     except Exception:  # the last supervisor: a bug must not look like a refusal to a script
         click.echo("clx: a bug of ours; please report it with what follows", err=True)

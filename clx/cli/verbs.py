@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Final
 
 import click
@@ -121,4 +120,4 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         from clx.cli.opening import open_terminal
 
-        sys.exit(open_terminal())
+        raise click.exceptions.Exit(open_terminal())
