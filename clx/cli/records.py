@@ -19,7 +19,7 @@ from core.model.accounts import Balance, LedgerEntry, Position
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.orders import Order, OrderFilled
+from core.model.orders import UNPROTECTED, Order, OrderFilled
 from core.model.views import StrategyView
 
 if TYPE_CHECKING:
@@ -219,6 +219,10 @@ def positions(instrument: str | None, account: str | None, style: str) -> None:
         ],
         "no positions",
     )  # fmt: skip
+    for p in found:
+        if p.unprotected:
+            what = f"{p.unprotected.normalize():f} of {p.instrument_id} at {p.venue} have no exits"
+            click.echo(f"{UNPROTECTED}: {what}, they are too small; see clx orders", err=True)
 
 
 @click.command()

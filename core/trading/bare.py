@@ -53,7 +53,7 @@ class Bare:
         """
         intent = tracked.order.intent
         instrument = listed(self._instruments, intent.instrument_id)
-        if check_least(intent, instrument, want, worth_of(intent)) is None:
+        if not self.lacks(tracked, want):
             self._told(tracked, "")
             return want
         least = least_size(intent, instrument)
@@ -61,6 +61,12 @@ class Bare:
             return _ZERO
         self._told(tracked, f"they close {least.normalize():f}, the least the venue takes")
         return least
+
+    def lacks(self, tracked: Tracked, size: Decimal) -> bool:
+        """Return whether an exit of a size is too small for its venue."""
+        intent = tracked.order.intent
+        instrument = listed(self._instruments, intent.instrument_id)
+        return check_least(intent, instrument, size, worth_of(intent)) is not None
 
     def over(self, tracked: Tracked) -> bool:
         """Return whether not even a lot is left of what an exit is to close."""

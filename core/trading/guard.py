@@ -217,6 +217,9 @@ class Guard:
                 if not item.order.state.terminal:
                     self._finish(item, "another of its group was touched")
             return
+        if intent.parent_id is not None and self._bare.lacks(tracked, intent.size):
+            # Its entry may bring more yet; once it has ended, this is told.
+            return
         self._hands.release(tracked, words)
 
     def price(self, intent: OrderIntent) -> Decimal | None:

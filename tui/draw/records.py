@@ -6,7 +6,14 @@ from decimal import Decimal
 from typing import Final
 
 from core.model.accounts import Balance, LedgerEntry, Position
-from core.model.orders import Order, OrderFilled, OrderType, PositionSide, TriggerBy
+from core.model.orders import (
+    UNPROTECTED,
+    Order,
+    OrderFilled,
+    OrderType,
+    PositionSide,
+    TriggerBy,
+)
 from core.model.views import Alert
 from tui.draw import numbers
 from tui.draw.tables import Column, Table
@@ -31,6 +38,10 @@ def _state_role(order: Order) -> str:
     if order.state.value in _TROUBLED:
         return "warn"
     return "muted" if order.state.terminal else "own"
+
+
+def _why_role(order: Order) -> str:
+    return "warn" if order.note.startswith(UNPROTECTED) else "muted"
 
 
 def state_words(order: Order) -> str:
@@ -134,7 +145,7 @@ ORDERS: Table[Order] = Table(
         Column("held by", lambda o: o.held_by, weight=4, sparse=True, field="held_by"),
         Column("group", link_words, weight=6, sparse=True, role=lambda o: "muted"),
         Column("origin", lambda o: o.intent.strategy_id or _who(o), weight=8),
-        Column("why", lambda o: o.note or o.intent.reason, role=lambda o: "muted", wide=True),
+        Column("why", lambda o: o.note or o.intent.reason, role=_why_role, wide=True),
     ),
     "no orders; b opens a buy ticket, s a sell ticket (a arms this instrument first)",
 )
@@ -205,6 +216,15 @@ POSITIONS: Table[Position] = Table(
             weight=4,
             sparse=True,
             value=lambda p: p.funding,
+        ),
+        Column(
+            "UNPROTECTED",
+            lambda p: numbers.trimmed(p.unprotected) if p.unprotected else "",
+            right=True,
+            sparse=True,
+            role=lambda p: "warn",
+            value=lambda p: p.unprotected,
+            field="unprotected",
         ),
         Column("account", lambda p: p.venue or "-", weight=5, value=lambda p: p.venue),
         Column(
