@@ -126,25 +126,26 @@ class SqliteJournal:
         connection, _ = self._parts()
         expected, chain = after + 1, self._chain_at(connection, after)
         crc32, sha256, decode = zlib.crc32, hashlib.sha256, self._decoder.decode
-        for seq, data, crc, stored in self._rows(connection, after):
-            if seq != expected:
-                raise self._damaged(expected, f"it is missing, the next one is {seq}")
-            # As `_crc` and `_link` work them out; written out here, for a start reads every record.
-            if not isinstance(data, bytes) or crc != crc32(data, seq & 0xFFFFFFFF):
-                raise self._damaged(seq, "its checksum does not match")
-            chain = sha256(chain + data).digest()
-            if chain != stored:
-                raise self._damaged(seq, "its hash does not follow from the record before it")
-            try:
-                record = decode(data)
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                raise self._unknown(seq, error) from error
-            yield seq, record
-            expected += 1
+        for rows in self._rows(connection, after):
+            for seq, data, crc, stored in rows:
+                if seq != expected:
+                    raise self._damaged(expected, f"it is missing, the next one is {seq}")
+                # As `_crc` and `_link` work them out; a start reads every record.
+                if not isinstance(data, bytes) or crc != crc32(data, seq & 0xFFFFFFFF):
+                    raise self._damaged(seq, "its checksum does not match")
+                chain = sha256(chain + data).digest()
+                if chain != stored:
+                    raise self._damaged(seq, "its hash does not follow from the record before it")
+                try:
+                    record = decode(data)
+                except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                    raise self._unknown(seq, error) from error
+                yield seq, record
+                expected += 1
         if after < self._seq and expected != self._seq + 1:
             raise self._damaged(expected, "it is missing")
 
-    def _rows(self, connection: sqlite3.Connection, after: int) -> Iterator[_Row]:
+    def _rows(self, connection: sqlite3.Connection, after: int) -> Iterator[list[_Row]]:
         """Yield rows in order, fetched many at once; one by one where the file is damaged."""
         last, many = after, _FETCH_ROWS
         while True:
@@ -153,7 +154,7 @@ class SqliteJournal:
             )
             try:
                 while rows := cursor.fetchmany(many):
-                    yield from rows
+                    yield rows
                     last = rows[-1][0]
             except sqlite3.Error as error:
                 if many == 1:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final, cast, get_args
+from typing import Final, cast, get_args
 
 import msgspec
 
@@ -159,8 +159,7 @@ class Books:
         a long journal leaves behind, again and again, takes a good part of the time.
         """
         past = self.orders.past(self._book)
-        take: Callable[[Any], None] = past.take
-        kinds, newest_ns = _ORDER_EVENTS, self.last_ts_ns
+        taker, newest_ns = past.takers().get, self.last_ts_ns
         collects = gc.isenabled()
         gc.disable()
         try:
@@ -172,10 +171,11 @@ class Books:
                 for _, record in batch:
                     if record.ts_ns > newest_ns:
                         newest_ns = record.ts_ns
-                    if type(record) in kinds:
-                        take(record)
-                    else:
+                    take = taker(type(record))
+                    if take is None:
                         self.project(record)
+                    else:
+                        take(record)
         finally:
             self.last_ts_ns = newest_ns
             past.settle()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, get_args
 
 from core.model.ids import ClientOrderId, StrategyId
 from core.model.orders import (
@@ -36,7 +36,6 @@ _Noted: TypeAlias = (
 _ZERO: Final = Decimal(0)
 _PASSING: Final = frozenset({OrderAccepted, CancelSubmitted, CancelRejected, OrderUnknown})
 """Events that neither end an order that has not ended nor change what fills it up."""
-_ENDS: Final = (OrderCanceled, OrderExpired)
 _LATER: Final = Tracked.__new__(Tracked)
 """Keeps the place of an order that nobody has made yet."""
 _add: Final = EXACT.add
@@ -109,22 +108,20 @@ class Past:
         self._executions = executions
         self._lives: dict[ClientOrderId, Life] = {}
 
-    def take(self, event: OrderEvent) -> None:
-        """Take the next event: note it, or where a life is not plain, apply it."""
-        kind = type(event)
-        if kind in _PASSING:
-            life = self._lives.get(event.client_order_id)
-            if life is not None and not life.over:
-                life.events.append(cast("_Noted", event))
-                return
-        elif isinstance(event, OrderFilled):
-            if self._fill(event):
-                return
-        elif isinstance(event, OrderSubmitted):
-            if self._enter(event):
-                return
-        elif isinstance(event, _ENDS) and self._noted_end(event):
-            return
+    def takers(self) -> dict[type, Callable[[Any], None]]:
+        """Return what takes the events of each kind; there are too many to ask for each of them."""
+        takers: dict[type, Callable[[Any], None]] = dict.fromkeys(get_args(OrderEvent), self._take)
+        takers |= dict.fromkeys(_PASSING, self._pass)
+        takers |= dict.fromkeys((OrderCanceled, OrderExpired), self._note_end)
+        return takers | {OrderSubmitted: self._enter, OrderFilled: self._fill}
+
+    def settle(self) -> None:
+        """Make every order that is still in memory."""
+        for order_id in list(self._lives):
+            self._make(order_id)
+
+    def _take(self, event: OrderEvent) -> None:
+        """Apply an event to an order, which is made where it was only noted."""
         self._make(event.client_order_id)
         applied = self._apply(event)
         if applied is not None and applied.fills:
@@ -133,47 +130,44 @@ class Past:
             for fill in applied.fills:
                 self._book(fill, strategy)
 
-    def settle(self) -> None:
-        """Make every order that is still in memory."""
-        for order_id in list(self._lives):
-            self._make(order_id)
-
-    def _enter(self, event: OrderSubmitted) -> bool:
+    def _enter(self, event: OrderSubmitted) -> None:
         order_id = event.intent.client_order_id
         if order_id in self._tracked or not self._ids.add(order_id):
-            return False
+            self._take(event)
+            return
         self._lives[order_id] = Life(event)
         self._tracked[order_id] = self._opened[order_id] = _LATER
-        return True
 
-    def _noted_end(self, event: OrderCanceled | OrderExpired) -> bool:
-        """Note an end; False: the life was not plain, or fills are missing."""
+    def _pass(self, event: _Noted) -> None:
         life = self._lives.get(event.client_order_id)
         if life is None or life.over:
-            return False
-        if event.filled is not None and event.filled > life.filled:
-            return False
-        life.events.append(event)
-        self._end(life, event.client_order_id)
-        return True
+            self._take(event)
+        else:
+            life.events.append(event)
 
-    def _fill(self, fill: OrderFilled) -> bool:
+    def _note_end(self, event: OrderCanceled | OrderExpired) -> None:
+        life = self._lives.get(event.client_order_id)
+        if life is None or life.over or (event.filled or _ZERO) > life.filled:
+            self._take(event)
+        else:
+            life.events.append(event)
+            self._end(life, event.client_order_id)
+
+    def _fill(self, fill: OrderFilled) -> None:
         life = self._lives.get(fill.client_order_id)
         if life is None or life.over or fill.inferred:
-            return False
+            self._take(fill)
+            return
         intent = life.first.intent
         if fill.side is not intent.side:
-            return False
-        if not self._executions.add((fill.venue, fill.instrument_id, fill.execution_id)):
-            return True
-        events = life.events
-        events.append(fill)
-        self._book(fill, intent.strategy_id)
-        done = life.filled
-        done = life.filled = _add(done, fill.size) if done else fill.size
-        if done >= intent.size:
-            self._end(life, fill.client_order_id)
-        return True
+            self._take(fill)
+        elif self._executions.add((fill.venue, fill.instrument_id, fill.execution_id)):
+            life.events.append(fill)
+            self._book(fill, intent.strategy_id)
+            done = life.filled
+            done = life.filled = _add(done, fill.size) if done else fill.size
+            if done >= intent.size:
+                self._end(life, fill.client_order_id)
 
     def _end(self, life: Life, order_id: ClientOrderId) -> None:
         life.over = True
