@@ -127,9 +127,9 @@ class OrderFlow:
                 answer(intent, denial or why)
                 for intent, denial in zip(intents, denials, strict=True)
             ]
-        if dry_run:
-            return [self._would_be(intent, None) for intent in intents]
         whole = intents[0].link in self.abilities_of(intents[0]).links
+        if dry_run:
+            return [self._would_be(intent, None, whole=whole) for intent in intents]
         for intent in intents:
             self.introduce(self._instruments[intent.instrument_id])
         records = [self._entry(intent, now_ns, whole=whole) for intent in intents]
@@ -421,16 +421,24 @@ class OrderFlow:
             raise InvariantError(f"order {order_id} vanished while it was being handled")
         return tracked.order
 
-    def _would_be(self, intent: OrderIntent, denial: Denial | None) -> Order:
+    def _would_be(
+        self, intent: OrderIntent, denial: Denial | None, *, whole: bool = False
+    ) -> Order:
         """Return what would become of an intent, without recording it."""
         now_ns = self._clock.now_ns()
+        state, note = OrderState.SUBMITTED, "dry run: would be sent"
+        if denial is not None:
+            state, note = OrderState.DENIED, f"{denial.rule}: {denial.reason}"
+        elif isinstance(record := self._entry(intent, now_ns, whole=whole), OrderHeld):
+            until = {"parent": " until its entry fills"}.get(record.waits, "")
+            state, note = OrderState.HELD, f"dry run: would be held by clx{until}"
         return Order(
             intent=intent,
             venue=self._route(intent),
-            state=OrderState.SUBMITTED if denial is None else OrderState.DENIED,
+            state=state,
             ts_submitted_ns=now_ns,
             ts_updated_ns=now_ns,
-            note="dry run: would be sent" if denial is None else f"{denial.rule}: {denial.reason}",
+            note=note,
         )
 
     def _expect_price(self, intent: OrderIntent) -> None:

@@ -170,6 +170,19 @@ def test_a_held_order_can_be_amended_without_the_venue(held: Any) -> None:
     assert held.venue.amends == []
 
 
+def test_a_dry_run_says_which_orders_of_a_bracket_clx_would_hold(floor: Any) -> None:
+    floor.open()
+    seen = floor.desk.submit_group(bracket(floor), dry_run=True)
+    held = "dry run: would be held by clx until its entry fills"
+    assert [(order.state, order.note) for order in seen] == [
+        (S.SUBMITTED, "dry run: would be sent"),
+        (S.HELD, held),
+        (S.HELD, held),
+    ]
+    assert floor.venue.received == []
+    assert not floor.desk.orders(include_ended=True)
+
+
 def test_a_bracket_protects_what_its_entry_filled(floor: Any) -> None:
     floor.open()
     orders = floor.desk.submit_group(bracket(floor))
