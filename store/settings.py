@@ -6,10 +6,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeGuard, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 
 from core.model.errors import ConfigError, did_you_mean
 from core.model.settings import Settings
@@ -154,28 +153,42 @@ def _explain(
         known = _fields_at(parts[:-1])
         return f"unknown key {key} ({source}){did_you_mean(parts[-1], known)}"
     shown = "***" if {"api_key", "api_secret", "passphrase"} & set(parts) else repr(value)
+    if kind in {"dict_type", "model_type", "model_attributes_type"}:
+        return f"{key} must be a table, was {shown} ({source}): {_as_table(parts)}"
     words = message[0].lower() + message[1:]
     if kind == "missing":
         return f"{key} is missing ({source}): {words}"
     return f"{key}: {words}, was {shown} ({source})"
 
 
+def _as_table(parts: list[str]) -> str:
+    """Return how a table is written in the file."""
+    name = ".".join(parts)
+    node = _annotation_at(parts)
+    if _is_model(node):
+        return f"write [{name}] and its keys below it"
+    if any(_is_model(item) for item in get_args(node)):
+        return f"write [{name}.<name>] for each of them, and its keys below it"
+    return f"write [{name}] and a line `name = value` for each of them"
+
+
 def _fields_at(parts: list[str]) -> list[str]:
     """Return the known keys of the table at a path of the tree."""
-    fields: Mapping[str, FieldInfo] = Settings.model_fields
-    inside_map = False
+    node = _annotation_at(parts)
+    return list(node.model_fields) if _is_model(node) else []
+
+
+def _annotation_at(parts: list[str]) -> object:
+    """Return the type of what stands at a path of the tree, None where nothing does."""
+    node: object = Settings
     for part in parts:
-        if inside_map:
-            inside_map = False
-            continue
-        annotation = fields[part].annotation if part in fields else None
-        models = [item for item in (annotation, *get_args(annotation)) if _is_model(item)]
-        if not models:
-            return []
-        inside_map = not _is_model(annotation)
-        fields = models[0].model_fields
-    return list(fields)
+        if _is_model(node):
+            field = node.model_fields.get(part)
+            node = field.annotation if field is not None else None
+        else:
+            node = next((item for item in get_args(node) if _is_model(item)), None)
+    return node
 
 
-def _is_model(item: object) -> bool:
+def _is_model(item: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(item, type) and issubclass(item, BaseModel)

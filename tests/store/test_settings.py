@@ -43,6 +43,21 @@ def test_a_wrong_type_names_key_value_and_file(config: Path) -> None:
         load_settings(config, {})
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("feeds = 3", r"feeds must be a table, was 3 \(.*write \[feeds\.<name>\] for each"),
+        ("feeds.binance = 3", r"feeds\.binance must be a table, .*write \[feeds\.binance\]"),
+        ("risk = 'x'", r"risk must be a table, was 'x' \(.*write \[risk\]"),
+        ("tui.keys = 3", r"tui\.keys must be a table, .*and a line `name = value`"),
+    ],
+)
+def test_a_value_in_a_table_s_place_is_told_what_a_table_is(config: Path, text, said) -> None:
+    config.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_settings(config, {})
+
+
 def test_a_value_out_of_range_names_the_bound(config: Path) -> None:
     config.write_text("[risk]\nmax_order_notional = -5\n")
     with pytest.raises(ConfigError, match=r"max_order_notional: .*greater than 0, was -5"):
