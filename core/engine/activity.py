@@ -2,7 +2,10 @@
 
 A bar closes with the trade that reaches its size; a trade is never split, so a bar may hold more
 than its size by part of one trade. Trades count in the order they came: a late one joins the bar
-that forms then. See López de Prado, "Advances in Financial Machine Learning" (2018), section 2.3.
+that forms then. Where a venue's ids leave none out, a hole in them makes the bar it falls into not
+whole; what the venue tells of it later is put where it belongs, and the bars since are cut anew, as
+long as the trades of that time are known. See López de Prado, "Advances in Financial Machine
+Learning" (2018), section 2.3.
 
 The builders look at the market's newest trades a few times a second, so messages cost nothing.
 """
@@ -10,9 +13,9 @@ The builders look at the market's newest trades a few times a second, so message
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -28,7 +31,14 @@ KEPT: Final = 2000
 MAX_RULES: Final = 32
 """Rules followed at once; the one asked for least lately gives way."""
 
+_MAX_HOLES: Final = 64
+"""Of one rule that may still be filled; the oldest give way."""
+
 _KINDS: Final = ("tick", "volume", "dollar")
+
+
+_State: TypeAlias = tuple[int, bool, ActivityBar | None]
+"""What a builder holds, whether trades are missing before the next, and the bar that forms."""
 
 
 class ActivityRule(msgspec.Struct, frozen=True):
@@ -111,6 +121,15 @@ class ActivityBuilder:
         self._whole = True
         return bar
 
+    @property
+    def state(self) -> _State:
+        """How far it has got; `restore` goes back there."""
+        return self._held, self._whole, self._bar
+
+    def restore(self, state: _State) -> None:
+        """Be as it was."""
+        self._held, self._whole, self._bar = state
+
     def interrupt(self) -> None:
         """Note that trades are missing: the bar that forms is not whole."""
         self._whole = False
@@ -145,11 +164,119 @@ class ActivityBuilder:
         )
 
 
+class _Hole(NamedTuple):
+    """Ids that were left out, and how the builder stood before the trade that came instead."""
+
+    after_id: int
+    before_id: int
+    anchor_id: int
+    """A trade that came before all of higher ids than the hole's."""
+    state: _State
+    closed: int
+
+
 class _Followed:
-    def __init__(self, builder: ActivityBuilder, seen: int) -> None:
+    """One rule of one instrument."""
+
+    def __init__(self, builder: ActivityBuilder, market: Followed) -> None:
         self.builder = builder
-        self.seen = seen
         self.bars: deque[ActivityBar] = deque(maxlen=KEPT)
+        self._seen = market.tally.trades - len(market.trades)
+        self._outages = market.tally.outages
+        self._closed = 0
+        """Bars closed in all."""
+        self._last: Trade | None = None
+        """The trade with the highest id."""
+        self._holes: deque[_Hole] = deque(maxlen=_MAX_HOLES)
+
+    def catch_up(self, market: Followed) -> None:
+        """Take the trades that came since the last look."""
+        numbered = market.gate.traits.consecutive_trades
+        cut_off = market.tally.outages != self._outages and not numbered
+        self._outages = market.tally.outages
+        if cut_off:
+            # Which trade was the first after it nobody can tell: what this look touches is unsure.
+            self.builder.interrupt()
+        fresh = market.tally.trades - self._seen
+        if fresh:
+            self._seen = market.tally.trades
+            trades = market.trades
+            if fresh > min(len(trades), MAX_TRADES):
+                self.builder.interrupt()
+                self._holes.clear()
+                self._last = None
+                fresh = len(trades)
+            news = [trades[at] for at in range(len(trades) - fresh, len(trades))]
+            if numbered:
+                self._add_numbered(news, market)
+            else:
+                self._add(news, unsure=cut_off)
+
+    def _add(self, trades: Iterable[Trade], *, unsure: bool = False) -> None:
+        for trade in trades:
+            bar = self.builder.add(trade)
+            if bar is not None:
+                self._closed += 1
+                self.bars.append(bar)
+                if unsure:
+                    self.builder.interrupt()
+
+    def _add_numbered(self, trades: Iterable[Trade], market: Followed) -> None:
+        first: _Hole | None = None
+        for trade in trades:
+            late = self._hole_of(trade)
+            if late is None:
+                self._add_next(trade)
+            elif first is None or late.after_id < first.after_id:
+                first = late
+        if first is not None:
+            self._cut_anew(first, market)
+
+    def _hole_of(self, trade: Trade) -> _Hole | None:
+        """Return the hole a trade was missing in, None for one that comes in its turn."""
+        if self._last is None or trade.trade_id > self._last.trade_id:
+            return None
+        number = trade.trade_id
+        return next((h for h in self._holes if h.after_id < number < h.before_id), None)
+
+    def _add_next(self, trade: Trade, anchor_id: int = 0) -> None:
+        last = self._last
+        # Aggregates are numbered otherwise than single trades.
+        same = last is not None and bool(last.first_trade_id) is bool(trade.first_trade_id)
+        if last is not None and same and trade.trade_id > last.trade_id + 1:
+            anchor_id = anchor_id or last.trade_id
+            state = self.builder.state
+            self._holes.append(_Hole(last.trade_id, trade.trade_id, anchor_id, state, self._closed))
+            self.builder.interrupt()
+        if last is None or not same or trade.trade_id > last.trade_id:
+            self._last = trade
+        self._add((trade,))
+
+    def _cut_anew(self, hole: _Hole, market: Followed) -> None:
+        """Go back to before a hole and cut what is known now, in the order of the ids."""
+        known = list(market.trades)
+        at = next((n for n, each in enumerate(known) if each.trade_id == hole.anchor_id), None)
+        before = next((each for each in known if each.trade_id == hole.after_id), None)
+        if at is None or before is None:
+            # Too long ago: nobody knows all that came after it.
+            return
+        came = known[at:]
+        if any(
+            each.trade_id <= hole.after_id and each.ts_event_ns > before.ts_event_ns
+            for each in came
+        ):
+            # Numbered anew since: the ids say no order.
+            return
+        while self._closed > hole.closed:
+            self._closed -= 1
+            if self.bars:
+                self.bars.pop()
+        self._holes = deque((h for h in self._holes if h.after_id < hole.after_id), _MAX_HOLES)
+        self.builder.restore(hole.state)
+        self._last = before
+        since = (each for each in came if each.trade_id > hole.after_id)
+        for trade in sorted(since, key=lambda each: each.trade_id):
+            self._add_next(trade, hole.anchor_id)
 
 
 class Activity:
@@ -169,12 +296,11 @@ class Activity:
         key = (market.instrument.id, str(rule))
         found = self._rules.pop(key, None)
         if found is None:
-            builder = ActivityBuilder(market.instrument, rule)
-            found = _Followed(builder, market.tally.trades - len(market.trades))
+            found = _Followed(ActivityBuilder(market.instrument, rule), market)
             while len(self._rules) >= MAX_RULES:
                 del self._rules[next(iter(self._rules))]
         self._rules[key] = found
-        self._catch_up(found, market)
+        found.catch_up(market)
         return list(found.bars)[-limit:]
 
     def look(self, markets: dict[InstrumentId, Followed]) -> None:
@@ -182,19 +308,4 @@ class Activity:
         for (name, _), found in self._rules.items():
             market = markets.get(name)
             if market is not None:
-                self._catch_up(found, market)
-
-    @staticmethod
-    def _catch_up(found: _Followed, market: Followed) -> None:
-        fresh = market.tally.trades - found.seen
-        if not fresh:
-            return
-        found.seen = market.tally.trades
-        trades = market.trades
-        if fresh > min(len(trades), MAX_TRADES):
-            found.builder.interrupt()
-            fresh = len(trades)
-        for index in range(len(trades) - fresh, len(trades)):
-            bar = found.builder.add(trades[index])
-            if bar is not None:
-                found.bars.append(bar)
+                found.catch_up(market)

@@ -24,6 +24,9 @@ BTC = Instrument(
 
 
 class Rule:
+    def __init__(self, *, numbered: bool = False) -> None:
+        self._numbered = numbered
+
     def splice(self, snapshot_id: int, delta: BookDelta) -> Verdict:
         return Verdict.APPLY
 
@@ -31,15 +34,15 @@ class Rule:
         return Verdict.APPLY
 
     def traits(self, instrument: Instrument) -> BookTraits:
-        return BookTraits()
+        return BookTraits(consecutive_trades=self._numbered)
 
 
 def trade(number: int, price: int = 1000, lots: int = 1) -> Trade:
     return Trade(BTC.id, number * 10**9, number * 10**9, price, lots, False, number)
 
 
-def market() -> Followed:
-    return Followed(BTC, Rule(), eager=True, history_bars=10)
+def market(*, numbered: bool = False) -> Followed:
+    return Followed(BTC, Rule(numbered=numbered), eager=True, history_bars=10)
 
 
 def cut(rows: Sequence[Trade], item: Instrument, rule: ActivityRule) -> list[ActivityBar]:
@@ -113,6 +116,74 @@ def test_trades_that_were_missed_make_a_bar_that_is_not_whole() -> None:
         followed.on_trade(trade(number))
     (bar,) = activity.bars(followed, rule, 5)
     assert not bar.whole
+
+
+def told(followed: Followed, activity: Activity, *numbers: int) -> None:
+    for number in numbers:
+        followed.on_trade(trade(number, 1000 + number))
+    activity.look({BTC.id: followed})
+
+
+def test_a_hole_in_the_ids_makes_its_bar_unsure_until_it_is_filled() -> None:
+    followed, activity, rule = market(numbered=True), Activity(), parse_rule("tick:3")
+    activity.bars(followed, rule, 1)
+    told(followed, activity, 1, 2, 3, 4, 7, 8)
+    told(followed, activity, 9, 10, 11, 12, 13)
+    assert [bar.whole for bar in activity.bars(followed, rule, 9)] == [True, False, True]
+    told(followed, activity, 6)
+    assert [bar.whole for bar in activity.bars(followed, rule, 9)] == [True, False, True, True]
+    told(followed, activity, 5, 14)
+    rows = [trade(number, 1000 + number) for number in range(1, 15)]
+    assert list(activity.bars(followed, rule, 9)) == cut(rows, BTC, rule)
+
+
+def test_a_hole_before_a_bar_opens_is_the_next_ones() -> None:
+    followed, activity, rule = market(numbered=True), Activity(), parse_rule("tick:2")
+    activity.bars(followed, rule, 1)
+    told(followed, activity, 1, 2, 4, 5, 6, 7)
+    assert [bar.whole for bar in activity.bars(followed, rule, 9)] == [True, False, True]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    rules, st.sets(st.integers(2, 39), max_size=9), st.permutations(range(39)), st.integers(1, 9)
+)
+def test_whatever_was_missing_and_comes_back_the_bars_are_those_of_all_trades(
+    text: str, missing: set[int], order: Sequence[int], each: int
+) -> None:
+    followed, activity, rule = market(numbered=True), Activity(), parse_rule(text)
+    activity.bars(followed, rule, 1)
+    first = [number for number in range(1, 41) if number not in missing]
+    late = sorted(missing, key=lambda number: order[number - 1])
+    for at in range(0, len(first), each):
+        told(followed, activity, *first[at : at + each])
+    for at in range(0, len(late), each):
+        told(followed, activity, *late[at : at + each])
+    rows = [trade(number, 1000 + number) for number in range(1, 41)]
+    assert list(activity.bars(followed, rule, 500)) == cut(rows, BTC, rule)
+
+
+def test_a_hole_of_long_ago_stays_as_it_was() -> None:
+    followed, activity, rule = market(numbered=True), Activity(), parse_rule("tick:5")
+    activity.bars(followed, rule, 1)
+    told(followed, activity, 1, 2, 4, 5, 6)
+    for start in range(7, MAX_TRADES + 57, 50):
+        told(followed, activity, *range(start, start + 50))
+    before = list(activity.bars(followed, rule, 500))
+    told(followed, activity, 3)
+    assert list(activity.bars(followed, rule, 500)) == before
+    assert not before[0].whole
+
+
+def test_an_outage_where_ids_say_nothing_makes_the_bars_around_it_unsure() -> None:
+    followed, activity, rule = market(), Activity(), parse_rule("tick:3")
+    activity.bars(followed, rule, 1)
+    followed.joined(1, "subscribed")
+    told(followed, activity, 1, 2, 3, 4)
+    followed.lost(5 * 10**9, "connection lost")
+    told(followed, activity, 5, 6, 7)
+    told(followed, activity, 8, 9, 10, 11, 12)
+    assert [bar.whole for bar in activity.bars(followed, rule, 9)] == [True, False, False, True]
 
 
 def test_rules_are_bounded_and_the_oldest_gives_way() -> None:
