@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import format_option, print_json, print_table, say_done
 from clx.cli.secretinput import prompt_for_passphrase, read_secrets
 from core.model.credentials import (
     ENVIRONMENTS,
@@ -54,7 +54,11 @@ def keys() -> None:
 @click.option("--untested", is_flag=True, help="keep it though the venue cannot be reached now")
 @click.option("--attest", is_flag=True, help="I made it without withdrawals (venue cannot say)")
 @click.option("--rest-url", default="", help="ask here, such as an emulator")
-@click.option("--dry-run", is_flag=True, help="test it, keep nothing")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="keep nothing; test a key on stdin, ask for none",
+)
 @format_option
 def add(
     account: str,
@@ -81,6 +85,10 @@ def add(
     accounts = _accounts()
     if not replace and any(facts.account == name for facts in accounts.all()):
         raise ConfigError(f"there is an account {name} already; give another name, or --replace")
+    if dry_run and sys.stdin.isatty():
+        # Nobody is asked for a secret that is not kept; one on stdin is tested.
+        words = _would_add(name, venue, accounts.keeps_in, attest=attest)
+        return say_done(words, style, dry_run=True)
     key, secret, passphrase = read_secrets(
         venue, passphrase=bool(question and question.passphrase), stdin=sys.stdin
     )
@@ -106,6 +114,17 @@ def add(
         return
     click.echo(f"{name}: {venue} {environment}, key {kept.facts(where).key_tail}, {why}")
     click.echo(f'kept in {where}; name it in config.toml: account = "{name}"')
+
+
+def _would_add(name: AccountName, venue: str, where: str, *, attest: bool) -> str:
+    """Say what adding an account would ask for and do."""
+    from core.venues.permissions.ask import question_of
+
+    question = question_of(venue)
+    _check_attest(venue, attest=attest)
+    parts = "key, secret and passphrase" if question and question.passphrase else "key and secret"
+    asked = f"ask {venue} what the key may do" if question else "take your word for what it may do"
+    return f"{name}: would ask for {parts}, {asked}, and keep it in {where}; nothing was asked yet"
 
 
 @keys.command("list")
@@ -217,16 +236,9 @@ def _test_new(
     """Return what the venue says of a key that is not kept yet, and that in words."""
     from core.venues.permissions.ask import question_of, remedy_of
 
+    _check_attest(entry.venue, attest=attest)
     if question_of(entry.venue) is None:
-        if not attest:
-            raise ConfigError(
-                f"{entry.venue} has no way to say what a key may do; if you made the key without"
-                " withdrawals, say so with --attest"
-            )
-        found = _attested(entry.venue)
-        return found, "untested, you say it cannot withdraw"
-    if attest:
-        raise ConfigError(f"{entry.venue} can say what a key may do: leave --attest out")
+        return _attested(entry.venue), "untested, you say it cannot withdraw"
     accounts.guard(entry)
     try:
         found = _run(entry, rest_url)
@@ -241,11 +253,22 @@ def _test_new(
     return found, f"may {may(found.permissions)}"
 
 
-def _attested(venue: str) -> KeyTest:
+def _check_attest(venue: str, *, attest: bool) -> None:
+    """Refuse the owner's word where the venue can be asked, and demand it where it cannot."""
     from core.venues.permissions.ask import question_of
 
-    if question_of(venue) is not None:
+    asked = question_of(venue) is not None
+    if asked and attest:
         raise ConfigError(f"{venue} can say what a key may do: leave --attest out")
+    if not asked and not attest:
+        raise ConfigError(
+            f"{venue} has no way to say what a key may do; if you made the key without"
+            " withdrawals, say so with --attest"
+        )
+
+
+def _attested(venue: str) -> KeyTest:
+    _check_attest(venue, attest=True)
     return KeyTest(
         ts_ns=time.time_ns(),
         host="",

@@ -72,6 +72,11 @@ class Accounts:
         found = [entry.facts(vault.kind) for entry, vault in self._everything()]
         return sorted(found, key=lambda facts: facts.account)
 
+    @property
+    def keeps_in(self) -> str:
+        """Where a new account goes."""
+        return self._vaults[0].kind
+
     def add(self, entry: Entry, *, replace: bool = False) -> str:
         """Keep an account and return where.
 

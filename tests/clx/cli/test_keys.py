@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keyring
@@ -166,6 +167,33 @@ def test_a_dry_run_keeps_and_removes_nothing(venue: Venue, home: Path) -> None:
     assert [line.what for line in read_log(home / "data" / "audit")] == ["keys.add"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--venue", "okx"], "would ask for key, secret and passphrase, ask okx what the key may"),
+        (["--venue", "binance"], "would ask for key and secret, ask binance what the key may do"),
+        (["--venue", "ccxt:bitso", "--attest"], "take your word for what it may do"),
+    ],
+)
+def test_a_dry_run_on_a_terminal_asks_for_no_key(
+    home: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.setattr("getpass.getpass", lambda prompt: pytest.fail(f"asked for {prompt!r}"))
+    monkeypatch.setattr("clx.cli.keys.sys", SimpleNamespace(stdin=Terminal()))
+    done = _clx("add", "main", "--dry-run", *words)
+    assert done.exit_code == 0, done.output
+    assert said in done.output
+    assert "keep it in" in done.output
+
+
+def test_a_dry_run_on_a_terminal_refuses_what_adding_would(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clx.cli.keys.sys", SimpleNamespace(stdin=Terminal()))
+    done = _clx("add", "main", "--dry-run", "--venue", "ccxt:bitso")
+    assert "say so with --attest" in str(done.exception)
+
+
 def test_removing_asks_for_a_word_where_nobody_can_be_asked(venue: Venue) -> None:
     _add(venue)
     assert "give --yes" in str(_clx("remove", "okx-main").exception)
@@ -279,6 +307,13 @@ def test_at_a_terminal_everything_is_asked_for_and_nothing_is_echoed(home: Path)
     for secret in (KEY, SECRET, "correct horse 1"):
         assert secret not in told
     assert (home / "keys.sealed").exists()
+
+
+class Terminal:
+    """Stdin that somebody sits at."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Text:
