@@ -138,8 +138,13 @@ class AccountReader:
             TemporaryError: The exchange did not answer.
         """
         try:
-            found = await self._read("balances", "fetch_balance")
-            return [balance for balance in self._balances(found) if balance.total or balance.held]
+            found = list(self._balances(await self._read("balances", "fetch_balance")))
+            if self._ways.settles_apart and len(found) == 1:
+                for code in self._settled_in() - {found[0].asset}:
+                    more = await self._read("balances", "fetch_balance", {"code": code})
+                    found += self._balances(more)
+            found.sort(key=lambda balance: balance.asset)
+            return [balance for balance in found if balance.total or balance.held]
         except (VenueError, DataError) as error:
             raise self._unanswered("balances", error) from error
 
@@ -321,6 +326,11 @@ class AccountReader:
         return await self._client.read(what, getattr(self._client.ccxt, method)(*args))
 
     # -- words -----------------------------------------------------------------------------
+
+    def _settled_in(self) -> set[str]:
+        """Return every asset that contracts of the exchange are settled in."""
+        listed = (self._client.ccxt.markets or {}).values()
+        return {str(row["settle"]) for row in listed if row.get("contract") and row.get("settle")}
 
     def _balances(self, found: Row) -> Iterator[Balance]:
         totals, used, free = (found.get(name) or {} for name in ("total", "used", "free"))

@@ -59,6 +59,8 @@ class Ways(msgspec.Struct, frozen=True, kw_only=True):
     wallet: tuple[tuple[str | int, ...], str, str] | None = None
     """Where the exchange's own answer has its money: the way to the rows, asset and amount. ccxt's
     total counts in what open positions would bring; the ledger books that when they close."""
+    settles_apart: bool = False
+    """An answer about balances has one asset that contracts are settled in; each is asked for."""
     unasked: tuple[str, Collection[str]] = ("", ())
     """A field of the exchange's own answer, and what it says of cancels nobody asked for. ccxt has
     one word for them and for ours."""
@@ -122,8 +124,9 @@ _WAYS: Final[Mapping[str, Ways]] = {
         window_days=7,
         open_pages=Pages(sent="currentPage", most=500),
     ),
-    # One asset at a time, USDT unless ccxt's option `fetchBalance` says another.
+    # One asset at a time, USDT unless another is named; of a unified account all at once.
     "kucoinfutures": Ways(
+        settles_apart=True,
         wallet=(("data",), "currency", "marginBalance"),
         by_client_id=True,
         cancels_by_client_id=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -211,6 +211,7 @@ async def account(exchange: str, answers: dict[str, Any]) -> AsyncIterator[Accou
 
     async def answer(request: web.Request) -> web.Response:
         body = answers.get(request.path)
+        body = body(request.query) if callable(body) else body
         # As exchanges write it: ccxt keeps numbers as texts only where no space is before them.
         text = json.dumps(body or {}, separators=(",", ":"))
         return web.Response(
@@ -295,6 +296,36 @@ async def test_open_profit_is_left_out_of_a_balance_of_kucoin_futures() -> None:
     async with account("kucoinfutures", answers) as reader:
         (held,) = await reader.balances()
     assert (held.asset, held.total) == ("USDT", D("100.25"))
+
+
+async def test_every_asset_that_kucoin_futures_settles_in_is_asked_for() -> None:
+    held = {"USDT": 100.25, "XBT": 0.5, "ETH": 0}
+    asked: list[str] = []
+
+    def overview(query: Mapping[str, str]) -> Any:
+        name = query["currency"]
+        asked.append(name)
+        told = dict.fromkeys(("accountEquity", "marginBalance", "availableBalance"), held[name])
+        return {"code": "200000", "data": {**told, "orderMargin": 0, "currency": name}}
+
+    mode = {"code": "200000", "data": {"selfAccountMode": "CLASSIC"}}
+    answers = {"/api/v1/account-overview": overview, "/api/ua/v1/account/mode": mode}
+    async with account("kucoinfutures", answers) as reader:
+        ccxt = reader._client.ccxt
+        ccxt.set_markets([
+            ccxt.safe_market_structure({
+                "id": f"{base}USDM", "symbol": f"{coin}/USD:{settle}", "base": coin, "quote": "USD",
+                "baseId": base, "settle": settle, "settleId": base, "type": "swap", "swap": True,
+                "contract": True, "inverse": settle == coin, "contractSize": "1", "info": {},
+            })
+            for base, coin, settle in (
+                ("XBT", "BTC", "BTC"), ("ETH", "ETH", "ETH"), ("USDT", "XRP", "USDT"),
+            )
+        ], {"BTC": {"id": "XBT", "code": "BTC"}, "ETH": {"id": "ETH", "code": "ETH"},
+            "USDT": {"id": "USDT", "code": "USDT"}})  # fmt: skip
+        found = await reader.balances()
+    assert {item.asset: item.total for item in found} == {"BTC": D("0.5"), "USDT": D("100.25")}
+    assert sorted(asked) == ["ETH", "USDT", "XBT"]
 
 
 async def test_a_position_of_bybit_says_what_it_says() -> None:
