@@ -34,7 +34,7 @@ _OLDEST: Final = (
 )
 _OLD_BARS: Final = (
     "SELECT coalesce(sum(rows), 0) FROM bar_blocks "
-    "WHERE listing = ? AND timeframe = ? AND first_ns < ?"
+    "WHERE listing = ? AND timeframe = ? AND start_ns < ?"
 )
 _DAY_ROWS: Final = (
     "SELECT coalesce(sum(rows), 0) FROM trade_blocks WHERE listing = ? AND start_ns = ?"
@@ -54,7 +54,6 @@ class Dropped(msgspec.Struct, frozen=True, kw_only=True):
     """None: trades."""
     before_ns: int
     rows: int
-    """An upper bound in a plan, exact when it was done."""
     derived: Written = Written()
     """Longer bars made of them first, over all lengths."""
 
@@ -84,17 +83,25 @@ class Retention:
         """Return what `apply` would drop, without touching anything.
 
         Raises:
-            StoreError: The file cannot be read.
+            StoreError: The file cannot be read, or a block due in part is damaged.
         """
         out = []
         for series, before_ns in self._due(policy, now_ns):
             listing = self._listings.find(series.instrument_id, series.epoch)
             assert listing is not None
-            name = series.timeframe.value if series.timeframe else ""
-            keys = (listing.id, name, before_ns) if name else (listing.id, before_ns)
-            rows = self._file.read(_OLD_BARS if name else _OLD_TRADES, keys)
-            out.append(_dropped(series, before_ns, int(rows[0][0]), Written()))
+            if series.timeframe:
+                rows = self._old_bars(listing, series.timeframe, before_ns)
+            else:
+                rows = int(self._file.read(_OLD_TRADES, (listing.id, before_ns))[0][0])
+            out.append(_dropped(series, before_ns, rows, Written()))
         return out
+
+    def _old_bars(self, listing: Listing, timeframe: Timeframe, before_ns: int) -> int:
+        """Return how many bars are older: blocks that are so whole, and a part of the next."""
+        low = before_ns // block_ns(timeframe) * block_ns(timeframe)
+        whole = self._file.read(_OLD_BARS, (listing.id, timeframe.value, low))
+        part = self._bars.table(listing, timeframe, low, before_ns)[0] if low < before_ns else None
+        return int(whole[0][0]) + (part.shape[1] if part is not None else 0)
 
     def apply(
         self, policy: StoreSettings, now_ns: int, progress: Progress | None = None
@@ -106,18 +113,22 @@ class Retention:
         Raises:
             StoreError: The file cannot be read or written, or a block due is damaged.
         """
-        out = []
-        due = list(self._due(policy, now_ns))
-        for number, (series, before_ns) in enumerate(due):
-            listing = self._listings.find(series.instrument_id, series.epoch)
-            assert listing is not None
-            if series.timeframe:
-                done = self._age_bars(listing, series.timeframe, before_ns, policy.downsample)
-            else:
-                done = self._age_trades(listing, series.first_ns, before_ns, policy.downsample)
-            out.append(_dropped(series, before_ns, *done))
-            if progress is not None:
-                progress(number + 1, len(due))
+        out: list[Dropped] = []
+        # Shortest first, looked for anew: what trades and seconds leave may be due as minutes.
+        for timeframe in (None, *Timeframe):
+            due = list(self._due(policy, now_ns))
+            for series, before_ns in due:
+                if series.timeframe is not timeframe:
+                    continue
+                listing = self._listings.find(series.instrument_id, series.epoch)
+                assert listing is not None
+                if timeframe:
+                    done = self._age_bars(listing, timeframe, before_ns, policy.downsample)
+                else:
+                    done = self._age_trades(listing, series.first_ns, before_ns, policy.downsample)
+                out.append(_dropped(series, before_ns, *done))
+                if progress is not None:
+                    progress(len(out), max(len(out), len(due)))
         if policy.quality_days:
             with self._file.transaction() as connection:
                 connection.execute(
@@ -127,7 +138,6 @@ class Retention:
         return out
 
     def _due(self, policy: StoreSettings, now_ns: int) -> Iterator[tuple[SeriesInfo, int]]:
-        # Shortest first: what seconds leave behind may itself be due as minutes.
         for series in self._upkeep.series():
             days = (
                 policy.bars_days.get(series.timeframe, 0)

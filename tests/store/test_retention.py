@@ -77,6 +77,23 @@ def test_old_minutes_become_longer_bars_and_go(
     assert market.upkeep.verify() == []
 
 
+def test_one_sweep_also_drops_what_it_made_itself_and_a_plan_counts_what_goes(
+    market: MarketStore, instrument: Instrument, walk: Walk
+) -> None:
+    market.bars.put_bars(instrument, M1, walk(10 * 1440), BarSource.VENUE)
+    policy = only(bars_days={M1: 4, M5: 6})
+    done = market.retention.apply(policy, START_NS + 10 * DAY_NS)
+    assert [str(item) for item in done] == [
+        "BTC-USDT.binance 1m before 2024-01-07: 8640 rows",
+        "BTC-USDT.binance 5m before 2024-01-05: 1152 rows",
+    ]
+    later = START_NS + 11 * DAY_NS
+    plan = market.retention.plan(policy, later)
+    assert [item.rows for item in plan] == [1440, 288]
+    assert [item.rows for item in market.retention.apply(policy, later)] == [1440, 288]
+    assert market.retention.apply(policy, later) == []
+
+
 def test_old_seconds_become_every_longer_bar(
     market: MarketStore, instrument: Instrument, walk: Walk
 ) -> None:
