@@ -19,6 +19,7 @@ from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import InstrumentId
 from core.model.market import Timeframe
 from core.model.stores import TradeHole
+from core.model.wording import counted
 
 if TYPE_CHECKING:
     from store.market import MarketStore
@@ -106,11 +107,12 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
             rows += [(info.instrument_id, frame, gap) for gap in found]
         if not frames:
             torn = trade_holes(here, store, wanted, parse_time(since, "--since") if since else 0)
-        empties = {
-            (info.instrument_id, stretch.kind.value): stretch
-            for info in store.upkeep.series()
-            for stretch in store.bars.empties(info.instrument_id)
-        }
+        empties = [
+            stretch.kind.value
+            for name in dict.fromkeys(info.instrument_id for info in store.upkeep.series())
+            if not wanted or name in wanted
+            for stretch in store.bars.empties(name)
+        ]
     if style == "json":
         print_json([
             *({"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows),
@@ -146,9 +148,10 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
         "no hole of ours",
     )
     if empties:
+        times = "stretch" if len(empties) == 1 else "stretches"
         click.echo(
-            f"known to be empty at the venue: {len(empties)} kinds of stretches, as "
-            f"{', '.join(sorted({kind for _, kind in empties}))}"
+            f"known to be empty at the venue: {len(empties)} {times}, as "
+            f"{', '.join(sorted(set(empties)))}"
         )
 
 
@@ -187,9 +190,12 @@ def retention(really: bool, style: str) -> None:
         click.echo(str(item))
     if not found:
         keep = ", ".join(
-            f"{Timeframe(frame).value} {days} days" for frame, days in policy.bars_days.items()
+            f"{Timeframe(frame).value} {counted(days, 'day')}"
+            for frame, days in policy.bars_days.items()
         )
-        click.echo(f"nothing is older than the policy: {keep}, trades {policy.trades_days} days")
+        click.echo(
+            f"nothing is older than the policy: {keep}, trades {counted(policy.trades_days, 'day')}"
+        )
     elif not really:
         click.echo("nothing was dropped: say --apply")
 

@@ -41,8 +41,9 @@ def timeframe(text: str) -> Timeframe:
 
 
 def show_time(ts_ns: int) -> str:
-    """Return a time to the minute, ``2024-08-08 23:55``."""
-    return dt.datetime.fromtimestamp(ts_ns / 1e9, dt.UTC).strftime("%Y-%m-%d %H:%M")
+    """Return a time, ``2024-08-08 23:55``, with its second where it has one."""
+    moment = dt.datetime.fromtimestamp(ts_ns // 10**9, dt.UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S" if moment.second else "%Y-%m-%d %H:%M")
 
 
 def show_length(ns: int) -> str:
