@@ -9,6 +9,7 @@ import click
 from clx.cli.data.times import parse_time
 from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json, print_table
+from core.model.wording import counted
 
 
 @click.group(invoke_without_command=True)
@@ -81,8 +82,8 @@ def verify(style: str) -> None:
             click.echo(flaw, err=True)
         says = "TAMPERED WITH OR DAMAGED" if verdict.flaws else "whole"
         click.echo(
-            f"{folder}: {verdict.lines} lines, {verdict.first} to {verdict.last}, in"
-            f" {verdict.files} files: {says}"
+            f"{folder}: {counted(verdict.lines, 'line')}, {verdict.first} to {verdict.last}, in"
+            f" {counted(verdict.files, 'file')}: {says}"
         )
     if verdict.flaws:
         raise click.exceptions.Exit(Exit.DATA)

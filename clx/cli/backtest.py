@@ -26,6 +26,7 @@ from core.model.errors import ConfigError, DataError
 from core.model.ids import InstrumentId, StrategyId, split_instrument_id
 from core.model.market import Timeframe
 from core.model.settings import Settings, StrategySettings
+from core.model.wording import counted
 from store.atomic import write_atomically
 from store.paths import Paths, find_paths, make_folders
 from store.settings import load_settings
@@ -172,7 +173,8 @@ async def _fetch(name: InstrumentId, timeframe: Timeframe, days: float) -> Histo
             item = await listed(feed, name)
             bars = await archive.bars(item, timeframe, start, end)
     if len(bars) < 2:
-        raise DataError(f"{venue} has {len(bars)} bars of {name} {timeframe.value} for {days} days")
+        has = counted(len(bars), "bar")
+        raise DataError(f"{venue} has {has} of {name} {timeframe.value} for {days:g} days")
     return from_bars(item, timeframe, bars)
 
 
@@ -188,7 +190,7 @@ def _print(report: Report, file: Path) -> None:
         f"{report.strategy} on {report.instrument} {report.timeframe.value}, {report.source}"
     )
     click.echo(
-        f"{report.bars:,} bars, {first} to {last} UTC, {report.gaps} missing, "
+        f"{counted(report.bars, 'bar')}, {first} to {last} UTC, {report.gaps} missing, "
         f"data {report.data_sha256[:12]}"
     )
     draw_equity(report.curve_ns, report.curve, "equity")

@@ -18,6 +18,7 @@ import msgspec
 from clx.cli.exits import Exit
 from clx.cli.output import format_option, print_json, print_table
 from core.model.errors import ClxError
+from core.model.wording import counted
 from store.paths import Paths, find_paths, make_folders
 
 Level: TypeAlias = Literal["ok", "note", "WRONG"]
@@ -133,7 +134,9 @@ def _audit(paths: Paths) -> Finding:
     if verdict.flaws:
         text = f"{paths.audit}: {verdict.flaws[0]}; `clx audit verify` tells all"
         return Finding(what="audit", level="WRONG", text=text)
-    return Finding(what="audit", level="ok", text=f"{paths.audit}, {verdict.lines} lines, whole")
+    return Finding(
+        what="audit", level="ok", text=f"{paths.audit}, {counted(verdict.lines, 'line')}, whole"
+    )
 
 
 def _engine(paths: Paths) -> Iterator[Finding]:

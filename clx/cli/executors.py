@@ -19,6 +19,7 @@ from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError, did_you_mean
 from core.model.executors import ExecutorKind, ExecutorView
+from core.model.wording import counted
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -193,7 +194,8 @@ def _say(view: ExecutorView, style: str, before: str = "") -> int:
     refused = f"; {trouble}" if (trouble := _trouble(view)) else ""
     click.echo(
         f"{before}{plan.id} {plan.kind} {plan.side} {plan.size:f} {plan.instrument_id}: "
-        f"{view.sent} of {plan.orders} orders, {view.filled.normalize():f} filled{average}, "
+        f"{view.sent} of {counted(plan.orders, 'order')}, "
+        f"{view.filled.normalize():f} filled{average}, "
         f"{view.open_size.normalize():f} resting; {view.ended or view.state}{refused}"
     )
     return Exit.OK

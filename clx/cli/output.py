@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -63,6 +65,23 @@ def print_table(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None
             for text, width, to_right in zip(line, widths, right, strict=True)
         ]
         click.echo("  ".join(parts).rstrip())
+
+
+def print_folded(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None:
+    """Print a table, or where the terminal is too narrow for it, a block of lines for each row."""
+    width = shutil.get_terminal_size().columns
+    cells = [[show(cell) for cell in row] for row in rows]
+    longest = (max(map(len, column)) for column in zip(columns, *cells, strict=True))
+    if sum(longest) + 2 * (len(columns) - 1) <= width:
+        print_table(columns, rows, empty)
+        return
+    edge = max(map(len, columns[1:])) + 4
+    for name, *rest in cells:
+        click.echo(name)
+        for column, text in zip(columns[1:], rest, strict=True):
+            lines = textwrap.wrap(text, max(20, width - edge)) if text != "-" else []
+            for at, line in enumerate(lines):
+                click.echo(f"  {column if at == 0 else '':<{edge - 2}}{line}")
 
 
 def bar(share: float, width: int = 20) -> str:

@@ -55,7 +55,7 @@ def status(style: str) -> None:
         [
             (
                 v.venue,
-                "up" if v.connected else f"down: {v.reason}",
+                "up" if v.connected else f"down: {v.reason or 'no reason given'}",
                 _time(v.reconciled_ns) if v.reconciled_ns else None,
                 "; ".join(v.differences) or "none",
             )

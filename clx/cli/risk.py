@@ -8,6 +8,7 @@ from clx.cli.exits import Exit
 from clx.cli.output import bar, format_option, print_json, print_table, show
 from clx.client import ask
 from core.model import commands
+from core.model.wording import counted
 
 STEPS = "pause: block entries; reduce: also cancel open entries; cancel: cancel all; flatten: close"
 
@@ -35,13 +36,13 @@ def kill(level: str, reason: str, dry_run: bool, style: str) -> int:
         print_json(report)
     elif dry_run:
         click.echo(
-            f"would cancel {report.cancels} orders, leave {report.spared} and close "
-            f"{report.positions} positions; risk stays {report.risk_state.value}"
+            f"would cancel {counted(report.cancels, 'order')}, leave {report.spared} and close "
+            f"{counted(report.positions, 'position')}; risk stays {report.risk_state.value}"
         )
     else:
         click.echo(
-            f"risk {report.risk_state.value}; cancelling {report.cancels} orders, leaving "
-            f"{report.spared}; closing {report.positions} positions. "
+            f"risk {report.risk_state.value}; cancelling {counted(report.cancels, 'order')}, "
+            f"leaving {report.spared}; closing {counted(report.positions, 'position')}. "
             "`clx resume` lets entries through again"
         )
     return Exit.OK

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, TextIO
 
 from core.model.errors import ConfigError
+from core.model.wording import counted
 
 _NAMES: Final = {
     "key": ("key", "api_key", "apiKey", "name", "client_id"),
@@ -71,7 +72,9 @@ def _parts(text: str) -> tuple[str, str, str]:
         # A private key in its usual form, after the key's name.
         return lines[0], "\n".join(lines[1:]), ""
     if len(lines) > 3:
-        raise ConfigError(f"stdin must hold key, secret and passphrase, was {len(lines)} lines")
+        raise ConfigError(
+            f"stdin must hold key, secret and passphrase, was {counted(len(lines), 'line')}"
+        )
     key, secret, passphrase, *_ = (*lines, "", "", "")
     return key, secret, passphrase
 

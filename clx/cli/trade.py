@@ -24,6 +24,7 @@ from core.model.ids import (
 )
 from core.model.orders import Order, OrderState
 from core.model.placing import submit_bracket, submit_order
+from core.model.wording import counted
 
 
 def new_id() -> ClientOrderId:
@@ -108,7 +109,9 @@ def cancel(
     if style == "json":
         print_json(report)
     else:
-        click.echo(f"{'would cancel' if dry_run else 'cancelling'} {report.cancels} orders")
+        click.echo(
+            f"{'would cancel' if dry_run else 'cancelling'} {counted(report.cancels, 'order')}"
+        )
     return Exit.OK
 
 
@@ -165,8 +168,8 @@ def flatten(name: str | None, reason: str, dry_run: bool, style: str) -> int:
     else:
         would = "would cancel" if dry_run else "cancelling"
         click.echo(
-            f"{would} {report.cancels} orders and {'close' if dry_run else 'closing'} "
-            f"{report.positions} positions in {', '.join(report.instruments)}"
+            f"{would} {counted(report.cancels, 'order')} and {'close' if dry_run else 'closing'} "
+            f"{counted(report.positions, 'position')} in {', '.join(report.instruments)}"
         )
     return Exit.OK
 

@@ -34,6 +34,7 @@ from core.model.orders import (
 )
 from core.model.ports import Clock, Feed, Journal, Venue
 from core.model.views import ReferenceView
+from core.model.wording import counted
 from core.trading.books import Books
 from core.trading.tracked import Tracked
 
@@ -241,14 +242,15 @@ class _Rescue:
         exits = ExitsOnly(venue, self._write, self._assembly.clock)
         async with _running(venue):
             there, left = await exits.cancel(ours)
-            text = f"{name}: cancelled {there - left} of {there} orders"
+            text = f"{name}: cancelled {there - left} of {counted(there, 'order')}"
             if action == "cancel":
                 return text
             await exits.catch_up(self._books, mine)
             closed = [exits.close(held) for held in await exits.held(self._books, listed)]
             sent = [order_id for order_id in closed if order_id is not None]
             over = await self._settled(exits, listed, len(sent))
-            return f"{text}, sent {len(sent)} closing orders, {over} positions are left"
+            closing = counted(len(sent), "closing order")
+            return f"{text}, sent {closing}, {counted(over, 'position')} left"
 
     async def _settled(self, exits: ExitsOnly, listed: Sequence[Instrument], sent: int) -> int:
         """Wait until the positions are gone, and return how many are not."""

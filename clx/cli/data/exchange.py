@@ -19,6 +19,7 @@ from core.feeds.kinds import CCXT
 from core.model.errors import ConfigError, TemporaryError
 from core.model.ids import InstrumentId, VenueName, split_instrument_id
 from core.model.market import Timeframe
+from core.model.wording import counted
 
 if TYPE_CHECKING:
     from core.model.instruments import Instrument
@@ -88,7 +89,7 @@ def load(
         else ""
     )
     click.echo(
-        f"{report.rows:,} rows of {name} {what}{span}: {report.written.new:,} new, "
+        f"{counted(report.rows, 'row')} of {name} {what}{span}: {report.written.new:,} new, "
         f"{report.written.replaced:,} replaced, {report.written.kept:,} kept as they were"
     )
     if report.rounded:
@@ -138,7 +139,7 @@ def dump(
         print_json(report)
         return
     where = report.paths[0] if len(report.paths) == 1 else f"{len(report.paths)} files below {file}"
-    click.echo(f"{report.rows:,} rows in {where}")
+    click.echo(f"{counted(report.rows, 'row')} in {where}")
 
 
 def _described(here: Session, name: InstrumentId, asset: Asset | None) -> Instrument:

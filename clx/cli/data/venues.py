@@ -7,12 +7,13 @@ import asyncio
 import click
 
 from clx.cli.data.session import Session, open_feed, session
-from clx.cli.output import format_option, print_json, print_table, show
+from clx.cli.output import format_option, print_folded, print_json, print_table, show
 from core.feeds.kinds import KINDS
 from core.model.ids import VenueName, instrument_id
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.occ import read_option
 from core.model.ports import LooksUp
+from core.model.wording import counted
 
 
 @click.command()
@@ -33,7 +34,7 @@ def venues(style: str) -> None:
         names = ("kind", "feeds", "gives", "keys", "proof")
         print_json([dict(zip(names, row, strict=True)) for row in rows])
         return
-    print_table(("kind", "feeds in use", "gives", "keys", "proof of sequence"), rows, "none")
+    print_folded(("kind", "feeds in use", "gives", "keys", "proof of sequence"), rows, "none")
 
 
 @click.command()
@@ -68,7 +69,7 @@ def instruments(venue: str, contains: str, kind: str, style: str) -> None:
         ],
         f"{venue} lists nothing like that",
     )  # fmt: skip
-    click.echo(f"{len(found):,} instrument{'' if len(found) == 1 else 's'}")
+    click.echo(f"{counted(len(found), 'instrument')}")
 
 
 def _trading(item: Instrument) -> str | None:

@@ -73,7 +73,7 @@ def test_what_is_wanted_is_chosen(folder: Path, words: tuple[str, ...], origins:
 
 def test_a_whole_log_verifies(folder: Path) -> None:
     assert "0\n" in _clx("verify")
-    assert "3 lines, 1 to 3, in 1 files: whole" in _clx("verify")
+    assert "3 lines, 1 to 3, in 1 file: whole" in _clx("verify")
 
 
 def test_a_changed_log_ends_with_a_code_of_its_own(folder: Path) -> None:

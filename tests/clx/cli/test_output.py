@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from clx.cli.output import print_json, print_table, show, signed
+from clx.cli.output import print_folded, print_json, print_table, show, signed
 from core.model.commands import Done
 
 
@@ -18,6 +18,28 @@ def test_money_that_rounds_to_nothing_has_no_sign_of_loss() -> None:
     assert [signed(Decimal(value)) for value in values] == [
         "+0.00", "+0.00", "+0.00", "-1,234.50", "+2.00",
     ]  # fmt: skip
+
+
+def test_a_table_wider_than_the_terminal_is_folded_into_blocks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ("kind", "in use", "gives")
+    rows = [("okx", None, "trades, quotes, book, ticker, bars"), ("x", "y", "bars")]
+    monkeypatch.setenv("COLUMNS", "32")
+    print_folded(columns, rows, "none")
+    assert capsys.readouterr().out.splitlines() == [
+        "okx",
+        "  gives   trades, quotes, book,",
+        "          ticker, bars",
+        "x",
+        "  in use  y",
+        "  gives   bars",
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    print_folded(columns, rows, "none")
+    assert capsys.readouterr().out.splitlines()[0] == "kind  in use  gives"
+    print_folded(columns, [], "none yet")
+    assert capsys.readouterr().out == "none yet\n"
 
 
 def test_an_empty_table_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,7 +154,7 @@ async def test_contracts_held_apart_are_each_closed_by_their_own_side(
     make_folders(paths)
     await dies_holding(assembled(market, paths))
     said = await rescue(assembled(market, paths), "flatten")
-    assert said == "okx: cancelled 1 of 1 orders, sent 2 closing orders, 0 positions are left"
+    assert said == "okx: cancelled 1 of 1 order, sent 2 closing orders, 0 positions left"
     journal = assembled(market, paths).journal()
     records = [record for _, record in journal.read()]
     journal.close()
