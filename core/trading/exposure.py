@@ -231,12 +231,15 @@ class Exposure:
         """Return every line, in the order they were made."""
         return list(self._lines.values())
 
-    def revalue(self, instrument: Instrument) -> None:
-        """Bring the profits of an instrument's lines up to the market; the rest waits a second."""
+    def revalue(self, instrument: Instrument) -> tuple[int, int] | None:
+        """Bring the profits of an instrument's lines up to the market; the rest waits a second.
+
+        Returns best bid and ask in ticks.
+        """
         name = instrument.id
         top = self._marks.top(name)
         if top is None or top == self._tops.get(name):
-            return
+            return top
         self._tops[name] = top
         mark: Decimal | None = None
         for line in self._of.get(name, ()):
@@ -251,6 +254,7 @@ class Exposure:
             line.pnl = pnl
             for scope in line.scopes:
                 scope.pnl += change
+        return top
 
     def closable(
         self, instrument_id: InstrumentId, side: Side, venue: VenueName, position: PositionSide
@@ -312,6 +316,8 @@ class Exposure:
             worth, asset = instrument.contract_size / price, instrument.pays_in
         else:
             worth, asset = EXACT.multiply(instrument.contract_size, price), instrument.quote
+        if asset == self._account.equity_asset:
+            return worth
         known = rate(asset)
         if known is None and asset != instrument.pays_in:
             known = rate(instrument.pays_in)

@@ -9,13 +9,13 @@ from core.model.errors import ConfigError
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import OrderIntent, OrderType, Role, TimeInForce
-from core.trading.ledger import EXACT
 
 _HUNDRED: Final = Decimal(100)
 _LIMIT: Final = OrderType.LIMIT
+_MARKET: Final = OrderType.MARKET
+_SINGLE: Final = Role.SINGLE
 _GTD: Final = TimeInForce.GTD
 _TRAILING: Final = OrderType.TRAILING_STOP
-_PLAIN: Final = (OrderType.LIMIT, OrderType.MARKET)
 _STOPS: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 
 
@@ -57,7 +57,7 @@ def check_least(
         return Denial("instrument.min_size", f"must be at least {instrument.min_size}, was {size}")
     if worth is None or (intent.reduce_only and instrument.derivative):
         return None
-    notional = EXACT.multiply(size, worth)
+    notional = size * worth
     if notional < instrument.min_notional:
         return Denial(
             "instrument.min_notional",
@@ -98,7 +98,7 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
     size, price, kind = intent.size, intent.price, intent.type
     if not size.is_finite() or size <= 0:
         return Denial("size", f"must be above 0, was {size}")
-    if (price is None) is kind.limited:
+    if (price is None) is (kind is _LIMIT or kind.limited):
         wants = "needs a price" if price is None else f"takes no price, was {price}"
         return Denial("price", f"a {kind} order {wants}")
     if price is not None and (not price.is_finite() or price <= 0):
@@ -109,22 +109,24 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
     if gtd is not bool(intent.expire_ns):
         wants = "needs an end" if gtd else "takes no end"
         return Denial("expire_ns", f"a {intent.time_in_force} order {wants}")
+    plain = kind is _LIMIT or kind is _MARKET
+    if plain and intent.trigger_price is intent.trail is intent.trail_pct is None:
+        return None
     return _check_trigger(intent)
 
 
 def _check_market(intent: OrderIntent, instrument: Instrument) -> Denial | None:
     """Check the size of an order at market; exits of a group go to the venue all the same."""
+    if intent.type is not _MARKET or intent.role is not _SINGLE:
+        return None
     most = instrument.max_market_size
-    plain = intent.type is OrderType.MARKET and intent.role is Role.SINGLE
-    if not plain or not most or intent.size <= most:
+    if not most or intent.size <= most:
         return None
     return Denial("instrument.max_market_size", f"must be at most {most}, was {intent.size}")
 
 
 def _check_trigger(intent: OrderIntent) -> Denial | None:
     kind, trigger = intent.type, intent.trigger_price
-    if kind in _PLAIN and trigger is None and intent.trail is None and intent.trail_pct is None:
-        return None
     trails = kind is _TRAILING
     if trigger is not None and (not trigger.is_finite() or trigger <= 0):
         return Denial("trigger_price", f"must be above 0, was {trigger}")
@@ -167,7 +169,7 @@ def _check_steps(intent: OrderIntent, instrument: Instrument) -> Denial | None:
 def _off(value: Decimal, step: Decimal) -> bool:
     """Return whether a value may be no whole number of steps, so that it must be looked into."""
     try:
-        return bool(EXACT.remainder(value, step))
+        return bool(value % step)
     except InvalidOperation:
         return True
 

@@ -122,7 +122,8 @@ class Holds:
 
     def claimed(self, venue: VenueName, asset: str) -> Decimal:
         """Return `held` plus the fees that open buys may cost."""
-        return self.held(venue, asset) + self._fees.get((venue, asset), _ZERO)
+        key = (venue, asset)
+        return self._held.get(key, _ZERO) + self._fees.get(key, _ZERO)
 
     def _put(self, order_id: ClientOrderId, claim: Claim) -> None:
         self._claims[order_id] = claim

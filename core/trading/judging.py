@@ -20,7 +20,6 @@ from core.model.settings import RiskSettings
 from core.trading.account import Account
 from core.trading.exposure import Exposure, Line
 from core.trading.form import Denial
-from core.trading.ledger import EXACT
 from core.trading.limits import Scope, Stack
 from core.trading.resting import Resting
 
@@ -106,9 +105,9 @@ class Judge:
         """Return how far the worst of the venues' clocks is off."""
         return max((abs(value) for value in self.skew_ms.values()), default=0)
 
-    def losses(self, stack: Stack, instrument: Instrument, now_ns: int) -> Denial | None:
+    @staticmethod
+    def losses(stack: Stack, now_ns: int) -> Denial | None:
         """Judge what was lost so far."""
-        self._exposure.revalue(instrument)
         for scope in stack.scopes:
             if scope.streak or (scope.floor is not None and scope.pnl <= scope.floor):
                 denial = lost(scope, now_ns)
@@ -118,6 +117,31 @@ class Judge:
 
     def flow(self, stack: Stack, instrument: Instrument, monotonic_ns: int) -> Denial | None:
         """Judge rates, counts, and the venue's clock."""
+        # What counts in any scope counts in the first as well: while that one holds less than the
+        # least of what all of them allow, none is full.
+        total = stack.scopes[0]
+        if (
+            len(total.orders.times) >= stack.least_orders
+            or len(total.messages.times) >= stack.least_messages
+            or total.open_orders >= stack.least_open
+        ):
+            denial = self._full(stack, monotonic_ns)
+            if denial is not None:
+                return denial
+        if stack.clock_skew_ms is None:
+            return None
+        skew = abs(self.skew_ms.get(instrument.venue, 0))
+        if skew > stack.clock_skew_ms:
+            scope, most = stack.first("max_clock_skew_ms", skew)
+            return Denial(
+                f"{scope.prefix}max_clock_skew_ms",
+                f"the clock of {instrument.venue} is {skew} ms off, {most} allowed",
+            )
+        return None
+
+    @staticmethod
+    def _full(stack: Stack, monotonic_ns: int) -> Denial | None:
+        """Judge the rates and counts of each scope."""
         for scope, orders, most, messages, most_messages, most_open in stack.flows:
             if len(orders) >= most and scope.orders.full(most, monotonic_ns):
                 sent = scope.orders.count(monotonic_ns)
@@ -136,15 +160,6 @@ class Judge:
                     f"{scope.prefix}max_open_orders",
                     f"{scope.open_orders} orders open, allowed {most_open}",
                 )
-        if stack.clock_skew_ms is None:
-            return None
-        skew = abs(self.skew_ms.get(instrument.venue, 0))
-        if skew > stack.clock_skew_ms:
-            scope, most = stack.first("max_clock_skew_ms", skew)
-            return Denial(
-                f"{scope.prefix}max_clock_skew_ms",
-                f"the clock of {instrument.venue} is {skew} ms off, {most} allowed",
-            )
         return None
 
     def size(
@@ -163,7 +178,7 @@ class Judge:
                 f"{instrument.id} cannot be valued in {self._account.equity_asset} without a "
                 "market price",
             )
-        worth = EXACT.multiply(intent.size, unit)
+        worth = intent.size * unit
         denial = self._order(stack, intent, worth)
         if denial is not None:
             return denial
@@ -195,7 +210,7 @@ class Judge:
         most, most_worth = stack.position_size, stack.position_notional
         if most is not None and reach > most:
             return False
-        if most_worth is not None and EXACT.multiply(reach, unit) > most_worth:
+        if most_worth is not None and reach * unit > most_worth:
             return False
         for scope in stack.scopes:
             if scope.own_lines:
@@ -239,10 +254,14 @@ class Judge:
         return None
 
     def against_book(
-        self, stack: Stack, intent: OrderIntent, instrument: Instrument
+        self,
+        stack: Stack,
+        intent: OrderIntent,
+        instrument: Instrument,
+        top: tuple[int, int] | None,
     ) -> Denial | None:
         """Judge the order's price by the market, and its size by what the book shows."""
-        top, price, waits = self._marks.top(instrument.id), intent.price, intent.type.conditional
+        price, waits = intent.price, intent.type.conditional
         around = None if top is None else (top[0] + top[1]) * instrument.price_tick / _TWO
         mid, what = around, "mid"
         if price is not None and stack.price_band_pct is not None:
@@ -450,21 +469,18 @@ def _at_most(line: Line, more: Decimal, unit: Decimal, worth: Decimal) -> Decima
     if line.unit is None:
         return None
     if unit <= line.unit:
-        return EXACT.multiply(more, line.unit)
-    beside = EXACT.add(EXACT.add(line.size.copy_abs(), line.buys), line.sells)
-    return EXACT.add(worth, EXACT.multiply(EXACT.subtract(unit, line.unit), beside))
+        return more * line.unit
+    return worth + (unit - line.unit) * (abs(line.size) + line.buys + line.sells)
 
 
 def _share_fits(scope: Scope, mine: Line, intent: OrderIntent, unit: Decimal) -> bool:
     """Return whether a strategy's share stays within its limits at first sight."""
-    added = _at_most(mine, intent.size, unit, EXACT.multiply(intent.size, unit))
+    added = _at_most(mine, intent.size, unit, intent.size * unit)
     if added is None or added >= scope.least_room():
         return False
     reach = mine.reach(intent.side, intent.size)
     most, most_worth = scope.limits.max_position_size, scope.limits.max_position_notional
-    return (most is None or reach <= most) and (
-        most_worth is None or EXACT.multiply(reach, unit) <= most_worth
-    )
+    return (most is None or reach <= most) and (most_worth is None or reach * unit <= most_worth)
 
 
 def added_by(line: Line, intent: OrderIntent, unit: Decimal) -> Added:

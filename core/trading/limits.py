@@ -218,6 +218,10 @@ class Stack(NamedTuple):
     position_notional: Decimal | None
     flows: tuple[tuple[Scope, deque[int], int, deque[int], int, int], ...]
     """(scope, times of orders, most a second, times of messages, most a second, most open)."""
+    least_orders: int
+    """The least of what the scopes allow of each."""
+    least_messages: int
+    least_open: int
 
     def first(self, name: str, value: Decimal | float) -> tuple[Scope, Any]:
         """Return the first scope whose most, by name, a value is above, or least below."""
@@ -242,6 +246,7 @@ def stack(scopes: tuple[Scope, ...]) -> Stack:
 
     share = min(all_of("max_book_share_pct"), default=None)
     said = [scope for scope in scopes if scope.limits.self_trade is not None]
+    flows = tuple(_flow(scope) for scope in scopes)
     return Stack(
         scopes=scopes,
         order_size=min(all_of("max_order_size"), default=None),
@@ -255,7 +260,10 @@ def stack(scopes: tuple[Scope, ...]) -> Stack:
         exposed=any(all_of(name) for name in _SUMS),
         position_size=whole("max_position_size"),
         position_notional=whole("max_position_notional"),
-        flows=tuple(_flow(scope) for scope in scopes),
+        flows=flows,
+        least_orders=min(flow[2] for flow in flows),
+        least_messages=min(flow[4] for flow in flows),
+        least_open=min(flow[5] for flow in flows),
     )
 
 

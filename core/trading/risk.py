@@ -22,7 +22,6 @@ from core.model.views import Mode
 from core.trading.books import Books
 from core.trading.form import Denial, check_band, check_form, touched
 from core.trading.judging import Judge
-from core.trading.ledger import EXACT
 from core.trading.limits import Scope
 from core.trading.uses import Uses
 
@@ -233,7 +232,8 @@ class RiskGate:
         if switches.journal_problem:
             return Denial("journal", f"it cannot be written: {switches.journal_problem}")
         stack = self._scopes.stack(instrument.id, venue, intent.strategy_id)
-        denial = self.judge.losses(stack, instrument, now_ns)
+        top = self._exposure.revalue(instrument)
+        denial = self.judge.losses(stack, now_ns)
         if denial is not None:
             return denial
         if switches.state is _REDUCING:
@@ -247,7 +247,7 @@ class RiskGate:
         return (
             self.judge.flow(stack, instrument, monotonic_ns)
             or self.judge.size(stack, intent, instrument, venue, price)
-            or self.judge.against_book(stack, intent, instrument)
+            or self.judge.against_book(stack, intent, instrument, top)
         )
 
     def _check_balance(
@@ -261,7 +261,7 @@ class RiskGate:
             if price is None:
                 return None
             asset = instrument.quote
-            need = EXACT.multiply(intent.size, price) * self._with_fee
+            need = intent.size * price * self._with_fee
         free = self._ledger.total(venue, asset) - self._holds.claimed(venue, asset)
         if need <= free:
             return None
