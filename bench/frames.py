@@ -23,8 +23,8 @@ from decimal import Decimal
 
 from core.engine import market as market_module
 from core.engine.market import MarketState
-from core.feeds.binance import scan
 from core.feeds.binance.parse import BINANCE, BinanceDecoder
+from core.feeds.binance.told import teller
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 
@@ -156,7 +156,7 @@ def _frame(stream: str, data: dict[str, object]) -> bytes:
 def run() -> list[dict[str, object]]:
     """Measure ours and both peers in turn on the same messages."""
     market_module.warm()
-    scan.warm()
+    teller()
     traffic = Traffic()
     contenders: dict[str, Callable[[], tuple[float, tuple[float, float]]]] = {
         "ours": lambda: _ours(traffic),
@@ -205,7 +205,7 @@ def _row(name: str, ours: list[float], peer: list[float], target: float) -> dict
 
 def _ours(traffic: Traffic) -> tuple[float, tuple[float, float]]:
     decoder = BinanceDecoder(BINANCE, [INSTRUMENT])
-    market = MarketState([INSTRUMENT], {BINANCE: decoder.rule}, eager=True)
+    market = MarketState([INSTRUMENT], {BINANCE: decoder.rule}, eager=True, lend=decoder.lend)
     start_ns = START_MS * 1_000_000
     decode, apply = decoder.decode, market.apply
     for event in decode("http", 0, start_ns, IMAGE_URL, traffic.image):

@@ -217,8 +217,9 @@ class Desk:
         listed = await self.feed.instruments()
         chosen = [item for item in listed if item.venue_symbol in symbols][:EACH]
         self.market = MarketState(
-            listed, {self.feed.venue: self.feed.decoder.rule}, stale_after_s=10.0 * self._speed
-        )
+            listed, {self.feed.venue: self.feed.decoder.rule}, stale_after_s=10.0 * self._speed,
+            lend=self.feed.decoder.lend,
+        )  # fmt: skip
         self.ledgers = {item.id: Ledger(item) for item in chosen}
         self.feed.subscribe([item.id for item in chosen])
 

@@ -35,7 +35,7 @@ from core.engine.clock import SystemClock
 from core.engine.gate import ResyncNeeded
 from core.engine.market import MarketOutput, MarketState
 from core.feeds import levels
-from core.feeds.binance import scan
+from core.feeds.binance.told import teller
 from core.feeds.registry import make_feed
 from core.feeds.stream import StreamFeed
 from core.model.ids import InstrumentId, VenueName
@@ -71,7 +71,7 @@ def run() -> list[dict[str, object]]:
     """Send at the rate asked for, then faster until it is too fast."""
     market_module.warm()
     levels.warm()
-    scan.warm()
+    teller()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         parts = runner.run(_measured((RATE, RATE, RATE, *FASTER)))
     # Three at the rate asked for: what else the machine does should not decide alone.
@@ -185,7 +185,9 @@ class _Receiver:
 
 @contextlib.asynccontextmanager
 async def _receiving(feed: StreamFeed) -> AsyncIterator[_Receiver]:
-    market = MarketState(await feed.instruments(), {BINANCE: feed.decoder.rule})
+    decoder = feed.decoder
+    listed = await feed.instruments()
+    market = MarketState(listed, {BINANCE: decoder.rule}, lend=decoder.lend)
     receiver = _Receiver(feed, market)
     feed.subscribe(receiver.names)
     task = asyncio.create_task(feed.run(receiver.sink))

@@ -17,15 +17,12 @@ from core.feeds.binance.decoder import day_ticker, reader
 from core.feeds.binance.rule import SpotRule
 from core.feeds.binance.scan import (
     AGGREGATE,
-    DEPTH,
     KLINE,
     MAX_FRAME_BYTES,
-    QUOTE,
-    TRADE,
-    compiled,
 )
 from core.feeds.binance.scanned import ScannedStreams
 from core.feeds.binance.symbols import parse_exchange_info
+from core.feeds.binance.told import teller
 from core.feeds.decimals import Decimals
 from core.model.errors import DataError
 from core.model.ids import VenueName
@@ -66,7 +63,7 @@ class BinanceDecoder(ScannedStreams):
         instruments: Collection[Instrument] = (),
     ) -> None:
         self._aggregate_frame = reader(frames.Frame[frames.Aggregate])
-        self._scan = compiled()
+        self._tell = teller()
         self._outer = reader(frames.Outer)
         self._values = Decimals(f"statistics of {venue}")
         super().__init__(venue, SpotRule(), instruments)
@@ -84,21 +81,11 @@ class BinanceDecoder(ScannedStreams):
     ) -> Sequence[MarketEvent]:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
-            known, row, a, b, c, d, e = self._scan(data, self._desk_at)
-            if known == QUOTE:
-                return (Quote(self._rows[row], 0, ts_recv_ns, b, c, d, e, a),)
-            if known == TRADE:
-                return (Trade(self._rows[row], a, ts_recv_ns, c, d, e == 1, b),)
-            if known == DEPTH:
-                # The delta keeps views of the array; the next one is read behind them.
-                block, start = self._room, self._used
-                self._used = b
-                return (
-                    BookDelta(
-                        self._rows[row], c, ts_recv_ns, d, e, -1,
-                        block[start:a], block[a:b],
-                    ),
-                )  # fmt: skip
+            events: Sequence[MarketEvent] | None = self._tell(data, self._desk_at, ts_recv_ns)
+            if events is not None:
+                return events
+            self._used = int(self._desk[0, 3])
+            known, row, a, b, c, _, _ = self._found.tolist()
             if known == KLINE and (interval := _INTERVALS.get(b)) is not None:
                 first, high, low, last, volume = _CANDLE(self._figures, 16 * self._used)
                 return (

@@ -16,16 +16,15 @@ and candles, of which a sample is in `frames`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
 from typing import Final, TypeAlias
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from core.engine.compiled import address, entry, view
+from core.engine.compiled import address, view
 from core.feeds.binance import tokens
 from core.feeds.binance.digits import (
     MAX_DIGITS,
@@ -62,9 +61,11 @@ BLOCK: Final = 1 << 13
 MAX_MS: Final = 4_102_444_800_000
 """Event times are before the year 2100, or they are no milliseconds."""
 
-DESK: Final = 6
+OUT: Final = 7
+DESK: Final = OUT + 7
 """A desk's figures: address of the `table`, its rows, address of the `room`, its rows in use;
-address of the names of the table's instruments, and that of the array that the room is."""
+address of the names of the table's instruments, and that of the array that the room is; address of
+the places lent for the instruments' books, see `core.engine.steady.straight`; what was found."""
 
 PRICE, SIZE, _EXACT, _LENGTH, _LOWER, _UPPER, WIDTH = 0, 3, 6, 12, 13, 16, 20
 _SLOT: Final = WIDTH - 1
@@ -416,56 +417,42 @@ def scan(
 
 
 @numba.njit(cache=True)
-def _scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]:
-    """Do `scan` with what lies on a `desk`: one address is handed over quicker than four.
+def scan_at(data: bytes, desk: int) -> tuple[int, int, int, int, int, int, int]:
+    """Do `scan` with what lies on a `desk`, where what is found stays.
 
     Levels become part of the room in use; `DEPTH` gives the rows where the bids and the asks end.
     Times of `DEPTH` and `TRADE` are in nanoseconds.
     """
-    on = view(desk, 1, DESK)
-    used = on[0, 3]
-    kind, row, a, b, c, d, e = scan(
-        data, view(on[0, 0], on[0, 1], WIDTH), view(on[0, 2], BLOCK, 2), used
-    )
+    on = view(desk, 1, DESK)[0]
+    used = on[3]
+    found = scan(data, view(on[0], on[1], WIDTH), view(on[2], BLOCK, 2), used)
+    kind, row, a, b, c, d, e = found
     if kind == 2:
         a *= NS
     elif kind == 3:
         a += used
         b += a
         c *= NS
-        on[0, 3] = b
+        on[3] = b
+    on[OUT], on[OUT + 1], on[OUT + 2], on[OUT + 3] = kind, row, a, b
+    on[OUT + 4], on[OUT + 5], on[OUT + 6] = c, d, e
     return kind, row, a, b, c, d, e
 
 
-Scan: TypeAlias = Callable[[bytes, int], tuple[int, int, int, int, int, int, int]]
-
-
-@cache
-def compiled() -> Scan:
-    """Compile or load the scanner, once a process.
-
-    It takes a frame and the address of a `desk`.
-    """
-    rows, out = table([]), room()
-    on = desk(rows, out, 0)
-    return entry(_scan_at, b"{}", address(on))
-
-
-def desk(rows: Table, out: Levels, used: int, names: Names | None = None) -> Levels:
+def desk(
+    rows: Table, out: Levels, used: int, names: Names | None = None, lent: Names | None = None
+) -> Levels:
     """Return the array that tells the scanner where its arrays lie; hold on to all of them.
 
-    `names` are the addresses of the names of the table's instruments, for kernels that make events.
+    `names` are the addresses of the names of the table's instruments, for kernels that make events,
+    and `lent` the places lent for their books.
     """
     named = 0 if names is None else address(names)
     places = [address(rows), len(rows), address(out), used, named, id(out)]
-    return np.array([places], np.int64)
+    places.append(0 if lent is None else address(lent))
+    return np.array([[*places, *[0] * (DESK - OUT)]], np.int64)
 
 
 def room() -> Levels:
     """Return an array into which depth messages are read, one behind the other."""
     return np.empty((BLOCK, 2), np.int64)
-
-
-def warm() -> None:
-    """Compile or load the scanner with the types used, so that the first frame does not wait."""
-    compiled()

@@ -111,7 +111,7 @@ class UsdmDecoder(ScannedStreams):
         if kind == "recv":
             events: Sequence[MarketEvent] | None = self._tell(data, self._desk_at, ts_recv_ns)
             if events is not None:
-                if self._deaf and type(events[0]) is BookDelta:
+                if self._deaf and events and type(events[0]) is BookDelta:
                     return () if events[0].instrument_id in self._deaf else events
                 return events
             self._used = int(self._desk[0, 3])

@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numba
 
 from core.engine.compiled import entry, view
-from core.engine.made import Made, bar, delta, levels, one, quote, taken, trade, unmade
+from core.engine.made import Made, bar, one, quote, taken, trade, unmade
 from core.engine.stated import spelt
 from core.feeds.binance.digits import text_of
 from core.feeds.binance.scan import DESK
+from core.feeds.binance.told import change
 from core.feeds.binance_usdm.candle import candle_at
 from core.feeds.binance_usdm.scan import DEPTH, KLINE, QUOTE, TRADE, scan_at
 
@@ -34,8 +35,7 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
     if kind == TRADE:
         return one(trade(name, ts_ns, taken(recv), b, c, d, a, e))
     if kind == DEPTH:
-        sides = levels(on[5], on[2], start, d), levels(on[5], on[2], d, e)
-        return one(delta(name, ts_ns, taken(recv), a, b, c, *sides))
+        return change(on, row, ts_ns, taken(recv), (a, b, c), (start, d, e))
     if kind == KLINE:
         at, length, opened_ns, first, high, low, last, lots, closed = candle_at(
             frame, desk, row, ts_ns

@@ -19,6 +19,8 @@ from core.model.market import BookDelta, MarketEvent
 from core.wire.tape_reader import TapeFrame, TapeReader
 
 CAPTURES = {
+    "binance": "binance_spot/capture_mixed_20211012",
+    "binance_usdm": "binance_usdm/capture_mixed_20210722",
     "bybit": "bybit_v5/capture_linear_20260809",
     "coinbase": "coinbase_advanced/capture_btc_eth_20260809_first_half",
     "coinbase_exchange": "coinbase_exchange/capture_level2_20210417_a",

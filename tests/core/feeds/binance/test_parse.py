@@ -17,7 +17,7 @@ from core.feeds.binance.scan import (
     BLOCK,
     MAX_FRAME_BYTES,
     OTHER,
-    compiled,
+    OUT,
     desk,
     layout,
     room,
@@ -28,6 +28,7 @@ from core.feeds.binance.scan import DEPTH as DEPTH_KIND
 from core.feeds.binance.scan import KLINE as KLINE_KIND
 from core.feeds.binance.scan import QUOTE as QUOTE_KIND
 from core.feeds.binance.scan import TRADE as TRADE_KIND
+from core.feeds.binance.told import teller
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -330,7 +331,7 @@ def test_scanner_reads_levels_of_any_width_exactly(
         )
         quick = BinanceDecoder(instruments=[item]).decode("recv", 0, 7, "", data)
         slow = BinanceDecoder(instruments=[item])
-        slow._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
+        slow._tell = lambda *_: None
         assert repr(quick) == repr(slow.decode("recv", 0, 7, "", data))
 
 
@@ -363,7 +364,7 @@ def test_scanner_reads_quotes_and_trades_as_the_parser_or_leaves_them(
     ):
         scanned = BinanceDecoder(instruments=[item])
         parsed = BinanceDecoder(instruments=[item])
-        parsed._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
+        parsed._tell = lambda *_: None
         assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
 
 
@@ -390,18 +391,19 @@ def test_scanner_reads_candles_as_the_parser_or_leaves_them(
         ).encode()
         scanned = BinanceDecoder(instruments=[item])
         parsed = BinanceDecoder(instruments=[item])
-        parsed._scan = lambda *_: (OTHER, 0, 0, 0, 0, 0, 0)
+        parsed._tell = lambda *_: None
         assert scanned.decode("recv", 0, 7, "", data) == parsed.decode("recv", 0, 7, "", data)
 
 
 def test_scanner_takes_what_the_venue_sends(btc: Instrument, nkn: Instrument) -> None:
     plans = [layout(item.venue_symbol, item.price_tick, item.size_lot) for item in (nkn, btc)]
     rows = table([plan for plan in plans if plan is not None])
-    out = room()
+    out, names = room(), np.array([id(nkn.id), id(btc.id)])
 
     def by_address(data: bytes, rows: Any, out: Any, used: int) -> tuple[int, ...]:
-        on = desk(rows, out, used)
-        return compiled()(data, address(on))
+        on = desk(rows, out, used, names, np.zeros(2, np.int64))
+        teller()(data, address(on), 77)
+        return tuple(on[0, OUT:].tolist())
 
     for read, ns in ((scan, 1), (by_address, 1_000_000)):
         ids = (1723161255208 * ns, 50093239189, 50093239202)
