@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -15,14 +15,16 @@ from clx.cli.data.trades import trade_holes
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
-from core.model.errors import ConfigError, did_you_mean
+from core.model.errors import ConfigError, StoreError, did_you_mean
 from core.model.ids import InstrumentId
 from core.model.market import Timeframe
-from core.model.stores import TradeHole
+from core.model.stores import Gap, TradeHole
 from core.model.wording import counted
 
 if TYPE_CHECKING:
     from store.market import MarketStore
+
+_Gap: TypeAlias = tuple[InstrumentId, Timeframe, Gap]
 
 
 @click.command("list")
@@ -92,34 +94,59 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
     here = session()
     wanted = {full_instrument(name) for name in instruments}
     lengths = {timeframe(text) for text in frames}
-    rows = []
-    torn: dict[InstrumentId, list[TradeHole]] = {}
+    since_ns = parse_time(since, "--since") if since else 0
     with market_store(here) as store:
         must_be_kept(store, wanted)
-        for info in store.upkeep.series():
-            frame = info.timeframe
-            skip = wanted and info.instrument_id not in wanted
-            if frame is None or skip or (lengths and frame not in lengths):
-                continue
-            start_ns = parse_time(since, "--since") if since else info.first_ns
-            end_ns = info.last_ns + frame.ns
-            found = store.bars.gaps(info.instrument_id, frame, start_ns, end_ns)
-            rows += [(info.instrument_id, frame, gap) for gap in found]
-        if not frames:
-            torn = trade_holes(here, store, wanted, parse_time(since, "--since") if since else 0)
+        rows, damaged = _bar_gaps(store, wanted, lengths, since_ns)
+        torn = {} if frames else trade_holes(here, store, wanted, since_ns)
         empties = [
             stretch.kind.value
             for name in dict.fromkeys(info.instrument_id for info in store.upkeep.series())
             if not wanted or name in wanted
             for stretch in store.bars.empties(name)
         ]
+    for words in damaged:
+        click.echo(f"not looked through: {words}", err=True)
     if style == "json":
         print_json([
             *({"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows),
             *({"instrument": name, "timeframe": None, "gap": hole}
               for name, holes in torn.items() for hole in holes),
         ])  # fmt: skip
-        return
+    else:
+        _show_gaps(rows, torn, empties, "no hole of ours" + " in the rest" * bool(damaged))
+    if damaged:
+        raise click.exceptions.Exit(Exit.DATA)
+
+
+def _bar_gaps(
+    store: MarketStore,
+    wanted: Collection[InstrumentId],
+    lengths: Collection[Timeframe],
+    since_ns: int,
+) -> tuple[list[_Gap], list[str]]:
+    """Return the holes of bars, and which series cannot be looked through."""
+    rows: list[_Gap] = []
+    damaged: list[str] = []
+    for info in store.upkeep.series():
+        name, frame = info.instrument_id, info.timeframe
+        if frame is None or (wanted and name not in wanted) or (lengths and frame not in lengths):
+            continue
+        try:
+            found = store.bars.gaps(name, frame, since_ns or info.first_ns, info.last_ns + frame.ns)
+        except StoreError as error:
+            damaged.append(str(error))
+            continue
+        rows += [(name, frame, gap) for gap in found]
+    return rows, damaged
+
+
+def _show_gaps(
+    rows: Sequence[_Gap],
+    torn: Mapping[InstrumentId, Sequence[TradeHole]],
+    empties: Sequence[str],
+    none: str,
+) -> None:
     print_table(
         ("instrument", "what", "from", "length", "missing"),
         [
@@ -145,12 +172,11 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
                 for hole in holes
             ),
         ],
-        "no hole of ours",
+        none,
     )
     if empties:
-        times = "stretch" if len(empties) == 1 else "stretches"
         click.echo(
-            f"known to be empty at the venue: {len(empties)} {times}, as "
+            f"known to be empty at the venue: {counted(len(empties), 'stretch', 'stretches')}, as "
             f"{', '.join(sorted(set(empties)))}"
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from click.testing import CliRunner
 from clx.cli.data.download import repair
 from clx.cli.data.exchange import dump, load
 from clx.cli.data.kept import gaps, kept, rename, retention, verify
+from clx.cli.exits import Exit
 from core.model.errors import ConfigError, DataError
 
 CSV = """time,open,high,low,close,volume
@@ -49,6 +52,18 @@ def test_what_was_read_is_listed_checked_and_its_hole_found(filled: Path) -> Non
     assert "good" in run(verify)
     (gap,) = json.loads(run(gaps, "--format", "json"))
     assert gap["gap"]["bars"] == 1
+
+
+def test_damaged_block_hides_the_holes_of_its_own_series_alone(filled: Path) -> None:
+    run(load, str(filled / "bars.csv"), "XYZ-USD.okx")
+    (path,) = (filled / "data").glob("market*.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE bar_blocks SET crc = crc + 1 WHERE listing = 1")
+    result = CliRunner().invoke(gaps, ["--format", "json"])
+    assert result.exit_code == Exit.DATA
+    assert [row["instrument"] for row in json.loads(result.stdout)] == ["XYZ-USD.okx"]
+    assert "not looked through" in result.stderr
+    assert "ABC-USD.okx 1m" in result.stderr
 
 
 @pytest.mark.parametrize("verb", [kept, verify, gaps, repair])
