@@ -97,9 +97,12 @@ def _print(report: ReplayReport) -> None:
         (name if len(name) <= 60 else f"{name[:59]}…", n) for name, n in report.events.items()
     ]
     print_table(("events", "count"), events, "no event was decoded")
+    checked = report.checksums
+    if checked.ok or checked.bad:
+        click.echo(f"checksums of books: {checked.ok:,} right, {checked.bad:,} wrong")
     click.echo()
     print_table(
-        ("instrument", "status", "bid", "ask", "bids", "asks", "last id", "gaps", "resyncs"),
+        ("instrument", "status", "bid", "ask", "bids", "asks", "last id", "gaps", "resyncs", "why"),
         [
             (
                 symbol,
@@ -111,6 +114,7 @@ def _print(report: ReplayReport) -> None:
                 item.last_id,
                 len(item.gaps),
                 item.resyncs,
+                item.reason,
             )
             for symbol, item in report.instruments.items()
         ],

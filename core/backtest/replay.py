@@ -193,6 +193,7 @@ class Replay:
             last_id=book.last_id,
             crossed=book.crossed,
             status=view.status.name.lower(),
+            reason=view.reason,
             gaps=self._gaps.get(item.id, []),
             resyncs=view.resyncs,
         )

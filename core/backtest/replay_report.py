@@ -46,6 +46,8 @@ class InstrumentReport(msgspec.Struct, frozen=True, kw_only=True):
     last_id: int
     crossed: bool
     status: str
+    reason: str
+    """Why it has its status."""
     gaps: list[Gap]
     resyncs: int
     """Fresh images asked for because the book could not be trusted."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def tape(tmp_path: Path) -> Path:
         )
     )
     return path
+
+
+@pytest.fixture
+def recorded() -> Path:
+    root = Path(__file__).parents[3]
+    folder = Path(os.environ.get("CLX_RECORDED_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data at {folder}: set CLX_RECORDED_DATA")
+    return folder
 
 
 def test_json_report_is_one_object_with_bars(tape: Path) -> None:
@@ -54,6 +64,16 @@ def test_table_tells_counts_books_and_bars(tape: Path) -> None:
     assert "frames 10" in result.stdout
     assert "BTCUSDT" in result.stdout
     assert "2023-11-14 22:14:00" in result.stdout
+    assert "checksums" not in result.stdout
+
+
+def test_table_tells_checksums_and_why_a_book_is_not_live(recorded: Path) -> None:
+    file = recorded / "edge_cases" / "okx_checksum_corrupt.jsonl.zst"
+    result = CliRunner().invoke(replay, [str(file)], standalone_mode=False)
+    assert "checksums of books: 206 right, 1 wrong" in result.stdout
+    (row,) = [line for line in result.stdout.splitlines() if line.startswith("BTC-USDT ")]
+    assert row.split()[1] == "stale"
+    assert row.endswith("checksum")
 
 
 def test_damaged_line_gives_the_report_a_message_and_exit_code_5(tape: Path) -> None:
