@@ -6,8 +6,9 @@
     client ◄── {"symbol":"BTC","price":61837.64,"volume":1234.5,"bid":61837.63,"ask":61837.65,
                 "timestamp":1723075200000,"exchange":"binance"}       at each change
 
-A symbol is a base asset (``BTC``), a pair (``BTC-USDT``) or a whole name (``BTC-USDT.binance``) of
-an instrument the engine follows; of several the first on its watchlist is meant. Prices that
+A symbol is a base asset (``BTC``), a pair (``BTC-USDT``, also as the venue writes it) or a whole name
+(``BTC-USDT.binance``) of an instrument the engine follows; of several the first on its watchlist is
+meant. One that is not followed gets no answer, for there is none in the protocol: the user is told. Prices that
 cannot be trusted are not sent: a client sees no change rather than a wrong one.
 
 The sender of a datagram can be forged, so whoever can reach the port can have prices sent to
@@ -20,7 +21,7 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeAlias
 
 import msgspec
@@ -38,6 +39,9 @@ _log: Final = logging.getLogger(__name__)
 MAX_DATAGRAM_BYTES: Final = 1024
 MAX_SYMBOLS: Final = 256
 """Symbols one client may follow."""
+
+MAX_TOLD: Final = 16
+"""Unknown symbols the user is told of: anybody may ask for anything."""
 
 _NS: Final = 1_000_000_000
 _MS: Final = 1_000_000
@@ -103,9 +107,17 @@ class UdpPublisher(asyncio.DatagramProtocol):
         settings: Where to listen, how often to look, whom to give up.
         prices: Where prices are read.
         clock: Says how long a client has been silent.
+        told: Hears, once each, of symbols that were asked for and are not followed.
     """
 
-    def __init__(self, settings: UdpSettings, prices: Prices, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: UdpSettings,
+        prices: Prices,
+        *,
+        clock: Clock,
+        told: Callable[[str], object] = _log.warning,
+    ) -> None:
         self.stats = UdpStats()
         self.ready = asyncio.Event()
         """Set once requests are taken."""
@@ -114,6 +126,8 @@ class UdpPublisher(asyncio.DatagramProtocol):
         self._settings = settings
         self._prices = prices
         self._clock = clock
+        self._told = told
+        self._unknown: set[str] = set()
         self._clients: dict[Address, _Client] = {}
         self._socket: socket.socket | None = None
         self._transport: asyncio.DatagramTransport | None = None
@@ -169,6 +183,7 @@ class UdpPublisher(asyncio.DatagramProtocol):
         name = self._meant(request.symbol)
         if name is None:
             self.stats.unknown += 1
+            self._tell_unknown(request.symbol, addr)
             return
         if client is None:
             if len(self._clients) >= self._settings.max_clients:
@@ -242,11 +257,21 @@ class UdpPublisher(asyncio.DatagramProtocol):
         """Return the followed instrument a symbol means."""
         asked = symbol.upper().replace("/", "-")
         for name in self._prices.watched():
-            pair, venue = split_instrument_id(name)
-            base = pair.partition("-")[0]
-            if asked in {base.upper(), pair.upper(), f"{pair}.{venue}".upper()}:
+            pair = split_instrument_id(name)[0]
+            wire = self._prices.instrument(name).venue_symbol
+            words = (pair.partition("-")[0], pair, name, wire.replace("/", "-"))
+            if asked in {word.upper() for word in words}:
                 return name
         return None
+
+    def _tell_unknown(self, symbol: str, addr: Address) -> None:
+        if symbol in self._unknown or len(self._unknown) >= MAX_TOLD:
+            return
+        self._unknown.add(symbol)
+        self._told(
+            f"{addr[0]}:{addr[1]} asks for prices of {symbol!r}, which is not followed: add it to "
+            "the watchlist"
+        )
 
     # -- clients that are gone ---------------------------------------------------------------
 

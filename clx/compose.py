@@ -455,7 +455,12 @@ def _publisher(engine: Engine) -> asyncio.Task[None] | None:
 
     async def publish() -> None:
         try:
-            await UdpPublisher(kernel.settings.udp, _Prices(kernel), clock=kernel.clock).run()
+            await UdpPublisher(
+                kernel.settings.udp,
+                _Prices(kernel),
+                clock=kernel.clock,
+                told=functools.partial(engine.tell, "udp"),
+            ).run()
         except ClxError as error:
             engine.tell("udp", str(error))
 

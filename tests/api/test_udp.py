@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from api.udp import MAX_SYMBOLS, UdpPublisher
+from api.udp import MAX_SYMBOLS, MAX_TOLD, UdpPublisher
 from core.engine.clock import SimClock
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
@@ -158,7 +158,7 @@ async def test_loopback_is_where_it_listens_unless_told(running):
 @pytest.mark.parametrize(
     ("symbol", "exchange"),
     [("btc", "binance"), ("BTC/USDT", "binance"), ("BTC-USD", "coinbase"),
-     ("btc-usd.coinbase", "coinbase"), ("ETH", "binance")],
+     ("btc-usd.coinbase", "coinbase"), ("ETH", "binance"), ("ethusdt", "binance")],
 )  # fmt: skip
 async def test_a_symbol_means_the_first_followed_that_it_names(running, connect, symbol, exchange):
     async with running() as publisher:
@@ -211,6 +211,19 @@ async def test_what_is_no_request_is_counted_and_harms_nobody(running, connect):
         assert (await client.next())["symbol"] == "BTC"
         assert publisher.stats.malformed == len(bad)
         assert publisher.stats.unknown == 1
+
+
+async def test_the_user_is_told_once_of_a_symbol_that_is_not_followed(market, clock):
+    told: list[str] = []
+    publisher = UdpPublisher(UdpSettings(port=0), market, clock=clock, told=told.append)
+    for symbol in ("DOGE", "DOGE", *(f"X{number}" for number in range(100))):
+        request = json.dumps({"action": "start", "symbol": symbol}).encode()
+        publisher.datagram_received(request, ("127.0.0.1", 5000))
+    assert told[0] == (
+        "127.0.0.1:5000 asks for prices of 'DOGE', which is not followed: add it to the watchlist"
+    )
+    assert len(told) == len(set(told)) == MAX_TOLD
+    assert publisher.stats.unknown == 102
 
 
 async def test_a_client_that_is_gone_is_dropped_when_the_network_says_so(running, connect, market):
