@@ -69,7 +69,9 @@ class Account:
 
         A fee paid in the base asset of a holding is base sold at the fill's price to pay it.
         """
-        net = self._net(instrument, fill.position_side, fill.venue)
+        net = self._nets.get((instrument.id, fill.position_side, fill.venue))
+        if net is None:
+            net = self._net(instrument, fill.position_side, fill.venue)
         size = fill.size if fill.side is _BUY else fill.size.copy_negate()
         gain = net.trade(size, fill.price)
         if not fill.fee:

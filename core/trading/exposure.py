@@ -49,7 +49,7 @@ class Line:
 
     __slots__ = (
         "buys", "fixed", "gross", "held", "key", "long", "net", "pending", "pnl", "scopes",
-        "sells", "short", "size", "slope", "trip_base", "unit",
+        "sells", "short", "size", "slope", "trip_base", "unit", "whole",
     )  # fmt: skip
 
     def __init__(self, key: Key, scopes: tuple[Scope, ...], net: Net | None) -> None:
@@ -57,6 +57,8 @@ class Line:
         self.scopes = scopes
         self.net = net
         """A strategy's share of the position; the account keeps the others."""
+        self.whole: Net | None = None
+        """The position in the account's books, once something of it was filled."""
         self.size = _ZERO
         self.buys = _ZERO
         self.sells = _ZERO
@@ -140,7 +142,9 @@ class Exposure:
                 line.net.fees = EXACT.add(line.net.fees, fill.fee)
             self._moved(line, line.net, fill.ts_event_ns)
         line = self.find(name, side, venue)
-        net = self._account.net(name, side, venue)
+        net = line.whole
+        if net is None:
+            net = line.whole = self._account.net(name, side, venue)
         if net is not None:
             self._moved(line, net, fill.ts_event_ns)
         if not line.size:
