@@ -15,7 +15,8 @@ from core.venues.conformance.faults import FAULTS, Fault
 from core.venues.conformance.floor import Floor
 from core.venues.conformance.ground import Subject
 
-_LIMIT_S: Final = 60.0
+_LIMIT_S: Final = 180.0
+"""Only a case that hangs takes so long; on a starved machine the first one took 90 s."""
 _RICHEST: Final = frozenset({"bracket_lives_through", "lives_through_a_restart", "gets_smaller"})
 """Cases that between them place, fill, amend, cancel and restart."""
 
