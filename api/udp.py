@@ -6,10 +6,10 @@
     client ◄── {"symbol":"BTC","price":61837.64,"volume":1234.5,"bid":61837.63,"ask":61837.65,
                 "timestamp":1723075200000,"exchange":"binance"}       at each change
 
-A symbol is a base asset (``BTC``), a pair (``BTC-USDT``, also as the venue writes it) or a whole name
-(``BTC-USDT.binance``) of an instrument the engine follows; of several the first on its watchlist is
-meant. One that is not followed gets no answer, for there is none in the protocol: the user is told. Prices that
-cannot be trusted are not sent: a client sees no change rather than a wrong one.
+A symbol is a base asset (``BTC``), a pair (``BTC-USDT``, also as the venue writes it) or a whole
+name (``BTC-USDT.binance``) of an instrument the engine follows; of several the first on its
+watchlist is meant. One that is not followed gets no answer, for the protocol has none: the user is
+told. Prices that cannot be trusted are not sent: a client sees no change rather than a wrong one.
 
 The sender of a datagram can be forged, so whoever can reach the port can have prices sent to
 anybody: it listens on loopback unless it is told otherwise.
