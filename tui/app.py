@@ -99,6 +99,8 @@ class ClxApp(App[None]):
         self._load_settings = load_settings
         self._problem = ""
         self._bell = Bell()
+        # Nothing here says anything by them, and every screen would make and style them.
+        self._disable_notifications = self._disable_tooltips = True
         self._typed = Typed(self, super().on_event)
         self._thrift = Thrift()
         self.look = self._make_look(self.preferences.theme)
@@ -106,9 +108,22 @@ class ClxApp(App[None]):
         few = has_few_colours() or self._no_colour
         self.register_theme(textual_theme(self.look.theme, few_colours=few))
         self.theme = self.look.theme.name
+        self._css_variables = self.get_css_variables()
+        self.stylesheet.set_variables(self._css_variables)
         self.animation_level = "none"
         if settings:
             self._take_keys(settings.keys)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew where a colour is another; the framework asks at its start, too."""
+        variables = self.get_css_variables()
+        if variables != self._css_variables:
+            self._css_variables = variables
+            super().refresh_css(animate)
+
+    def get_default_screen(self) -> TradeScreen:
+        """Return the main screen; an empty one below it would be painted for nothing."""
+        return TradeScreen()
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the stylesheet our own colour names before a theme is in force."""
@@ -126,8 +141,7 @@ class ClxApp(App[None]):
         super()._display(screen, self._thrift.spare(renderable))
 
     def on_mount(self) -> None:
-        """Show the main screen and start following the engine."""
-        self.push_screen(TradeScreen())
+        """Start following the engine."""
         begin(self, self.link.run, name="link")
         self.call_after_refresh(self._after_first_paint)
         if self._load_settings is not None:

@@ -18,6 +18,7 @@ from textual.widgets import Input
 from core.model.errors import ClxError
 from core.model.ids import InstrumentId
 from core.model.market import FeedStatus
+from core.model.wording import counted
 from link.replica import Replica, Topic
 from tui.arranged import Arranged
 from tui.draw.status import Standing, draw_hints, draw_notice
@@ -26,7 +27,6 @@ from tui.keys import HintSet, ScreenName, hints
 from tui.pace import Pace
 from tui.safety import Twice
 from tui.screens.layout import SMALLEST, WIDE
-from tui.widgets.fields import Words
 from tui.widgets.rows import RowsWidget
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class LiveScreen(Screen[None]):
 
     AUTO_FOCUS: ClassVar[str | None] = ""
     """Keys belong to the screen until a field is opened."""
+    HORIZONTAL_BREAKPOINTS = []  # noqa: RUF012  as declared there
+    VERTICAL_BREAKPOINTS = []  # noqa: RUF012  as declared there
+    """Full screens divide themselves; every class of theirs that changes styles all parts anew."""
     NAME: ClassVar[ScreenName]
     PLACEHOLDER: ClassVar[str] = "b 0.5 BTC-USDT @64250 post   BTC-USDT 5m   POS   help"
 
@@ -82,6 +85,7 @@ class LiveScreen(Screen[None]):
         self._last_state = ""
         self._timer: Timer | None = None
         self._line = _Line()
+        self._styled = app.look
 
     @property
     def clx(self) -> ClxApp:
@@ -89,14 +93,10 @@ class LiveScreen(Screen[None]):
         return cast("ClxApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """First line, body, last line; which parts are seen depends on the size."""
+        """First line, body, last line."""
         yield RowsWidget(id="header")
         yield from self.compose_body()
         yield RowsWidget(id="foot")
-        yield Input(id="line", placeholder=self.PLACEHOLDER)
-        yield Words(
-            "clx needs 60 x 16 cells at least; make the window larger", field_id="too-small"
-        )
 
     @abstractmethod
     def compose_body(self) -> ComposeResult:
@@ -112,7 +112,10 @@ class LiveScreen(Screen[None]):
         self.pace.forget()
 
     @on(ScreenResume)
-    def _resumed(self) -> None:
+    def _resumed(self, event: ScreenResume) -> None:
+        # Its parts were styled as they came; only another theme makes them look different since.
+        event.refresh_styles = self._styled != self.clx.look
+        self._styled = self.clx.look
         # Another screen may have looked at something else, and taken what changed.
         self._sent_view = None
         if self.is_mounted and self.size.width:
@@ -139,9 +142,18 @@ class LiveScreen(Screen[None]):
         width, height = self.size
         if not width:
             return
-        self.show_part("#too-small", width < SMALLEST[0] or height < SMALLEST[1])
+        self._say_too_small(width < SMALLEST[0] or height < SMALLEST[1])
         self.divide(width, height)
         self.call_after_refresh(self.draw_all)
+
+    def _say_too_small(self, small: bool) -> None:
+        if small and not self.query("#too-small"):
+            from tui.widgets.fields import Words
+
+            words = "clx needs 60 x 16 cells at least; make the window larger"
+            self.mount(Words(words, field_id="too-small"))
+        for part in self.query("#too-small"):
+            part.display = small
 
     def divide(self, width: int, height: int) -> None:
         """Show and hide the parts of the body."""
@@ -318,7 +330,7 @@ class LiveScreen(Screen[None]):
         `entered` takes the words at Enter, `typed` at every key; `left` is called at Escape.
         """
         self._line = _Line(entered, typed, left)
-        line = self.query_one("#line", Input)
+        line = self._line_at_foot()
         line.placeholder = asks
         line.value = text
         line.cursor_position = len(text)
@@ -326,9 +338,17 @@ class LiveScreen(Screen[None]):
         self.query_one("#foot").add_class("hidden")
         line.focus()
 
+    def _line_at_foot(self) -> Input:
+        """Return the line; it is made when it is first opened, no first paint waits for it."""
+        line = next(iter(self.query("#line").results(Input)), None)
+        if line is None:
+            line = Input(id="line")
+            self.mount(line, after="#foot")
+        return line
+
     def close_line(self) -> None:
         """Close the line at the foot."""
-        self.query_one("#line", Input).remove_class("open")
+        self._line_at_foot().remove_class("open")
         self.query_one("#foot").remove_class("hidden")
         self._line = _Line()
         self.set_focus(None)
@@ -336,7 +356,7 @@ class LiveScreen(Screen[None]):
     @property
     def typing(self) -> bool:
         """Whether the line at the foot is open."""
-        return self.query_one("#line", Input).has_focus
+        return any(line.has_focus for line in self.query("#line"))
 
     def action_command_line(self) -> None:
         """Open the command line."""
@@ -422,7 +442,7 @@ class LiveScreen(Screen[None]):
             except ClxError as error:
                 self.notice(str(error), "error")
             else:
-                self.notice(f"{len(shown.items)} rows of {shown.name} are in {path}")
+                self.notice(f"{counted(len(shown.items), 'row')} of {shown.name} written to {path}")
 
     def action_leave(self) -> None:
         """Close the line, else put the notice away."""

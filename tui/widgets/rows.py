@@ -59,6 +59,10 @@ class RowsWidget(Widget):
         super().__init__(id=id, classes=classes)
         self._rows: list[Row] = []
         self._strips: dict[Row, Strip] = {}
+        self._lines: dict[int, Strip] = {}
+        """What stands in the rows; those that changed are taken out."""
+        self._filtered: tuple[object, ...] = ()
+        """What the lines were made for: their width, the filters in force, the ground."""
         self._look: Look | None = None
 
     @property
@@ -67,28 +71,57 @@ class RowsWidget(Widget):
         look = cast("Look", self.app.look)  # type: ignore[attr-defined]  # ClxApp; importing it here would be a cycle
         if look is not self._look:
             self._look = look
-            self._strips.clear()
+            self._forget()
         return look
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows from now on."""
         before, self._rows = self._rows, list(rows)
         if len(before) != len(self._rows):
+            self._lines.clear()
             self.refresh()
             return
-        changed = [
-            Region(x, y, width, 1)
-            for y, row in enumerate(self._rows)
-            if row != before[y]
-            for x, width in changes(before[y], row)
-        ]
+        changed: list[Region] = []
+        for y, (row, old) in enumerate(zip(self._rows, before, strict=True)):
+            if row != old:
+                self._lines.pop(y, None)
+                changed += [Region(x, y, width, 1) for x, width in changes(old, row)]
         if changed:
             self.refresh(*changed)
 
     def repaint(self) -> None:
         """Paint everything anew, after a change of theme."""
-        self._strips.clear()
+        self._forget()
         self.refresh()
+
+    def _forget(self) -> None:
+        self._strips.clear()
+        self._lines.clear()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return rows as they are to be painted.
+
+        The framework would look for borders, padding, tints and hatches in every row of every
+        frame; rows have none.
+        """
+        width, filters = self.size.width, self.get_line_filters()
+        ground = self.background_colors[1] if filters else None
+        made_for = (width, self.look, *filters, ground)
+        if made_for != self._filtered:
+            self._filtered = made_for
+            self._lines.clear()
+        lines = self._lines
+        for y in crop.line_range:
+            if y not in lines:
+                line = self.render_line(y)
+                for each in filters:
+                    assert ground is not None
+                    line = line.apply_filter(each, ground)
+                lines[y] = line
+        rows = [lines[y] for y in crop.line_range]
+        if crop.column_span != (0, width):
+            return [line.crop(*crop.column_span) for line in rows]
+        return rows
 
     def render_line(self, y: int) -> Strip:
         """Return one row as styled segments, from the cache where it was drawn before."""
