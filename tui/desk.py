@@ -19,6 +19,7 @@ from core.model.executors import ExecutorView
 from core.model.ids import ClientOrderId, InstrumentId, StrategyId, client_order_id
 from core.model.orders import Order, OrderState
 from core.model.views import StrategyView
+from core.model.wording import counted
 from tui.preview import Draft
 from tui.safety import EngineClock, armed_left_s
 
@@ -84,11 +85,11 @@ class Desk:
                 return group_reply(result.orders)
             case FlattenReport():
                 would = "would cancel" if result.dry_run else "cancelling"
-                words = f"{would} {_count(result.cancels, 'order')}, closing "
-                return Reply(words + _count(result.positions, "position"), result=result)
+                words = f"{would} {counted(result.cancels, 'order')}, closing "
+                return Reply(words + counted(result.positions, "position"), result=result)
             case KillReport():
                 closing = len(result.closing_orders)
-                words = f"gate {result.risk_state.value}, {_count(result.cancels, 'cancel')}"
+                words = f"gate {result.risk_state.value}, {counted(result.cancels, 'cancel')}"
                 return Reply(words + (f", {closing} closing" if closing else ""), result=result)
             case Done():
                 return Reply(result.text, result=result)
@@ -254,10 +255,6 @@ def group_reply(orders: Sequence[Order]) -> Reply:
 def _standing(order: Order) -> str:
     words = order.state.value.replace("_", " ")
     return f"{words} by the {order.held_by}" if order.held_by else words
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _stands(view: ExecutorView) -> str:

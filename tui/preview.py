@@ -18,7 +18,7 @@ from core.model.errors import ConfigError
 from core.model.grammar import OrderLine, parse_number, parse_time, time_text
 from core.model.ids import VenueName
 from core.model.inspection import OrderPreview
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import PositionSide, TimeInForce, TriggerBy
 from core.model.views import BookView
@@ -188,6 +188,15 @@ def _life(text: TicketText) -> dict[str, Any]:
     if text.lives == "day ext":
         return {"time_in_force": TimeInForce.DAY, "extended_hours": True}
     return {"time_in_force": TimeInForce(text.lives)}
+
+
+def lives_of(instrument: Instrument, chosen: str) -> tuple[str, ...]:
+    """Return how long an order may live; only shares have hours to trade outside of.
+
+    What is chosen already stays, so that nothing a person typed is dropped without a word.
+    """
+    shares = instrument.kind is InstrumentKind.STOCK
+    return tuple(word for word in LIVES if word != "day ext" or shares or chosen == word)
 
 
 # -- words -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from core.model.executors import ExecutorKind, ExecutorView
+from core.model.wording import counted
 from tui.draw import numbers
 from tui.draw.glyphs import BLOCK, Glyphs, spelled
 from tui.draw.runs import Row, clip, fitted, plain
@@ -40,7 +41,7 @@ def draw_executor(view: ExecutorView | None, width: int, glyphs: Glyphs) -> list
         where += " or better"
     wish = [
         f"{plan.kind} {plan.id[-6:]}: {plan.side.upper()} {_plain(plan.size)} "
-        f"{plan.instrument_id} {where} in {plan.orders} orders",
+        f"{plan.instrument_id} {where} in {counted(plan.orders, 'order')}",
         "reduce only" if plan.reduce_only else "",
         "post only" if plan.post_only else "",
         f"by {plan.strategy_id or plan.origin}",

@@ -12,6 +12,7 @@ from typing import Final
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus
 from core.model.views import EngineStatus, ModelView, QuoteLine, StrategyView
+from core.model.wording import counted
 from tui.draw import numbers
 from tui.draw.glyphs import Glyphs
 from tui.draw.runs import Grid, Row, Run, clip, plain
@@ -141,8 +142,8 @@ def _feed(now: Standing) -> Run:
     if now.title:
         live, count = now.feeds
         if live < count:
-            return (f" {count - live} of {count} feeds not live ", "chip_warn")
-        return (f"{count} feeds live ", "muted")
+            return (f" {count - live} of {counted(count, 'feed')} not live ", "chip_warn")
+        return (f"{counted(count, 'feed')} live ", "muted")
     line = now.quote
     if line is None:
         return ("feed waiting ", "muted")
@@ -286,5 +287,5 @@ def _strategy(grid: Grid, y: int, view: StrategyView) -> None:
         words = f"{signal.direction.value} {signal.confidence:.2f}"
         role = {"long": "up", "short": "down"}.get(signal.direction.value, "text")
         pnl = numbers.signed(view.realised_pnl)
-        words += f"  {pnl}  {view.orders} orders"
+        words += f"  {pnl}  {counted(view.orders, 'order')}"
     grid.put(x, y, clip(plain(words), max(0, grid.width - x)), role)

@@ -13,6 +13,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus
 from core.model.views import ModelView, QuoteLine, StrategyView
+from core.model.wording import counted
 from tui.draw import numbers
 from tui.draw.tables import Column, Table
 
@@ -173,7 +174,7 @@ def _says(view: ModelView) -> str:
         return "no prediction yet"
     low, high = numbers.percent(last.low_return, 2), numbers.percent(last.high_return, 2)
     name = last.instrument_id.rpartition(".")[0]
-    return f"{name} up {last.p_up:.2f}  [{low} {high}] in {last.horizon_bars} bars"
+    return f"{name} up {last.p_up:.2f}  [{low} {high}] in {counted(last.horizon_bars, 'bar')}"
 
 
 def _right(view: ModelView) -> str:

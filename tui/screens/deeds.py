@@ -16,6 +16,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.orders import Order, OrderFilled
 from core.model.views import StrategyView, VenueView
+from core.model.wording import counted
 from tui.desk import Reply, order_words
 from tui.draw.records import position_words
 from tui.draw.watchlist import Quoted
@@ -231,7 +232,9 @@ class Deeds:
             not order.state.terminal and order.intent.instrument_id == name
             for order in screen.replica.orders.values()
         )
-        if self._twice(f"cancel {name}", f"press again: cancel {count} orders of {name}"):
+        if self._twice(
+            f"cancel {name}", f"press again: cancel {counted(count, 'order')} of {name}"
+        ):
             self.do(screen.clx.desk.cancel_all(name))
 
     def close(self) -> None:

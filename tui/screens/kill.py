@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Static
 
+from core.model.wording import counted
 from tui.begun import begin
 from tui.desk import Reply
 from tui.widgets.fields import Words
@@ -137,10 +138,7 @@ class KillScreen(ModalScreen[Reply | None]):
         self.query_one("#kill-title", Static).update(f"KILL SWITCH   gate {gate}{why}")
         orders = sum(not order.state.terminal for order in replica.orders.values())
         held = sum(bool(position.size) for position in replica.positions.values())
-        there = (
-            f"{orders} open order{'' if orders == 1 else 's'},"
-            f" {held} position{'' if held == 1 else 's'}"
-        )
+        there = f"{counted(orders, 'open order')}, {counted(held, 'position')}"
         if self.sending:
             self._ask("sending…")
         elif self.asked:

@@ -25,6 +25,7 @@ from core.model.errors import ClxError
 from core.model.ids import InstrumentId
 from core.model.market import FeedStatus
 from core.model.views import View
+from core.model.wording import counted
 from link.replica import Topic
 from tui.arranged import Arranged
 from tui.begun import begin
@@ -288,7 +289,7 @@ class MarketsScreen(LiveScreen):
         if self.twice.press(f"drop {group}", time.monotonic()):
             self._send(RemoveGroup(group=group))
         else:
-            self.notice(f"press again: remove group {group} with {count} instruments")
+            self.notice(f"press again: remove group {group} with {counted(count, 'instrument')}")
 
     def _send(self, command: Command) -> None:
         self.clx.deeds.do(self.clx.desk.ask(command))

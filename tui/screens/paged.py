@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 
 from core.model.ids import InstrumentId
 from core.model.views import View
+from core.model.wording import counted
 from link.replica import Topic
 from tui.arranged import Arranged
 from tui.draw.runs import Row
@@ -163,7 +164,7 @@ class PagedScreen(LiveScreen):
     def draw_words(self) -> None:
         """Draw the first line."""
         header = self.query_one("#header", RowsWidget)
-        words = [*self.title_words(), f"{len(self._shown)} {self.page.name}"]
+        words = [*self.title_words(), counted(len(self._shown), "row")]
         if self.arranged.column:
             glyphs = header.look.glyphs
             sign = glyphs.down if self.arranged.down else glyphs.up

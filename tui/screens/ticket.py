@@ -9,7 +9,7 @@
      trigger   63000         by [last] mark  index           of a conditional one
      stop      63000         risk 157.75   0.16 %            exits make it a bracket
      target    67000         reward 342.25   2.17 : 1
-     lives    [gtc] post  ioc  fok  day  day ext  gtd  post gtd
+     lives    [gtc] post  ioc  fok  day  gtd  post gtd       of shares: day ext
      cost      32,107.75 USDT   32.1 % of equity   fee ~32.11
      after     long 0.750 BTC @ 64,100.00
      checks    ok
@@ -40,7 +40,6 @@ from tui.begun import begin
 from tui.desk import Reply, new_order_id, submit
 from tui.preview import (
     LIMITED,
-    LIVES,
     TYPES,
     WAITING,
     WITH_EXITS,
@@ -49,6 +48,7 @@ from tui.preview import (
     SideName,
     TicketText,
     in_unit,
+    lives_of,
     place_words,
     preview_words,
     read,
@@ -135,7 +135,9 @@ class TicketScreen(ModalScreen[Reply | None]):
             yield self._line("trigger", self._input("trigger", text.trigger), by)
             yield self._line("stop", self._input("stop", text.stop))
             yield self._line("target", self._input("target", text.target))
-            yield self._line("lives", Choice(LIVES, text.lives, field_id="lives"))
+            yield self._line(
+                "lives", Choice(lives_of(coin, text.lives), text.lives, field_id="lives")
+            )
             yield self._line("until", self._input("until", text.until), self._unit("UTC"))
             reduce = "yes" if text.reduce_only else "no"
             yield self._line("reduce", Choice(("no", "yes"), reduce, field_id="reduce"))

@@ -225,7 +225,7 @@ async def test_an_export_says_where_it_is_and_is_the_owners_alone(
     async with opened(link=wide, exports=tmp_path / "exports", size=(160, 40)) as pilot:
         await press(pilot, "m", "l", "E")
         (path,) = (tmp_path / "exports").iterdir()
-        assert "4 rows of markets perps are in" in look(pilot)
+        assert "4 rows of markets perps written to" in look(pilot)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         text = path.read_text().splitlines()
         assert text[0].startswith("symbol,venue,kind,last,change_24h,volume_24h_quote,")

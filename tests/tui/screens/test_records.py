@@ -58,7 +58,7 @@ async def test_records_turn_filter_and_export(opened, press, link, look, tmp_pat
         (written,) = tmp_path.glob("ledger-*.csv")
         assert written.read_text().startswith("tx,time_ns,kind,account,asset,amount,ref\n7,")
         await press(pilot, "slash", *"usdt", "enter")
-        assert "3 ledger" in look(pilot)
+        assert "3 rows  with" in look(pilot)
         await press(pilot, "escape", "escape", "escape")
         assert pilot.app.live_screen is pilot.app.trade_screen
 
@@ -219,7 +219,7 @@ async def test_an_executor_opens_its_orders(opened, press, link, look):
         link.fact(OrderChanged(order=msgspec.structs.replace(part, intent=intent)))
         link.fact(ExecutorChanged(executor=twap()))
         await press(pilot, "F", "tab", "enter")
-        assert "1 orders  with 'slice 7x3k'" in look(pilot)
+        assert "1 row  with 'slice 7x3k'" in look(pilot)
 
 
 @pytest.mark.parametrize("size", SIZES)

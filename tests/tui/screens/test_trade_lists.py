@@ -99,7 +99,7 @@ async def test_an_export_has_what_is_shown_in_that_order(opened, press, look, tr
         await sorted_by(pilot, press, "price")
         await press(pilot, "E")
         (path,) = tmp_path.iterdir()
-        assert f"2 rows of orders are in {path}" in " ".join(look(pilot).split())
+        assert f"2 rows of orders written to {path}" in " ".join(look(pilot).split())
         rows = list(csv.DictReader(path.read_text().splitlines()))
         assert [row["id"] for row in rows] == ["clxt-1", "clxt-3"]
         assert [row["price"] for row in rows] == ["64100.00", "63900.00"]
