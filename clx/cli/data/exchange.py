@@ -64,7 +64,14 @@ def load(
         raise ConfigError(
             f"an instrument is named BASE-QUOTE.venue, such as BTC-USDT.binance, was {name!r}"
         )
-    here = session(start=steps == "venue")
+    # In SIM mode its market has to run: each has a store of its own, where other verbs look then.
+    here = session(start=True)
+    if here.emulator is not None:
+        click.echo(
+            "mode is sim: this is kept beside the invented prices of the market that runs now, and "
+            'gone from view with it; set mode = "paper" to keep it for good',
+            err=True,
+        )
     target: Instrument | InstrumentId = name
     if steps == "venue":
         target = asyncio.run(_ask(here, name))

@@ -14,8 +14,12 @@ from click.testing import CliRunner
 from clx.cli.data.download import repair
 from clx.cli.data.exchange import dump, load
 from clx.cli.data.kept import gaps, kept, rename, retention, verify
+from clx.cli.data.session import Session
 from clx.cli.exits import Exit
+from clx.sim import EmulatorAddress, market_file
 from core.model.errors import ConfigError, DataError
+from store.paths import find_paths
+from store.settings import load_settings
 
 CSV = """time,open,high,low,close,volume
 2024-08-08T00:00:00Z,100.5,101.0,100.0,100.7,12.5
@@ -126,7 +130,6 @@ def test_retention_says_what_would_go_before_it_goes(filled: Path) -> None:
 def test_layouts_of_other_programs_are_written_without_asking_the_venue(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (home / "config.toml").write_text('mode = "sim"\n')
     monkeypatch.setattr("socket.getaddrinfo", lambda *_: pytest.fail("the venue was asked"))
     bars, trades = home / "bars.csv", home / "trades.csv"
     bars.write_text(CSV)
@@ -150,6 +153,26 @@ def test_layouts_of_other_programs_are_written_without_asking_the_venue(
         "cryptofuture/binance/minute/abcusdt/20240808_trade.zip",
         "equity/usa/minute/abc/20240807_trade.zip",
     }
+
+
+def test_import_beside_a_simulated_market_says_how_long_it_is_seen(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = home / "bars.csv"
+    file.write_text(CSV)
+    address = EmulatorAddress(
+        pid=1, port=1, api_key="key", api_secret="", rest_url="", stream_url="", ws_api_url=""
+    )
+
+    def running(*, start: bool = False) -> Session:
+        assert start, "other verbs would look elsewhere once the market runs"
+        settings = load_settings(home / "config.toml").model_copy(update={"mode": "sim"})
+        return Session(settings, find_paths(), address)
+
+    monkeypatch.setattr("clx.cli.data.exchange.session", running)
+    result = CliRunner().invoke(load, [str(file), "ABC-USD.okx"], catch_exceptions=False)
+    assert 'set mode = "paper" to keep it for good' in result.stderr
+    assert market_file(find_paths(), address).exists()
 
 
 def test_name_that_is_no_pair_is_not_imported(home: Path) -> None:
