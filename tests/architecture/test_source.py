@@ -1,6 +1,7 @@
 """Rules of the house that read the source."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,15 @@ def sources(*rooms: str) -> Iterator[Path]:
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """Return all nodes of a file's tree, which several rules look through."""
     return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _trees() -> Iterator[None]:
+    """Look for no garbage among a million nodes that stay, and let them go at the end."""
+    gc.disable()
+    yield
+    nodes.cache_clear()
+    gc.enable()
 
 
 def relative(path: Path) -> str:

@@ -47,23 +47,24 @@ def write_csv(path, seed: int, drift: float, count: int = 9000) -> None:
     path.write_text("\n".join(["timestamp_ms,open,high,low,close,volume", *lines]))
 
 
-def run(tmp_path, csv, name="m.onnx", seed=7):
+def run(tmp_path, csv, name="m.onnx", seed=7, epochs=2):
     out = tmp_path / name
-    arguments = ["--csv", str(csv), "--out", str(out), "--seed", str(seed), "--epochs", "2"]
+    arguments = ["--csv", str(csv), "--out", str(out), "--seed", str(seed)]
+    arguments += ["--epochs", str(epochs)]
     assert main(*arguments, "--batch", "256") == 0
     return out
 
 
 def test_the_same_seed_gives_the_same_bytes_and_progress_is_json(tmp_path, capsys, make) -> None:
     csv = tmp_path / "walk.csv"
-    write_csv(csv, 1, 0.0)
-    first = run(tmp_path, csv)
+    write_csv(csv, 1, 0.0, count=6000)
+    first = run(tmp_path, csv, epochs=1)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines[0]["event"] == "data"
     assert lines[-1] == {"event": "done", "file": "m.onnx", "bytes": first.stat().st_size}
     assert any(line["event"] == "step" and line["stage"] == "fold 1/4" for line in lines)
     data = first.read_bytes()
-    assert run(tmp_path, csv).read_bytes() == data
+    assert run(tmp_path, csv, epochs=1).read_bytes() == data
     assert str(tmp_path).encode() not in data
     assert b".py" not in data
     predictor = load_predictor("m", ModelSettings(path=str(first)))

@@ -72,6 +72,9 @@ async def test_an_adapter_that_does_wrong_fails(
     monkeypatch: pytest.MonkeyPatch, mistake: type[Wrong], words: str
 ) -> None:
     monkeypatch.setattr("core.venues.conformance.floor._WITHIN_S", 1.0)
+    if mistake is Mute:
+        # Who says nothing is never open for orders, however long one waits.
+        monkeypatch.setattr("core.venues.conformance.floor._OPEN_WITHIN_S", 1.0)
     outcome = await run_case(broken(mistake), FILLS, None)
     assert outcome.result == "failed"
     assert any(words in flaw for flaw in outcome.flaws)
