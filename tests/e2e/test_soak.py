@@ -16,11 +16,11 @@ def test_books_and_trades_survive_trouble_in_fast_motion() -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "bench.soak", "--venues", "binance,okx", "--speed", "30",
-            "--hours", "0.15", "--limit-s", "20", "--strike-every-s", "4", "--seed", "11",
+            "--hours", "0.08", "--limit-s", "12", "--strike-every-s", "2", "--seed", "11",
         ],
         cwd=ROOT, env={**os.environ}, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
-    # Twenty seconds are all warm-up: memory is for the long form to judge.
+    # Ten seconds are all warm-up: memory is for the long form to judge.
     said = done.stdout + done.stderr
     wrong = [line for line in re.findall(r"BREACH: (.*)", said) if "memory" not in line]
     figures = dict(re.findall(r"^ +(\w+)  (\S+)$", done.stdout, re.MULTILINE))
