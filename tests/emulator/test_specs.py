@@ -61,6 +61,12 @@ REPLIES = [
     ("okx", "/api/v5/market/ticker", "/market/ticker", SPOT),
     ("okx", "/api/v5/market/tickers", "/market/tickers", {"instType": "SPOT"}),
     ("okx", "/api/v5/public/funding-rate", "/public/funding-rate", SWAP),
+    (
+        "okx",
+        "/api/v5/public/position-tiers",
+        "/public/position-tiers",
+        {"instType": "SWAP", "tdMode": "cross", "instFamily": "BTC-USDT,ETH-USDT"},
+    ),
     ("okx", "/api/v5/public/funding-rate-history", "/public/funding-rate-history", SWAP),
     ("okx", "/api/v5/public/open-interest", "/public/open-interest", {"instType": "SWAP"}),
     ("okx", "/api/v5/public/mark-price", "/public/mark-price", {"instType": "SWAP"}),
