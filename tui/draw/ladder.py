@@ -145,7 +145,7 @@ class _Pen:
     """Draws the rows of one ladder; what they share is worked out once."""
 
     def __init__(self, view: LadderView, grid: Grid, prices: Sequence[int], glyphs: Glyphs) -> None:
-        self.view, self.grid, self.glyphs = view, grid, glyphs
+        self.view, self.grid, self.glyphs, self.prices = view, grid, glyphs, prices
         book, item = view.book, view.instrument
         asks, bids = (book.asks, book.bids) if book else ([], [])
         if view.frozen is not None:
@@ -186,8 +186,25 @@ class _Pen:
         if view.last_ticks > 0:
             last = numbers.price(view.instrument, view.last_ticks)
             grid.put_right(self.price, y, last, "title")
+        room = max(0, grid.width - self.price - 4)
+        if away := self._away(y, book.bids[0][0], book.asks[0][0]):
+            arrow = self.glyphs.up if away == "above" else self.glyphs.down
+            full = f" {arrow} market {away}: space "
+            words = full if len(full) <= room else f" {arrow} {away}: space "
+            grid.put(self.price + 3, y, words[:room], "warn")
+            return
         words = f" spread {numbers.price(view.instrument, book.asks[0][0] - book.bids[0][0])} "
-        grid.put(self.price + 3, y, words[: max(0, grid.width - self.price - 4)], "muted")
+        grid.put(self.price + 3, y, words[:room], "muted")
+
+    def _away(self, y: int, bid: int, ask: int) -> str:
+        """Return where the market went while the rows are held still; empty: it is here."""
+        if self.view.frozen is None:
+            return ""
+        over = [ticks for ticks in self.prices[: y - 1] if ticks > 0]
+        under = [ticks for ticks in self.prices[y:] if ticks > 0]
+        if over and bid >= min(over):
+            return "above"
+        return "below" if under and ask <= max(under) else ""
 
     def _rule(self, y: int, words: str, role: str) -> None:
         width = self.grid.width

@@ -363,7 +363,8 @@ def _details(row: MarketRow, spare: bool) -> list[list[Run]]:
 def _spared(row: MarketRow) -> list[list[Run]]:
     out: list[list[Run]] = []
     if spread_bp(row) is not None:
-        words = f"{_bp_text(row)} bp, {_ticks_text(row)} ticks"
+        ticks = _ticks_text(row)
+        words = f"{_bp_text(row)} bp, {ticks} tick{'' if ticks == '1' else 's'}"
         out.append([("spread ", "muted"), (words, "text")])
     if row.reference.funding_rate is not None:
         left = funding_left_ns(row)

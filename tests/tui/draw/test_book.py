@@ -79,6 +79,24 @@ def test_rows_held_still_under_the_cursor_stay_while_the_book_moves(item, book):
     assert row_prices(view, 30) != held
 
 
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [(700, "▲ market above: space"), (-700, "▼ market below: space"), (0, "spread")],
+)
+def test_rows_held_still_say_where_the_market_went(item, book, by, words):
+    held = row_prices(LadderView(item, book, {}, LAST), 24)
+    moved = msgspec.structs.replace(
+        book, bids=[(p + by, s) for p, s in book.bids], asks=[(p + by, s) for p, s in book.asks]
+    )
+    view = LadderView(item, moved, {}, LAST + by, cursor=held[-1], frozen=held)
+    middle = draw_ladder(view, 44, 24, BLOCK)[held.index(0) + 1]
+    assert words in row_text(middle)
+    assert any(role == "warn" for _, role in middle) == bool(by)
+    short = row_text(draw_ladder(view, 30, 24, BLOCK)[held.index(0) + 1])
+    assert len(short) == 30
+    assert words.replace(" market", "") in short
+
+
 def test_rows_held_still_gather_the_levels_that_come_between_them():
     rows = (110, 105, 103, 0, 100, 98)
     asks, bids = gathered(
