@@ -22,7 +22,7 @@ from emulator.binance.private_wire import own_trade, queried
 from emulator.binance.wire import Json, amount
 from emulator.chaos import Chaos, Dice
 from emulator.clock import MS, SECOND, Clock, WallClock
-from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault
+from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, Fault, check
 from emulator.market.shard import Shard
 from emulator.market.world import World
 from emulator.strikes import LASTING, OF_INSTRUMENTS, Doors, Striker, listed
@@ -121,6 +121,7 @@ class Control:
     async def _arm(self, request: web.Request) -> Json:
         """Take ``{"kind": "gap", "count": 1, "venue": "okx", "symbol": "BTC-USDT"}``."""
         fault = msgspec.json.decode(await request.read(), type=Fault)
+        check(fault)
         venues = self._of(fault.venue)
         if fault.kind in COUNTED_FAULTS:
             for venue in venues:
@@ -185,8 +186,7 @@ class Control:
     async def _trades(self, request: web.Request) -> list[Json]:
         """Give the trades of ``?venue=&symbol=&from_id=&limit=`` that the crowd really made."""
         venue, shard = self._asked(request)
-        first = int(request.query.get("from_id", "0"))
-        limit = int(request.query.get("limit", "12000"))
+        first, limit = _number(request, "from_id", 0), _number(request, "limit", 12_000)
         scale = venue.scales[shard.listing.symbol]
         return [
             {
@@ -288,6 +288,13 @@ class _ClockChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _FASTEST: Final = 1_000.0
+
+
+def _number(request: web.Request, name: str, usual: int) -> int:
+    text = request.query.get(name, str(usual))
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{name} must be a whole number, was {text!r}")
+    return int(text)
 
 
 def _sides(venue: Venue, shard: Shard, levels: int) -> Json:

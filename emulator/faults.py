@@ -136,7 +136,13 @@ INSTANT_FAULTS: Final[dict[str, str]] = {
 }
 
 
-class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
+CHANNELS: Final = (
+    "", "book", "depth", "snapshot", "trade", "quote", "bar", "ticker", "liquidation", "private",
+)  # fmt: skip
+SPREADS: Final = ("fixed", "uniform", "pareto")
+
+
+class Fault(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One armed fault."""
 
     kind: str
@@ -148,7 +154,7 @@ class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
     symbol: str = ""
     """Only for this symbol; empty means any."""
     channel: str = ""
-    """For faults of messages: book, trade, quote, bar or ticker; empty means book."""
+    """For faults of messages, one of `CHANNELS`; empty means book."""
     path: str = ""
     """For faults of REST: only for requests whose path contains this."""
     on: str = "place"
@@ -161,6 +167,27 @@ class Fault(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The law of a latency: ``fixed``, ``uniform`` (0 to twice) or ``pareto`` (a heavy tail)."""
     text: str = ""
     """The new name, for ``rename``."""
+
+
+def check(fault: Fault) -> None:
+    """Refuse a fault that could never strike as it is meant.
+
+    Raises:
+        ValueError: Names the field, its value, and what there is.
+    """
+    for name, known in (
+        ("channel", CHANNELS),
+        ("spread", SPREADS),
+        ("on", ("place", "cancel")),
+    ):
+        value = getattr(fault, name)
+        if value not in known:
+            there = ", ".join(word for word in known if word)
+            raise ValueError(f"{name} must be one of {there}, was {value!r}")
+    if not 0.0 < fault.probability <= 1.0:
+        raise ValueError(f"probability must be above 0 and at most 1, was {fault.probability:g}")
+    if fault.count < 1:
+        raise ValueError(f"count must be at least 1, was {fault.count}")
 
 
 class Struck(msgspec.Struct, frozen=True, kw_only=True):

@@ -129,6 +129,12 @@ async def test_every_fault_is_listed_with_its_meaning(still):
     [
         ("faults", {"kind": "earthquake"}, "was 'earthquake'"),
         ("faults", {"kind": "gap", "count": "x"}, "Expected `int`"),
+        ("faults", {"kind": "gap", "count": 0}, "count must be at least 1, was 0"),
+        ("faults", {"kind": "gap", "chanel": "trade"}, "unknown field `chanel`"),
+        ("faults", {"kind": "gap", "channel": "trades"}, "snapshot, trade, quote, bar, ticker"),
+        ("faults", {"kind": "latency_ms", "spread": "wide"}, "fixed, uniform, pareto, was 'wide'"),
+        ("faults", {"kind": "lost_ack", "on": "amend"}, "place, cancel, was 'amend'"),
+        ("faults", {"kind": "gap", "probability": 7}, "above 0 and at most 1, was 7"),
         ("flow", {"on": "yes"}, "was 'yes'"),
         ("trade", {"symbol": "X", "side": "BUY", "qty": "1"}, "was 'X'"),
         ("trade", {"symbol": "BTCUSDT", "side": "BUY", "qty": "0.000001"}, "at most 5 decimals"),
