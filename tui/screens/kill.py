@@ -144,7 +144,7 @@ class KillScreen(ModalScreen[Reply | None]):
         elif self.asked:
             self._ask(f"press Enter again to {LEVELS[self.chosen][0].upper()} ({there})")
         else:
-            self._ask(f"there are {there}; Enter chooses")
+            self._ask(f"now {there}; Enter chooses")
 
     def _ask(self, words: str) -> None:
         line = self.query_one("#kill-ask", Static)
