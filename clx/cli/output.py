@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -68,8 +69,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None
 
 
 def print_folded(columns: Sequence[str], rows: Sequence[Row], empty: str) -> None:
-    """Print a table, or where the terminal is too narrow for it, a block of lines for each row."""
-    width = shutil.get_terminal_size().columns
+    """Print a table, or where the terminal is too narrow for it, a block of lines for each row.
+
+    What goes into a pipe or file stays a table.
+    """
+    width = shutil.get_terminal_size((sys.maxsize, 24)).columns
     cells = [[show(cell) for cell in row] for row in rows]
     longest = (max(map(len, column)) for column in zip(columns, *cells, strict=True))
     if sum(longest) + 2 * (len(columns) - 1) <= width:

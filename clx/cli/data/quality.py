@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clx.cli.naming import full_instrument
-from clx.cli.output import format_option, print_json, print_table
+from clx.cli.output import format_option, print_folded, print_json
 from clx.client import ask
 from core.model import commands
 from core.model.ids import InstrumentId
@@ -23,7 +23,7 @@ def quality(instruments: tuple[str, ...], days: int, style: str) -> None:
     if style == "json":
         print_json(found)
         return
-    print_table(
+    print_folded(
         (
             "instrument", "day", "status", "live %", "msg/s", "gaps", "resyncs", "holes", "late",
             "checksums", "rejected", "outages", "delay ms", "why",

@@ -1,6 +1,9 @@
 import json
 import math
+import os
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,13 @@ def test_json_keeps_decimals_exact_and_says_null_for_what_is_no_number(
 
 def test_nothing_is_a_dash() -> None:
     assert show(None) == "-"
+
+
+def test_pipe_has_no_width_and_gets_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    with Path(os.devnull).open() as nowhere:
+        monkeypatch.setattr(sys, "__stdout__", nowhere)
+        print_folded(("kind", "gives"), [("okx", "x" * 300)], "none")
+    assert capsys.readouterr().out.splitlines()[1] == f"okx   {'x' * 300}"
