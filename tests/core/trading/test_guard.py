@@ -588,20 +588,3 @@ def test_exits_somebody_takes_back_after_a_partial_fill_stay_away(floor: Any) ->
     floor.venue.deliver(floor.desk)
     assert floor.desk.orders() == ()
     assert floor.venue.received == ["entry", "target"]
-
-
-def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None:
-    floor.open()
-    floor.desk.submit_group(bracket(floor))
-    floor.venue.deliver(floor.desk)
-    floor.venue.trade("entry", "2")
-    floor.venue.deliver(floor.desk)
-    stop_report, target = floor.order("stop"), floor.order("target")
-    assert (stop_report.state, target.state) == (S.HELD, S.ACCEPTED)
-    floor.venue.trade("target", "2")
-    floor.venue.outbox.clear()  # its report is lost
-    floor.move("94")
-    for _ in range(5):
-        floor.venue.deliver(floor.desk)
-    assert floor.venue.cancels == ["target"], "refused, and not tried again blindly"
-    assert floor.desk.books.orders.get("target").ask

@@ -1,4 +1,4 @@
-"""Exits of another size than the venue has: amended, and sent anew where it will not have it."""
+"""Exits the venue has otherwise than they should be: amended, cancelled, sent anew, and asked for."""
 
 from __future__ import annotations
 
@@ -131,3 +131,20 @@ def test_a_stop_sent_anew_leaves_out_what_its_target_filled_meanwhile(
     floor.venue.deliver(floor.desk)
     assert floor.state("stop") is S.CANCELED
     assert floor.venue.orders_by_id[heir.id].size == D("1.5")
+
+
+def test_a_refused_cancel_is_asked_about_before_the_next_one(floor: Any) -> None:
+    floor.open()
+    floor.desk.submit_group(bracket(floor))
+    floor.venue.deliver(floor.desk)
+    floor.venue.trade("entry", "2")
+    floor.venue.deliver(floor.desk)
+    stop_report, target = floor.order("stop"), floor.order("target")
+    assert (stop_report.state, target.state) == (S.HELD, S.ACCEPTED)
+    floor.venue.trade("target", "2")
+    floor.venue.outbox.clear()  # its report is lost
+    floor.move("94")
+    for _ in range(5):
+        floor.venue.deliver(floor.desk)
+    assert floor.venue.cancels == ["target"], "refused, and not tried again blindly"
+    assert floor.desk.books.orders.get("target").ask
