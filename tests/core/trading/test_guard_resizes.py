@@ -1,4 +1,4 @@
-"""Exits the venue has otherwise than they should be: amended, cancelled, sent anew, and asked for."""
+"""Exits the venue has otherwise than they should be: amended, sent anew, and asked about."""
 
 from __future__ import annotations
 
