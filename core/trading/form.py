@@ -36,7 +36,7 @@ def check_form(
     """
     return (
         _check_fields(intent)
-        or _check_market(intent, instrument)
+        or (_check_market(intent, instrument) if intent.type is _MARKET else None)
         or _check_steps(intent, instrument)
         or _check_bounds(intent.size, intent.price, instrument)
         or check_least(
@@ -117,10 +117,8 @@ def _check_fields(intent: OrderIntent) -> Denial | None:
 
 def _check_market(intent: OrderIntent, instrument: Instrument) -> Denial | None:
     """Check the size of an order at market; exits of a group go to the venue all the same."""
-    if intent.type is not _MARKET or intent.role is not _SINGLE:
-        return None
     most = instrument.max_market_size
-    if not most or intent.size <= most:
+    if intent.role is not _SINGLE or not most or intent.size <= most:
         return None
     return Denial("instrument.max_market_size", f"must be at most {most}, was {intent.size}")
 
@@ -146,7 +144,12 @@ def _check_trigger(intent: OrderIntent) -> Denial | None:
 
 
 def _check_steps(intent: OrderIntent, instrument: Instrument) -> Denial | None:
-    shown = intent.display_size
+    shown, price = intent.display_size, intent.price
+    if shown is intent.trigger_price is None and not (
+        _off(intent.size, instrument.size_lot)
+        or (price is not None and _off(price, instrument.price_tick))
+    ):
+        return None
     if shown is not None and not 0 < shown < intent.size:
         return Denial("display_size", f"must be above 0 and below {intent.size}, was {shown}")
     try:
@@ -158,9 +161,9 @@ def _check_steps(intent: OrderIntent, instrument: Instrument) -> Denial | None:
     if intent.type is _TRAILING:
         return None
     try:
-        for price in (intent.price, intent.trigger_price):
-            if price is not None and _off(price, instrument.price_tick):
-                instrument.ticks(price)
+        for wanted in (price, intent.trigger_price):
+            if wanted is not None and _off(wanted, instrument.price_tick):
+                instrument.ticks(wanted)
     except ConfigError as error:
         return Denial("instrument.price_tick", str(error))
     return None

@@ -280,7 +280,8 @@ class Judge:
         lots, shown = 0, None
         if mid and top and stack.book_share_pct is not None and self._detail and not waits:
             lots = int(intent.size / instrument.size_lot)
-            shown = self._shown(stack, intent, top, lots, self._detail)
+            enough = int(lots * 100 / stack.book_share) + 1
+            shown = self._count(intent, top, enough, self._detail)
             if shown is not None and lots * 100 > stack.book_share_pct * shown:
                 denial = self._too_much(stack, intent, instrument, lots, shown)
         self.latest = Latest(stack.scopes, price, around, lots, shown, intent.confidence)
@@ -322,20 +323,10 @@ class Judge:
         shown = self._detail.shown_lots(instrument.id, intent.side.opposite, to, wanted)
         return shown is not None and shown >= wanted
 
-    def _shown(
-        self,
-        stack: Stack,
-        intent: OrderIntent,
-        top: tuple[int, int],
-        lots: int,
-        detail: MarketDetail,
-    ) -> int | None:
-        """Return the lots the other side shows within the price band, or as many as are enough."""
-        return self._count(intent, top, int(lots * 100 / stack.book_share) + 1, detail)
-
     def _count(
         self, intent: OrderIntent, top: tuple[int, int], enough: int, detail: MarketDetail
     ) -> int | None:
+        """Return the lots the other side shows within the price band, or as many as are enough."""
         buys = intent.side is _BUY
         to = (top[0] + top[1]) / 2 * (1 + self._band if buys else 1 - self._band)
         return detail.shown_lots(intent.instrument_id, _SELL if buys else _BUY, int(to), enough)

@@ -85,6 +85,7 @@ class Ledger:
         self._sums: dict[tuple[str, str], Sum] = {}
         """By account and asset."""
         self._of_fills: dict[tuple[VenueName, InstrumentId], _Sums] = {}
+        self._of_venues: dict[tuple[VenueName, str], Sum] = {}
         self._of_fees: dict[tuple[VenueName, str], tuple[Sum, Sum]] = {}
         self._max_entries = max_entries
         self._newest: deque[_Transaction] = deque()
@@ -158,8 +159,10 @@ class Ledger:
 
     def total(self, venue: VenueName, asset: str) -> Decimal:
         """Return what the account holds of an asset, 0 when nothing is known."""
-        found = self._sums.get((f"venue:{venue}", asset))
-        return _ZERO if found is None else found.amount
+        found = self._of_venues.get((venue, asset))
+        if found is None:
+            found = self._of_venues[venue, asset] = self._sum(f"venue:{venue}", asset)
+        return found.amount
 
     def totals(self) -> Iterator[tuple[VenueName, str, Decimal]]:
         """Yield (venue, asset, total) in a stable order."""
