@@ -113,7 +113,10 @@ def keep_margins(
         return tiers_of(item, settings.paper, settings.feeds, account.tiers)
 
     def estimate(key: PositionKey, net: Net) -> Decimal | None:
-        item = kernel.listing.instrument(key[0])
+        # What the journal tells comes before any venue has listed anything.
+        item = kernel.listing.instruments.get(key[0])
+        if item is None:
+            return None
         found = kept_behind(account, key[2], item, key[1], net, tiers)
         return found.price if found is not None else None
 
