@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
-from core.model.orders import OrderIntent
+from core.model.orders import OrderIntent, OrderType
 from core.model.ports import MarketDetail, Marks
 from core.model.settings import RiskSettings
 from core.trading.account import Account
@@ -26,6 +26,7 @@ from core.trading.resting import Resting
 _ZERO: Final = Decimal(0)
 _BUY: Final = Side.BUY
 _SELL: Final = Side.SELL
+_LIMIT: Final = OrderType.LIMIT
 _TWO: Final = Decimal(2)
 _HUNDRED: Final = Decimal(100)
 _MEASURED: Final = 100
@@ -261,7 +262,8 @@ class Judge:
         top: tuple[int, int] | None,
     ) -> Denial | None:
         """Judge the order's price by the market, and its size by what the book shows."""
-        price, waits = intent.price, intent.type.conditional
+        price, kind = intent.price, intent.type
+        waits = kind is not _LIMIT and kind.conditional
         around = None if top is None else (top[0] + top[1]) * instrument.price_tick / _TWO
         mid, what = around, "mid"
         if price is not None and stack.price_band_pct is not None:

@@ -13,6 +13,7 @@ from core.trading.limits import Scopes
 
 _Place: TypeAlias = tuple[InstrumentId, Side]
 _BUY: Final = Side.BUY
+_SELL: Final = Side.SELL
 _NOT_THERE: Final = frozenset({OrderState.HELD, OrderState.DENIED})
 
 
@@ -48,15 +49,14 @@ class Resting:
 
     def meets(self, intent: OrderIntent) -> Decimal | None:
         """Return the price of an order of ours on the other side that this one would trade with."""
-        if intent.post_only or intent.type.conditional:
+        buys = intent.side is _BUY
+        prices = self._prices.get((intent.instrument_id, _SELL if buys else _BUY))
+        if not prices or intent.post_only or intent.type.conditional:
             return None
-        prices = self._prices.get((intent.instrument_id, intent.side.opposite))
-        if not prices:
-            return None
-        best = prices[0] if intent.side is _BUY else prices[-1]
+        best = prices[0] if buys else prices[-1]
         if intent.price is None:
             return best
-        crosses = intent.price >= best if intent.side is _BUY else intent.price <= best
+        crosses = intent.price >= best if buys else intent.price <= best
         return best if crosses else None
 
 
