@@ -38,6 +38,9 @@ self_trade = "allow"
 [strategies]
 [models.tiny-1m]
 enabled = false
+# What a watchdog does about a dead engine, `test_watchdog` shows.
+[watchdog]
+enabled = false
 """
 SOL = "SOL-USDT.binance"
 KINDS = {
