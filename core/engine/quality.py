@@ -14,8 +14,9 @@ from core.model.market import ClockSample, FeedStatus
 from core.model.views import QualityView
 
 DAY_NS: Final = 86_400 * 1_000_000_000
-CLOCK_SAMPLES: Final = 512
-"""Samples of a venue's clock kept; the median of a day is taken over the newest of them."""
+CLOCK_SAMPLES: Final = 5
+"""Samples of a venue's clock kept: two bad ones do no harm to their median, and a clock that is
+set anew, as after a sleep, is found out by the third."""
 
 COUNTS: Final = (
     "frames", "trades", "gaps", "resyncs", "crossed", "outages", "rejected", "checksum_ok",
@@ -71,6 +72,8 @@ class Clocks:
     def add(self, sample: ClockSample) -> str:
         """Take a sample; return what is new of it in words, as a rule nothing."""
         kept = self._offsets.setdefault(sample.venue, deque(maxlen=CLOCK_SAMPLES))
+        if kept and sample.round_trip_ns > OFF_NS:
+            return ""  # Half of that is how far off the sample itself may be.
         kept.append(sample.offset_ns)
         offset_ns, told_ns = self.offset_ns(sample.venue), self._told.get(sample.venue, 0)
         if abs(offset_ns) < OFF_NS:

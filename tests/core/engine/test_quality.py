@@ -33,6 +33,28 @@ def test_midnight_starts_a_day_and_keeps_the_one_before() -> None:
     assert log.day(grown(4, 81), NOON + DAY_NS + 1).gaps == 1
 
 
+def test_clock_set_anew_after_a_long_day_is_told_by_its_third_sample() -> None:
+    clocks, venue = Clocks(), VenueName("okx")
+
+    def take(offset_s: float, round_trip_s: float = 0.01) -> str:
+        return clocks.add(
+            ClockSample(
+                venue=venue,
+                ts_recv_ns=NOON,
+                offset_ns=int(offset_s * 1e9),
+                round_trip_ns=int(round_trip_s * 1e9),
+            )
+        )
+
+    assert [take(0.01) for _ in range(600)] == [""] * 600
+    assert [take(3.0, round_trip_s=6.0) for _ in range(9)] == [""] * 9, "slow answers tell nothing"
+    told = [take(7200.0) for _ in range(4)]
+    assert told[:2] == ["", ""]
+    assert "the clock of okx is 7200.0 s ahead" in told[2]
+    assert told[3] == ""
+    assert [take(0.0) for _ in range(3)][2] == "the clocks of okx and this machine agree again"
+
+
 def test_clock_offset_is_the_median_so_one_bad_sample_does_no_harm() -> None:
     clocks, venue = Clocks(), VenueName("binance")
     for offset in (10, 12, 11, 10**12, 9):
