@@ -49,11 +49,16 @@ class PositionDifference(NamedTuple):
     theirs: VenuePosition | None
     """None: the venue has none."""
 
+    @property
+    def sizes(self) -> tuple[Decimal, Decimal]:
+        """Ours and the venue's; its margin and liquidation price move with the market."""
+        return self.ours, self.theirs.size if self.theirs is not None else Decimal(0)
+
     def words(self, key: PositionKey) -> str:
         """Say what differs."""
         side = "" if key[1] is PositionSide.NET else f" {key[1]}"
-        size = self.theirs.size if self.theirs is not None else Decimal(0)
-        return f"{key[0]}{side}: we hold {self.ours:f}, the venue says {size:f}"
+        ours, theirs = self.sizes
+        return f"{key[0]}{side}: we hold {ours:f}, the venue says {theirs:f}"
 
 
 class Findings:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Mapping
+from decimal import Decimal
 from typing import Final, TypeVar
 
 from core.model.errors import ClxError, ConfigError, TemporaryError, did_you_mean
@@ -362,7 +363,7 @@ class Reconciler:
         Raises:
             _Unsettled: Positions kept moving, or somebody must say what is to be done.
         """
-        previous: Mapping[PositionKey, PositionDifference] | None = None
+        previous: Mapping[PositionKey, tuple[Decimal, Decimal]] | None = None
         for look in range(_BALANCE_LOOKS):
             if look:
                 await asyncio.sleep(min(self._settings.trading.unknown_poll_s, 1.0))
@@ -376,9 +377,10 @@ class Reconciler:
                 return []
             moved = version != self._desk.books.ledger.transactions
             settled = not moved and not self._open_question(venue)
-            if settled and differences == previous:
+            sizes = {key: found.sizes for key, found in differences.items()}
+            if settled and sizes == previous:
                 return self._settle_positions(venue, differences)
-            previous = differences if settled else None
+            previous = sizes if settled else None
         if venue in self._looked_ns:
             return []
         raise _Unsettled("positions, or orders that change them, are still being settled")

@@ -75,6 +75,28 @@ async def test_a_position_found_after_a_restart_is_adopted_and_told(perp: Any) -
     assert perp.desk.position(PERP).size == -2, "the journal has it"
 
 
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_position_is_adopted_though_its_margin_moves_with_the_market(
+    perp: Any, monkeypatch: pytest.MonkeyPatch, restart: bool
+) -> None:
+    if restart:
+        perp.open()
+    looks = iter(range(100))
+
+    async def positions() -> list[VenuePosition]:
+        at = next(looks)
+        return [
+            msgspec.structs.replace(
+                stated("2"), margin=D(40 + at), liquidation_price=D(50 + at), ts_event_ns=at
+            )
+        ]
+
+    perp.open(ready=False)
+    monkeypatch.setattr(perp.venue, "positions", positions)
+    await compared(perp, restart=False)
+    assert perp.desk.position(PERP).size == 2
+
+
 async def test_protect_puts_a_stop_behind_it_and_lets_only_exits_through(perp: Any) -> None:
     trade(perp, on_difference="protect")
     perp.open()
