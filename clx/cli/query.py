@@ -7,7 +7,7 @@ import datetime as dt
 import click
 
 from clx.cli.naming import full_instrument
-from clx.cli.output import format_option, print_json, print_table, say_done
+from clx.cli.output import format_option, print_folded, print_json, print_table, say_done
 from clx.cli.watching import watchdog_line
 from clx.client import ask
 from core.model import commands
@@ -15,7 +15,7 @@ from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import ActivityBar, FeedStatus, Timeframe
-from core.model.views import Chart
+from core.model.views import Chart, VenueView
 from store.paths import find_paths
 
 INDICATORS_HELP = "draw this too, such as ema(20); may be given again"
@@ -50,12 +50,12 @@ def status(style: str) -> None:
         ],
         "no feed is subscribed",
     )
-    print_table(
+    print_folded(
         ("venue", "link", "reconciled", "differences"),
         [
             (
                 v.venue,
-                "up" if v.connected else f"down: {v.reason or 'no reason given'}",
+                link_words(v),
                 _time(v.reconciled_ns) if v.reconciled_ns else None,
                 "; ".join(v.differences) or "none",
             )
@@ -74,6 +74,15 @@ def status(style: str) -> None:
     click.echo(f"watchdog: {watchdog_line(find_paths())[1]}")
     for alert in report.alerts[-5:]:
         click.echo(f"{_time(alert.ts_ns)} {alert.level} {alert.source}: {alert.text}")
+
+
+def link_words(view: VenueView) -> str:
+    """Say how a venue stands: its link, and what keeps it from being traded."""
+    if not view.connected:
+        return f"down: {view.reason or 'no reason given'}"
+    if view.asks:
+        return f"up, asks: {'; '.join(view.asks)}; answer by `clx reconcile --answer`"
+    return f"up, not compared: {view.reason}" if view.reason else "up"
 
 
 @click.command()
