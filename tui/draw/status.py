@@ -42,6 +42,8 @@ class Standing:
     """What a screen of many instruments says of itself instead of one's price."""
     feeds: tuple[int, int] = (0, 0)
     """Instruments whose data is live, and all that are subscribed; said beside a title."""
+    venues_down: tuple[str, ...] = ()
+    """Venues whose private side is down: entries there are refused."""
     flash: int = 0
     """The direction the price moved since it was last drawn, where that is to be seen."""
 
@@ -54,10 +56,13 @@ def screen_title(name: str, words: Sequence[str] = ()) -> tuple[Run, ...]:
 def draw_header(now: Standing, width: int, glyphs: Glyphs) -> Row:
     """Draw the first line: what is looked at on the left, how things stand on the right."""
     grid = Grid(width, 1)
-    right = [run for _, run in _kept(_right(now), width - _LEFT_ROOM)]
+    left = _left(now, glyphs)
+    # Symbol and price of a long name need more than most.
+    first = 0 if now.title else sum(len(text) + 2 for text, _ in left[:2])
+    right = [run for _, run in _kept(_right(now), width - max(_LEFT_ROOM, first))]
     start = max(0, width - sum(len(text) + 1 for text, _ in right))
     x = 1
-    for text, role in _left(now, glyphs):
+    for text, role in left:
         if x + len(text) > start - 1:
             break
         grid.put(x, 0, text, role)
@@ -115,6 +120,10 @@ def _right(now: Standing) -> list[tuple[int, Run]]:
         out.append((2, (f"day {numbers.signed(now.day_pnl)} ", role)))
     out.append((0, _feed(now)))
     if status is not None:
+        if now.venues_down and now.link == "up" and status.phase == "running":
+            first, more = now.venues_down[0], len(now.venues_down) - 1
+            words = f"{clip(plain(first), 14)}{f' +{more}' if more else ''}"
+            out.append((1, (f" {words} DOWN ", "chip_warn")))
         if not status.journal_ok:
             out.append((1, (" JOURNAL FAILED ", "chip_live")))
         if status.risk_state.value != "active":

@@ -246,6 +246,7 @@ class LiveScreen(Screen[None]):
             armed_others=sum(bool(app.desk.armed_left_s(name)) for name in armed if name != target),
             day_pnl=replica.day_pnl,
             slow_fps=self.pace.fps if self.pace.slow else 0.0,
+            venues_down=tuple(sorted(v.venue for v in replica.venues.values() if not v.connected)),
             feeds=(sum(feed.status == FeedStatus.LIVE for feed in feeds), len(feeds)),
         )
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from fake_market import (
     BTC,
@@ -19,7 +20,9 @@ from fake_market import (
     strategy,
 )  # fmt: skip
 
-from core.model.market import Side, Timeframe
+from core.model.accounts import RiskState
+from core.model.ids import InstrumentId
+from core.model.market import FeedStatus, Side, Timeframe
 from core.model.orders import OrderState
 from core.model.signals import Direction, Signal
 from core.model.views import Alert, Chart
@@ -144,6 +147,35 @@ def test_header(golden, width):
 def test_header_says_when_others_are_armed(count, words):
     now = Standing(ITEM, market().quote(), status(), "up", "", armed_others=count)
     assert words in "".join(text for text, _ in draw_header(now, 120, BLOCK))
+
+
+@pytest.mark.parametrize(
+    ("down", "link", "words"),
+    [
+        ((), "up", ""),
+        (("okx",), "up", " okx DOWN "),
+        (("binance_usdm", "okx"), "up", " binance_usdm +1 DOWN "),
+        (("okx",), "down", ""),
+    ],
+)
+def test_header_says_which_venue_is_down_while_the_link_lives(down, link, words):
+    now = Standing(ITEM, market().quote(), status(), link, "gone", venues_down=down)
+    seen = "".join(text for text, _ in draw_header(now, 80, BLOCK))
+    assert words in seen
+    assert ("DOWN" in seen) == bool(words)
+    assert len(seen) == 80
+
+
+def test_header_leaves_out_the_days_profit_before_the_price_of_a_long_name():
+    item = msgspec.structs.replace(ITEM, id=InstrumentId("BTC-USDT-PERP.binance_usdm"))
+    engine = status(mode="LIVE", risk_state=RiskState.REDUCING)
+    line = msgspec.structs.replace(market().quote(), status=FeedStatus.STALE, age_ms=9_200)
+    now = Standing(item, line, engine, "up", "", day_pnl=Decimal("3.42"))
+    seen = "".join(text for text, _ in draw_header(now, 80, BLOCK))
+    price = f"{item.price(line.last_ticks):,.2f}"
+    assert seen.startswith(f" BTC-USDT-PERP  {price} ")
+    assert "STALE 9.2 s" in seen
+    assert "day" not in seen
 
 
 @pytest.mark.parametrize("width", [30, 60, 80, 120])

@@ -13,7 +13,7 @@ from core.model.accounts import Position
 from core.model.errors import ConfigError, LinkError
 from core.model.market import Side
 from core.model.orders import OrderState, PositionSide
-from core.model.views import Alert, AlertRaised, FillAdded, OrderChanged, PositionChanged
+from core.model.views import Alert, AlertRaised, FillAdded, OrderChanged, PositionChanged, VenueView
 from tui.screens.find import FindScreen
 from tui.screens.help import HelpScreen
 from tui.screens.kill import KillScreen
@@ -368,6 +368,14 @@ async def test_a_halted_engine_says_so_in_the_header(opened, look):
         assert "HALTED" in head
         assert "SIM" in head
         assert "DISARMED" in head
+
+
+async def test_a_venue_that_is_down_says_so_in_the_header_of_every_screen(opened, look, press):
+    view = VenueView(venue="binance", connected=False, reason="no DNS", reconciled_ns=0)
+    async with opened(link=FakeLink(snapshot(venues=(view,))), size=(80, 24)) as pilot:
+        assert " binance DOWN " in look(pilot).splitlines()[0]
+        await press(pilot, "F")
+        assert " binance DOWN " in look(pilot).splitlines()[0]
 
 
 @pytest.mark.parametrize(
