@@ -49,6 +49,9 @@ async def test_a_stopped_engine_is_killed_and_takes_up_what_it_held(
 ) -> None:
     watched.clx("daemon", "start")
     async with watched.attach() as client:
+        # What is compared while the stream is down lets no entry through.
+        venues = client.replica.venues
+        await client.until(lambda: venues["binance"].connected, "the venue's stream")
         await client.request(Reconcile())
         await client.submit("clxc-long", "buy", "0.01")
         await client.reaches("clxc-long", "filled")
@@ -86,6 +89,9 @@ async def test_a_spinning_engine_that_hung_before_is_flattened_by_the_watchdog(
         stdin=subprocess.DEVNULL,
     )
     async with watched.attach() as client:
+        # What is compared while the stream is down lets no entry through.
+        venues = client.replica.venues
+        await client.until(lambda: venues["binance"].connected, "the venue's stream")
         await client.request(Reconcile())
         await client.submit("clxc-long", "buy", "0.01")
         await client.reaches("clxc-long", "filled")
