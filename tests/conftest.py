@@ -102,6 +102,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     finally:
         gc.freeze()
+        # Screens and scenarios are full of short-lived things that are no garbage yet.
+        gc.set_threshold(20_000, 20, 20)
         gc.enable()
 
 
