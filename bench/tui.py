@@ -42,8 +42,11 @@ class Bare(App):
         yield Static("bare-label", markup=False)
 Bare().run()
 """
-PANES = ((b"5", b"no positions yet"), (b"6", b"no fills yet"))
-"""Keys that turn to another list, and words only that list shows while nothing was traded."""
+PANES = ((b"5", b"positions yet"), (b"6", b"fills yet"))
+"""Keys that turn to another list, and words only that list shows while nothing was traded.
+
+Cells that stay as they are, such as those of the word before, are not sent again.
+"""
 
 SIDES = ((b"Q", b"DATA QUALITY"), (b"m", b"MARKETS"))
 LOOKS = (
