@@ -78,6 +78,7 @@ def cut(file: Path, into: Path, since: str, until: str, venue: str, lead_mb: flo
     from core.feeds.tape.facts import cut as write
 
     decoder = make_decoder(venue or guess_kind(file))
+    _warn_of_another(file, venue)
     decoder.unlisted = lambda symbol: unlisted(symbol, decoder.venue)
     start_ns, end_ns = parse_time(since, "--since"), parse_time(until, "--until")
     done = write(file, into, start_ns, end_ns, decoder, int(lead_mb * 1e6))
@@ -93,6 +94,23 @@ def cut(file: Path, into: Path, since: str, until: str, venue: str, lead_mb: flo
 
 
 tape.add_command(replay, "replay")
+
+
+def _warn_of_another(file: Path, venue: str) -> None:
+    """Say so when a tape looks like another venue's than the one it is to be read as."""
+    from core.feeds.registry import guess_kind
+    from core.model.errors import ConfigError
+
+    try:
+        seen = guess_kind(file)
+    except ConfigError:
+        return
+    if venue and venue != seen:
+        click.echo(
+            f"the frames look like {seen}'s: read as {venue}'s they may have no images of books; "
+            "leave --venue out to have them",
+            err=True,
+        )
 
 
 def _when(found: TapeFacts) -> list[tuple[str, str]]:

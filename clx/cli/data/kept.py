@@ -190,6 +190,8 @@ def rename(old: str, new: str) -> None:
     Both names find it afterwards; where both have data, the better bar stays.
     """
     before, after = full_instrument(old), full_instrument(new)
+    if before == after:
+        raise click.UsageError(f"OLD and NEW must be two instruments, both were {before}")
     with market_store(session()) as store:
         store.upkeep.rename(before, after)
     click.echo(f"{before} is {after} now")

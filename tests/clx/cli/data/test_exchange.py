@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -121,6 +122,11 @@ def test_renamed_instrument_keeps_its_data_under_both_names(filled: Path) -> Non
     run(rename, "ABC-USD.okx", "NEW-USD.okx")
     assert "3 rows" in run(dump, "NEW-USD.okx", str(filled / "n.csv"), "-t", "1m")
     assert "3 rows" in run(dump, "ABC-USD.okx", str(filled / "o.csv"), "-t", "1m")
+
+
+def test_an_instrument_is_not_renamed_to_itself(filled: Path) -> None:
+    with pytest.raises(click.UsageError, match="must be two instruments, both were ABC-USD.okx"):
+        run(rename, "ABC-USD.okx", "ABC-USD.okx")
 
 
 def test_retention_says_what_would_go_before_it_goes(filled: Path) -> None:
