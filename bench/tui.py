@@ -242,7 +242,8 @@ def first_paints(env: dict[str, str]) -> tuple[float, float]:
     bare_command = [sys.executable, "-c", BARE]
     for number in range(STARTS + 1):
         pairs: tuple[tuple[list[str], bytes, Callable[[float], None]], ...] = (
-            (clx(), b"[1m]", ours.append),
+            # The frame around it names its timeframe, the chart alone its lines.
+            (clx(), b"EMA", ours.append),
             (bare_command, b"bare-label", bare.append),
         )
         for command, words, keep in pairs:
