@@ -44,7 +44,7 @@ from core.model.redaction import Redactor
 from core.model.settings import Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
-from core.venues.kinds import market_of
+from core.venues.kinds import THIS_MACHINE, market_of
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
 from core.venues.registry import make_venue
@@ -70,8 +70,6 @@ _log: Final = logging.getLogger(__name__)
 
 KEPT_MARKETS: Final = 5
 """Simulated markets whose journal and data are kept, the present one included."""
-
-_THIS_COMPUTER: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 PAPER_DEPTH: Final = 100
 """Levels a side that a paper taker can reach."""
@@ -488,7 +486,7 @@ def _warn_of_keys(engine: Engine, assembly: Assembly) -> None:
 def _is_real(table: VenueSettings) -> bool:
     """Return whether a venue's money is real: not play money, nor an emulator on this computer."""
     host = urlsplit(table.rest_url).hostname
-    return table.environment == "live" and host not in _THIS_COMPUTER
+    return table.environment == "live" and host not in THIS_MACHINE
 
 
 def _restore_groups(engine: Engine, paths: Paths) -> None:

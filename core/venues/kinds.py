@@ -38,6 +38,9 @@ CCXT: Final = "ccxt:"
 """Kinds that begin so go through ccxt."""
 CCXT_PLACE: Final = "core.venues.ccxt_pro.venue:CcxtVenue"
 
+THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts at which an emulator may be, and no venue is."""
+
 
 def venue_kind(name: str, table: VenueSettings) -> str:
     """Return the kind of a ``[venues.<name>]`` table.
@@ -74,15 +77,33 @@ def switch_words(seconds: float, *, by_symbol: bool = False) -> str:
     return "is armed with the first order that rests" if by_symbol else "is not armed yet"
 
 
+def check_both(name: str, table: VenueSettings) -> None:
+    """Refuse half an emulator: orders there, and the account's stream of the real venue.
+
+    Raises:
+        ConfigError: One address is this machine's, and the other is left to the venue's own.
+    """
+    given = {"rest_url": table.rest_url, "ws_api_url": table.ws_api_url}
+    for key, url in given.items():
+        other = next(each for each in given if each != key)
+        if not given[other] and urlsplit(url).hostname in THIS_MACHINE:
+            raise ConfigError(
+                f"venues.{name}.{other} must be given as well: {key} is {url}, on this machine, "
+                "and without it the venue's own host would be asked beside it"
+            )
+
+
 def hosts_of(
     name: str, table: VenueSettings, known: Mapping[str, tuple[str, str]]
 ) -> tuple[str, str]:
     """Return REST and stream address: those of the settings, else the venue's own.
 
     Raises:
-        ConfigError: The venue has no such environment and an address is missing.
+        ConfigError: The venue has no such environment and an address is missing, or one address is
+            this machine's and the other the venue's own.
     """
     rest_url, stream_url = known.get(table.environment, ("", ""))
+    check_both(name, table)
     rest_url, stream_url = table.rest_url or rest_url, table.ws_api_url or stream_url
     if not rest_url or not stream_url:
         raise ConfigError(

@@ -34,6 +34,7 @@ from core.model.ports import Clock
 from core.model.settings import VenueSettings
 from core.venues.ccxt_pro.overheard import overhear
 from core.venues.ccxt_pro.ways import ways_of
+from core.venues.kinds import check_both
 from core.wire import ccxt_loader as loader
 from core.wire.budget import Budgets
 from core.wire.ccxt_connects import ConnectCounter
@@ -289,6 +290,7 @@ class CcxtClient:
 
     def _point(self, client: Any) -> Any:
         settings, errors = self._settings, self._errors
+        check_both(self._name, settings)
         client.number = str
         try:
             if settings.environment == "testnet":

@@ -65,5 +65,19 @@ def test_urls_of_the_table_win_and_a_missing_one_is_named():
         hosts_of("x", table(environment="demo"), {"live": ("https://a", "wss://a")})
 
 
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [("rest_url", "ws_api_url"), ("ws_api_url", "rest_url")],
+)
+def test_half_an_emulator_is_refused(given, lacks):
+    scheme = "http" if given == "rest_url" else "ws"
+    half = table(**{given: f"{scheme}://127.0.0.1:9/x"})
+    with pytest.raises(ConfigError, match=rf"venues\.x\.{lacks} must be given as well: {given} is"):
+        hosts_of("x", half, HOSTS)
+    # Another of the venue's own hosts may stand beside what was not given.
+    regional = table(**{given: f"{scheme}s://api1.binance.com"})
+    assert hosts_of("x", regional, HOSTS)[given == "ws_api_url"].endswith("api1.binance.com")
+
+
 def test_the_market_of_another_kind_is_its_name():
     assert market_of("x", table(kind="ccxt:kraken")) == "kraken"

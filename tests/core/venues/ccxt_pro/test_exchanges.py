@@ -217,6 +217,7 @@ async def trading(
     table = VenueSettings(
         kind=f"ccxt:{exchange}",
         rest_url=f"http://127.0.0.1:{port}",
+        ws_api_url=f"ws://127.0.0.1:{port}",
         api_key=SecretStr("k" * 32),
         api_secret=SecretStr("c2VjcmV0" * 8),
         passphrase=SecretStr("x"),

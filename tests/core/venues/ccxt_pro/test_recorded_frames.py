@@ -229,6 +229,7 @@ async def account(exchange: str, answers: dict[str, Any]) -> AsyncIterator[Accou
     settings = VenueSettings(
         kind=f"ccxt:{exchange}",
         rest_url=f"http://127.0.0.1:{port}",
+        ws_api_url=f"ws://127.0.0.1:{port}",
         api_key=SecretStr("k" * 32),
         api_secret=SecretStr("c2VjcmV0" * 8),
         passphrase=SecretStr("p" * 8),
