@@ -213,7 +213,7 @@ class VenueBar(msgspec.Struct, frozen=True, gc=False):
     closed: bool
 
 
-class MarkPrice(msgspec.Struct, frozen=True, kw_only=True):
+class MarkPrice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A derivative's reference prices; finer than ticks, so `Decimal`. None: not stated."""
 
     instrument_id: InstrumentId
@@ -227,7 +227,7 @@ class MarkPrice(msgspec.Struct, frozen=True, kw_only=True):
     next_funding_ns: int = 0
 
 
-class OpenInterest(msgspec.Struct, frozen=True, kw_only=True):
+class OpenInterest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Contracts outstanding, in the venue's unit of size; `value` in the quote or settle asset."""
 
     instrument_id: InstrumentId
@@ -237,7 +237,7 @@ class OpenInterest(msgspec.Struct, frozen=True, kw_only=True):
     value: Decimal | None = None
 
 
-class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
+class Liquidation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A forced order. Where `lossy`, the venue leaves some out: never add them up to a total."""
 
     instrument_id: InstrumentId
@@ -250,7 +250,7 @@ class Liquidation(msgspec.Struct, frozen=True, kw_only=True):
     lossy: bool
 
 
-class DayTicker(msgspec.Struct, frozen=True, kw_only=True):
+class DayTicker(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The venue's own rolling statistics, normally of 24 hours. None: not stated."""
 
     instrument_id: InstrumentId
@@ -265,7 +265,7 @@ class DayTicker(msgspec.Struct, frozen=True, kw_only=True):
     quote_volume: Decimal | None = None
 
 
-class OptionGreeks(msgspec.Struct, frozen=True, kw_only=True):
+class OptionGreeks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An option as the venue values it; volatilities are fractions (0.55), nan: not stated."""
 
     instrument_id: InstrumentId

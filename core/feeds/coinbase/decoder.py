@@ -77,7 +77,9 @@ class CoinbaseDecoder(ScannedMessages):
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         if kind == "recv":
-            events = self.scanned(conn, ts_recv_ns, data)
+            events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+            if events is None:
+                events = self.leftover(conn, ts_recv_ns, data)
             if events is not None:
                 return events
         return super().decode(kind, conn, ts_recv_ns, url, data)

@@ -135,18 +135,16 @@ class ScannedMessages(OwningDecoder):
         self._tell = self._teller
         return self._tell(data, desk_at, conn, ts_recv_ns)
 
-    def scanned(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
-        """Return the events of a message; None: it is for the slower parser."""
-        events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
-        if events is not None:
-            return events
+    def leftover(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
+        """Return the events of what the kernel left; None: it is for the slower parser."""
         found = self._found(self._desk_at)
         kind, _, _, number, _, _, _, _, _ = found
         if kind == _OTHER:
             return None
         if kind == _FULL:
             self._desk.renew(len(data))
-            return self.scanned(conn, ts_recv_ns, data)
+            events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+            return self.leftover(conn, ts_recv_ns, data) if events is None else events
         if kind in (_UPDATE, _IMAGE):
             return self._scanned_book(conn, ts_recv_ns, found)
         # What they say is told all the same where the very same message comes once more.

@@ -117,7 +117,9 @@ class DeribitDecoder(ScannedMessages):
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
         # Nearly all messages are of a channel: spare them every detour.
         if kind == "recv":
-            events = self.scanned(conn, ts_recv_ns, data)
+            events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+            if events is None:
+                events = self.leftover(conn, ts_recv_ns, data)
             if events is not None:
                 return events
         if kind == "recv" and data.startswith(_HEAD):

@@ -143,17 +143,15 @@ class ScannedMessages(OwningDecoder):
         self._owners.show(known.id, known.slip)
         return known
 
-    def scanned(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
-        """Return the events of a message; None: it is for the slower parser."""
-        events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
-        if events is not None:
-            return events
+    def leftover(self, conn: int, ts_recv_ns: int, data: bytes) -> _Events | None:
+        """Return the events of what the kernel left; None: it is for the slower parser."""
         kind, row, ts_ns, number, _, bids_at, bids_end, asks_at, asks_end = self._found(
             self._desk_at
         )
         if kind == scan.FULL:
             self._desk.renew(len(data))
-            return self.scanned(conn, ts_recv_ns, data)
+            events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+            return self.leftover(conn, ts_recv_ns, data) if events is None else events
         if kind != scan.IMAGE:
             return None
         name = self._rows[row].id
