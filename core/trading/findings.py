@@ -26,6 +26,7 @@ from core.model.orders import (
     OrderFilled,
     OrderRejected,
     OrderState,
+    OrderType,
     PositionSide,
     VenueOrder,
 )
@@ -118,9 +119,14 @@ class Findings:
             self._desk.alert("warning", f"order {order.id}: {reason}; check its fills there")
         return True
 
-    def align(self, tracked: Tracked, found: VenueOrder) -> None:
-        """Take what the venue says of an order; its end waits until its fills are booked."""
+    def align(self, tracked: Tracked, found: VenueOrder, visibility_ns: int) -> None:
+        """Take what the venue says of an order; its end waits until its fills are booked.
+
+        An amend may be on its way as an order may: until `visibility_ns` have passed, that the
+        venue has the order as it was does not say that it stays so.
+        """
         order = tracked.order
+        travels = order.amending and self._desk.now_ns() - order.ts_updated_ns < visibility_ns
         self._missing.pop(order.id, None)
         rejected = found.state is OrderState.REJECTED
         if not rejected and (order.state in _UNANSWERED or order.venue_order_id is None):
@@ -128,14 +134,15 @@ class Findings:
         if order.state is OrderState.REJECTED and not rejected:
             # Against a refusal the first acceptance only raises the question; this answers it.
             self._accept(order.id, found)
-        if not rejected and (order.amending or _otherwise(tracked.order, found)):
+        otherwise = _otherwise(tracked.order, found)
+        if not rejected and (otherwise or (order.amending and not travels)):
             self._amended(order.id, found)
         if found.state.terminal or found.filled > tracked.order.filled:
             known = self._unsettled.get(order.id)
             self._unsettled[order.id] = (found, known[1] if known is not None else 0)
         else:
             self._unsettled.pop(order.id, None)
-            tracked.ask = False
+            tracked.ask = travels and not otherwise
 
     def note_short(self, venue: VenueName) -> None:
         """Take up ended orders of which the venue counts more as filled than is booked."""
@@ -370,8 +377,15 @@ class Findings:
 
 
 def _otherwise(order: Order, found: VenueOrder) -> bool:
-    """Return whether the venue has an order at another size: a change of ours got there late.
+    """Return whether the venue has an order at another size or limit: a change got there late.
 
     What it says may be older than a change it has told of since; that one is no news then.
     """
-    return not order.state.terminal and bool(found.size) and found.size != order.intent.size
+    intent = order.intent
+    if order.state.terminal:
+        return False
+    # Of an order that fills, some venues tell the average in the place of the limit.
+    limited = intent.type is OrderType.LIMIT and bool(found.price) and not found.filled
+    return (bool(found.size) and found.size != intent.size) or (
+        limited and found.price != intent.price
+    )

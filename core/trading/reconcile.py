@@ -297,7 +297,7 @@ class Reconciler:
     def _align(self, tracked: Tracked, found: VenueOrder) -> None:
         """Take what the venue says of an order that has not ended here."""
         order = tracked.order
-        self._findings.align(tracked, found)
+        self._findings.align(tracked, found, self._visibility_ns(order.venue))
         waited_ns = self._clock.now_ns() - order.ts_updated_ns
         lost_cancel = (
             tracked.order.state is OrderState.PENDING_CANCEL
@@ -314,7 +314,7 @@ class Reconciler:
         if found is None or found.state.terminal:
             return []
         if order.state is OrderState.REJECTED:
-            self._findings.align(tracked, found)
+            self._findings.align(tracked, found, self._visibility_ns(venue))
             return [f"order {order.id} was believed rejected and lives"]
         self._venues[venue].cancel(order)
         note = f"order {order.id} is {order.state} here and open there: cancelling it"

@@ -545,6 +545,30 @@ def test_a_cancel_that_counts_less_than_is_booked_is_told(floor: Any) -> None:
     assert floor.alerts() == ["order o1: 0.4 is booked as filled, the venue says 0.2"]
 
 
+async def test_a_change_that_may_be_on_its_way_is_asked_about_until_it_cannot(floor: Any) -> None:
+    floor.open()
+    floor.submit("o1", size="2")
+    floor.venue.deliver(floor.desk)
+    floor.venue.able = VenueAbilities(amend="any")
+    floor.venue.lose_requests = True
+    floor.desk.amend("o1", "cli", price=Decimal(99))
+    floor.venue.lose_requests = False
+    reconciler = floor.reconciler(visibility_s=5.0)
+    tracked = floor.desk.books.orders.get("o1")
+    found = await floor.venue.find_order(floor.order("o1"))
+    reconciler._findings.align(tracked, found, 5_000_000_000)
+    assert (floor.order("o1").amending, tracked.ask) == (True, True)
+    floor.clock.advance(6)
+    reconciler._findings.align(tracked, found, 5_000_000_000)
+    assert (floor.order("o1").amending, tracked.ask) == (False, False)
+    # It got there all the same.
+    floor.clock.advance(1)
+    floor.venue.amend(floor.order("o1"), floor.venue.amends[-1])
+    late = await floor.venue.find_order(floor.order("o1"))
+    reconciler._findings.align(tracked, late, 5_000_000_000)
+    assert floor.order("o1").intent.price == 99
+
+
 async def test_a_change_that_arrives_after_it_was_asked_about_is_taken_over(floor: Any) -> None:
     floor.open()
     floor.submit("o1", size="2")
@@ -554,6 +578,8 @@ async def test_a_change_that_arrives_after_it_was_asked_about_is_taken_over(floo
     floor.desk.amend("o1", "cli", size=Decimal(1))
     floor.venue.lose_requests = False
     reconciler = floor.reconciler()
+    # Longer than a request may travel.
+    floor.clock.advance(20)
     await reconciler.reconcile()
     assert floor.order("o1").intent.size == 2, "it has not arrived yet"
     assert not floor.order("o1").amending
