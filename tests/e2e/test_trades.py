@@ -243,7 +243,8 @@ def feed_of(emulator: Emulator, venue: str) -> Any:
 async def test_each_venue_tells_its_past_as_far_as_it_goes(
     venue: str, symbol: str, name: str, deep: bool, market: MarketStore
 ) -> None:
-    emulator = await past_of((venue,), 20.0 if deep else 60.0, 30)
+    # KuCoin remembers a hundred trades: so many more must have been that some are forgotten.
+    emulator = await past_of((venue,), 20.0 if deep else 120.0, 30)
     feed = feed_of(emulator, venue)
     try:
         item = next(item for item in await feed.instruments() if item.id == name)
