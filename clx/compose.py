@@ -44,11 +44,12 @@ from core.model.redaction import Redactor
 from core.model.settings import Settings, StrategySettings, VenueSettings
 from core.model.views import Fact, InstrumentsChanged, QuoteLine
 from core.strategies.process import ProcessRunner
-from core.venues.kinds import THIS_MACHINE, market_of
+from core.venues.kinds import market_of
 from core.venues.liquidity import Ladder, Level
 from core.venues.paper import PaperVenue
 from core.venues.registry import make_venue
 from core.wire.budget import Budgets, Role
+from core.wire.loopback import LOOPBACK
 from core.wire.tape import TapeWriter
 from link.audited import AuditedFace
 from link.peer import this_client
@@ -486,7 +487,7 @@ def _warn_of_keys(engine: Engine, assembly: Assembly) -> None:
 def _is_real(table: VenueSettings) -> bool:
     """Return whether a venue's money is real: not play money, nor an emulator on this computer."""
     host = urlsplit(table.rest_url).hostname
-    return table.environment == "live" and host not in THIS_MACHINE
+    return table.environment == "live" and host not in LOOPBACK
 
 
 def _restore_groups(engine: Engine, paths: Paths) -> None:

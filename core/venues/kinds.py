@@ -12,6 +12,7 @@ import msgspec
 from core.model.errors import ConfigError, did_you_mean
 from core.model.ids import VenueName
 from core.model.settings import VenueSettings
+from core.wire.loopback import LOOPBACK
 
 
 class VenueKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,9 +38,6 @@ KINDS: Final[Mapping[str, VenueKind]] = {
 CCXT: Final = "ccxt:"
 """Kinds that begin so go through ccxt."""
 CCXT_PLACE: Final = "core.venues.ccxt_pro.venue:CcxtVenue"
-
-THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Hosts at which an emulator may be, and no venue is."""
 
 
 def venue_kind(name: str, table: VenueSettings) -> str:
@@ -86,7 +84,7 @@ def check_both(name: str, table: VenueSettings) -> None:
     given = {"rest_url": table.rest_url, "ws_api_url": table.ws_api_url}
     for key, url in given.items():
         other = next(each for each in given if each != key)
-        if not given[other] and urlsplit(url).hostname in THIS_MACHINE:
+        if not given[other] and urlsplit(url).hostname in LOOPBACK:
             raise ConfigError(
                 f"venues.{name}.{other} must be given as well: {key} is {url}, on this machine, "
                 "and without it the venue's own host would be asked beside it"

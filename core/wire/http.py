@@ -28,6 +28,7 @@ from core.model.ports import Clock
 from core.wire.budget import Budgets
 from core.wire.limits import WeightLimiter
 from core.wire.lines import Lines
+from core.wire.loopback import LOOPBACK
 from core.wire.signing import encode_query
 from core.wire.troubles import trouble
 from core.wire.witness import Witness
@@ -90,7 +91,7 @@ class HttpSession:
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ConfigError(f"rest_url must be http(s)://HOST[:PORT][/PATH], was {base_url!r}")
         self.base_url = base_url.rstrip("/")
-        self._loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        self._loopback = parts.hostname in LOOPBACK
         self._clock = clock
         self._timeout_s = timeout_s
         self._limiter = limiter

@@ -13,6 +13,7 @@ from core.model.ports import Clock
 from core.wire.backoff import Backoff
 from core.wire.contained import contained
 from core.wire.limits import AttemptLimiter
+from core.wire.loopback import LOOPBACK
 from core.wire.troubles import trouble
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ async def hold(
             ping_timeout=PING_S,
             max_queue=1024,
             additional_headers=headers,
-            proxy=None if _checked_host(address) in _LOOPBACK else True,
+            proxy=None if _checked_host(address) in LOOPBACK else True,
         )
     except (OSError, TimeoutError, WebSocketException) as error:
         on_close(f"{_shown(address)}: could not connect, {_words(error)}")
@@ -178,9 +179,6 @@ async def hold(
 def _shown(address: str) -> str:
     """Return an address without its query: that is where venues put tokens and keys."""
     return address.partition("?")[0]
-
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def _checked_host(address: str) -> str:
