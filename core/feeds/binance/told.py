@@ -68,11 +68,16 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
     return unmade()
 
 
+def compiled(kernel: Any) -> Teller:
+    """Compile or load a kernel that tells of frames."""
+    if not hasattr(kernel, "overloads"):
+        # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
+        return lambda frame, desk, recv: None
+    made: Teller = entry(kernel, b"{}", 1, Made())
+    return made
+
+
 @cache
 def teller() -> Teller:
     """Compile or load the kernel, once a process."""
-    if not hasattr(_tell, "overloads"):
-        # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
-        return lambda frame, desk, recv: None
-    compiled: Teller = entry(_tell, b"{}", 1, Made())
-    return compiled
+    return compiled(_tell)

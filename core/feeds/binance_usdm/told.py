@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 
-from core.engine.compiled import entry, view
-from core.engine.made import Made, bar, one, quote, taken, trade, unmade
+from core.engine.compiled import view
+from core.engine.made import bar, one, quote, taken, trade, unmade
 from core.engine.stated import spelt
 from core.feeds.binance.digits import text_of
 from core.feeds.binance.scan import DESK
-from core.feeds.binance.told import change
+from core.feeds.binance.told import Teller, change, compiled
 from core.feeds.binance_usdm.candle import candle_at
 from core.feeds.binance_usdm.scan import DEPTH, KLINE, QUOTE, TRADE, scan_at
-
-Teller: TypeAlias = Callable[[bytes, int, int], Any]
-"""Takes a frame, the address of a `desk` and when it came; returns its events or None."""
 
 
 @numba.njit(cache=True)
@@ -51,8 +47,4 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
 @cache
 def teller() -> Teller:
     """Compile or load the kernel, once a process."""
-    if not hasattr(_tell, "overloads"):
-        # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
-        return lambda frame, desk, recv: None
-    compiled: Teller = entry(_tell, b"{}", 1, Made())
-    return compiled
+    return compiled(_tell)
