@@ -7,7 +7,8 @@ times both; until enough is known, and for channels that never spoke, the fixed 
 settings holds for the instrument as a whole.
 
 An instrument that is silent for longer yet, or never spoke since it was subscribed to, is pleaded
-for: the venue may not know of the subscription. So is a book that stands still while quotes move.
+for: the venue may not know of the subscription. So is a book that stands still while quotes move,
+where nothing but its image came or its habit is not known yet.
 """
 
 from __future__ import annotations
@@ -78,8 +79,12 @@ class Habit:
         """Silence beyond which something must be wrong, 0 while too little is known."""
         if self.met < _ENOUGH:
             return 0
+        return self.at_least(_LEAST_NS)
+
+    def at_least(self, least_ns: int) -> int:
+        """Return the silence that would be too long by what is known, however little that is."""
         limit = max(self.mean_ns * _TIMES_MEAN, self.longest_ns * _TIMES_LONGEST)
-        return int(min(_MOST_NS, max(_LEAST_NS, limit)))
+        return int(min(_MOST_NS, max(least_ns, limit)))
 
 
 class Vigil:
@@ -96,6 +101,7 @@ class Vigil:
         "_mute_ns",
         "_never",
         "_plea_ns",
+        "_quotes",
         "_still",
         "rate_per_s",
     )
@@ -114,27 +120,37 @@ class Vigil:
         self._never = True
         self._down = False
         self._plea_ns = 0
+        self._quotes = 0
+        """Quotes seen when the book last moved."""
         self._still = False
         self.rate_per_s = 0.0
         """Messages a second of late."""
 
     def look(self, counts: tuple[int, int, int], now_ns: int) -> None:
         """Take the messages of each channel so far."""
+        if counts[0] != self._habits[0].count:
+            self._quotes = counts[1]
         for habit, count in zip(self._habits, counts, strict=True):
             habit.look(count, now_ns)
         total = sum(counts)
         if total != self._before:
             self._mute_ns = now_ns
             self._never = self._down = False
-        if self._booked:
-            books, quotes = counts[0] - self._joined[0], counts[1] - self._joined[1]
-            waited = now_ns - self._joined_ns > _STILL_NS
-            self._still = waited and quotes > _STILL and books <= 1
+        self._still = self._booked and self._stands_still(counts, now_ns)
         if self._at_ns and now_ns > self._at_ns:
             passed_s = (now_ns - self._at_ns) / 1e9
             share = min(1.0, passed_s / 30.0)
             self.rate_per_s += ((total - self._before) / passed_s - self.rate_per_s) * share
         self._before, self._at_ns = total, now_ns
+
+    def _stands_still(self, counts: tuple[int, int, int], now_ns: int) -> bool:
+        """Whether the book should have moved, by the quotes that came since it did."""
+        if counts[1] - max(self._quotes, self._joined[1]) <= _STILL:
+            return False
+        if counts[0] - self._joined[0] <= 1:
+            return now_ns - self._joined_ns > _STILL_NS
+        book = self._habits[0]
+        return not book.limit_ns and now_ns - book.since_ns > book.at_least(_STILL_NS)
 
     def restart(self, now_ns: int) -> None:
         """Begin to wait anew: after a pause of ours, silence up to now says nothing."""

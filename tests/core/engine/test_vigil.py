@@ -92,3 +92,34 @@ def test_book_that_stands_still_while_quotes_move_is_told_and_pleaded_for() -> N
     assert vigil.plea(now, DEFAULT) == (ResyncReason.SILENT, 100)
     vigil.look((2, 101, 0), now + S)
     assert vigil.silence(now + S, now + S, DEFAULT) == "", "it moves"
+
+
+def moved(times: int, every_ns: int) -> tuple[Vigil, int, int]:
+    """Return a vigil whose book moved a few times while quotes came, the time, and the quotes."""
+    vigil, now, quotes = Vigil(booked=True), 100 * S, 0
+    vigil.joined(now, (0, 0, 0))
+    for count in range(times):
+        for _ in range(every_ns // (S // 4)):
+            now, quotes = now + S // 4, quotes + 1
+            vigil.look((count, quotes, 0), now)
+    vigil.look((times, quotes, 0), now)
+    return vigil, now, quotes
+
+
+def test_book_that_falls_silent_before_its_habit_is_known_is_told_while_quotes_move() -> None:
+    vigil, now, quotes = moved(times=8, every_ns=S)
+    for count in range(100):
+        now += S // 4
+        vigil.look((8, quotes + count, 0), now)
+        if count < 60:
+            assert vigil.silence(now, now, DEFAULT) == ""
+    assert vigil.silence(now, now, DEFAULT).startswith("book stands still while quotes move")
+    assert vigil.plea(now, DEFAULT) == (ResyncReason.SILENT, 8 + quotes + 99)
+
+
+def test_book_that_moves_rarely_is_told_once_at_most_before_its_habit_is_known() -> None:
+    vigil, now, quotes = moved(times=3, every_ns=15 * S)
+    for count in range(150):
+        now += S // 4
+        vigil.look((3, quotes + count, 0), now)
+    assert vigil.silence(now, now, DEFAULT) == "", "37 s are nothing new to it"

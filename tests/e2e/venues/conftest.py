@@ -42,6 +42,8 @@ from core.model.settings import FeedSettings
 from core.model.views import QualityView
 
 PATIENCE_S = 20.0
+CALM_S = 40.0
+CASE_S = 80.0
 HELD_UP = 0.05
 """A case that waited for a processor for such a share of its time may have failed for that."""
 TIMER_S = 0.1
@@ -99,6 +101,7 @@ class Desk:
 
     def __init__(self, feed: Any, stale_after_s: float) -> None:
         self.feed = feed
+        self.stale_after_s = stale_after_s
         self.market = MarketState((), {feed.venue: feed.decoder.rule}, stale_after_s=stale_after_s)
         self.events: list[Any] = []
         self.told: list[tuple[Any, int]] = []
@@ -280,6 +283,14 @@ class Stage:
     async def flow(self, *, on: bool) -> None:
         await self.control.ask("flow", {"on": on, "venue": self.subject.venue})
 
+    async def calm(self, name: str = "") -> None:
+        """Wait until it has forgotten the pauses of a busy machine, which no silence exceeds."""
+        name = name or self.target
+        await self.desk.until(
+            lambda: self.desk.quality(name).silence_s <= self.desk.stale_after_s,
+            f"{name} to speak evenly", CALM_S,
+        )  # fmt: skip
+
     async def more(self, name: str, messages: int = 4) -> None:
         """Wait for some more messages of an instrument."""
         goal = self.desk.heard(name) + messages
@@ -446,7 +457,7 @@ class Tracks:
             outcome = self._outcomes[name, case]
             begun, waited = time.monotonic(), self._waited_s()
             try:
-                async with asyncio.timeout(50):
+                async with asyncio.timeout(CASE_S):
                     if name not in stages:
                         stages[name] = await self.opened(name)
                     stage = stages[name]
@@ -468,7 +479,7 @@ class Tracks:
         async with self._free:
             if self._tasks:
                 await asyncio.wait(self._tasks)
-            async with asyncio.timeout(50):
+            async with asyncio.timeout(CASE_S):
                 stage = await self.opened(subject)
                 stage.tracks = self
                 try:

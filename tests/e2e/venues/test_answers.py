@@ -175,14 +175,17 @@ async def clock_refused(stage: Any) -> None:
 @case("halt")
 async def halt(stage: Any) -> None:
     """A halted instrument falls silent, and no other does."""
+    await stage.calm()
     await stage.arm("halt")
-    await stage.desk.until(lambda: stage.stale(stage.target), "silence to be noticed")
+    # Tickers may go on: a book whose habit is not known yet is then given more time.
+    await stage.desk.until(lambda: stage.stale(stage.target), "silence to be noticed", 50.0)
     reason = stage.stale(stage.target)[0].reason
-    assert "silent" in reason or "halted" in reason
+    assert any(word in reason for word in ("silent", "halted", "stands still"))
     unhurt(stage, stage.other)
     await stage.arm("halt", value=1)
     await stage.desk.until(lambda: stage.desk.live(stage.target), "it to go on")
-    await stage.settle()
+    # It may have been left and joined again meanwhile.
+    await stage.settle(lost=True)
 
 
 @case("tick_size", {"alpaca_stocks": "its steps are the market's, not the provider's"})

@@ -53,6 +53,7 @@ async def delisted(stage: Any) -> None:
     """What is watched and delisted falls silent, which is told with the reason and a remedy."""
     third = await watched(stage)
     symbol = stage.symbol(third)
+    await stage.calm(third)
     await stage.arm("delist", symbol=symbol)
     await stage.desk.until(lambda: stage.stale(third), "silence to be noticed")
     await stage.desk.feed.instruments()
@@ -73,6 +74,7 @@ async def renamed(stage: Any) -> None:
     """The old name falls silent and says so; the new one is listed, live and right at once."""
     third = await watched(stage)
     symbol, name = stage.symbol(third), RENAMED[stage.name]
+    await stage.calm(third)
     await stage.arm("rename", symbol=symbol, text=name)
     listed = await stage.desk.feed.instruments()
     stage.desk.market.add_instruments(listed)
