@@ -27,6 +27,7 @@ SIZES = {"binancefut": 0.01, "okx": 2, "deribit": 100}
 TOO_MUCH = {"binancefut": 6_000, "okx": 6_000, "deribit": 400_000}
 """So many times the size is more than the account's margin carries."""
 pytestmark = pytest.mark.parametrize("venue", SYMBOLS)
+SPEED = 1.0  # It signs.
 
 
 def futures(urls):

@@ -20,6 +20,7 @@ MARKETS = {
     "deribit": ("BTC/USD:BTC", "BTC", 100),
 }
 STEPS = 60
+SPEED = 1.0  # It signs.
 SLOW = ("delay_ms", "slow_ack_ms", "ack_after_fill")
 KINDS = [*ORDER_FAULTS, *PRIVATE_FAULTS]
 

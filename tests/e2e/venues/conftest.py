@@ -6,6 +6,7 @@ that waiting for one venue's back-off costs nothing. A test waits for the outcom
 
 import asyncio
 import contextlib
+import inspect
 import os
 import random
 import tempfile
@@ -112,7 +113,7 @@ class Desk:
 
     async def start(self, names: Sequence[str]) -> None:
         self._tasks = [asyncio.create_task(self._beat())]
-        self.market.add_instruments(await self.until_asked(self._listed, "the listing"))
+        self.market.add_instruments(await self.until(self._listed, "the listing"))
         self.feed.subscribe([InstrumentId(name) for name in names])
         self._tasks.append(asyncio.create_task(self.feed.run(self.sink)))
 
@@ -182,37 +183,29 @@ class Desk:
         ]
 
     async def until(self, ready: Callable[[], Any], what: str, within_s: float = 0.0) -> Any:
-        """Wait for frames or the timer until a condition holds."""
-
-        async def ask() -> Any:
-            return ready()
-
-        return await self.until_asked(ask, what, within_s)
-
-    async def until_asked(
-        self, ask: Callable[[], Awaitable[Any]], what: str, within_s: float = 0.0
-    ) -> Any:
-        """Wait until a question to the emulator is answered with something true."""
+        """Wait for frames or the timer until a condition, or what is asked for it, holds."""
         deadline = time.monotonic() + (within_s or PATIENCE_S)
-        while not (found := await ask()):
+        while True:
+            found = ready()
+            if found := await found if inspect.isawaitable(found) else found:
+                return found
             if time.monotonic() > deadline:
                 last = "\n".join(str(told) for told, _ in self.told[-6:]) or "nothing"
                 raise AssertionError(f"waited for {what}; last told: {last}")
             self.came.clear()
             await self.came.wait()
-        return found
 
 
 class Stage:
     """One subject with its desk: arms faults, and proves what came of them."""
 
-    def __init__(self, name: str, subject: Subject, control: Control, desk: Desk) -> None:
+    def __init__(self, name: str, subject: Subject, tracks: "Tracks", desk: Desk) -> None:
         self.name = name
         self.subject = subject
-        self.control = control
+        self.tracks = tracks
+        self.control = tracks.control
         self.desk = desk
         self.target, self.other = subject.target, subject.other
-        self.tracks: Any = None
         self._told = 0
         self._trades: dict[str, int] = {}
         self._base: dict[str, int] = {}
@@ -260,18 +253,17 @@ class Stage:
         body = {"kind": kind, "venue": self.subject.venue, "symbol": symbol, **more}
         await self.control.ask("faults", body)
 
-    async def struck(self, kind: str, meanwhile: Callable[[], None] | None = None) -> None:
+    async def struck(self, kind: str, meanwhile: Callable[[], object] = bool) -> None:
         """Wait until a counted fault is used up."""
 
         async def gone() -> bool:
             found = await self.control.ask("faults", venue=self.subject.venue)
             if all(armed["kind"] != kind for armed in found["armed"]):
                 return True
-            if meanwhile is not None:
-                meanwhile()
+            meanwhile()
             return False
 
-        await self.desk.until_asked(gone, f"{kind} to strike")
+        await self.desk.until(gone, f"{kind} to strike")
 
     def ask_for_image(self) -> None:
         """Have a fresh image of the target's book come."""
@@ -283,9 +275,8 @@ class Stage:
     async def flow(self, *, on: bool) -> None:
         await self.control.ask("flow", {"on": on, "venue": self.subject.venue})
 
-    async def calm(self, name: str = "") -> None:
+    async def calm(self, name: str) -> None:
         """Wait until it has forgotten the pauses of a busy machine, which no silence exceeds."""
-        name = name or self.target
         await self.desk.until(
             lambda: self.desk.quality(name).silence_s <= self.desk.stale_after_s,
             f"{name} to speak evenly", CALM_S,
@@ -320,7 +311,7 @@ class Stage:
                 )
                 return self._is_newest(name, rows)
 
-            await self.desk.until_asked(arrived, f"the last trade of {name}")
+            await self.desk.until(arrived, f"the last trade of {name}")
 
     def _is_newest(self, name: str, rows: list[dict[str, Any]]) -> bool:
         last = self.desk.trades.get(InstrumentId(name), [])[-1:]
@@ -355,7 +346,7 @@ class Stage:
                 return not differs
 
             try:
-                await self.desk.until_asked(same, "both to be equal")
+                await self.desk.until(same, "both to be equal")
             except AssertionError as error:
                 found = "\n".join(list(said)[-5:])
                 raise AssertionError(f"{name}: {found}\n{error}") from None
@@ -461,7 +452,6 @@ class Tracks:
                     if name not in stages:
                         stages[name] = await self.opened(name)
                     stage = stages[name]
-                    stage.tracks = self
                     self._open.add(pairs[0])
                     await stage.begin()
                     await self._cases[case](stage)
@@ -481,13 +471,12 @@ class Tracks:
                 await asyncio.wait(self._tasks)
             async with asyncio.timeout(CASE_S):
                 stage = await self.opened(subject)
-                stage.tracks = self
                 try:
                     await stage.begin()
                     await self._cases[case](stage)
                 finally:
                     await stage.desk.stop()
-                    await self.control.ask("faults", method="DELETE", venue=stage.subject.venue)
+                    await stage.disarm()
 
     def feed(self, name: str) -> Any:
         """Return a feed of a subject for questions alone; it keeps the venue's limits."""
@@ -511,7 +500,7 @@ class Tracks:
         dialect.limits = msgspec.structs.replace(dialect.limits, renew_s=0.2, **limits)
         await self.control.ask("flow", {"on": True, "venue": subject.venue})
         await desk.start([subject.target, subject.other])
-        stage = Stage(name, subject, self.control, desk)
+        stage = Stage(name, subject, self, desk)
         await desk.until(lambda: desk.live(subject.target, subject.other), f"{name} to be live")
         for each in (subject.target, subject.other):
             # Some venues begin with trades of the past, which are no news.

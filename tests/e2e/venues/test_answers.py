@@ -69,7 +69,7 @@ def failed_listing(kind: str, **more: Any) -> Run:
                 return len(await again.instruments()) > 1
             return False
 
-        await stage.desk.until_asked(good, "a good listing")
+        await stage.desk.until(good, "a good listing")
         unhurt(stage)
 
     return run
@@ -175,7 +175,7 @@ async def clock_refused(stage: Any) -> None:
 @case("halt")
 async def halt(stage: Any) -> None:
     """A halted instrument falls silent, and no other does."""
-    await stage.calm()
+    await stage.calm(stage.target)
     await stage.arm("halt")
     # Tickers may go on: a book whose habit is not known yet is then given more time.
     await stage.desk.until(lambda: stage.stale(stage.target), "silence to be noticed", 50.0)

@@ -107,7 +107,7 @@ async def slow_writer(stage: Any) -> None:
 @case("stall_streams")
 async def stall_streams(stage: Any) -> None:
     """Connected but silent is stale, sooner than the connection is given up."""
-    await stage.calm()
+    await stage.calm(stage.target)
     before = len(stage.desk.events)
     await stage.arm("stall_streams", symbol="", value=5)
     await stage.desk.until(lambda: stage.stale(stage.target, "silent"), "silence to be noticed")

@@ -57,7 +57,7 @@ async def hollow_acks(stage: Any) -> None:
 @case("forget")
 async def forgotten(stage: Any) -> None:
     """A venue that stops serving what it served is noticed, and asked again."""
-    await stage.calm()
+    await stage.calm(stage.target)
     await stage.arm("forget")
     await stage.desk.until(lambda: stage.stale(stage.target, "silent"), "silence to be noticed")
     await stage.desk.until(lambda: stage.told(FeedNotice, stage.target), "it to be asked again")

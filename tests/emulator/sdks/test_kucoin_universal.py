@@ -9,6 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 VENUES = ("kucoin",)
+SPEED = 1.0  # It signs.
 
 
 @pytest.fixture(scope="module")
