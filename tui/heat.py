@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from core.model.ids import InstrumentId
 from core.model.views import BookProfile, TapeRow
@@ -18,8 +19,7 @@ MAX_TRADES: Final = 64
 """Prices with trades kept a second; what comes after is added to the nearest one kept."""
 
 
-@dataclass(slots=True)
-class Moment:
+class Moment(Struct):
     """One second: the book at its end, and what traded in it."""
 
     second: int

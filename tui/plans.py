@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from core.model.errors import ConfigError
 from core.model.executors import ExecutorKind
@@ -22,8 +23,7 @@ ONLY: Final = ("-", "post", "reduce")
 MOST_MINUTES: Final = 7 * 1440
 
 
-@dataclass(frozen=True)
-class PlanText:
+class PlanText(Struct, frozen=True):
     """The fields as they stand."""
 
     kind: str = "twap"
@@ -38,8 +38,7 @@ class PlanText:
     only: str = "-"
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What they mean."""
 
     kind: ExecutorKind

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from core.model.settings import TuiSettings
 
 
-@dataclass(frozen=True)
-class Preferences:
+class Preferences(Struct, frozen=True):
     """What a person prefers of the terminal."""
 
     theme: str = "clx-dark"
@@ -26,4 +26,4 @@ class Preferences:
     @classmethod
     def of(cls, settings: TuiSettings) -> Preferences:
         """Return the preferences of a settings table."""
-        return cls(**{item.name: getattr(settings, item.name) for item in fields(cls)})
+        return cls(**{name: getattr(settings, name) for name in cls.__struct_fields__})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from fake_market import instruments
+from msgspec.structs import replace
 
 from core.model.errors import ConfigError
 from tui.plans import PlanText, cost_words, plan_words, read, span

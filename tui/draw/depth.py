@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from core.model.instruments import Instrument
 from core.model.market import Side
@@ -37,8 +38,7 @@ _ROUND: Final = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 60, 80, 100)
 """What two leading digits of the upper edge may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class DepthView:
+class DepthView(Struct, frozen=True):
     """What a depth chart is drawn from."""
 
     instrument: Instrument

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from core.model.instruments import Instrument
 from tui.draw import numbers
@@ -46,8 +47,7 @@ class Cell(NamedTuple):
     ask: float
 
 
-@dataclass(frozen=True, slots=True)
-class HeatView:
+class HeatView(Struct, frozen=True):
     """How a heatmap is divided: the same for all of its columns."""
 
     instrument: Instrument

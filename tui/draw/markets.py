@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
@@ -32,8 +33,7 @@ _TIGHT: Final = 10
 """Spreads below this many basis points are shown with two decimals."""
 
 
-@dataclass(frozen=True, slots=True)
-class MarketRow:
+class MarketRow(Struct, frozen=True):
     """One instrument and everything known of its market."""
 
     id: InstrumentId

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from core.model.market import FeedStatus
 from core.model.views import QualityView
@@ -24,8 +25,7 @@ _LATE: Final = 1.0
 """Silence as a share of what is borne; above it the age is warned of."""
 
 
-@dataclass(frozen=True, slots=True)
-class QualityRow:
+class QualityRow(Struct, frozen=True):
     """An instrument's day, or all of a venue's together."""
 
     view: QualityView

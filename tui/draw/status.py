@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
+
+from msgspec import Struct
 
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus
@@ -21,8 +22,7 @@ _LEFT_ROOM: Final = 26
 """Cells kept for symbol and price while anything on the right can be left out for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """How things stand: everything the first line says."""
 
     instrument: Instrument | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 from textual.events import Resize, ScreenResume
@@ -40,8 +41,7 @@ _SLOW_S: Final = 0.5
 """What changes with time alone is drawn this often."""
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """What becomes of the words typed at the foot."""
 
     entered: Callable[[str], None] = lambda words: None
@@ -49,8 +49,7 @@ class _Line:
     left: Callable[[], None] | None = None
 
 
-@dataclass(frozen=True)
-class ShownList:
+class ShownList(Struct, frozen=True):
     """The list that keys act on, and how to arrange it."""
 
     name: str

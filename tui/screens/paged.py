@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from core.model.ids import InstrumentId
@@ -23,8 +24,7 @@ from tui.widgets.rows import RowsWidget
 _AS_IT_COMES = Arranged()
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """One list of a screen."""
 
     name: str

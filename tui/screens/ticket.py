@@ -17,11 +17,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
+from msgspec import Struct
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -71,8 +71,7 @@ _KEYS = "F9 send  F6 more  enter next  ←→ choose  esc close"
 Phase = Literal["editing", "sending", "unknown", "done"]
 
 
-@dataclass(frozen=True)
-class Prefill:
+class Prefill(Struct, frozen=True):
     """What a ticket opens with; the price was captured when the key went down."""
 
     text: TicketText

@@ -14,9 +14,9 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
@@ -372,7 +372,7 @@ class TradeScreen(LiveScreen):
 
     def _zoom(self, **changes: int) -> None:
         chart = self.pictures.chosen
-        chart.set_zoom(replace(chart.zoom, **changes))  # type: ignore[arg-type]  # int fields only
+        chart.set_zoom(replace(chart.zoom, **changes))
         self.draw({"chart", "charts"})
 
     def ladder_view(self) -> LadderView | None:

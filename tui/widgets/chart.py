@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Click
@@ -22,12 +21,13 @@ from tui.widgets.rows import RowsWidget
 class ChartWidget(Vertical):
     """Draws a chart; told what changed, it repaints only that."""
 
-    @dataclass
     class Crossed(Message):
         """A person put the crosshair at a moment, or took it away (None)."""
 
-        chart: ChartWidget
-        ts_ns: int | None
+        def __init__(self, chart: ChartWidget, ts_ns: int | None) -> None:
+            super().__init__()
+            self.chart = chart
+            self.ts_ns = ts_ns
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
@@ -34,8 +35,7 @@ _MARGIN: Final = 0.18
 """The middle may come this near to an edge, as a share of the rows, before the rows move."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(Struct, frozen=True):
     """What the old columns were drawn for."""
 
     view: HeatView

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.model.accounts import Position
 from core.model.instruments import Instrument
@@ -37,8 +37,7 @@ _SIGNALS: Final[dict[Direction, MarkKind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Zoom:
+class Zoom(Struct, frozen=True):
     """What the person chose: how wide a bar is, how far back, and where the crosshair stands."""
 
     pitch: int = 1

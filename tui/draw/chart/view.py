@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from msgspec import Struct
 
 from core.model.instruments import Instrument
 from core.model.market import FormingBar, Timeframe
@@ -102,8 +103,7 @@ class Layout(NamedTuple):
         return self.price_rows + self.volume_rows + sum(self.pane_rows) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class ChartView:
+class ChartView(Struct, frozen=True):
     """Everything the drawing functions read."""
 
     instrument: Instrument
