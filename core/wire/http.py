@@ -192,7 +192,9 @@ class HttpSession:
         """Keep the request budget together with every other program of the same home."""
         if self._limiter is None:
             return
-        window = budgets.window(urlsplit(self.base_url).netloc, self._limiter.window_s)
+        # With its path: a gateway, or an emulator, may have several venues at one host.
+        parts = urlsplit(self.base_url)
+        window = budgets.window(parts.netloc + parts.path, self._limiter.window_s)
         if window is not None:
             self._limiter.share(window)
 

@@ -16,6 +16,7 @@ import pytest
 from core.engine.clock import SimClock
 from core.model.errors import StoreError
 from core.wire.budget import Budgets, Role, Window
+from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
 from emulator.app import Emulator
 
@@ -148,6 +149,18 @@ def test_budget_that_cannot_be_shared_is_told_and_kept_alone(tmp_path: Path) -> 
     assert "other programs of this home are not seen" in told[0]
     with pytest.raises(StoreError, match="request budget"):
         Window(where / "x", role=Role.LIVE, share=0.5, clock=SimClock(1))
+
+
+def test_venues_behind_one_host_have_a_budget_each(tmp_path: Path) -> None:
+    clock = SimClock(10**18)
+    budgets = Budgets(tmp_path, role=Role.LIVE, share=0.5, clock=clock, told=pytest.fail)
+    limiters = []
+    for path in ("/spot", "/spot/", "/futures"):
+        limiters.append(WeightLimiter(clock=clock, capacity=CAPACITY, reserve=20))
+        url = f"http://gateway:81{path}"
+        HttpSession(url, clock=clock, timeout_s=5.0, limiter=limiters[-1]).share(budgets)
+    assert taken(limiters[0]) == 80
+    assert [limiter.used for limiter in limiters] == [80, 80, 0]
 
 
 PROGRAM = textwrap.dedent("""
