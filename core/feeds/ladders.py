@@ -13,7 +13,7 @@ from core.feeds.desks import END, MIDDLE, PLAIN_AT
 from core.feeds.forms import SHORT, ZERO
 from core.feeds.jsonbytes import passed, short, word_at
 from core.feeds.levels import PLAN, _number
-from core.feeds.spelling import SPELLING, quick_level, remember
+from core.feeds.spelling import SPELLING, quick_level, remember, spelt_short
 
 _BUY, _SELL = ord("b"), ord("s")
 
@@ -32,7 +32,9 @@ def _level(
     price, lots, at = 0, 0, -1
     if plan[_MEMORY]:
         price, lots, at = quick_level(data, size, start, plan[_MEMORY:], plan[2], plan[3])
-    if at < 0 or flags & SHORT:
+        if flags & SHORT and at > 0 and not spelt_short(data, start, at, plan[_MEMORY:]):
+            desk[PLAIN_AT] = 0
+    if at < 0:
         price, at = _number(data, size, start, plan[0], plan[1])
         if at < 0 or at >= size or data[at] != 44:
             return 0, 0, -1

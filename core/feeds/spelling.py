@@ -74,6 +74,22 @@ def quick_level(
     return int(price), lots, end + 1
 
 
+@numba.njit(cache=True, forceinline=True)
+def spelt_short(data: bytes, at: int, end: int, memory: Grid) -> bool:
+    """Return whether neither number of a level read by `quick_level` has a digit to spare."""
+    wide = memory[0]
+    shut = at + 2 + wide + memory[1]
+    first, last = shut + 3, end - 2
+    if (wide > 1 and data[at + 1] == 48) or data[shut - 1] == 48:
+        return False
+    if data[first] == 48 and last > first and data[first + 1] != 46:
+        return False
+    if data[last] != 48:
+        return True
+    # A zero at the end counts where no point is before it, of which there are seven digits.
+    return digits_in(eight_bytes(data, first)) == last + 1 - first
+
+
 @numba.njit(cache=True)
 def remember(
     data: bytes, size: int, start: int, shut: int, memory: Grid, places: int, unit: int

@@ -144,6 +144,24 @@ def test_numbers_with_digits_to_spare_are_told_of() -> None:
         assert (found[0], found[5]) == (0, plain), rows
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.from_regex(r"[0-9]{1,3}(\.[0-9]0?)?", fullmatch=True),
+            st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,3})?", fullmatch=True),
+        ),
+        max_size=6,
+    )
+)
+def test_levels_spelt_like_those_before_are_told_of_as_well(levels: list[tuple[str, str]]) -> None:
+    made = scanner(BOOK[:3], plain=True, drop_zero=True)
+    rows = [["77.5", "3"], *([*level, "0", "1"] for level in levels)]
+    found = read(made, text({"s": "BTCUSDT", "b": rows, "a": [], "more": "0123456789" * 4}))
+    numbers = [number for row in rows for number in row[:2]]
+    shortest = [format(Decimal(number).normalize(), "f") for number in numbers]
+    assert (found[0], found[5]) == (0, int(numbers == shortest)), rows
+
+
 def test_changes_make_both_sides_in_the_order_sent() -> None:
     made = scanner((Part("s", SYMBOL), Part("c", CHANGES)))
     rows = [["buy", "1", "5"], ["sell", "2", "6"], ["buy", "3", "7"], ["sell", "4", "0"]]
