@@ -109,6 +109,10 @@ class Replica:
         dirty, self._dirty = self._dirty, set()
         return dirty
 
+    def has_changed(self, topic: Topic) -> bool:
+        """Return whether a topic changed since they were last taken."""
+        return topic in self._dirty
+
     def position_in(self, instrument_id: InstrumentId | None) -> Position | None:
         """Return the open position in an instrument, the first where there are several."""
         found = [item for item in self.positions.values() if item.instrument_id == instrument_id]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from msgspec import Struct
@@ -39,6 +41,10 @@ _FILTER: Final = "words to filter by; enter keeps them, esc takes them away"
 _NOTICE_S: Final = 4.0
 _SLOW_S: Final = 0.5
 """What changes with time alone is drawn this often."""
+_LOOK_S: Final = 0.005
+"""How often it is looked for a chart that was asked for."""
+_LOOKS: Final = 50
+"""So often at most; then the next tick will do."""
 
 
 class _Line(Struct, frozen=True):
@@ -83,6 +89,10 @@ class LiveScreen(Screen[None]):
         self._slow_due = 0.0
         self._last_state = ""
         self._timer: Timer | None = None
+        self._laid_out_for = (0, 0)
+        self._draws = False
+        """Whether the parts have their sizes and were drawn once."""
+        self._draw_queued = False
         self._line = _Line()
         self._styled = app.look
 
@@ -117,7 +127,18 @@ class LiveScreen(Screen[None]):
         self._styled = self.clx.look
         # Another screen may have looked at something else, and taken what changed.
         self._sent_view = None
-        if self.is_mounted and self.size.width:
+        if self._draws:
+            self.draw_all()
+        elif self.is_mounted:
+            # The framework divides the screen now. What it would paint of it is held back until
+            # there is something in its parts.
+            with ExitStack() as held:
+                held.enter_context(self.app.batch_update())
+                self.call_later(self._draw_first, held.pop_all())
+
+    def _draw_first(self, held: ExitStack) -> None:
+        with held:
+            self._draws = True
             self.draw_all()
 
     @property
@@ -134,16 +155,29 @@ class LiveScreen(Screen[None]):
 
     @on(Resize)
     def _resized(self) -> None:
-        self.lay_out()
+        if self._laid_out_for != self.size:
+            self.lay_out()
 
     def lay_out(self) -> None:
         """Divide the screen anew."""
         width, height = self.size
         if not width:
             return
+        self._laid_out_for = (width, height)
         self._say_too_small(width < SMALLEST[0] or height < SMALLEST[1])
         self.divide(width, height)
-        self.call_after_refresh(self.draw_all)
+        if self._draws:
+            self.draw_soon()
+
+    def draw_soon(self) -> None:
+        """Draw everything anew once the parts have the sizes they are to have."""
+        if not self._draw_queued:
+            self._draw_queued = True
+            self.call_after_refresh(self._draw_queue)
+
+    def _draw_queue(self) -> None:
+        self._draw_queued = False
+        self.draw_all()
 
     def _say_too_small(self, small: bool) -> None:
         if small and not self.query("#too-small"):
@@ -224,6 +258,17 @@ class LiveScreen(Screen[None]):
         if view is not None and view != self._sent_view:
             self._sent_view = view
             self.clx.link.watch(view)
+            if view.focus is not None:
+                self._look_out(view)
+
+    def _look_out(self, view: View, looks: int = _LOOKS) -> None:
+        """Draw a chart that was asked for when it comes: the next tick may be long to wait for."""
+        if view != self._sent_view or self.covered:
+            return
+        if self.replica.has_changed("chart"):
+            self.draw_all()
+        elif looks:
+            self.set_timer(_LOOK_S, partial(self._look_out, view, looks - 1))
 
     @abstractmethod
     def target(self) -> InstrumentId | None:

@@ -61,6 +61,7 @@ class PortfolioScreen(PagedScreen):
             )
         except ClxError as error:
             self._problem = str(error)
+            self.draw_all()
             return
         self._problem = ""
         if isinstance(found, PortfolioView):

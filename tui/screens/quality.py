@@ -97,6 +97,7 @@ class QualityScreen(LiveScreen):
             views = await self.clx.link.request(GetQuality())
         except ClxError as error:
             self._problem = str(error)
+            self.draw_all()
             return
         self._problem = ""
         self.take(views, time.monotonic())

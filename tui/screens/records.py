@@ -85,6 +85,7 @@ class RecordsScreen(PagedScreen):
             found = await self.clx.link.request(wanted[page])
         except ClxError as error:
             self._problem = str(error)
+            self.draw_all()
             return
         self._problem = ""
         self._asked[page] = found

@@ -408,7 +408,7 @@ class TradeScreen(LiveScreen):
         """Turn from chart to depth to heatmap."""
         kind = self.pictures.step_picture(by)
         self.notice(_PICTURE_WORDS[kind])
-        self.call_after_refresh(self.draw_all)
+        self.draw_soon()
 
     def action_layout(self, by: int) -> None:
         """Take the next layout of charts."""
@@ -418,7 +418,7 @@ class TradeScreen(LiveScreen):
         if now.charts < wanted.charts:
             words = f"{wanted.name}: one at a time here, n turns to the next"
         self.notice(words)
-        self.call_after_refresh(self.draw_all)
+        self.draw_soon()
 
     def action_next_chart(self, by: int) -> None:
         """Choose the next of several charts."""

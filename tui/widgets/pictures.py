@@ -217,18 +217,22 @@ class Pictures(Container):
         """Show the charts that are seen, in their places."""
         now = self.arrangement
         box = self.query_one("#charts")
-        box.display = self.kind == "chart"
+        if box.display != (self.kind == "chart"):
+            box.display = self.kind == "chart"
         if self.depth is not None:
             self.depth.display = self.kind == "depth"
         if self.heat is not None:
             self.heat.display = self.kind == "heatmap"
-        box.styles.grid_size_columns = now.columns
-        box.styles.grid_size_rows = now.rows
+        # What is set anew is laid out anew, be it the same.
+        grid = box.styles.grid_size_columns, box.styles.grid_size_rows
+        if grid != (now.columns, now.rows):
+            box.styles.grid_size_columns, box.styles.grid_size_rows = now.columns, now.rows
         many = len(self.plans) > 1
         for at, chart in enumerate(self._charts):
             seen = at < len(self.plans) and (now.charts > 1 or at == self.active)
-            chart.display = seen
-            chart.styles.row_span = 2 if now.charts == 3 and at == 0 else 1
+            span = 2 if now.charts == 3 and at == 0 else 1
+            if (chart.display, chart.styles.row_span) != (seen, span):
+                chart.display, chart.styles.row_span = seen, span
             label = f"{at + 1}/{len(self.plans)}" if many and now.charts == 1 else ""
             chart.heading = Heading(
                 alone=now.charts == 1, chosen=at == self.active and now.charts > 1, label=label
