@@ -5,7 +5,7 @@ Every request ends in a `Reply`: refusals and a lost link are answers to be show
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -194,7 +194,7 @@ class Desk:
 
 def new_order_id() -> ClientOrderId:
     """Make the one id an order will have for ever."""
-    return client_order_id("tui", time.time_ns(), secrets.randbits(40))
+    return client_order_id("tui", time.time_ns(), int.from_bytes(os.urandom(5)))
 
 
 def submit(order_id: ClientOrderId, draft: Draft, size: Decimal, dry_run: bool = False) -> Command:

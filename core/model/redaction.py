@@ -8,7 +8,6 @@ is given a secret.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
@@ -74,6 +73,8 @@ def _strong(word: str) -> bool:
 
 
 def _forms(secret: str) -> Iterable[str]:
+    import json  # the faces learn no secret, and start without it
+
     for part in (secret, *_lines(secret)):
         yield part
         yield json.dumps(part)[1:-1]
