@@ -17,8 +17,9 @@ from typing import Final
 
 import msgspec
 
+from core.history.asking import asked
 from core.history.holes import Hole, holes_in
-from core.model.errors import ConfigError, DataError, RateLimited, TemporaryError
+from core.model.errors import ConfigError, DataError
 from core.model.instruments import Instrument
 from core.model.market import Bar, Timeframe
 from core.model.ports import Clock
@@ -31,16 +32,12 @@ from core.model.stores import (
     Written,
     columns_of_bars,
 )
-from core.wire.backoff import Backoff
 
 PIECE_BARS: Final = 5000
 """Bars asked for at once: what is lost when we are killed, and how often progress is told."""
 
 SETTLE_NS: Final = 10 * 60 * 1_000_000_000
 """Holes younger than this are not marked: the venue may still close or correct those bars."""
-
-ATTEMPTS: Final = 8
-"""Times a piece is asked for before the work is given up for now."""
 
 Fetch = Callable[[Instrument, Timeframe, int, int], Awaitable[list[Bar]]]
 """Closed bars with start_ns <= open time < end_ns, oldest first; see `core.model.ports.Feed`."""
@@ -181,22 +178,15 @@ class Backfill:
         end_ns: int,
         told: Callable[[Progress], None],
     ) -> list[Bar]:
-        backoff = Backoff(self._rng, first_s=0.5, max_s=30.0)
-        for attempt in range(ATTEMPTS):
-            try:
-                bars = await self._fetch(instrument, timeframe, start_ns, end_ns)
-                return _checked(bars, instrument, timeframe, start_ns, end_ns)
-            except (TemporaryError, RateLimited) as error:
-                if attempt == ATTEMPTS - 1:
-                    raise TemporaryError(
-                        f"{instrument.id} {timeframe}: {error}; given up after {ATTEMPTS} attempts,"
-                        " what came before is kept: run it again to go on"
-                    ) from None
-                asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
-                note = f"waiting for {instrument.venue}: {error}"
-                told(Progress(instrument, timeframe, 0, 0, start_ns, note))
-                await asyncio.sleep(max(asked_s, backoff.next_s()))
-        return []
+        async def ask() -> list[Bar]:
+            bars = await self._fetch(instrument, timeframe, start_ns, end_ns)
+            return _checked(bars, instrument, timeframe, start_ns, end_ns)
+
+        def waits(why: str) -> None:
+            note = f"waiting for {instrument.venue}: {why}"
+            told(Progress(instrument, timeframe, 0, 0, start_ns, note))
+
+        return await asked(ask, f"{instrument.id} {timeframe}", rng=self._rng, waits=waits)
 
     def _keep(self, instrument: Instrument, timeframe: Timeframe, bars: list[Bar]) -> Written:
         columns = columns_of_bars(instrument, bars)

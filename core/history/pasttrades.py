@@ -17,13 +17,13 @@ from typing import Final
 
 import msgspec
 
-from core.history.backfill import ATTEMPTS, Progress
-from core.model.errors import DataError, RateLimited, TemporaryError
+from core.history.asking import asked
+from core.history.backfill import Progress
+from core.model.errors import DataError
 from core.model.instruments import Instrument
 from core.model.market import Trade
 from core.model.ports import Clock
 from core.model.stores import DAY_NS, PastTrades, PastTradeStore, TradeHole, Written
-from core.wire.backoff import Backoff
 
 SETTLE_NS: Final = 10_000_000_000
 """Younger trades are left to the stream: the venue's history may lag behind it."""
@@ -199,22 +199,16 @@ class TradeBackfill:
         end_ns: int,
         told: Callable[[Progress], None],
     ) -> PastTrades:
-        backoff = Backoff(self._rng, first_s=0.5, max_s=30.0)
-        for attempt in range(ATTEMPTS):
-            try:
-                past = await self._fetch(instrument, start_ns, end_ns)
-                return _checked(past, instrument, start_ns, end_ns)
-            except (TemporaryError, RateLimited) as error:
-                if attempt == ATTEMPTS - 1:
-                    raise TemporaryError(
-                        f"{instrument.id} trades: {error}; given up after {ATTEMPTS} attempts, what"
-                        " came before is kept: run it again to go on"
-                    ) from None
-                asked_s = error.retry_after_s if isinstance(error, RateLimited) else 0.0
-                note = f"waiting for {instrument.venue}: {error}"
-                told(_progress(instrument, 0, 0, start_ns, note))
-                await asyncio.sleep(max(asked_s, backoff.next_s()))
-        raise AssertionError("the last attempt raises")
+        async def ask() -> PastTrades:
+            return _checked(
+                await self._fetch(instrument, start_ns, end_ns), instrument, start_ns, end_ns
+            )
+
+        def waits(why: str) -> None:
+            note = f"waiting for {instrument.venue}: {why}"
+            told(_progress(instrument, 0, 0, start_ns, note))
+
+        return await asked(ask, f"{instrument.id} trades", rng=self._rng, waits=waits)
 
 
 def _next_length(asked_ns: int, count: int, length_ns: int) -> int:

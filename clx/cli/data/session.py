@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from core.model.ports import Feed
     from store.market import MarketStore
 
+_ATTEMPTS = 4
+"""Times a list of instruments is asked for: nothing is lost yet when it does not come."""
+
 
 class Session(msgspec.Struct, frozen=True):
     """Settings, folders and, in SIM mode, the running emulator."""
@@ -171,8 +174,18 @@ async def listed(feed: Feed, name: InstrumentId) -> Instrument:
 
     Raises:
         ConfigError: It does not; the nearest name is given.
+        TemporaryError: The venue stayed away.
     """
-    known = {item.id: item for item in await feed.instruments()}
+    from core.history.asking import asked
+
+    found = await asked(
+        feed.instruments,
+        f"instruments of {feed.venue}",
+        rng=random.Random(),  # noqa: S311  jitter, no secret
+        waits=lambda why: click.echo(f"clx: waiting for {feed.venue}: {why}", err=True),
+        attempts=_ATTEMPTS,
+    )
+    known = {item.id: item for item in found}
     if name not in known and isinstance(feed, LooksUp):
         known.update({item.id: item for item in await feed.look_up(name)})
     if name not in known:

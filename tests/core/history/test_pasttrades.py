@@ -13,7 +13,8 @@ import pytest
 
 from core.engine.clock import SimClock
 from core.history import pasttrades
-from core.history.backfill import ATTEMPTS, Progress
+from core.history.asking import ATTEMPTS
+from core.history.backfill import Progress
 from core.history.pasttrades import SETTLE_NS, TradeBackfill
 from core.model.errors import DataError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
