@@ -140,6 +140,8 @@ class LiveScreen(Screen[None]):
         with held:
             self._draws = True
             self.draw_all()
+        if self._sent_view is not None:
+            self._look_out(self._sent_view)
 
     @property
     def covered(self) -> bool:
@@ -154,8 +156,11 @@ class LiveScreen(Screen[None]):
     # -- layout ----------------------------------------------------------------------------
 
     @on(Resize)
-    def _resized(self) -> None:
-        if self._laid_out_for != self.size:
+    def _resized(self, event: Resize) -> None:
+        if self._laid_out_for == event.size == self.size:
+            # A new screen is told its size three times, and would be divided anew each time.
+            event.prevent_default()
+        else:
             self.lay_out()
 
     def lay_out(self) -> None:
@@ -230,7 +235,7 @@ class LiveScreen(Screen[None]):
             self._slow_due = now + _SLOW_S
             self._last_state = self.clx.link.state
         self.before_draw(now)
-        self._watch()
+        self.wish()
         with self.app.batch_update():
             self.draw_body(dirty, everything, slow, now)
             if slow or everything or dirty & {"status", "alerts"}:
@@ -253,17 +258,18 @@ class LiveScreen(Screen[None]):
     def wanted_view(self) -> View | None:
         """Return what market data this screen needs, None while that is not known."""
 
-    def _watch(self) -> None:
+    def wish(self) -> None:
+        """Ask for the market data that is seen, where that is not what was asked for last."""
         view = self.wanted_view()
         if view is not None and view != self._sent_view:
             self._sent_view = view
             self.clx.link.watch(view)
-            if view.focus is not None:
+            if self._draws:
                 self._look_out(view)
 
     def _look_out(self, view: View, looks: int = _LOOKS) -> None:
         """Draw a chart that was asked for when it comes: the next tick may be long to wait for."""
-        if view != self._sent_view or self.covered:
+        if view.focus is None or view != self._sent_view or self.covered:
             return
         if self.replica.has_changed("chart"):
             self.draw_all()

@@ -73,6 +73,7 @@ class TradeScreen(LiveScreen):
         self._spark_due = 0.0
         self._book_due = 0.0
         self._book_waits = False
+        self._parts = arrange(0, 0, self.pane)
         self._price_drawn: tuple[InstrumentId | None, int] = (None, 0)
 
     def compose_body(self) -> ComposeResult:
@@ -93,7 +94,7 @@ class TradeScreen(LiveScreen):
 
     def divide(self, width: int, height: int) -> None:
         """Show and hide parts by size and chosen pane."""
-        parts = arrange(width, height, self.pane)
+        parts = self._parts = arrange(width, height, self.pane)
         self.show_part("#side", parts.side > 0, width=parts.side)
         self.show_part("#tape", parts.tape > 0, width=parts.tape)
         self.show_part("#ladder", parts.ladder)
@@ -101,6 +102,9 @@ class TradeScreen(LiveScreen):
         self.show_part("#bottom", parts.bottom > 0, height=parts.bottom)
         self.show_part("#watch", parts.watch > 0, width=parts.watch)
         self.call_after_refresh(self.pictures.place)
+        # The engine puts the chart together while the screen is.
+        self._follow_focus()
+        self.wish()
 
     # -- the tick --------------------------------------------------------------------------
 
@@ -153,12 +157,12 @@ class TradeScreen(LiveScreen):
         line = self.replica.quotes.get(self.focus_id)
         touch = (line.bid_ticks + line.ask_ticks) // 2 if line is not None else 0
         step, buckets = pictures.profile_wish(self.focus_id, touch)
-        height = self.query_one("#ladder", RowsWidget).size.height
+        width, height = self.size
         return View(
             focus=self.focus_id,
             timeframe=pictures.plans[0].timeframe,
-            bars=max(300, min(2000, pictures.size.width * 3)),
-            depth=max(10, min(100, height)),
+            bars=max(300, min(2000, (width - self._parts.side) * 3)),
+            depth=max(10, min(100, height - self._parts.bottom)),
             tape=True,
             quotes=self.replica.watchlist,
             indicators=pictures.plans[0].indicators,
