@@ -88,8 +88,15 @@ class Connection:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, request: web.Request) -> web.WebSocketResponse:
-        """Shake hands and start the writer and the keeper."""
-        await self._ws.prepare(request)
+        """Shake hands and start the writer and the keeper.
+
+        Raises:
+            HTTPBadRequest: Whoever asked has gone meanwhile; nobody hears it.
+        """
+        try:
+            await self._ws.prepare(request)
+        except ConnectionError:
+            raise web.HTTPBadRequest(text="gone") from None
         transport = request.transport
         self._transport = transport if isinstance(transport, asyncio.Transport) else None
         self._pong_ns = self._heard_ns = self._sent_ns = monotonic_ns()
