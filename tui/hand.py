@@ -41,7 +41,8 @@ class Hand:
 
     def move(self, view: LadderView, by: int, height: int) -> None:
         """Move the cursor by rows; the first move takes the best bid, and holds the rows still."""
-        rows = [ticks for ticks in row_prices(view, height) if ticks > 0]
+        held = row_prices(view, height)
+        rows = [ticks for ticks in held if ticks > 0]
         if not rows:
             return
         if self.cursor is None or self.cursor not in rows:
@@ -49,7 +50,8 @@ class Hand:
         else:
             at = rows.index(self.cursor) + by
             self.cursor = rows[max(0, min(len(rows) - 1, at))]
-        self._frozen = row_prices(view, height)
+        if self._frozen is None:
+            self._frozen = held
 
     def release(self) -> None:
         """Let the ladder follow the market again."""

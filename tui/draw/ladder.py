@@ -80,10 +80,10 @@ def row_prices(view: LadderView, height: int) -> tuple[int, ...]:
     The spread row stays where it is however many levels there are.
     """
     count = max(0, height - 1 - _foot_rows(height))
-    if view.frozen is not None and len(view.frozen) == count:
-        return view.frozen
     if not count:
         return ()
+    if view.frozen is not None:
+        return _held(view.frozen, count, view.cursor)
     below = (count - 1) // 2
     above = count - 1 - below
     book = view.book
@@ -103,6 +103,21 @@ def row_prices(view: LadderView, height: int) -> tuple[int, ...]:
     bottom = sorted(bids, reverse=True)[:below]
     rows = [*([-1] * (above - len(top))), *reversed(top), 0, *bottom]
     return tuple(rows + [-1] * (below - len(bottom)))
+
+
+def _held(rows: tuple[int, ...], count: int, cursor: int | None) -> tuple[int, ...]:
+    """Return held rows in another height, after a notice of two lines say: the same, more or fewer.
+
+    The spread row stays in the middle as long as the cursor stays in sight.
+    """
+    if len(rows) <= count:
+        return rows + (-1,) * (count - len(rows))
+    first = max(0, rows.index(0) - count + 1 + (count - 1) // 2)
+    if cursor in rows:
+        at = rows.index(cursor)
+        first = min(max(first, at - count + 1), at)
+    first = min(first, len(rows) - count)
+    return rows[first : first + count]
 
 
 def draw_ladder(view: LadderView, width: int, height: int, glyphs: Glyphs) -> list[Row]:

@@ -75,8 +75,20 @@ def test_rows_held_still_under_the_cursor_stay_while_the_book_moves(item, book):
     )
     view = LadderView(item, moved, {}, LAST + 700, cursor=held[-1], frozen=held)
     assert row_prices(view, 24) == held
-    # Another height is another layout; the rows are chosen anew.
-    assert row_prices(view, 30) != held
+    # A notice of two lines, or a larger window, moves none of them either.
+    assert row_prices(view, 26) == (*held, -1, -1)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 15])
+def test_rows_held_still_in_less_room_are_the_same_with_the_cursor_in_sight(item, book, lost):
+    held = row_prices(LadderView(item, book, {}, LAST), 24)
+    for cursor in (None, *(ticks for ticks in held if ticks > 0)):
+        view = LadderView(item, book, {}, LAST, cursor=cursor, frozen=held)
+        rows = row_prices(view, 24 - lost)
+        assert any(held[at : at + len(rows)] == rows for at in range(len(held)))
+        assert (cursor or 0) in rows
+    middle = row_prices(LadderView(item, book, {}, LAST, frozen=held), 24 - lost).index(0)
+    assert abs(middle - (len(rows) - middle - 1)) <= 1
 
 
 @pytest.mark.parametrize(

@@ -409,3 +409,19 @@ async def test_move_takes_the_order_at_the_cursor_a_row_along_when_armed(opened,
         assert moved.price < price
         assert pilot.app.trade_screen.hand.cursor < cursor
         assert link.replica.orders["mine"].intent.price == moved.price
+
+
+async def test_a_notice_of_two_lines_moves_no_row_under_the_hand(opened, press, look, link):
+    async with opened(size=(80, 24)) as pilot:
+        await press(pilot, "j", "j", "j")
+        screen = pilot.app.trade_screen
+        before, cursor = screen.ladder_view().frozen, screen.hand.cursor
+        link.markets[BTC].mid += 3
+        link.send_chart()
+        screen.notice("held by the engine until the order it replaces is cancelled, " * 2, "info")
+        await press(pilot)
+        assert f"\u25ba{screen.instrument.price(cursor):,f}" in look(pilot)
+        await press(pilot, "j")
+        rows = [ticks for ticks in before if ticks > 0]
+        assert screen.hand.cursor == rows[rows.index(cursor) + 1]
+        assert screen.ladder_view().frozen == before
