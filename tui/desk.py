@@ -229,9 +229,10 @@ def order_words(order: Order) -> str:
 
 def order_reply(order: Order) -> Reply:
     """Return what became of an order, as far as its state says."""
-    words = f"{order_words(order)}: {order.state.value.replace('_', ' ')}"
-    if order.note:
-        words += f", {order.note}"
+    state = order.state.value.replace("_", " ")
+    # What holds an order says that it is held.
+    notes = [order.note] if order.note.startswith(state) else [state, order.note]
+    words = f"{order_words(order)}: {', '.join(filter(None, notes))}"
     if order.state in _REFUSED:
         return Reply(words, "error", order=order)
     return Reply(words, "warning" if order.state is OrderState.UNKNOWN else "info", order=order)
