@@ -81,29 +81,24 @@ def _blank(data: bytes, size: int, at: int) -> int:
 
 
 @numba.njit(cache=True, forceinline=True)
-def _number(  # noqa: C901  one path of many turns
-    data: bytes, size: int, at: int, places: int, unit: int
-) -> tuple[int, int]:
+def _number(data: bytes, size: int, at: int, places: int, unit: int) -> tuple[int, int]:
     """Return (whole steps, place after it) of a number quoted or not; place -1: not exact."""
     if at + _REACH <= size:
         # Nearly all: at most seven digits before the point and eight after it, eight at a step.
         start = at + (data[at] == 34)
-        word = eight_bytes(data, start)
-        count = digits_in(word)
+        first = eight_bytes(data, start)
+        count = digits_in(first)
         end = start + count
         if 0 < count < 8 and (count == 1 or data[start] != 48):
-            value = few(word, count)
-            kept = 0
-            if data[end] == 46:
-                word = eight_bytes(data, end + 1)
-                kept = digits_in(word)
-                end += 1 + kept
-                if kept == 8:
-                    value = value * _POWERS[np.uint64(8)] + eight(word)
-                elif kept:
-                    value = value * _POWERS[np.uint64(kept)] + few(word, kept)
-                else:
-                    return 0, -1
+            # Whether decimals follow, and how many, cannot be foreseen: no turn is taken.
+            pointed = np.int64(data[end] == 46)
+            word = eight_bytes(data, end + 1)
+            kept = digits_in(word) * pointed
+            if kept < pointed:
+                return 0, -1
+            end += pointed + kept
+            part = eight(word << np.uint64(-8 * kept & 63))
+            value = few(first, count) * _POWERS[np.uint64(kept)] + part * pointed
             last = data[end]
             if start > at:
                 end = end + 1 if last == 34 else 0

@@ -80,14 +80,12 @@ def spelt_short(data: bytes, at: int, end: int, memory: Grid) -> bool:
     wide = memory[0]
     shut = at + 2 + wide + memory[1]
     first, last = shut + 3, end - 2
-    if (wide > 1 and data[at + 1] == 48) or data[shut - 1] == 48:
-        return False
-    if data[first] == 48 and last > first and data[first + 1] != 46:
-        return False
-    if data[last] != 48:
-        return True
+    # None of it can be foreseen, so no turn is taken.
+    spare = (wide > 1) & (data[at + 1] == 48) | (data[shut - 1] == 48)
+    spare |= (data[first] == 48) & (last > first) & (data[first + 1] != 46)
     # A zero at the end counts where no point is before it, of which there are seven digits.
-    return digits_in(eight_bytes(data, first)) == last + 1 - first
+    pointed = digits_in(eight_bytes(data, first)) <= last - first
+    return not (spare | (pointed & (data[last] == 48)))
 
 
 @numba.njit(cache=True)
@@ -98,13 +96,16 @@ def remember(
 
     Its digits before and behind the point; what the first and the others count; how to divide by
     what a tick counts. A zero first if it is none of those that `quick_level` can read. `places`
-    and `unit` are of the tick.
+    and `unit` are of the tick. One that merely has fewer decimals changes nothing: some venues
+    leave zeros at the end out.
     """
-    memory[0] = 0
     if data[start] != 34 or start + 9 > size:
         return
     wide = digits_in(eight_bytes(data, start + 1))
     deep = shut - start - 2 - wide
+    if wide == memory[0] and deep < memory[1]:
+        return
+    memory[0] = 0
     most = max(deep, places)
     if not (0 < wide < 8 and 0 < deep <= 8 and wide + most < _DIGITS and unit < _TENS[8]):
         return
