@@ -144,22 +144,20 @@ def test_numbers_with_digits_to_spare_are_told_of() -> None:
         assert (found[0], found[5]) == (0, plain), rows
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.from_regex(r"[0-9]{1,3}(\.[0-9]0?)?", fullmatch=True),
-            st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,3})?", fullmatch=True),
-        ),
-        max_size=6,
-    )
-)
-def test_levels_spelt_like_those_before_are_told_of_as_well(levels: list[tuple[str, str]]) -> None:
-    made = scanner(BOOK[:3], plain=True, drop_zero=True)
-    rows = [["77.5", "3"], *([*level, "0", "1"] for level in levels)]
-    found = read(made, text({"s": "BTCUSDT", "b": rows, "a": [], "more": "0123456789" * 4}))
-    numbers = [number for row in rows for number in row[:2]]
-    shortest = [format(Decimal(number).normalize(), "f") for number in numbers]
-    assert (found[0], found[5]) == (0, int(numbers == shortest)), rows
+def test_of_levels_spelt_like_those_before_digits_to_spare_are_told_of_as_well() -> None:
+    made = scanner(BOOK[:3], plain=True)
+    prices = ("12.5", "07.5", "7.5", "127.5", "12.0", "12.50", "12", "10", "012", "12.5")
+    sizes = ("3", "0", "30", "03", "00", "0.3", "3.0", "3.1", "3.10", "0.0", "00.3", "1234567")
+    for price in prices:
+        for size in sizes:
+            rows = [["77.5", "3"], [price, size, "0", "1"]]
+            message = {"s": "BTCUSDT", "b": rows, "a": [], "more": "0123456789" * 4}
+            found = read(made, text(message))
+            shortest = [[format(Decimal(n).normalize(), "f") for n in row[:2]] for row in rows]
+            plain = shortest == [row[:2] for row in rows]
+            assert (found[0], found[5]) == (0, plain), rows
+            ticks, lots = Decimal(price) * 10, Decimal(size) * 1000
+            assert sides(made, found)[0] == [[775, 3000], [ticks, lots]], rows
 
 
 def test_changes_make_both_sides_in_the_order_sent() -> None:
