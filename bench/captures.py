@@ -26,7 +26,7 @@ HEAVY: Final = 60
 """Levels beyond which a message is told by the level."""
 
 UNSUMMED: Final = re.compile(rb'"checksum":-?[1-9][0-9]*')
-"""ccxt.pro verifies no checksum of OKX, which since 2026 writes 0: so both get zeros."""
+"""ccxt.pro verifies no checksum of OKX, which since 2026 writes 0: so both get zeros as well."""
 
 _NOWHERE: Final = -1
 """A connection that the capture does not know."""

@@ -187,9 +187,12 @@ def _venue(
         rows.append(_against(capture, "cryptofeed", Cryptofeed(capture), 8.0))
     if kind in CCXT:
         unsummed = capture.without_checksums()
-        if unsummed is not capture:
+        if unsummed is capture:
+            rows.append(_against(capture, "ccxt.pro", Ccxt(capture), 20.0))
+        else:
             rows.append(_unsummed(unsummed))
-        rows.append(_against(unsummed, "ccxt.pro", Ccxt(unsummed), 20.0))
+            for some, name in ((unsummed, "sums of 0"), (capture, "sums it does not verify")):
+                rows.append(_against(some, f"ccxt.pro, {name}", Ccxt(some), 20.0))
     return rows
 
 
