@@ -167,6 +167,8 @@ class ClxApp(App[None]):
                 self.call_from_thread(self.say, f"settings: {error}; the defaults hold", "error")
             else:
                 self.call_from_thread(self._take_settings, settings)
+            # The first order or question would wait for it, 30 ms or more.
+            import core.model.commands  # noqa: F401
 
         self.run_worker(work, thread=True, exit_on_error=False)
 

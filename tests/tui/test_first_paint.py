@@ -8,6 +8,7 @@ from fake_link import FakeLink
 from core.model.market import Timeframe
 from tui.app import ClxApp
 from tui.screens.markets import MarketsScreen
+from tui.screens.ticket import TicketScreen
 
 
 class SlowLink(FakeLink):
@@ -69,3 +70,15 @@ async def test_a_chart_asked_for_is_drawn_when_it_comes_not_at_the_next_tick(ope
             await asyncio.sleep(0)
             await pilot.pause(0.001)
         raise AssertionError("only a tick would have drawn it")
+
+
+async def test_a_dialog_is_laid_out_for_a_narrow_terminal_from_its_first_paint_on(
+    opened, painted, press
+):
+    async with opened(size=(80, 24)) as pilot:
+        del painted[:]
+        await press(pilot, "b")
+    first = next(seen for screen, seen in painted if isinstance(screen, TicketScreen))
+    rows = first.splitlines()
+    assert rows[23].startswith("╰" + "─" * 78)
+    assert sum(row.startswith("╭" + "─" * 78) for row in rows) == 1

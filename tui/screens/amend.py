@@ -93,6 +93,8 @@ class AmendScreen(CheckedForm):
 
     @on(Input.Changed)
     def _changed(self) -> None:
+        if not self.sending:
+            self.say("", wrong=False)
         self.check_soon()
 
     @on(Input.Submitted)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.types import CSSPathType
 
 from core.model.instruments import Instrument
 from tui.begun import begin
 from tui.desk import Reply
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import PressButton, Words
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHECK_AFTER_S: Final = 0.3
 
 
-class CheckedForm(ModalScreen[Reply | None]):
+class CheckedForm(Sheet[Reply | None]):
     """Fields, a line of checks, a line of trouble, and a button; sent at most once at a time."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

@@ -10,12 +10,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Input, Static
 
 from core.model.ids import InstrumentId
 from link.replica import Replica
+from tui.screens.sheet import Sheet
 from tui.symbols import Listed, Symbols
 from tui.widgets.fields import Words
 
@@ -25,7 +25,7 @@ _LATE_S: Final = 0.2
 """How often it is looked whether the listing has come meanwhile."""
 
 
-class FindScreen(ModalScreen[InstrumentId | None]):
+class FindScreen(Sheet[InstrumentId | None]):
     """Type, choose, Enter; answers with the instrument."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

@@ -9,12 +9,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from core.model.errors import ConfigError
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ HIDDEN: Final[frozenset[tuple[str, str]]] = frozenset({("close_position", "clien
 """Fields a person never writes: ids made by the screen."""
 
 
-class CommandForm(ModalScreen["Command | None"]):
+class CommandForm(Sheet["Command | None"]):
     """Asks for a command's fields; answers with the parsed command."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

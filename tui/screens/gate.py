@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Static
 
@@ -19,6 +18,7 @@ from core.model.ids import VenueName
 from core.model.views import VenueView
 from tui.begun import begin
 from tui.desk import Reply
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ ANSWERS: Final[tuple[tuple[Answer, str], ...]] = (
 )
 
 
-class GateScreen(ModalScreen[Reply | None]):
+class GateScreen(Sheet[Reply | None]):
     """Enter chooses, a second Enter answers."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

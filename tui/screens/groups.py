@@ -9,12 +9,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Static
 
 from core.model.ids import InstrumentId
 from tui.markets import Markets
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LOOK_S: Final = 0.1
 """How often it is looked whether the engine has done what was asked."""
 
 
-class GroupsScreen(ModalScreen[bool]):
+class GroupsScreen(Sheet[bool]):
     """Space puts the instrument in and out; answers True when a new group is wanted."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

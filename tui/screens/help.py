@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 
 from tui.keys import Key, show
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 
 _GRAMMAR = (
@@ -34,7 +34,7 @@ _WIDTH: Final = 70
 """Cells of a line on a terminal of 80, beside border and scroll bar."""
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Sheet[None]):
     """All keys, the command line, all commands."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

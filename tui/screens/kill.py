@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 from textual.widgets import Static
 
 from core.model.wording import counted
 from tui.begun import begin
 from tui.desk import Reply
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ LEVELS: Final[tuple[tuple[Level, str], ...]] = (
 _STEP: Final = re.compile(r"^kill \((\w+)\)")
 
 
-class KillScreen(ModalScreen[Reply | None]):
+class KillScreen(Sheet[Reply | None]):
     """Enter chooses, a second Enter does it."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

@@ -12,9 +12,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import ScrollableContainer
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 
 _LONGEST: Final = 40
@@ -23,7 +23,7 @@ _SHORTEST_MOMENT: Final = 17
 """Nanoseconds of fewer digits are spans, not moments of this century."""
 
 
-class ResultScreen(ModalScreen[None]):
+class ResultScreen(Sheet[None]):
     """A page of text that scrolls both ways."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

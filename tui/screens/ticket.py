@@ -27,7 +27,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.types import CSSPathType
 from textual.widget import Widget
@@ -53,6 +52,7 @@ from tui.preview import (
     preview_words,
     read,
 )
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Choice, PressButton, Words
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Prefill(Struct, frozen=True):
         return self.text.side
 
 
-class TicketScreen(ModalScreen[Reply | None]):
+class TicketScreen(Sheet[Reply | None]):
     """Edits one order and sends it at most once; stays open until the outcome is known."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.events import Resize
-from textual.screen import ModalScreen
 from textual.types import CSSPathType
 
 from core.model.ids import ClientOrderId
@@ -16,6 +15,7 @@ from core.model.inspection import OrderLife
 from tui.begun import begin
 from tui.draw.life import draw_life
 from tui.draw.runs import row_text
+from tui.screens.sheet import Sheet
 from tui.widgets.fields import Words
 from tui.widgets.rows import RowsWidget
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEYS = "j k scroll   b all   r ask again   y copy   esc close"
 
 
-class WhyScreen(ModalScreen[None]):
+class WhyScreen(Sheet[None]):
     """Asks once when it opens; what happens later is there when it is asked again."""
 
     CSS_PATH: ClassVar[CSSPathType | None] = "../dialogs.tcss"

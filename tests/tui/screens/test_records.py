@@ -166,6 +166,8 @@ async def test_amend_sends_only_what_changed_and_only_armed(opened, press, link,
         await press(pilot, "f9")
         assert "whole number of price tick" in look(pilot)
         pilot.app.screen.query_one("#price").value = "64100"
+        await pilot.pause()
+        assert "not sent" not in look(pilot)
         await press(pilot, "f9")
         assert "DISARMED" in look(pilot)
         await press(pilot, "f8", "f9")
