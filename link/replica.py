@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, TypeAlias, assert_never
 
@@ -103,15 +104,19 @@ class Replica:
         self.frame_ts_ns = 0
         """Engine time of the newest market frame."""
         self._dirty: set[Topic] = set()
+        self._chart_told: Callable[[], object] | None = None
 
     def take_dirty(self) -> set[Topic]:
         """Return the topics changed since the last call, and forget them."""
         dirty, self._dirty = self._dirty, set()
         return dirty
 
-    def has_changed(self, topic: Topic) -> bool:
-        """Return whether a topic changed since they were last taken."""
-        return topic in self._dirty
+    def when_charted(self, tell: Callable[[], object]) -> None:
+        """Call once when there is a chart that was not taken yet; the newest who asked is told."""
+        if "chart" in self._dirty:
+            tell()
+        else:
+            self._chart_told = tell
 
     def position_in(self, instrument_id: InstrumentId | None) -> Position | None:
         """Return the open position in an instrument, the first where there are several."""
@@ -248,6 +253,9 @@ class Replica:
         self.chart = chart
         self.forming = None
         self._dirty |= {"chart", "forming"}
+        tell, self._chart_told = self._chart_told, None
+        if tell is not None:
+            tell()
 
     def _more_charts(self, frame: MarketFrame) -> None:
         for chart in frame.charts:

@@ -169,3 +169,15 @@ def test_another_focus_drops_further_charts_and_the_profile() -> None:
     replica.apply_frame(MarketFrame(ts_ns=2, chart=chart(ETH)))
     assert replica.profile is None
     assert replica.charts == {}
+
+
+def test_who_waits_for_a_chart_is_told_once_when_it_comes_or_at_once_if_it_is_there() -> None:
+    replica, told = Replica(), []
+    replica.when_charted(lambda: told.append("first"))
+    replica.apply_frame(MarketFrame(ts_ns=1, tail=tail(3)))
+    assert told == [], "a bar of no chart is none"
+    replica.apply_frame(MarketFrame(ts_ns=2, chart=chart()))
+    replica.apply_frame(MarketFrame(ts_ns=3, chart=chart()))
+    assert told == ["first"]
+    replica.when_charted(lambda: told.append("at once"))
+    assert told == ["first", "at once"]

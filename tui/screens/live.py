@@ -41,10 +41,6 @@ _FILTER: Final = "words to filter by; enter keeps them, esc takes them away"
 _NOTICE_S: Final = 4.0
 _SLOW_S: Final = 0.5
 """What changes with time alone is drawn this often."""
-_LOOK_S: Final = 0.005
-"""How often it is looked for a chart that was asked for."""
-_LOOKS: Final = 50
-"""So often at most; then the next tick will do."""
 
 
 class _Line(Struct, frozen=True):
@@ -267,14 +263,14 @@ class LiveScreen(Screen[None]):
             if self._draws:
                 self._look_out(view)
 
-    def _look_out(self, view: View, looks: int = _LOOKS) -> None:
+    def _look_out(self, view: View) -> None:
         """Draw a chart that was asked for when it comes: the next tick may be long to wait for."""
-        if view.focus is None or view != self._sent_view or self.covered:
-            return
-        if self.replica.has_changed("chart"):
+        if view.focus is not None:
+            self.replica.when_charted(partial(self.call_later, self._draw_chart, view))
+
+    def _draw_chart(self, view: View) -> None:
+        if view == self._sent_view and not self.covered:
             self.draw_all()
-        elif looks:
-            self.set_timer(_LOOK_S, partial(self._look_out, view, looks - 1))
 
     @abstractmethod
     def target(self) -> InstrumentId | None:
