@@ -29,6 +29,14 @@ _TWO: Final = Decimal(2)
 _SHORT: Final = PositionSide.SHORT
 _BUY: Final = Side.BUY
 PositionKey: TypeAlias = tuple[InstrumentId, PositionSide, VenueName]
+_PRICES: Final = {
+    InstrumentKind.SPOT: 0,
+    InstrumentKind.FX: 0,
+    InstrumentKind.STOCK: 0,
+    InstrumentKind.PERPETUAL: 1,
+    InstrumentKind.FUTURE: 2,
+}
+"""Kinds whose price is one of the base, the nearest to it first; an option's is its premium."""
 
 
 class Account:
@@ -58,7 +66,8 @@ class Account:
         """The venues' margin by size, as they last told it."""
         self.estimate: Callable[[PositionKey, Net], Decimal | None] | None = None
         """Works out a liquidation price that the venue has not stated yet; None: nobody does."""
-        self._pairs: dict[str, tuple[Instrument, bool]] = {}
+        self._pairs: dict[str, list[tuple[Instrument, bool]]] = {}
+        """What prices an asset in the equity asset, the best first, and whether by its inverse."""
         self._pairs_from = -1
         self.day_start_ns = 0
         """00:00 UTC of the day whose profit is counted, 0 before the first."""
@@ -202,14 +211,11 @@ class Account:
             return _ONE
         if self._pairs_from != len(self._instruments):
             self._find_pairs()
-        found = self._pairs.get(asset)
-        if found is None:
-            return None
-        instrument, inverse = found
-        mark = self.mark(instrument)
-        if not mark:
-            return None
-        return 1 / mark if inverse else mark
+        for instrument, inverse in self._pairs.get(asset, ()):
+            mark = self.mark(instrument)
+            if mark:
+                return 1 / mark if inverse else mark
+        return None
 
     def position(
         self,
@@ -359,17 +365,15 @@ class Account:
         return fees
 
     def _find_pairs(self) -> None:
-        """Note for each asset the first instrument that prices it in the equity asset."""
+        """Note for each asset what prices it; most of it is followed by nobody and has no mark."""
         self._pairs_from = len(self._instruments)
         self._pairs.clear()
-        for instrument_id in sorted(self._instruments):
-            instrument = self._instruments[instrument_id]
-            if instrument.quote == self.equity_asset:
-                self._pairs.setdefault(instrument.base, (instrument, False))
-        for instrument_id in sorted(self._instruments):
-            instrument = self._instruments[instrument_id]
-            if instrument.base == self.equity_asset:
-                self._pairs.setdefault(instrument.quote, (instrument, True))
+        priced = [item for item in self._instruments.values() if item.kind in _PRICES]
+        for item in sorted(priced, key=lambda item: (_PRICES[item.kind], item.id)):
+            if item.quote == self.equity_asset:
+                self._pairs.setdefault(item.base, []).append((item, False))
+            elif item.base == self.equity_asset:
+                self._pairs.setdefault(item.quote, []).append((item, True))
 
 
 def _by_key(item: tuple[PositionKey, Net]) -> PositionKey:

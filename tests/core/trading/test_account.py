@@ -1,11 +1,12 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.instruments import Instrument
+from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderFilled
 from core.trading.account import Account
@@ -122,3 +123,31 @@ def test_profit_is_cash_plus_worth_whatever_the_order_of_fills(
         assert found[0] == expected[0]
         assert abs(found[1] - expected[1]) < D("1e-20")
         shuffle.shuffle(moves)
+
+
+OPTION = ("BTC-USDT-20261127-100-C.other", InstrumentKind.OPTION, (600, 620))
+INDEX = ("BTC-USDT-INDEX.other", InstrumentKind.INDEX, None)
+PERP = ("BTC-USDT-PERP.other", InstrumentKind.PERPETUAL, (10100, 10300))
+
+
+@pytest.mark.parametrize(
+    ("others", "spot", "rate"),
+    [
+        ([OPTION, INDEX, PERP], True, "100"),
+        ([OPTION, INDEX, PERP], False, "102"),
+        ([OPTION, INDEX], False, None),
+    ],
+    ids=["spot", "perpetual while nobody follows the coin", "nothing: a premium is no price"],
+)
+def test_a_coin_is_worth_what_its_nearest_market_with_quotes_says(
+    floor: Any, btc: Instrument, others: list[Any], spot: bool, rate: str | None
+) -> None:
+    instruments = {btc.id: btc}
+    for name, kind, top in others:
+        instruments[name] = msgspec.structs.replace(btc, id=name, kind=kind)
+        if top is not None:
+            floor.marks.tops[name] = top
+    if not spot:
+        floor.marks.tops.pop(btc.id, None)
+    account = Account(Ledger(), instruments, floor.marks, "USDT")
+    assert account.rate("BTC") == (None if rate is None else D(rate))
