@@ -185,13 +185,17 @@ class _Followed:
         self._outages = market.tally.outages
         self._closed = 0
         """Bars closed in all."""
+        self._chained = False
+        """A trade has all ids from its first to its own."""
         self._last: Trade | None = None
         """The trade with the highest id."""
         self._holes: deque[_Hole] = deque(maxlen=_MAX_HOLES)
 
     def catch_up(self, market: Followed) -> None:
         """Take the trades that came since the last look."""
-        numbered = market.gate.traits.consecutive_trades
+        traits = market.gate.traits
+        numbered = traits.consecutive_trades or traits.chained_trades
+        self._chained = traits.chained_trades
         cut_off = market.tally.outages != self._outages and not numbered
         self._outages = market.tally.outages
         if cut_off:
@@ -243,7 +247,8 @@ class _Followed:
         last = self._last
         # Aggregates are numbered otherwise than single trades.
         same = last is not None and bool(last.first_trade_id) is bool(trade.first_trade_id)
-        if last is not None and same and trade.trade_id > last.trade_id + 1:
+        first = (self._chained and trade.first_trade_id) or trade.trade_id
+        if last is not None and same and first > last.trade_id + 1:
             anchor_id = anchor_id or last.trade_id
             state = self.builder.state
             self._holes.append(_Hole(last.trade_id, trade.trade_id, anchor_id, state, self._closed))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final
 
 from core.engine import bars as _bars
 from core.engine.bars import (
@@ -21,14 +19,14 @@ from core.engine.bars import (
     Rows,
     make_bar,
 )
-from core.engine.gate import Gate, ResyncNeeded
+from core.engine.consequences import DataFault, HistoryNeeded, MarketOutput, TradesNeeded
+from core.engine.gate import Gate
 from core.engine.missing import MissingIds
 from core.engine.quality import Tally
 from core.engine.reference import Known
 from core.engine.series import BarSeries
 from core.engine.steady import RECV
 from core.engine.vigil import Vigil
-from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import (
     Bar,
@@ -36,9 +34,7 @@ from core.model.market import (
     BookSnapshot,
     CheckedDelta,
     DayTicker,
-    FeedNotice,
     FeedStatus,
-    FeedStatusChanged,
     Liquidation,
     MarkPrice,
     OpenInterest,
@@ -47,6 +43,7 @@ from core.model.market import (
     Timeframe,
     Trade,
     TradeCanceled,
+    TradesAbsent,
 )
 from core.model.ports import SequenceRule
 from core.model.stores import TradeHole
@@ -81,42 +78,10 @@ _PAUSE_NS: Final = 2_000_000_000
 
 
 ROUTED: Final = (
-    Trade, BookDelta, CheckedDelta, BookSnapshot, TradeCanceled, MarkPrice, OpenInterest,
-    OptionGreeks, DayTicker, Liquidation,
+    Trade, BookDelta, CheckedDelta, BookSnapshot, TradeCanceled, TradesAbsent, MarkPrice,
+    OpenInterest, OptionGreeks, DayTicker, Liquidation,
 )  # fmt: skip
 """The kinds of events that `Followed.handlers` has something for."""
-
-
-class HistoryNeeded(msgspec.Struct, frozen=True):
-    """A bar ended whose trades were not all seen: fetch these bars and give them to `seed_bars`."""
-
-    instrument_id: InstrumentId
-    timeframe: Timeframe
-    start_ns: int
-    end_ns: int
-    """Bars with start_ns <= open time < end_ns are missing."""
-
-
-class TradesNeeded(msgspec.Struct, frozen=True):
-    """Trades never came: have the feed fetch them; they are taken as trades, late and once."""
-
-    instrument_id: InstrumentId
-    hole: TradeHole
-
-
-class DataFault(msgspec.Struct, frozen=True):
-    """Something was found wrong with an instrument's data, and counted."""
-
-    instrument_id: InstrumentId
-    ts_recv_ns: int
-    kind: str
-    """``trade hole``, ``off band`` or ``trade canceled``."""
-    text: str
-
-
-MarketOutput: TypeAlias = (
-    Bar | FeedStatusChanged | ResyncNeeded | HistoryNeeded | TradesNeeded | DataFault | FeedNotice
-)
 
 
 class Followed:
@@ -134,6 +99,7 @@ class Followed:
         "_add",
         "_block",
         "_booked",
+        "_chained",
         "_consecutive",
         "_figures",
         "_high",
@@ -200,6 +166,7 @@ class Followed:
         self._history_bars = history_bars
         self._booked = traits.has_book
         self._consecutive = traits.consecutive_trades
+        self._chained = traits.chained_trades
         self._seen_ids: set[int] | None = None if traits.ordered_trades else set()
         """Ids of the newest trades where they come in no order."""
         self._seen_order: deque[int] = deque()
@@ -224,6 +191,7 @@ class Followed:
             CheckedDelta: gate.on_checked,
             BookSnapshot: gate.on_snapshot,
             TradeCanceled: self.on_canceled,
+            TradesAbsent: self.on_absent,
             MarkPrice: known.on_mark,
             OpenInterest: known.on_interest,
             OptionGreeks: known.on_greeks,
@@ -301,12 +269,12 @@ class Followed:
                 return None
         elif trade.trade_id > last_id:
             self.last_trade_id = trade.trade_id
-            if self._consecutive and 0 < last_id < trade.trade_id - 1:
-                found += self._hole(trade, last_id)
-        elif self.missing and self.missing.take(trade.trade_id):
-            self.tally.refilled += 1
+            first = (self._chained and trade.first_trade_id) or trade.trade_id
+            if (self._consecutive or self._chained) and 0 < last_id < first - 1:
+                found += self._hole(trade, last_id, first)
+        elif self.missing and self._fills(trade):
             self._refilled = trade
-        elif _known(self.trades, trade) or self._aged(trade):
+        elif _known(self.trades, trade, chained=self._chained) or self._aged(trade):
             self.tally.duplicates += 1
             return None
         if not self._low <= trade.price_ticks <= self._high:
@@ -314,6 +282,11 @@ class Followed:
         if not self._booked:
             found += self.gate.heard(trade.ts_recv_ns)
         return found
+
+    def on_absent(self, event: TradesAbsent) -> Sequence[MarketOutput]:
+        """Wait no longer for trades of which the venue itself says that there are none."""
+        self.tally.refilled += self.missing.absent(event.first_id, event.last_id)
+        return ()
 
     def on_canceled(self, event: TradeCanceled) -> Sequence[MarketOutput]:
         """Take a trade back: bars that held it are the venue's to state."""
@@ -349,6 +322,8 @@ class Followed:
         gate = self.gate
         if gate.status is FeedStatus.UNSUBSCRIBED:
             return out
+        if self.missing:
+            out += [TradesNeeded(self._name, hole) for hole in self.missing.due(now_ns)]
         if passed_ns > _PAUSE_NS:
             self.vigil.restart(now_ns)
         if gate.status is FeedStatus.LIVE:
@@ -484,24 +459,34 @@ class Followed:
             seen.remove(self._seen_order.popleft())
         return True
 
-    def _hole(self, trade: Trade, last_id: int) -> Sequence[MarketOutput]:
+    def _hole(self, trade: Trade, last_id: int, first_id: int) -> Sequence[MarketOutput]:
         """Count trades that never came, and ask for them.
 
         Bars that were still forming are fetched from the venue's history; closed ones are revised
         when the trades come.
         """
-        first, last = last_id + 1, trade.trade_id - 1
+        if not self.missing.believe(self.tally.trades):
+            return ()
+        first, last = last_id + 1, first_id - 1
         before_ns = self.trades[-1].ts_event_ns if self.trades else trade.ts_event_ns
         hole = TradeHole(first, last, min(before_ns, trade.ts_event_ns), trade.ts_event_ns + 1)
         self.missing.add(first, last)
         self.tally.trade_holes += hole.trades
         self.builder.interrupt()
-        text = f"{hole.trades} trades between {last_id} and {trade.trade_id} never came"
+        text = f"{hole.trades} trades between {last_id} and {first_id} never came"
         name = trade.instrument_id
-        return (
-            DataFault(name, trade.ts_recv_ns, "trade hole", text),
-            TradesNeeded(name, hole),
-        )
+        told = DataFault(name, trade.ts_recv_ns, "trade hole", text)
+        if self._chained:
+            # The venue tells joined ones in parts: those of one that is only late count double.
+            self.missing.owe(hole, trade.ts_recv_ns)
+            return (told,)
+        return told, TradesNeeded(name, hole)
+
+    def _fills(self, trade: Trade) -> bool:
+        """Return whether a trade was missing, and wait for it no longer."""
+        taken = self.missing.take(trade.trade_id, trade.first_trade_id if self._chained else 0)
+        self.tally.refilled += taken
+        return taken > 0
 
     def _aged(self, trade: Trade) -> bool:
         """Return whether a trade is older than all we hold of ids that leave none out: known."""
@@ -581,10 +566,13 @@ class Followed:
                 out.append(make_bar(name, timeframe, row, trade.ts_recv_ns, revision))
 
 
-def _known(trades: deque[Trade], trade: Trade) -> bool:
-    return bool(trade.trade_id) and any(
-        item.trade_id == trade.trade_id for item in reversed(trades)
-    )
+def _known(trades: deque[Trade], trade: Trade, *, chained: bool) -> bool:
+    number = trade.trade_id
+    if chained:
+        return any(
+            (item.first_trade_id or item.trade_id) <= number <= item.trade_id for item in trades
+        )
+    return bool(number) and any(item.trade_id == number for item in reversed(trades))
 
 
 def new_hash() -> _Hash:

@@ -10,22 +10,15 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from core.engine import bars as _bars
 from core.engine import book as _book
+from core.engine import day as _day
 from core.engine.activity import Activity, parse_rule
 from core.engine.bars import INDEX, make_forming
 from core.engine.book import OrderBook
-from core.engine.followed import (
-    ROUTED,
-    DataFault,
-    Followed,
-    HistoryNeeded,
-    MarketOutput,
-    TradesNeeded,
-    new_hash,
-)
+from core.engine.consequences import DataFault, HistoryNeeded, MarketOutput, TradesNeeded
+from core.engine.day import DayStats
+from core.engine.followed import ROUTED, Followed, new_hash
 from core.engine.gate import Gate, ResyncNeeded
 from core.engine.quality import Clocks, QualityLog
 from core.engine.reference import References
@@ -70,15 +63,6 @@ __all__ = [
 
 _DAY_NS: Final = Timeframe.D1.ns
 _LIVE: Final = FeedStatus.LIVE
-
-
-class DayStats(msgspec.Struct, frozen=True):
-    """The last 24 hours in ticks and lots, in steps of 15 minutes; zeros while nothing is known."""
-
-    open_ticks: int = 0
-    high_ticks: int = 0
-    low_ticks: int = 0
-    volume_lots: int = 0
 
 
 class MarketState:
@@ -388,34 +372,23 @@ class MarketState:
         return make_forming(instrument_id, timeframe, row)
 
     def day_stats(self, instrument_id: InstrumentId) -> DayStats:
-        """Return open, high, low and volume of the last 24 hours."""
+        """Return open, high, low and volume of the last 24 hours, in steps of 15 minutes.
+
+        Bars tell them where they reach back that far, else the venue's own figures; what neither
+        tells is 0, as the figures of an hour would be taken for those of a day.
+        """
         market = self._market(instrument_id)
         forming = self.forming(instrument_id, Timeframe.M15)
         series = market.of(Timeframe.M15)
         newest = forming.ts_open_ns if forming is not None else series.newest_open_ns
-        rows = series.rows_between(newest - _DAY_NS + Timeframe.M15.ns, newest + 1)
-        stats = [
-            DayStats(
-                int(rows[_bars.OPEN, 0]),
-                int(rows[_bars.HIGH].max()),
-                int(rows[_bars.LOW].min()),
-                int(rows[_bars.VOLUME].sum()),
-            )
-        ] if rows.shape[1] else []  # fmt: skip
-        if forming is not None:
-            stats.append(
-                DayStats(
-                    forming.open_ticks, forming.high_ticks, forming.low_ticks, forming.volume_lots
-                )
-            )
-        if not stats:
-            return DayStats()
-        return DayStats(
-            stats[0].open_ticks,
-            max(item.high_ticks for item in stats),
-            min(item.low_ticks for item in stats),
-            sum(item.volume_lots for item in stats),
-        )
+        start = newest - _DAY_NS + Timeframe.M15.ns
+        rows = series.rows_between(start, newest + 1)
+        listed_ns = market.instrument.listed_ns
+        reach = series.rows_between(0, start + 1).shape[1] or listed_ns >= start - Timeframe.M15.ns
+        if reach and (rows.shape[1] or forming is not None):
+            return _day.of_bars(rows, forming)
+        ticker = self.references.ticker(instrument_id)
+        return _day.UNKNOWN if ticker is None else _day.of_ticker(ticker, market.instrument)
 
     def state_digest(self) -> bytes:
         """Return a sha256 over books, ids, statuses, quotes and bars; the same on any machine."""

@@ -292,6 +292,15 @@ class TradeCanceled(msgspec.Struct, frozen=True, kw_only=True):
     corrected: Trade | None = None
 
 
+class TradesAbsent(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue was asked for trades by their ids, and has none of these."""
+
+    instrument_id: InstrumentId
+    ts_recv_ns: int
+    first_id: int
+    last_id: int
+
+
 class ClockSample(msgspec.Struct, frozen=True, kw_only=True):
     """The venue's clock beside ours, from one question and answer."""
 
@@ -396,6 +405,7 @@ MarketEvent: TypeAlias = (
     | DayTicker
     | OptionGreeks
     | TradeCanceled
+    | TradesAbsent
     | ClockSample
     | SequenceBroken
 )

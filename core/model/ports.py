@@ -160,6 +160,8 @@ class BookTraits(msgspec.Struct, frozen=True):
     """Trade ids only rise; False: ids are hashes or may come in any order."""
     consecutive_trades: bool = False
     """Trade ids leave no number out, so a hole is a lost trade."""
+    chained_trades: bool = False
+    """The same of joined trades, each of which has all ids from its first to its own."""
     unchecked: bool = False
     """Nothing proves the sequence; shown beside everything that comes of it."""
     link: Link = Link.NONE

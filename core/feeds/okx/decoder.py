@@ -7,7 +7,7 @@ goes through `_other`, which takes any order and says what is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -70,7 +70,7 @@ class OkxDecoder(FeedDecoder):
         )
         super().__init__(venue, OkxRule(), instruments)
         self._sides = SideReader(self.off_step)
-        rows = Rows(
+        self._rows = rows = Rows(
             values, self._of, self._index_id, self._followers, self._followed, self._sides.resting
         )
         self._outer = msgspec.json.Decoder(frames.Outer, strict=False).decode
@@ -276,10 +276,24 @@ class OkxDecoder(FeedDecoder):
             return clock_sample(self.venue, url, ts_recv_ns, row.ts * MS)
         if endpoint == "books":
             return self._image(ts_recv_ns, parse_qs(parts.query).get("instId", [""])[0], data)
+        if endpoint == "history-trades":
+            return self._missed(ts_recv_ns, parse_qs(parts.query), data)
         if endpoint not in self._answers:
             return ()
         read, make = self._answers[endpoint]
         return make(_good(read(data)), ts_recv_ns)
+
+    def _missed(
+        self, ts_recv_ns: int, query: Mapping[str, list[str]], data: bytes
+    ) -> Sequence[MarketEvent]:
+        """Read what was asked for by id; by time, history is asked for, and not read here."""
+        bounds = [query.get(name, [""])[0] for name in ("before", "after")]
+        if not all(bound.isdecimal() and len(bound) < 19 for bound in bounds):
+            return ()
+        first, last = int(bounds[0]) + 1, int(bounds[1]) - 2
+        known = self._of(query.get("instId", [""])[0])
+        rows = _good(_answer(frames.Trade)(data))
+        return self._rows.missed(rows, ts_recv_ns, known, first, last)
 
     def _image(self, ts_recv_ns: int, symbol: str, data: bytes) -> Sequence[MarketEvent]:
         known = self._of(symbol)

@@ -19,13 +19,14 @@ from core.feeds.okx.history import CandleHistory
 from core.feeds.okx.refusals import refuse
 from core.feeds.okx.symbols import INDEX_KEY
 from core.feeds.okx.tiers import questions, read_tiers
-from core.feeds.okx.trades import TradeHistory
+from core.feeds.okx.trades import PAGE, TradeHistory
 from core.model.errors import DataError
 from core.model.funding import FundingPaid
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.ports import Clock
 from core.model.settings import FeedSettings
+from core.model.stores import TradeHole
 from core.model.tiers import MarginTiers
 from core.wire.http import HttpSession
 from core.wire.limits import WeightLimiter
@@ -103,6 +104,7 @@ class OkxDialect(RestDialect):
     heartbeat = Heartbeat(_PING_S, "ping")
     images_by_rest = False
     joins_trades = True
+    missed_page = PAGE - 1
 
     def __init__(self, settings: FeedSettings, *, clock: Clock, venue: VenueName = OKX) -> None:
         self.venue = venue
@@ -120,7 +122,7 @@ class OkxDialect(RestDialect):
             limiter=WeightLimiter(clock=clock, capacity=_BUDGET, window_s=_BUDGET_S),
         )
         self._history = CandleHistory(self._http, clock, self._headers)
-        self._past = TradeHistory(self._http, self._headers)
+        self._past = self._trades = TradeHistory(self._http, self._headers)
         self._entries: dict[str, msgspec.Raw] = {}
 
     # -- connections -------------------------------------------------------------------------
@@ -275,6 +277,15 @@ class OkxDialect(RestDialect):
         what = f"funding of {instrument.id}"
         body = await self._ask("/api/v5/public/funding-rate-history", params, what)
         return read_funding(body, what)
+
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer | None:
+        """Ask for trades that never came, by their ids, one by one as the history has them.
+
+        Raises:
+            TemporaryError: The venue is away, asks for patience or does not know them yet.
+            DataError: Its answer is not what it documents.
+        """
+        return await self._trades.missed(instrument, hole)
 
     async def tiers(self, instruments: Collection[Instrument]) -> Sequence[MarginTiers]:
         """Fetch the position tiers of some perpetuals and futures, under cross margin.

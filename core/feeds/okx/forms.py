@@ -39,7 +39,7 @@ FORMS: Final = (
         (
             Part("instId", SYMBOL), Part("ts", TIME), Part("tradeId", WHOLE), Part("px", PRICE),
             Part("sz", SIZE), Part("side", WORD, words=("buy", "sell")),
-            Part("channel", WORD, words=("trades", "trades-all")),
+            Part("channel", WORD, words=("trades", "trades-all")), Part("count", WHOLE, 1),
         ),
     ),
     Form(

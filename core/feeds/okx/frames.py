@@ -72,6 +72,8 @@ class Top(msgspec.Struct, gc=False):
 class Trade(msgspec.Struct, gc=False):
     """Fills of one taker at one price (`trades`), or one fill (`trades-all`); side: the taker's.
 
+    `tradeId` is the last of the `count` fills' ids, which follow each other.
+
     ::
 
         {"arg":{"channel":"trades","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT",
@@ -85,6 +87,7 @@ class Trade(msgspec.Struct, gc=False):
     sz: str
     side: str
     ts: Ms
+    count: Id = 1
 
 
 class Ticker(msgspec.Struct, gc=False):

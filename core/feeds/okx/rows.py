@@ -23,6 +23,7 @@ from core.model.market import (
     Quote,
     Side,
     Trade,
+    TradesAbsent,
     VenueBar,
 )
 
@@ -118,11 +119,14 @@ class Rows:
         self, rows: list[frames.Trade], ts_recv_ns: int, arg: frames.Arg
     ) -> list[MarketEvent]:
         """Return trades, each of which may join fills of one taker at one price."""
-        return [
-            self._made(row, known, ts_recv_ns)
-            for row in rows
-            if not (known := self.of(row.instId)).single
-        ]
+        out: list[MarketEvent] = []
+        for row in rows:
+            known = self.of(row.instId)
+            if not 0 < row.count <= row.tradeId:
+                raise DataError(f"count of trade {row.tradeId} must be 1 or more, was {row.count}")
+            if not known.single:
+                out.append(self._made(row, known, ts_recv_ns, row.tradeId - row.count + 1))
+        return out
 
     def fill(self, rows: list[frames.Trade], ts_recv_ns: int, arg: frames.Arg) -> list[MarketEvent]:
         """Return single fills, in whose stead joined ones no longer count."""
@@ -130,16 +134,31 @@ class Rows:
         for row in rows:
             known = self.of(row.instId)
             known.single = True
-            out.append(self._made(row, known, ts_recv_ns))
+            out.append(self._made(row, known, ts_recv_ns, 0))
         return out
 
-    def _made(self, row: frames.Trade, known: OkxKnown, ts_recv_ns: int) -> Trade:
+    def missed(
+        self, rows: list[frames.Trade], ts_recv_ns: int, known: OkxKnown, first: int, last: int
+    ) -> list[MarketEvent]:
+        """Return the fills that were asked for because they never came, oldest first."""
+        out: list[MarketEvent] = [
+            self._made(row, known, ts_recv_ns, 0 if known.single else row.tradeId)
+            for row in reversed(rows)
+            if first <= row.tradeId <= last
+        ]
+        return out or [
+            TradesAbsent(
+                instrument_id=known.id, ts_recv_ns=ts_recv_ns, first_id=first, last_id=last
+            )
+        ]
+
+    def _made(self, row: frames.Trade, known: OkxKnown, ts_recv_ns: int, first: int) -> Trade:
         price, size = known.prices[row.px], known.sizes[row.sz]
         if not price or not size:
             raise DataError(f"trade {row.tradeId} must have a price and a size above 0")
         return Trade(
             known.id, row.ts * MS, ts_recv_ns, price, size, _side(row.side) is Side.SELL,
-            row.tradeId,
+            row.tradeId, first,
         )  # fmt: skip
 
     def ticker(

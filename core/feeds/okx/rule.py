@@ -4,6 +4,11 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-order-book-cha
 names the `seqId` before it as `prevSeqId`. An update without changes repeats its own number, about
 once a minute. After maintenance a `seqId` may be lower than its `prevSeqId`: the chain holds all
 the same, so numbers are compared for equality only.
+
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data-ws-trades-channel: a trade joins the
+`count` fills of one taker at one price whose ids end with its `tradeId`. That the next trade's
+fills begin with the id after it, the venue does not say; it is so in every recording there is, and
+a hole is believed no more once the venue, asked for it, has no such trades.
 """
 
 from __future__ import annotations
@@ -41,4 +46,6 @@ class OkxRule:
         """Return what the instrument's data is like; an index has no book."""
         if instrument.kind is InstrumentKind.INDEX:
             return BookTraits(has_book=False)
-        return BookTraits(checker=OkxChecker(instrument), link=Link.PREVIOUS_IF_ANY)
+        return BookTraits(
+            checker=OkxChecker(instrument), chained_trades=True, link=Link.PREVIOUS_IF_ANY
+        )

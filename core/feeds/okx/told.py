@@ -48,14 +48,16 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
     if form == BOOK:
         return _book(place, conn, taken(recv))
     if form == TRADE:
-        _, _, ts_ns, number, price, lots, sold, single, _, _, _, _ = on
+        _, _, ts_ns, number, price, lots, sold, single, count, _, _, _ = on
         of = slip(place)
-        if price and lots:
+        if price and lots and 0 < count <= number:
+            first = number - count + 1
             if single:
                 of[SINGLE] = 1
+                first = 0
             elif of[SINGLE]:
                 return nothing()
-            return one(trade(of[NAME], ts_ns, taken(recv), price, lots, sold, number, 0))
+            return one(trade(of[NAME], ts_ns, taken(recv), price, lots, sold, number, first))
     elif form == BEST:
         _, _, asks, bids, end, ts_ns, number, _, _, _, _, _ = on
         if asks == bids or bids == end:

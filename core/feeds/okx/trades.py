@@ -1,4 +1,7 @@
-"""Single trades of the last three months from OKX, newest first; `after` asks for what is older."""
+"""Single trades of the last three months from OKX, newest first.
+
+`after` asks for what is older than an id or a time, `before` for what is newer than an id.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,17 @@ from typing import Final
 
 from core.feeds.answers import ask, decoded
 from core.feeds.decoder import Known
-from core.feeds.okx.frames import Answer
+from core.feeds.dialect import Answer
+from core.feeds.okx import frames
 from core.feeds.okx.frames import Trade as Row
 from core.feeds.okx.refusals import refuse
-from core.model.errors import DataError
+from core.model.errors import DataError, TemporaryError
 from core.model.instruments import Instrument
 from core.model.market import Trade
-from core.model.stores import PastTrades
-from core.wire.http import HttpSession
+from core.model.stores import PastTrades, TradeHole
+from core.wire.http import HttpReply, HttpSession
 
+PATH: Final = "/api/v5/market/history-trades"
 PAGE: Final = 100
 """Most rows of an answer."""
 
@@ -50,17 +55,35 @@ class TradeHistory:
         # The venue's memory ended; of the same time as its oldest trade there may have been more.
         return PastTrades(found[::-1], found[-1].ts_event_ns + _MS if found else end_ns)
 
+    async def missed(self, instrument: Instrument, hole: TradeHole) -> Answer:
+        """Ask for the trades of a hole of less than a page, and the one after it.
+
+        The latter is known: where the answer lacks it, the venue's history is not there yet.
+
+        Raises:
+            TemporaryError: The venue is away, asks for patience or does not know them yet.
+            DataError: Its answer is not what it documents.
+        """
+        newest = hole.last_id + 1
+        bounds = ("before", str(hole.first_id - 1)), ("after", str(newest + 1))
+        reply, rows = await self._asked(instrument, ("type", _BY_ID), *bounds)
+        if not rows or rows[0].tradeId != newest:
+            raise TemporaryError(f"trade {newest} of {instrument.id} is not in the history yet")
+        return Answer(reply.url, reply.body)
+
     async def _page(self, instrument: Instrument, kind: str, after: int) -> list[Trade]:
+        _, rows = await self._asked(instrument, ("type", kind), ("after", str(after)))
+        return map_trades(rows, instrument)
+
+    async def _asked(
+        self, instrument: Instrument, *bounds: tuple[str, str]
+    ) -> tuple[HttpReply, list[Row]]:
         what = f"trades of {instrument.id}"
-        params = (
-            ("instId", instrument.venue_symbol), ("type", kind), ("after", str(after)),
-            ("limit", str(PAGE)),
-        )  # fmt: skip
-        path = "/api/v5/market/history-trades"
-        reply = await ask(self._http, path, what=what, params=params, headers=self._headers)
-        answer = decoded(reply.body, Answer[Row], what, strict=False)
+        params = ("instId", instrument.venue_symbol), *bounds, ("limit", str(PAGE))
+        reply = await ask(self._http, PATH, what=what, params=params, headers=self._headers)
+        answer = decoded(reply.body, frames.Answer[Row], what, strict=False)
         refuse(answer.code, answer.msg, what)
-        return map_trades(answer.data, instrument)
+        return reply, answer.data
 
 
 def map_trades(rows: list[Row], instrument: Instrument) -> list[Trade]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.engine.market import (
     DataFault,
@@ -29,8 +32,10 @@ from core.model.market import (
     Timeframe,
     Trade,
     TradeCanceled,
+    TradesAbsent,
 )
 from core.model.ports import BookTraits, Verdict
+from core.model.stores import TradeHole
 
 VENUE = VenueName("binance")
 NAME = InstrumentId("BTC-USDT.binance")
@@ -153,6 +158,102 @@ def test_first_trade_after_subscribing_is_no_hole() -> None:
             FeedStatusChanged(instrument_id=NAME, ts_recv_ns=T0, status=status, reason="asked")
         )
     assert faults(state.apply(trade(900, T0 + 2 * S))) == []
+
+
+FATES = ("told", "lost", "late", "doubled")
+
+
+def joined(first: int, last: int, at: int) -> Trade:
+    """Return a trade that joins fills of one lot each."""
+    return Trade(NAME, at, at, 10_000, last - first + 1, False, last, first)
+
+
+def asked(state: MarketState, at: int) -> list[TradeHole]:
+    return [item.hole for item in state.on_timer(at) if isinstance(item, TradesNeeded)]
+
+
+def test_hole_between_joined_trades_is_said_at_once_and_asked_for_a_second_later() -> None:
+    state = market(chained_trades=True)
+    state.apply(joined(1, 3, T0 + S))
+    assert not faults(state.apply(joined(4, 9, T0 + 2 * S)))
+    out = state.apply(joined(12, 13, T0 + 3 * S))
+    assert faults(out) == ["trade hole"]
+    assert "2 trades between 9 and 12" in next(o.text for o in out if isinstance(o, DataFault))
+    assert not asked(state, T0 + 3 * S + S // 2)
+    (hole,) = asked(state, T0 + 4 * S)
+    assert (hole.first_id, hole.last_id) == (10, 11)
+    assert not asked(state, T0 + 6 * S), "once"
+    for number in (10, 11, 10, 5):
+        state.apply(joined(number, number, T0 + 3 * S))
+    quality = state.quality(NAME, T0 + 6 * S)
+    assert (quality.trade_holes, quality.trades_refilled, quality.duplicates) == (2, 2, 2)
+    assert sum(item.size_lots for item in state.trades(NAME)) == 13
+
+
+def test_joined_trade_that_was_only_late_is_not_asked_for() -> None:
+    state = market(chained_trades=True)
+    state.apply(joined(1, 3, T0 + S))
+    state.apply(joined(8, 9, T0 + 2 * S))
+    state.apply(joined(4, 7, T0 + 2 * S))
+    assert not asked(state, T0 + 4 * S)
+    assert state.quality(NAME, T0 + 4 * S).trades_refilled == 4
+
+
+def test_holes_the_venue_denies_are_believed_ever_less_until_one_proves_true() -> None:
+    state = market(chained_trades=True)
+    number, at = 1, T0
+
+    def follow(count: int) -> None:
+        nonlocal number, at
+        for _ in range(count):
+            number, at = number + 1, at + S // 100
+            assert not faults(state.apply(joined(number, number, at)))
+
+    def leave_out(told: bool) -> int:
+        nonlocal number, at
+        number, at = number + 2, at + S // 100
+        assert faults(state.apply(joined(number, number, at))) == ["trade hole"] * told
+        return number - 1
+
+    def deny(gone: int) -> None:
+        state.apply(TradesAbsent(instrument_id=NAME, ts_recv_ns=at, first_id=gone, last_id=gone))
+
+    follow(3)
+    deny(leave_out(told=True))
+    follow(5)
+    leave_out(told=False)
+    follow(20)
+    deny(leave_out(told=True))
+    follow(20)
+    leave_out(told=False)
+    follow(40)
+    late = leave_out(told=True)
+    state.apply(joined(late, late, at))
+    leave_out(told=True)
+    quality = state.quality(NAME, at)
+    assert (quality.trade_holes, quality.trades_refilled) == (4, 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(1, 5), st.sampled_from(FATES)), min_size=2, max_size=30))
+def test_joined_trades_count_once_however_they_come(rows: list[tuple[int, str]]) -> None:
+    ends = list(accumulate(size for size, _ in rows))
+    came: list[Trade] = []
+    late: list[Trade] = []
+    for place, ((size, fate), end) in enumerate(zip(rows, ends, strict=True)):
+        item = joined(end - size + 1, end, T0 + end * S // 100)
+        if place in (0, len(rows) - 1) or fate not in ("late", "lost"):
+            came += [item, *late, *[item] * (fate == "doubled")]
+            late = []
+        elif fate == "late":
+            late.append(item)
+    state = market(chained_trades=True)
+    for item in came:
+        state.apply(item)
+    for hole in asked(state, T0 + ends[-1] * S // 100 + 2 * S):
+        for number in range(hole.first_id, hole.last_id + 1):
+            state.apply(joined(number, number, T0 + number * S // 100))
+    assert sum(item.size_lots for item in state.trades(NAME)) == ends[-1]
 
 
 def test_ids_that_need_not_follow_make_no_holes() -> None:

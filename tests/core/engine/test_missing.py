@@ -15,6 +15,14 @@ def test_each_id_left_out_is_taken_once() -> None:
     assert not missing.take(6)
 
 
+def test_joined_ids_are_taken_together() -> None:
+    missing = MissingIds()
+    missing.add(5, 9)
+    missing.add(12, 14)
+    assert missing.take(13, 8) == 4
+    assert [n for n in range(20) if missing.take(n)] == [5, 6, 7, 14]
+
+
 def test_oldest_ranges_give_way() -> None:
     missing = MissingIds()
     for number in range(MOST + 1):
@@ -29,6 +37,6 @@ def test_agrees_with_a_set(gone: set[int], asked: list[int]) -> None:
     for number in sorted(gone):
         missing.add(number, number)
     for number in asked:
-        assert missing.take(number) is (number in left)
+        assert missing.take(number) == (number in left)
         left.discard(number)
     assert bool(missing) is bool(left)

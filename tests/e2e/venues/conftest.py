@@ -23,7 +23,7 @@ import pytest
 import pytest_asyncio
 
 from core.engine.clock import SystemClock
-from core.engine.followed import DataFault
+from core.engine.consequences import DataFault
 from core.engine.market import MarketState, ResyncNeeded
 from core.feeds.registry import make_feed
 from core.model.errors import TemporaryError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.engine.followed import DataFault
+from core.engine.consequences import DataFault
 from core.model.ids import InstrumentId
 from core.model.market import FrameRejected, Timeframe, VenueBar
 

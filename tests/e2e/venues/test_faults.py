@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.engine.followed import DataFault
+from core.engine.consequences import DataFault
 from core.model.market import FeedStatus, FeedStatusChanged, FrameRejected
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -126,7 +126,6 @@ for _kind in ("number_zero", "number_huge", "number_nan", "null_field", "empty_f
 
 
 IDS_LEAVE_NUMBERS_OUT = "trade ids leave numbers out, so nothing shows the loss"
-NUMBERS_OF_TRADES = ("binance", "binance_usdm", "coinbase", "deribit")
 
 
 async def lost_trade(stage: Any) -> None:
@@ -148,7 +147,7 @@ async def lost_trade(stage: Any) -> None:
 
 case(
     "gap-trade",
-    dict.fromkeys(("okx", "kucoin", "alpaca_crypto", "alpaca_stocks"), IDS_LEAVE_NUMBERS_OUT),
+    dict.fromkeys(("kucoin", "alpaca_crypto", "alpaca_stocks"), IDS_LEAVE_NUMBERS_OUT),
 )(lost_trade)
 
 

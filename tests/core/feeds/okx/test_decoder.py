@@ -32,6 +32,7 @@ from core.model.market import (
     Quote,
     Side,
     Trade,
+    TradesAbsent,
     VenueBar,
 )
 
@@ -145,12 +146,61 @@ def test_trade_of_a_seller_makes_the_buyer_the_maker(decode: Decode) -> None:
            "side": "sell", "ts": "1740394561685", "count": "1"}  # fmt: skip
     (trade,) = decode(push("trades", row, instId=SPOT))
     assert trade == Trade(
-        InstrumentId("BTC-USDT.okx"), 1740394561685 * 10**6, 7, 956349, 11186, True, 674510826
-    )
+        InstrumentId("BTC-USDT.okx"), 1740394561685 * 10**6, 7, 956349, 11186, True, 674510826,
+        674510826,
+    )  # fmt: skip
     (fill,) = decode(push("trades-all", row | {"side": "buy"}, instId=SPOT))
     assert isinstance(fill, Trade)
     assert not fill.buyer_is_maker
+    assert not fill.first_trade_id
     assert not decode(push("trades", row, instId=SPOT)), "single fills tell it all"
+
+
+FILL = {"instId": SPOT, "tradeId": "123", "px": "1", "sz": "1", "side": "buy", "ts": "1"}
+
+
+def test_joined_trade_begins_with_the_first_of_its_fills(decode: Decode) -> None:
+    frame = push("trades", FILL | {"count": "3"}, instId=SPOT)
+    spaced = json.dumps(frame, indent=1).encode()
+    for spelling in (frame, spaced):
+        (trade,) = decode(spelling)
+        assert isinstance(trade, Trade)
+        assert (trade.first_trade_id, trade.trade_id) == (121, 123)
+    (alone,) = decode(push("trades", FILL, instId=SPOT))
+    assert isinstance(alone, Trade)
+    assert alone.first_trade_id == 123, "as until 2022, when each fill was told"
+
+
+@pytest.mark.parametrize("count", ["0", "124"])
+def test_count_that_no_trade_can_have_is_refused(decode: Decode, count: str) -> None:
+    (refused,) = decode(push("trades", FILL | {"count": count}, instId=SPOT))
+    assert isinstance(refused, FrameRejected)
+    assert f"was {count}" in refused.reason
+
+
+def missed(*numbers: int, before: int, after: int) -> tuple[str, bytes]:
+    """Return the answer for fills between two ids, newest first, and what was asked."""
+    rows = [{**FILL, "tradeId": str(number), "source": "0"} for number in numbers]
+    body = json.dumps({"code": "0", "msg": "", "data": rows}).encode()
+    path = "https://www.okx.com/api/v5/market/history-trades"
+    return f"{path}?instId={SPOT}&type=1&before={before}&after={after}&limit=100", body
+
+
+def test_fills_asked_for_are_told_as_joined_trades_of_one(decoder: OkxDecoder) -> None:
+    url, body = missed(8, 7, 6, 5, before=4, after=9)
+    events = decoder.decode("http", 0, 7, url, body)
+    assert [(e.first_trade_id, e.trade_id) for e in events if isinstance(e, Trade)] == [
+        (5, 5), (6, 6), (7, 7),
+    ], "oldest first, without the one that was known"  # fmt: skip
+
+
+def test_fills_the_venue_has_not_are_said_to_be_none(decoder: OkxDecoder) -> None:
+    url, body = missed(8, before=4, after=9)
+    (absent,) = decoder.decode("http", 0, 7, url, body)
+    assert absent == TradesAbsent(
+        instrument_id=InstrumentId("BTC-USDT.okx"), ts_recv_ns=7, first_id=5, last_id=7
+    )
+    assert not decoder.decode("http", 0, 7, url.partition("&")[0], body), "asked for by time"
 
 
 def test_quotes_never_go_back_in_time(decode: Decode) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.engine.clock import SystemClock
+from core.engine.market import TradesNeeded
 from core.feeds.okx.dialect import make_dialect
 from core.model.market import (
     BookDelta,
@@ -19,6 +20,7 @@ from core.model.market import (
     OpenInterest,
     Quote,
     Trade,
+    TradesAbsent,
     VenueBar,
 )
 from core.model.settings import FeedSettings
@@ -67,6 +69,31 @@ async def test_lost_update_is_noticed_and_mended_alone(
     await desk.until(lambda: desk.live(*NAMES))
     await same_in_the_end(venue, desk, SYMBOLS, 400)
     assert desk.lost == [(NAMES[0], "gap")]
+
+
+async def test_trades_that_never_came_are_told_asked_for_and_counted_once(
+    venue: Any, desk: Any
+) -> None:
+    exchange, name = venue.venues["okx"], NAMES[0]
+    await desk.until(lambda: len(desk.trades(name)) > 3)
+
+    def record() -> Any:
+        return desk.market.quality(name, SystemClock().now_ns())
+
+    def mended() -> bool:
+        for need in desk.market.on_timer(SystemClock().now_ns()):
+            if isinstance(need, TradesNeeded):
+                desk.feed.request_trades(need.instrument_id, need.hole)
+        return record().trade_holes > 1 and record().trades_refilled == record().trade_holes
+
+    exchange.faults.arm(Fault(kind="gap", symbol=SYMBOLS[name], channel="trade", count=2))
+    await desk.until(mended, within_s=60)
+    assert not desk.of(TradesAbsent)
+    assert not desk.lost, "the book is not concerned"
+    ours = sorted(desk.market.trades(name), key=lambda item: item.trade_id)
+    theirs = {row.id: row.lots for row in exchange.market.shards[SYMBOLS[name]].trades}
+    ids = range(ours[0].first_trade_id, ours[-1].trade_id + 1)
+    assert sum(item.size_lots for item in ours) == sum(theirs[number] for number in ids)
 
 
 async def test_checksums_are_met_where_the_venue_still_sends_them(
