@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.engine.day import last_ticks, turnover
 from core.engine.market import MarketState
 from core.model.ids import InstrumentId
 from core.model.views import QuoteLine
@@ -36,16 +37,22 @@ class QuoteBoard:
         trade = market.last_trade(instrument_id)
         quote = market.quote(instrument_id)
         day = market.day_stats(instrument_id)
+        item = market.instrument(instrument_id)
         seen_ns = market.feed_view(instrument_id).last_event_ns
         return QuoteLine(
             instrument_id=instrument_id,
             bid_ticks=bid,
             ask_ticks=ask,
-            last_ticks=trade.price_ticks if trade is not None else 0,
+            last_ticks=(
+                trade.price_ticks
+                if trade is not None
+                else last_ticks(market.references.ticker(instrument_id), item)
+            ),
             open_24h_ticks=day.open_ticks,
             high_24h_ticks=day.high_ticks,
             low_24h_ticks=day.low_ticks,
             volume_24h_lots=day.volume_lots,
+            turnover_24h=turnover(day, item),
             status=market.status(instrument_id),
             ts_event_ns=max(
                 trade.ts_event_ns if trade is not None else 0,

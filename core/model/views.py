@@ -351,6 +351,8 @@ class QuoteLine(msgspec.Struct, frozen=True, kw_only=True):
     high_24h_ticks: int
     low_24h_ticks: int
     volume_24h_lots: int
+    turnover_24h: float = 0.0
+    """What was traded in 24 hours in the quote currency, each bar at the middle of its prices."""
     status: FeedStatus
     ts_event_ns: int
     """The venue's time of the newest event; its distance to the frame's time is the feed age."""

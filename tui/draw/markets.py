@@ -2,8 +2,8 @@
 
 ::
 
-     symbol    venue         last      24 h  course     volume  spread bp   funding   data   quality
-     BTC-USDT  binance  64,218.50  ▲ +1.24 %  ▂▃▃▅▄▆▇█▇  77.3M       0.02  +0.0100 %  38 ms  ok
+     symbol    venue         last      24 h  course        volume  spread bp  funding    data
+     BTC-USDT  binance  64,218.50  ▲ +1.24 %  ▂▃▅▄▆▇█▇  77.3M USDT       0.02  +0.0100 %  38 ms
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui.draw.glyphs import BLOCK, Glyphs
 from tui.draw.runs import Grid, Row, Run, clip, plain
 from tui.draw.tables import Column, Table
 
-SPARK: Final = 12
+SPARK: Final = 8
 _NOTHING: Final = ReferenceView()
 _WIDE: Final = 150
 """From this width on every column has room."""
@@ -101,12 +101,7 @@ def change(row: MarketRow) -> float:
 
 def volume(row: MarketRow) -> float | None:
     """Return the volume of 24 hours in the quote currency."""
-    known, price = row.quoted, last(row)
-    if known is None or price is None:
-        return None
-    item, line = known
-    size = float(line.volume_24h_lots * item.size_lot * item.contract_size)
-    return size if item.inverse else size * float(price)
+    return row.line.turnover_24h if row.quoted is not None and row.line is not None else None
 
 
 def spread_ticks(row: MarketRow) -> int | None:
@@ -157,8 +152,8 @@ def _change_role(row: MarketRow) -> str:
 
 
 def _volume_text(row: MarketRow) -> str:
-    value = volume(row)
-    return numbers.NOTHING if value is None or value == 0 else numbers.short(value)
+    known = row.quoted
+    return numbers.NOTHING if known is None else numbers.turnover(*known)
 
 
 def _course_text(row: MarketRow) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from core.model.instruments import Instrument
+from core.model.views import QuoteLine
 
 NOTHING = "-"
 
@@ -115,6 +116,12 @@ def short(value: float) -> str:
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
             return f"{scaled:.{digits}f}{name}"
     return f"{value:.0e}"
+
+
+def turnover(instrument: Instrument, line: QuoteLine) -> str:
+    """Return what was traded in 24 hours with its currency: ``1.16B USDT``; ``-`` for nothing."""
+    worth = line.turnover_24h
+    return f"{short(worth)} {instrument.quote}" if worth > 0 else NOTHING
 
 
 def age(ms: float) -> str:

@@ -104,8 +104,7 @@ def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     out.append((f"spread {numbers.price(item, spread)}", "muted"))
     low, high = line.low_24h_ticks, line.high_24h_ticks
     out.append((f"24h {numbers.price(item, low)} - {numbers.price(item, high)}", "muted"))
-    volume = float(line.volume_24h_lots * item.size_lot)
-    out += [(f"vol {numbers.short(volume)}", "muted"), (item.venue, "muted")]
+    out += [(f"vol {numbers.turnover(item, line)}", "muted"), (item.venue, "muted")]
     return out
 
 

@@ -142,7 +142,7 @@ def _places(
         if x + size > width and places:
             size = width - x
         if size <= 0:
-            break
+            continue
         places[at] = (x, size)
         x += size + 2
     return places

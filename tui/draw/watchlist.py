@@ -94,12 +94,12 @@ def _spread_value(item: Quoted) -> float | None:
 
 
 def _volume(item: Quoted) -> str:
-    volume = _volume_value(item)
-    return numbers.NOTHING if volume is None else numbers.short(float(volume))
+    line = item.line
+    return numbers.NOTHING if line is None else numbers.turnover(item.instrument, line)
 
 
-def _volume_value(item: Quoted) -> Decimal | None:
-    return None if item.line is None else item.line.volume_24h_lots * item.instrument.size_lot
+def _volume_value(item: Quoted) -> float | None:
+    return None if item.line is None else item.line.turnover_24h
 
 
 def _last_value(item: Quoted) -> Decimal | None:
@@ -127,7 +127,9 @@ WATCHLIST: Table[Quoted] = Table(
         ),
         Column("", lambda q: q.spark, role=_change_role, weight=3),
         Column("spread bp", _spread, right=True, weight=2, value=_spread_value, field="spread_bp"),
-        Column("volume", _volume, right=True, weight=1, value=_volume_value, field="volume_24h"),
+        Column(
+            "volume", _volume, right=True, weight=1, value=_volume_value, field="volume_24h_quote"
+        ),
         Column("data", _data, role=_data_role, value=_age_value, field="age_ms"),
     ),
     "the watchlist is empty; / finds an instrument and enter adds it",

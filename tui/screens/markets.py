@@ -4,7 +4,7 @@
 
     ┌ MARKETS   by 24 h ▼                                 feeds   mode   armed ┐
     │ watchlist 6   majors 12   perps 8                          12 of 12 live │
-    │ symbol     venue     last        24 h     course        volume    data … │
+    │ symbol     venue     last        24 h     course      volume      data … │
     │ ...                                                                      │
     ├──────────────────────────────────────────────────────────────────────────┤
     │ the chosen one: bid, ask, mark, index, liquidations, why its data is off │
@@ -29,7 +29,7 @@ from core.model.wording import counted
 from link.replica import Topic
 from tui.arranged import Arranged
 from tui.begun import begin
-from tui.draw.markets import MARKETS, draw_details, draw_groups
+from tui.draw.markets import MARKETS, SPARK, draw_details, draw_groups
 from tui.draw.status import draw_header, screen_title
 from tui.draw.tables import draw_table
 from tui.keys import KEYS, ScreenName, bindings
@@ -107,7 +107,7 @@ class MarketsScreen(LiveScreen):
         if not members:
             return
         try:
-            sparks = await self.clx.link.request(GetSparks(instruments=members))
+            sparks = await self.clx.link.request(GetSparks(instruments=members, points=SPARK))
             self.markets.courses |= {spark.instrument_id: spark.closes_ticks for spark in sparks}
             qualities = await self.clx.link.request(GetQuality(instruments=members))
             self.markets.take_qualities(qualities)

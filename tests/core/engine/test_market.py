@@ -7,7 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from core.engine.day import DayStats, turnover
 from core.engine.market import HistoryNeeded, MarketOutput, MarketState, ResyncNeeded
+from core.engine.quotes import QuoteBoard
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -15,6 +17,7 @@ from core.model.market import (
     Bar,
     BookDelta,
     BookSnapshot,
+    DayTicker,
     FeedConnected,
     FeedDisconnected,
     FeedStatus,
@@ -304,19 +307,62 @@ def test_forming_bar_that_began_before_us_is_completed_from_history(market: Mark
     assert (hour.open_ticks, hour.volume_lots) == (310, 10 + 1 + 1 + 4)
 
 
-def test_day_statistics_cover_24_hours_and_no_more(market: MarketState) -> None:
+def quarters(market: MarketState, steps: int) -> None:
+    """Seed bars of 15 minutes that end at DAY, the newest first."""
+    market.seed_bars(NAME, Timeframe.M15, [
+        Bar(NAME, Timeframe.M15, DAY - step * 15 * MIN, 1000 + step, 2000 + step, 500, 1001, 10, 3)
+        for step in range(1, steps + 1)
+    ])  # fmt: skip
+
+
+def test_day_statistics_cover_24_hours_and_no_more() -> None:
+    market = MarketState([listed(NAME)], {VENUE: Rule()}, history_bars=500)
     assert market.day_stats(NAME).volume_lots == 0
     subscribe(market)
-    quarter = Timeframe.M15.ns
-    market.seed_bars(NAME, Timeframe.M15, [
-        Bar(NAME, Timeframe.M15, DAY - step * quarter, 1000 + step, 2000 + step, 500, 1, 10, 3)
-        for step in range(1, 120)
-    ])  # fmt: skip
+    quarters(market, 119)
     market.apply(trade(DAY + S, 42, lots=7))
     stats = market.day_stats(NAME)
-    # The store of this fixture keeps 50 bars; with the forming one that is what there is.
-    assert (stats.open_ticks, stats.high_ticks, stats.low_ticks) == (1050, 2050, 42)
-    assert stats.volume_lots == 50 * 10 + 7
+    assert (stats.open_ticks, stats.high_ticks, stats.low_ticks) == (1095, 2095, 42)
+    assert stats.volume_lots == 95 * 10 + 7
+    middles = sum((2000 + step + 500 + 1001) / 3 * 10 for step in range(1, 96))
+    assert stats.worth == pytest.approx(middles + 42 * 7)
+    # A lot is 0.001 of the base and a tick 0.01 of the quote.
+    assert QuoteBoard(market).line(NAME, DAY).turnover_24h == pytest.approx(stats.worth * 1e-5)
+
+
+def test_figures_of_a_day_are_the_venues_own_where_bars_do_not_reach_back(
+    market: MarketState,
+) -> None:
+    subscribe(market)
+    quarters(market, 60)
+    market.apply(trade(DAY + S, 42, lots=7))
+    # The store of this fixture keeps 50 bars, half a day.
+    assert market.day_stats(NAME) == DayStats()
+    market.apply(DayTicker(
+        instrument_id=NAME, ts_event_ns=DAY, ts_recv_ns=DAY, last=Decimal("10"),
+        open=Decimal("8"), high=Decimal("12.5"), low=Decimal("7.995"), volume=Decimal("100"),
+    ))  # fmt: skip
+    stats = market.day_stats(NAME)
+    assert (stats.open_ticks, stats.high_ticks, stats.low_ticks) == (800, 1250, 800)
+    assert stats.volume_lots == 100_000
+    assert QuoteBoard(market).line(NAME, DAY).turnover_24h == pytest.approx(1000)
+
+
+def test_turnover_of_an_inverse_contract_is_its_size_in_the_quote() -> None:
+    item = msgspec.structs.replace(
+        listed(NAME), inverse=True, contract_size=Decimal(100), size_lot=Decimal(1)
+    )
+    assert turnover(DayStats(volume_lots=7, worth=123.0), item) == 700
+
+
+def test_the_last_price_is_the_venues_where_no_trade_was_seen(market: MarketState) -> None:
+    subscribe(market)
+    ticker = DayTicker(instrument_id=NAME, ts_event_ns=DAY, ts_recv_ns=DAY, last=Decimal("112.13"))
+    market.apply(ticker)
+    board = QuoteBoard(market)
+    assert board.line(NAME, DAY).last_ticks == 11_213
+    market.apply(trade(DAY + S, 42))
+    assert board.line(NAME, DAY + S).last_ticks == 42
 
 
 def test_bars_kept_are_bounded_and_the_newest(market: MarketState) -> None:

@@ -25,8 +25,9 @@ from tui.draw.quality import (
     uptime,
 )
 from tui.draw.runs import plain, row_text
+from tui.draw.status import Standing, draw_header
 from tui.draw.tables import Sorted, draw_table
-from tui.draw.watchlist import quoted
+from tui.draw.watchlist import WATCHLIST, Quoted, quoted
 
 BLOCK = glyph_set("block")
 
@@ -77,22 +78,26 @@ def test_figures_of_a_row_are_those_of_its_line():
     line = msgspec.structs.replace(
         Market(item, "100.00", 1).quote(),
         bid_ticks=9_999, ask_ticks=10_001, last_ticks=10_000, open_24h_ticks=8_000,
-        volume_24h_lots=500_000,
+        turnover_24h=500.0,
     )  # fmt: skip
     row = MarketRow(item.id, "spot", item, line)
     assert m.last(row) == Decimal("100.00")
     assert m.change(row) == 0.25
-    assert m.volume(row) == pytest.approx(500_000 * 0.00001 * 100)
+    assert m.volume(row) == 500.0
     assert m.spread_ticks(row) == 2
     assert m.spread_bp(row) == pytest.approx(2 / 10_001 * 1e4)
 
 
-def test_the_volume_of_an_inverse_contract_is_its_size_in_the_quote():
-    item = msgspec.structs.replace(
-        instruments()[0], inverse=True, contract_size=Decimal(100), size_lot=Decimal(1)
-    )
-    line = msgspec.structs.replace(Market(instruments()[0], "100.00", 1).quote(), volume_24h_lots=7)
-    assert m.volume(MarketRow(item.id, "perpetual", item, line)) == 700
+def test_the_volume_of_a_day_is_the_same_everywhere_and_named_by_its_currency():
+    item = instruments()[0]
+    line = msgspec.structs.replace(Market(item, "100.00", 1).quote(), turnover_24h=1_157_694_123.0)
+    row = MarketRow(item.id, "spot", item, line)
+    drawn = [
+        row_text(draw_table(MARKETS, [row], None, 160, 2, BLOCK)[1]),
+        row_text(draw_table(WATCHLIST, [Quoted(item, line)], None, 160, 2, BLOCK)[1]),
+        row_text(draw_header(Standing(item, line, None, "up", ""), 200, BLOCK)),
+    ]
+    assert all("1.16B USDT" in text for text in drawn), drawn
 
 
 def test_without_a_price_nothing_is_made_up():

@@ -114,7 +114,7 @@ quotes = st.builds(
     lambda bid, last, opened, volume, status, age: QuoteLine(
         instrument_id=BTC, bid_ticks=bid, ask_ticks=bid + 1, last_ticks=last, open_24h_ticks=opened,
         high_24h_ticks=last, low_24h_ticks=last, volume_24h_lots=volume, status=status,
-        ts_event_ns=1, age_ms=age,
+        turnover_24h=float(volume), ts_event_ns=1, age_ms=age,
     ),
     ticks, st.integers(0, 10**9), st.integers(0, 10**9), lots, st.sampled_from(FeedStatus),
     st.integers(-5, 10**10),

@@ -155,6 +155,9 @@ class Market:
             high_24h_ticks=int(self.open_24h * 1.03),
             low_24h_ticks=int(self.open_24h * 0.98),
             volume_24h_lots=self.lot * 30_000,
+            turnover_24h=float(
+                self.lot * 30_000 * self.instrument.size_lot * self.mid * self.instrument.price_tick
+            ),
             status=FeedStatus.LIVE,
             ts_event_ns=self.ts_ns - 38_000_000,
             age_ms=38,

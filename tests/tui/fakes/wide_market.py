@@ -69,6 +69,7 @@ def wide_line(item: Instrument, seed: int) -> QuoteLine:
             last_liquidation="sell 0.412 @ 63,980.10 at 14:02:11" if seed % 2 else "",
         )
     stale = item.venue == "kraken"
+    traded = rng.randint(1_000_000, 900_000_000)
     return QuoteLine(
         instrument_id=item.id,
         bid_ticks=mid - 1,
@@ -77,9 +78,8 @@ def wide_line(item: Instrument, seed: int) -> QuoteLine:
         open_24h_ticks=opened,
         high_24h_ticks=int(max(mid, opened) * 1.01),
         low_24h_ticks=int(min(mid, opened) * 0.99),
-        volume_24h_lots=int(
-            Decimal(rng.randint(1_000_000, 900_000_000)) / Decimal(price) / Decimal(lot)
-        ),
+        volume_24h_lots=int(Decimal(traded) / Decimal(price) / Decimal(lot)),
+        turnover_24h=float(traded),
         status=FeedStatus.STALE if stale else FeedStatus.LIVE,
         ts_event_ns=NOW_NS,
         age_ms=14_200 if stale else rng.randint(4, 300),

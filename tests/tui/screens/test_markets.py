@@ -10,6 +10,7 @@ from wide_market import groups, perpetuals, wide_feeds, wide_line, wide_listing
 
 from core.model import commands as cmd
 from core.model.errors import ConfigError, LinkError
+from tui.draw.markets import SPARK
 from tui.screens.groups import GroupsScreen
 from tui.screens.markets import MarketsScreen
 from tui.screens.trade import TradeScreen
@@ -239,6 +240,8 @@ async def test_rows_stand_without_courses_and_records_when_those_cannot_be_had(
     async with opened(link=wide) as pilot:
         await press(pilot, "m")
         assert "64,218.50" in look(pilot)
+    # A course is the whole day, so no more points are asked for than are drawn.
+    assert {ask.points for ask in wide.requests if isinstance(ask, cmd.GetSparks)} == {SPARK}
 
 
 async def test_an_empty_group_teaches_how_to_fill_it(opened, press, look, wide):
