@@ -32,7 +32,7 @@ class QualityRow(Struct, frozen=True):
     age_ms: float = math.nan
     """Since anything arrived; NaN while that is not known."""
     rate_now: float = math.nan
-    """Messages a second, measured between the last two looks."""
+    """Messages a second between the last two looks; at the first, those of the last half minute."""
     instruments: int = 1
     live: int = 0
     """Of a venue: how many of its instruments are live."""

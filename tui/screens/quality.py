@@ -115,13 +115,15 @@ class QualityScreen(LiveScreen):
             self.draw_all()
 
     def take(self, views: Sequence[QualityView], now_s: float) -> None:
-        """Take today's records; two of them tell the rate between."""
+        """Take today's records; two of them tell the rate between, the first that of late."""
         for view in views:
             before = self._counted.get(view.instrument_id)
             self._counted[view.instrument_id] = (now_s, view.frames)
             if before is not None and view.frames >= before[1] and now_s > before[0]:
                 rate = (view.frames - before[1]) / (now_s - before[0])
                 self._rates[view.instrument_id] = rate
+            elif before is None and view.rate_per_s:
+                self._rates[view.instrument_id] = view.rate_per_s
         self._views = views
         self._refresh()
 

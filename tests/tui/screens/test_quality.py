@@ -65,12 +65,15 @@ async def test_why_data_is_not_live_is_said_beside_its_name(opened, press, look,
         assert "XRP-USD.kraken STALE: checksum 3041 is not 2771" in look(pilot)
 
 
-async def test_the_rate_now_is_counted_between_two_looks(opened, press, wide):
+async def test_the_rate_now_is_the_engines_at_first_then_counted_between_two_looks(
+    opened, press, wide
+):
     async with opened(link=wide) as pilot:
         await shown(pilot, press)
         screen = pilot.app.live_screen
         first = quality(BTC)
         screen.take([first], 100.0)
+        assert screen.rows[0].rate_now == first.rate_per_s > 0, "what the engine measured"
         screen.take([msgspec.structs.replace(first, frames=first.frames + 60)], 102.0)
         assert screen.rows[0].rate_now == 30.0
         screen.take([msgspec.structs.replace(first, frames=3)], 104.0)
