@@ -17,6 +17,7 @@ from core.model.ids import ClientOrderId
 from core.model.orders import Order, OrderIntent, OrderState
 from core.model.ports import Clock
 from core.model.views import EngineSnapshot, Fact, OrderChanged, StatusChanged
+from link.codec import kind_of
 from link.server import EngineFace, MarketView
 
 _REFUSED: Final = frozenset({OrderState.DENIED, OrderState.REJECTED})
@@ -80,7 +81,7 @@ class AuditedFace:
         try:
             result = await self._face.execute(request)
         except ClxError as error:
-            self._note(request, f"{type(error).__name__}: {error}", refused=True)
+            self._note(request, f"{kind_of(error)}: {error}", refused=True)
             raise
         except BaseException as error:
             self._note(request, f"failed: {error!r}", refused=True)

@@ -213,9 +213,15 @@ class Splitter:
             del buffer[:start]
 
 
+def kind_of(error: ClxError) -> str:
+    """Return the name of an error's class, or of what it is where the class is its module's own."""
+    known = (kind.__name__ for kind in type(error).__mro__)
+    return next((name for name in known if hasattr(errors, name)), "ClxError")
+
+
 def fault_of(error: ClxError) -> Fault:
     """Return an error as it travels."""
-    name = type(error).__name__
+    name = kind_of(error)
     if isinstance(error, RateLimited):
         return Fault(kind=name, args=[error.code, error.reason, error.retry_after_s])
     if isinstance(error, VenueError):

@@ -27,6 +27,7 @@ def daemon() -> None:
 def start(timeout: float) -> int:
     """Start the engine in the background and wait until it answers."""
     from clx.accounts import inline_keys
+    from clx.cli.query import questions
     from clx.modes import check_modes
     from clx.spawn import engine_answers, start_engine
     from store.settings import load_settings
@@ -57,6 +58,9 @@ def start(timeout: float) -> int:
             phase = report.status.phase
             if phase == "running":
                 click.echo(f"engine runs, pid {report.status.pid}, mode {report.status.mode}")
+                for view in report.venues:
+                    for words in questions(view):
+                        click.echo(words)
                 return Exit.OK
             if phase != said:
                 click.echo(phase, err=True)

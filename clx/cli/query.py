@@ -66,6 +66,8 @@ def status(style: str) -> None:
     for view in report.venues:
         if view.simulated:
             click.echo(f"{view.venue} is SIMULATED: {view.simulated}")
+        for words in questions(view):
+            click.echo(words)
     print_table(
         ("limit", "used", "allowed", "unit"),
         [(item.rule, round(item.used, 4), item.allowed, item.unit) for item in report.limits],
@@ -81,8 +83,17 @@ def link_words(view: VenueView) -> str:
     if not view.connected:
         return f"down: {view.reason or 'no reason given'}"
     if view.asks:
-        return f"up, asks: {'; '.join(view.asks)}; answer by `clx reconcile --answer`"
+        return "up, asks about positions: see below"
     return f"up, not compared: {view.reason}" if view.reason else "up"
+
+
+def questions(view: VenueView) -> list[str]:
+    """Return the lines that say what a venue asks, and how it is answered."""
+    if not view.asks:
+        return []
+    answer = f"clx reconcile --venue {view.venue} --answer adopt|protect|flatten"
+    head = f"{view.venue} asks what to do with positions; nothing is opened there until `{answer}`:"
+    return [head, *(f"  {words}" for words in view.asks)]
 
 
 @click.command()
@@ -128,13 +139,13 @@ def quotes(names: tuple[str, ...], style: str) -> None:
                     for ticks in (line.bid_ticks, line.ask_ticks, line.last_ticks)
                 ),
                 change,
-                item.size(line.volume_24h_lots),
+                f"{line.turnover_24h:,.0f} {item.quote}" if line.turnover_24h else None,
                 FeedStatus(line.status).name.lower(),
                 f"{line.age_ms} ms",
             )
         )
     print_table(
-        ("instrument", "bid", "ask", "last", "24h", "volume", "data", "age"),
+        ("instrument", "bid", "ask", "last", "24h", "volume 24h", "data", "age"),
         rows,
         "the watchlist is empty",
     )

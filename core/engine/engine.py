@@ -345,7 +345,9 @@ class Engine:
         return listed >= self._at_stake() and (bool(listed) or not self._feeds)
 
     def _needed_reconciled(self) -> bool:
-        done = {view.venue for view in self.kernel.desk.venues() if view.reconciled_ns}
+        """Return whether what is at stake was compared; one that asks stays closed for entries."""
+        views = self.kernel.desk.venues()
+        done = {view.venue for view in views if view.reconciled_ns or view.asks}
         every = {view.venue for view in self.kernel.desk.venues()}
         return done >= self._at_stake() & every and (bool(done) or not every)
 

@@ -88,7 +88,12 @@ class VenueLinks:
         self._show(venue, reason="", reconciled_ns=ts_ns, differences=differences)
 
     def ask(self, venue: VenueName, differences: tuple[str, ...]) -> None:
-        """Show what somebody must say how to deal with; empty: nothing any more."""
+        """Show what somebody must say how to deal with, and open nothing there until then.
+
+        Empty: nothing is asked any more.
+        """
+        if differences:
+            self._switches.closed_venues[venue] = "it asks about positions"
         self._show(venue, asks=differences)
 
     def failed(self, venue: VenueName, reason: str) -> None:

@@ -87,7 +87,8 @@ class Reconciler:
         self._failures: dict[VenueName, int] = dict.fromkeys(venues, 0)
         self._looked_ns: dict[VenueName, int] = {}
         self._asked_ns: dict[ClientOrderId, int] = {}
-        self._answers: dict[VenueName, Answer] = {}
+        self._answers: dict[VenueName, tuple[Answer, tuple[str, ...]]] = {}
+        """What somebody said, and to which differences; an answer holds for no other ones."""
         self._findings = Findings(desk)
         desk.links.wake = self._on_wake
         desk.links.look = self._on_look
@@ -109,8 +110,14 @@ class Reconciler:
         if venue is not None and venue not in self._venues:
             raise ConfigError(f"no venue {venue!r} is set up{did_you_mean(venue, self._venues)}")
         found: list[str] = []
+        open_questions: list[str] = []
         for name in self._venues if venue is None else (venue,):
-            found.extend(await self._compare(name))
+            try:
+                found.extend(await self._compare(name))
+            except TemporaryError as error:
+                open_questions.append(f"{name}: {error}")
+        if open_questions:
+            raise TemporaryError("; ".join([*open_questions, *found]))
         return tuple(found)
 
     def answer(self, venue: VenueName, what: Answer) -> None:
@@ -121,9 +128,10 @@ class Reconciler:
         """
         if venue not in self._venues:
             raise ConfigError(f"no venue {venue!r} is set up{did_you_mean(venue, self._venues)}")
-        if not self._desk.links.view(venue).asks:
+        asks = self._desk.links.view(venue).asks
+        if not asks:
             raise ConfigError(f"{venue} asks nothing: its positions are ours")
-        self._answers[venue] = what
+        self._answers[venue] = (what, asks)
         self._on_wake(venue)
 
     def _on_wake(self, venue: VenueName) -> None:
@@ -373,6 +381,7 @@ class Reconciler:
             self._desk.books.account.state(stated)
             differences = self._findings.position_differences(venue, stated)
             if not differences:
+                self._answers.pop(venue, None)
                 self._desk.links.ask(venue, ())
                 return []
             moved = version != self._desk.books.ledger.transactions
@@ -390,13 +399,19 @@ class Reconciler:
     ) -> list[str]:
         """Do with other positions than ours what is set, or what somebody answered."""
         fresh = venue not in self._looked_ns and not self._desk.recovered_ns
-        answer = self._answers.pop(venue, None) or self._settings.trading.on_difference
-        words = [found.words(key) for key, found in differences.items()]
+        words = tuple(found.words(key) for key, found in differences.items())
+        said, about = self._answers.pop(venue, (None, words))
+        answer = said if said and about == words else self._settings.trading.on_difference
         if fresh:
             return self._findings.adopt_positions(venue, differences, fresh=True)
         if answer == "ask":
-            self._desk.links.ask(venue, tuple(words))
-            raise _Unsettled(f"{'; '.join(words)}: answer adopt, protect or flatten")
+            if about != words:
+                self._desk.alert("warning", f"{venue}: not what was answered to any more")
+            self._desk.links.ask(venue, words)
+            # Somebody must be waited for, and whole comparisons would spend the request budget that
+            # carrying the answer out needs; an answer wakes it.
+            every_s = self._settings.trading.reconcile_every_s
+            raise _Unsettled(f"{'; '.join(words)}: answer adopt, protect or flatten", every_s)
         self._desk.links.ask(venue, ())
         notes = self._findings.adopt_positions(venue, differences, fresh=False)
         held = [key[0] for key, found in differences.items() if found.theirs is not None]

@@ -98,6 +98,15 @@ def test_error_comes_back_as_the_same_class_with_the_same_words(error: ClxError)
     assert vars(again) == vars(error)
 
 
+def test_an_error_of_a_modules_own_class_is_told_as_what_it_is() -> None:
+    class _Unsettled(errors.TemporaryError):
+        pass
+
+    again = error_of(fault_of(_Unsettled("orders are being settled")))
+    assert type(again) is errors.TemporaryError
+    assert str(again) == "orders are being settled"
+
+
 def test_unknown_error_class_becomes_a_plain_one() -> None:
     again = error_of(Fault(kind="SystemExit", args=["1"]))
     assert type(again) is ClxError

@@ -204,7 +204,11 @@ class Deeds:
         from tui.screens.gate import GateScreen
 
         app = self._screen.clx
-        app.push_screen(GateScreen(app.desk, view), self.say_reply)
+
+        def now() -> VenueView | None:
+            return self._screen.replica.venues.get(view.venue)
+
+        app.push_screen(GateScreen(app.desk, view, now), self.say_reply)
 
     def _chosen_orders(self) -> list[Order]:
         screen = self._screen

@@ -1,11 +1,13 @@
-"""The restart gate: what a venue has that the journal does not, and what to do with it.
+"""The restart gate: positions of which a venue and the journal do not say the same.
 
 Until it is answered nothing is opened at that venue; exits and cancels go. Leaving the dialog
-leaves the question; it stays in the status line, and D opens it again.
+leaves the question; it stays in the status line, and D opens it again. A question that changes
+meanwhile is shown anew and must be confirmed anew; one that somebody else answered closes it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from textual.app import ComposeResult
@@ -30,6 +32,9 @@ ANSWERS: Final[tuple[tuple[Answer, str], ...]] = (
     ("protect", "take them over, and put a stop behind each that has none"),
     ("flatten", "take them over, and close them at market"),
 )
+_SHOWN: Final = 6
+"""Differences that leave room for the answers on 24 lines."""
+_LOOK_S: Final = 0.5
 
 
 class GateScreen(Sheet[Reply | None]):
@@ -46,10 +51,12 @@ class GateScreen(Sheet[Reply | None]):
         Binding("enter", "confirm", "confirm", show=False),
     ]
 
-    def __init__(self, desk: Desk, view: VenueView) -> None:
+    def __init__(self, desk: Desk, view: VenueView, look: Callable[[], VenueView | None]) -> None:
+        """Ask what `view` asks; `look` returns how the venue stands now."""
         super().__init__()
         self.desk = desk
         self.view = view
+        self._look = look
         self.chosen_at = 0
         self.asked = False
         """True when the next Enter answers."""
@@ -58,9 +65,9 @@ class GateScreen(Sheet[Reply | None]):
     def compose(self) -> ComposeResult:
         """The differences, the answers, and the line that asks."""
         with VerticalScroll(id="gate", classes="sheet danger", can_focus=False):
-            yield Words(f"{self.view.venue} HAS WHAT THE JOURNAL DOES NOT", field_id="form-title")
-            for words in self.view.asks:
-                yield Words(f"· {words}")
+            title = f"{self.view.venue} HOLDS OTHER POSITIONS THAN THE JOURNAL"
+            yield Words(title, field_id="form-title")
+            yield Words(_listed(self.view), field_id="gate-asks")
             yield Words("until it is answered nothing is opened there; exits go", classes="note")
             for name, _ in ANSWERS:
                 yield Words(field_id=f"gate-{name}", classes="row")
@@ -68,7 +75,20 @@ class GateScreen(Sheet[Reply | None]):
             yield Words("↑↓ or 1 2 3 choose   enter twice: answer   esc later", classes="keys")
 
     def on_mount(self) -> None:
-        """Show the choice."""
+        """Show the choice, and follow the question."""
+        self._show()
+        self.set_interval(_LOOK_S, self.refreshed)
+
+    def refreshed(self) -> None:
+        """Follow the question: it may have changed, or be answered from elsewhere."""
+        view = self._look()
+        if self.sending or view is None or view.asks == self.view.asks:
+            return
+        if not view.asks:
+            self.dismiss(Reply(f"{view.venue} asks nothing any more"))
+            return
+        self.view, self.asked = view, False
+        self.query_one("#gate-asks", Static).update(_listed(view))
         self._show()
 
     def action_move(self, by: int) -> None:
@@ -126,3 +146,12 @@ class GateScreen(Sheet[Reply | None]):
             line.update(f"press Enter again to {answer} ({count} difference{'s' * (count != 1)})")
         else:
             line.update("Enter chooses")
+
+
+def _listed(view: VenueView) -> str:
+    """Return the differences as lines, the last one counting what has no room."""
+    lines = [f"· {words}" for words in view.asks[:_SHOWN]]
+    more = len(view.asks) - _SHOWN
+    if more > 0:
+        lines.append(f"  and {more} more: `clx status` lists them all")
+    return "\n".join(lines)

@@ -134,6 +134,65 @@ async def test_ask_keeps_the_venue_closed_until_somebody_answers(perp: Any) -> N
     assert perp.desk.venues()[0].asks == ()
 
 
+async def test_a_position_somebody_else_makes_meanwhile_is_asked_about_before_entries_go(
+    perp: Any,
+) -> None:
+    trade(perp, on_difference="ask")
+    perp.open()
+    reconciler = perp.reconciler()
+    await reconciler.reconcile()
+    assert perp.submit("before", "buy", "1", "99.00").state is OrderState.SUBMITTED
+    perp.venue.deliver(perp.desk)
+    perp.venue.contracts = [stated("2")]
+    with pytest.raises(Exception, match="answer adopt, protect or flatten"):
+        await reconciler.reconcile()
+    denied = perp.submit("meanwhile", "buy", "1", "99.00")
+    assert (denied.state, denied.note.split(":")[0]) == (OrderState.DENIED, "venue.reconcile")
+    perp.desk.links.answer("binance", "adopt")
+    await reconciler.reconcile()
+    assert perp.submit("after", "buy", "1", "99.00").state is OrderState.SUBMITTED
+
+
+async def test_an_answer_is_to_what_was_asked_and_to_nothing_else(perp: Any) -> None:
+    trade(perp, on_difference="ask")
+    perp.open()
+    perp.venue.contracts = [stated("2")]
+    perp.open(ready=False)
+    reconciler = perp.reconciler()
+    for size in ("2", "5"):
+        # The second time it is another position than the one that is to be closed.
+        perp.venue.contracts = [stated(size)]
+        with pytest.raises(Exception, match=f"the venue says {size}: answer"):
+            await reconciler.reconcile()
+        if size == "2":
+            perp.desk.links.answer("binance", "flatten")
+    assert "not what was answered to any more" in " ".join(perp.alerts())
+    perp.desk.links.answer("binance", "flatten")
+    perp.venue.contracts = []
+    await reconciler.reconcile()
+    assert perp.desk.venues()[0].asks == ()
+    perp.venue.contracts = [stated("5")]
+    with pytest.raises(Exception, match="the venue says 5: answer"):
+        await reconciler.reconcile()
+    assert not perp.desk.orders()
+
+
+async def test_while_somebody_is_asked_the_venue_is_left_in_peace(perp: Any) -> None:
+    trade(perp, on_difference="ask", unknown_poll_s=0.001, reconcile_every_s=30)
+    perp.open()
+    perp.venue.contracts = [stated("2")]
+    perp.open(ready=False)
+    reconciler = perp.reconciler()
+    await reconciler._round("binance")
+    asked = len(perp.venue.questions)
+    perp.clock.advance(5)
+    await reconciler._round("binance")
+    assert len(perp.venue.questions) == asked, "request budgets are for the answer"
+    perp.desk.links.answer("binance", "adopt")
+    await reconciler._round("binance")
+    assert perp.desk.position(PERP).size == 2
+
+
 async def test_an_answer_nobody_asked_for_is_refused(perp: Any) -> None:
     await compared(perp)
     with pytest.raises(Exception, match="asks nothing"):

@@ -154,6 +154,36 @@ async def test_the_gate_opens_by_itself_once_and_answers_at_the_second_enter(
         assert link.sent == [cmd.AnswerDifference(venue=BINANCE, answer="protect")]
 
 
+async def test_the_gate_follows_its_question_and_closes_when_it_is_answered_elsewhere(
+    opened, press, link, look
+):
+    first = VenueView(
+        venue=BINANCE, connected=True, reason="", reconciled_ns=0, asks=("long 0.4 BTC-USDT-PERP",)
+    )
+    many = tuple(f"long {size} BTC-USDT-PERP" for size in range(4, 13))
+    async with opened(size=(80, 24)) as pilot:
+        link.fact(VenueChanged(venue=first))
+        await press(pilot)
+        gate = pilot.app.screen
+        assert isinstance(gate, GateScreen)
+        await press(pilot, "3", "enter")
+        assert "press Enter again to FLATTEN (1 difference)" in look(pilot)
+        link.fact(VenueChanged(venue=msgspec.structs.replace(first, asks=many)))
+        gate.refreshed()
+        await press(pilot)
+        seen = look(pilot)
+        assert "long 4 BTC-USDT-PERP" in seen
+        assert "and 3 more" in seen
+        assert "press Enter again" not in seen
+        assert "enter twice: answer" in seen
+        link.fact(VenueChanged(venue=msgspec.structs.replace(first, asks=())))
+        gate.refreshed()
+        await press(pilot)
+        assert pilot.app.screen is pilot.app.trade_screen
+        assert "binance asks nothing any more" in look(pilot)
+        assert not link.sent
+
+
 async def test_amend_sends_only_what_changed_and_only_armed(opened, press, link, look):
     async with opened(size=(80, 24)) as pilot:
         link.fact(OrderChanged(order=order("a91e")))
