@@ -193,7 +193,10 @@ class Ledger:
             self.invented += 1
 
     def _settle(self, place: int) -> None:
-        if any(self._place < at <= place for at in self._breaks):
+        if self._place < 0:
+            # Before the first one taken nobody followed.
+            pass
+        elif any(self._place < at <= place for at in self._breaks):
             self.declared += len(self._missing)
         else:
             self.lost += len(self._missing)
