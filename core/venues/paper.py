@@ -40,6 +40,9 @@ _NS: Final = 1_000_000_000
 _LATE_NS: Final = 1_000_000_000
 """How far trades may come out of the order of their times."""
 
+_KNOWN: Final = 512
+"""Newest trades by which one that comes twice is known."""
+
 
 class PaperVenue:
     """A simulated account in real time; `core.model.ports.Venue`."""
@@ -83,6 +86,8 @@ class PaperVenue:
         self._woken = asyncio.Event()
         self._newest_ns: dict[InstrumentId, int] = {}
         """Time of each instrument's newest trade, by its venue's clock."""
+        self._known: dict[InstrumentId, dict[int, None]] = {}
+        """Of each instrument the ids of its newest trades, oldest first."""
 
     def add_instruments(self, instruments: Collection[Instrument]) -> None:
         """Learn steps and limits; orders for other instruments are rejected."""
@@ -182,13 +187,22 @@ class PaperVenue:
     def on_trade(self, trade: Trade) -> None:
         """Let a public trade serve resting orders; cheap where there are none.
 
-        One that a feed fetched later than newer ones is of a time before, and serves nobody.
+        One that a feed fetched later than newer ones is of a time before, and serves nobody. While
+        one connection takes over from another, both tell it.
         """
-        newest_ns = self._newest_ns.get(trade.instrument_id, 0)
+        name, number = trade.instrument_id, trade.trade_id
+        newest_ns = self._newest_ns.get(name, 0)
         if trade.ts_event_ns < newest_ns - _LATE_NS:
             return
         if trade.ts_event_ns > newest_ns:
-            self._newest_ns[trade.instrument_id] = trade.ts_event_ns
+            self._newest_ns[name] = trade.ts_event_ns
+        if number:
+            known = self._known.setdefault(name, {})
+            if number in known:
+                return
+            known[number] = None
+            if len(known) > _KNOWN:
+                del known[next(iter(known))]
         self._sim.on_trade(trade)
         self._wake()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
@@ -61,10 +62,11 @@ def limit() -> Callable[..., OrderIntent]:
 
 @pytest.fixture
 def trade() -> Callable[..., Trade]:
-    """Make a public trade: the taker's side, price ticks, size lots."""
+    """Make a public trade of the next id: the taker's side, price ticks, size lots."""
+    ids = count(1)
 
     def trade(taker: str, price: int, lots: int, ts_ns: int = 7) -> Trade:
-        return Trade(BTC, ts_ns, ts_ns, price, lots, taker == "sell", 1)
+        return Trade(BTC, ts_ns, ts_ns, price, lots, taker == "sell", next(ids))
 
     return trade
 

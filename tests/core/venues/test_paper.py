@@ -120,6 +120,21 @@ async def test_trade_of_before_that_was_fetched_later_serves_nobody(instrument, 
         await desk.until(OrderFilled)
 
 
+async def test_trade_that_two_connections_tell_serves_the_queue_once(instrument, limit, trade):
+    desk, venue = Desk(), make(instrument)
+    async with running(venue, desk):
+        venue.submit(limit("buy", 99, 5))
+        await desk.until(OrderAccepted)
+        # Ten lots are ahead of it.
+        twice, last = trade("sell", 99, 8), trade("sell", 99, 4)
+        for told in (twice, twice):
+            venue.on_trade(told)
+        assert not [event for event in desk.events if isinstance(event, OrderFilled)]
+        venue.on_trade(last)
+        fill = await desk.until(OrderFilled)
+    assert fill.size == Decimal("0.2")
+
+
 async def test_quote_through_a_resting_order_fills_it(instrument, limit, quote):
     desk, venue = Desk(), make(instrument)
     async with running(venue, desk):
