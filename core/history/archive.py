@@ -59,14 +59,30 @@ class Archive:
         """
         if timeframe.ns < SHORTEST.ns:
             return await self._fetch(instrument, timeframe, start_ns, end_ns)
-        key = (str(instrument.id), timeframe)
         try:
-            async with self._busy.setdefault(key, asyncio.Lock()):
+            async with self._lock(instrument, timeframe):
                 await self._backfill.fill(instrument, timeframe, start_ns, end_ns)
                 return await asyncio.to_thread(self._read, instrument, timeframe, start_ns, end_ns)
         except StoreError as error:
             self._told(f"bars of {instrument.id} {timeframe} cannot be kept: {error}")
             return await self._fetch(instrument, timeframe, start_ns, end_ns)
+
+    async def fill(
+        self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int
+    ) -> None:
+        """Fetch what the store lacks of [start_ns, end_ns), and keep it.
+
+        Raises:
+            TemporaryError: The venue is away.
+            DataError: The venue's answer is not what it documents.
+            ConfigError: The venue has no feed, or no bars of this length.
+            StoreError: The store cannot be read or written.
+        """
+        async with self._lock(instrument, timeframe):
+            await self._backfill.fill(instrument, timeframe, start_ns, end_ns)
+
+    def _lock(self, instrument: Instrument, timeframe: Timeframe) -> asyncio.Lock:
+        return self._busy.setdefault((str(instrument.id), timeframe), asyncio.Lock())
 
     def _read(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int, end_ns: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Final
 
@@ -60,6 +60,7 @@ class Keeper:
         told: Hears in words what could not be kept.
         timeframes: Lengths of bars that are kept.
         trades: Keeps every trade; None keeps none.
+        written: Told of bars that are kept now: whose, how long, and their open times in order.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class Keeper:
         told: Callable[[str], None],
         timeframes: Iterable[Timeframe],
         trades: TradeStore | None = None,
+        written: Callable[[InstrumentId, Timeframe, Sequence[int]], None] | None = None,
     ) -> None:
         self._bars = bars
+        self._written_bars = written
         self._quality = quality
         self._instrument = instrument
         self._told = told
@@ -144,6 +147,9 @@ class Keeper:
                     newer = self._waiting[name, timeframe]
                     self._count += bar.ts_open_ns not in newer
                     newer.setdefault(bar.ts_open_ns, bar)
+                continue
+            if self._written_bars is not None:
+                self._written_bars(name, timeframe, sorted(found))
 
     async def write_trades(self) -> None:
         """Write the trades taken so far; what fails waits for the next time."""

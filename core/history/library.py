@@ -9,6 +9,7 @@ from typing import Final
 
 from core.history.archive import Archive
 from core.history.keeper import Keeper
+from core.history.mending import Mender
 from core.model.errors import StoreError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -59,6 +60,9 @@ class MarketLibrary:
         self._quality = quality
         self._clock = clock
         self._archive = Archive(bars, feeds, clock=clock, rng=rng, told=told)
+        self._mender = Mender(
+            bars, self._archive.fill, instrument=instrument, clock=clock, told=told
+        )
         self._keeper = Keeper(
             bars,
             quality,
@@ -66,6 +70,7 @@ class MarketLibrary:
             told=told,
             timeframes=KEPT,
             trades=trades,
+            written=self._mender.written,
         )
         self.follower: Keeper | None = self._keeper if trades is not None else None
         """Wants every trade as it comes; None: does not."""
@@ -86,9 +91,10 @@ class MarketLibrary:
         self._keeper.take(bar)
 
     async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
-        """Write what was taken and what `views` says, and tidy up daily, until cancelled."""
+        """Write what was taken and what `views` says, mend, and tidy up daily, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keeper.run(views))
+            tasks.create_task(self._mender.run())
             tasks.create_task(self._keep_tidy())
 
     async def _keep_tidy(self) -> None:
