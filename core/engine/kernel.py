@@ -44,7 +44,7 @@ from core.engine.proposals import Proposals, Strategy
 from core.engine.quotes import QuoteBoard
 from core.engine.statusline import StatusLine
 from core.engine.steady import Desk
-from core.engine.wants import FeedControl, Wants
+from core.engine.wants import DAY_BARS, FeedControl, Wants
 from core.model.errors import ConfigError
 from core.model.facts import VenueEvent
 from core.model.ids import ClientOrderId, InstrumentId, ModelId, StrategyId, VenueName
@@ -159,7 +159,7 @@ class Kernel:
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
             stale_after_s=settings.engine.stale_after_s,
-            history_bars=settings.engine.history_bars,
+            history_bars=max(DAY_BARS, settings.engine.history_bars),
             lend=self._lend,
         )
         self.quotes = QuoteBoard(self.market)
