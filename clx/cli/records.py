@@ -12,7 +12,7 @@ import click
 
 from clx.cli.data.times import parse_time
 from clx.cli.naming import full_instrument
-from clx.cli.output import list_format_option, print_json, print_table, signed
+from clx.cli.output import list_format_option, print_json, print_table
 from clx.client import ask
 from core.model import commands
 from core.model.accounts import Balance, LedgerEntry, Position
@@ -21,6 +21,7 @@ from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.orders import UNPROTECTED, Order, OrderFilled
 from core.model.views import StrategyView
+from core.model.wording import gain, money
 
 if TYPE_CHECKING:
     from tui.draw.tables import Table
@@ -207,11 +208,11 @@ def positions(instrument: str | None, account: str | None, style: str) -> None:
                 p.size,
                 p.average_price and round(p.average_price, 8),
                 p.mark_price,
-                signed(p.unrealised_pnl),
-                signed(p.realised_pnl),
-                signed(p.realised_fifo),
-                signed(p.fees),
-                signed(p.funding),
+                gain(p.unrealised_pnl, p.pays_in),
+                gain(p.realised_pnl, p.pays_in),
+                gain(p.realised_fifo, p.pays_in),
+                money(p.fees, p.pays_in),
+                gain(p.funding, p.pays_in),
                 p.liquidation_price,
                 p.venue,
             )

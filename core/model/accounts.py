@@ -61,6 +61,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     leverage: Decimal | None = None
     unprotected: Decimal = Decimal(0)
     """What of it should have exits and is too small for any that the venue takes."""
+    pays_in: str = ""
+    """The asset that profit, fees and funding are counted in."""
 
     @property
     def key(self) -> PositionKey:

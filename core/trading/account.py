@@ -257,6 +257,7 @@ class Account:
             liquidation_price=self.liquidation_price(*key) if net.size else None,
             leverage=stated.leverage if stated else None,
             unprotected=sum(self._bare.get(key, {}).values(), _ZERO),
+            pays_in=instrument.pays_in,
         )
 
     def positions(self) -> tuple[Position, ...]:

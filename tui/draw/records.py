@@ -15,6 +15,7 @@ from core.model.orders import (
     TriggerBy,
 )
 from core.model.views import Alert
+from core.model.wording import gain, money
 from tui.draw import numbers
 from tui.draw.tables import Column, Table
 
@@ -185,20 +186,26 @@ POSITIONS: Table[Position] = Table(
         ),
         Column(
             "unrealised",
-            lambda p: numbers.signed(p.unrealised_pnl),
+            lambda p: gain(p.unrealised_pnl, p.pays_in),
             right=True,
             role=lambda p: pnl_role(p.unrealised_pnl),
             value=lambda p: p.unrealised_pnl,
         ),
         Column(
             "realised",
-            lambda p: numbers.signed(p.realised_pnl),
+            lambda p: gain(p.realised_pnl, p.pays_in),
             right=True,
             role=lambda p: pnl_role(p.realised_pnl),
             value=lambda p: p.realised_pnl,
             field="realised_average",
         ),
-        Column("fees", lambda p: f"{p.fees:,.2f}", right=True, weight=1, value=lambda p: p.fees),
+        Column(
+            "fees",
+            lambda p: money(p.fees, p.pays_in),
+            right=True,
+            weight=1,
+            value=lambda p: p.fees,
+        ),
         Column(
             "liq.",
             lambda p: "" if p.liquidation_price is None else f"{p.liquidation_price:,.2f}",
@@ -211,7 +218,7 @@ POSITIONS: Table[Position] = Table(
         ),
         Column(
             "funding",
-            lambda p: numbers.signed(p.funding) if p.funding else "",
+            lambda p: gain(p.funding, p.pays_in) if p.funding else "",
             right=True,
             weight=4,
             sparse=True,
@@ -237,7 +244,7 @@ POSITIONS: Table[Position] = Table(
         ),
         Column(
             "fifo realised",
-            lambda p: numbers.signed(p.realised_fifo),
+            lambda p: gain(p.realised_fifo, p.pays_in),
             right=True,
             weight=7,
             role=lambda p: pnl_role(p.realised_fifo),
