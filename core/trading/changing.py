@@ -7,6 +7,7 @@ written down before the cancel goes out, so that a restart between the two goes 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -105,7 +106,8 @@ class Changer:
         intent = _with(order.intent, size, price, trigger_price)
         self._may_amend(tracked, intent, origin)
         before = self._gate.judge.latest
-        denial = self._check(tracked, intent)
+        with self._gate.trying() if dry_run else nullcontext():
+            denial = self._check(tracked, intent)
         if denial is not None:
             raise ConfigError(f"order {order.id} is not amended: {denial.rule}: {denial.reason}")
         if dry_run:

@@ -116,6 +116,8 @@ class Exposure:
         """Whether any position has a liquidation price, as of the last second."""
         self.live = False
         """False while the past is read back: nothing is valued before `refresh`."""
+        self.still = False
+        """True while something is only tried: profits stay as of the last order or second."""
         self.norm: Callable[[Mapping[InstrumentId, Decimal]], Decimal] = _straight
         """sqrt(w'Cw) of values by instrument."""
 
@@ -242,7 +244,7 @@ class Exposure:
         """
         name = instrument.id
         top = self._marks.top(name)
-        if top is None or top == self._tops.get(name):
+        if top is None or self.still or top == self._tops.get(name):
             return top
         self._tops[name] = top
         mark: Decimal | None = None

@@ -7,6 +7,7 @@ says once the event has taken effect.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 
 from core.model.abilities import VenueAbilities
 from core.model.errors import ConfigError, InvariantError
@@ -94,9 +95,10 @@ class OrderFlow:
         if known is not None:
             return known.order
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        denial, latest = self._check(intent, now_ns, monotonic_ns)
         if dry_run:
-            return self._would_be(intent, denial)
+            with self._gate.trying():
+                return self._would_be(intent, self._check(intent, now_ns, monotonic_ns)[0])
+        denial, latest = self._check(intent, now_ns, monotonic_ns)
         if denial is not None:
             return self.deny(intent, denial)
         self.introduce(self._instruments[intent.instrument_id])
@@ -117,7 +119,8 @@ class OrderFlow:
         if any(known):
             return [item.order for item in known if item is not None]
         now_ns, monotonic_ns = self._clock.now_ns(), self._clock.monotonic_ns()
-        checked = [self._check(intent, now_ns, monotonic_ns) for intent in intents]
+        with self._gate.trying() if dry_run else nullcontext():
+            checked = [self._check(intent, now_ns, monotonic_ns) for intent in intents]
         denials = [denial for denial, _ in checked]
         first = next((denial for denial in denials if denial is not None), None)
         if first is not None:

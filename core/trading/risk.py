@@ -7,7 +7,8 @@ would refuse anyway, or a halt, stops them. Everything else is an *entry*.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Final
 
@@ -113,6 +114,17 @@ class RiskGate:
         if instrument.kind is _SPOT:
             denial = self._check_balance(intent, instrument, venue)
         return denial or (None if held else self._check_armed(intent, now_ns))
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """Judge in here what is not to be sent: what limits are told by stays as it was."""
+        latest = self.judge.latest
+        self._exposure.still = True
+        try:
+            yield
+        finally:
+            self._exposure.still = False
+            self.judge.latest = latest
 
     def count_sent(self, intent: OrderIntent, monotonic_ns: int) -> None:
         """Note that an order was let through."""

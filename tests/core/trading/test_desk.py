@@ -31,6 +31,14 @@ from core.trading.desk import TradingDesk
 DAY_NS = 86_400 * 10**9
 
 
+TRIED: dict[str, Callable[[Any], object]] = {
+    "an order": lambda floor: floor.desk.submit(floor.intent("x", price="96.00"), dry_run=True),
+    "one refused": lambda floor: floor.desk.submit(floor.intent("x", price="80.00"), dry_run=True),
+    "a group": lambda floor: floor.desk.submit_group([floor.intent("x")], dry_run=True),
+    "a change": lambda floor: floor.desk.amend("rests", "cli", price=Decimal(94), dry_run=True),
+}
+
+
 def kinds(floor: Any) -> list[str]:
     return [type(record).__name__ for _, record in floor.journal.read()]
 
@@ -93,6 +101,23 @@ def test_a_dry_run_checks_everything_and_leaves_no_trace(floor: Any) -> None:
     assert (kinds(floor), desk.state_digest()) == before
     assert floor.venue.received == []
     assert floor.submit("a").state is OrderState.SUBMITTED
+
+
+@pytest.mark.parametrize("what", TRIED)
+def test_what_is_only_tried_leaves_the_limits_as_they_were(
+    floor: Any, btc: Instrument, what: str
+) -> None:
+    desk = floor.open()
+    desk.on_timer(floor.clock.now_ns())
+    floor.hold("2")
+    floor.submit("rests", "buy", "1", "99.00")
+    floor.venue.deliver(desk)
+    floor.marks.put(btc, "95.00")
+    before = desk.limits(), [scope.pnl for scope in desk.books.scopes]
+    TRIED[what](floor)
+    assert (desk.limits(), [scope.pnl for scope in desk.books.scopes]) == before
+    floor.submit("real", "buy", "1", "96.00")
+    assert [scope.pnl for scope in desk.books.scopes] != before[1], "a real one looks at the market"
 
 
 def test_the_paper_venue_takes_the_orders_of_venues_not_set_up(floor: Any, btc: Instrument) -> None:
