@@ -142,6 +142,10 @@ CHANNELS: Final = (
 SPREADS: Final = ("fixed", "uniform", "pareto")
 
 
+OF_ANY_SYMBOL: Final = frozenset((*SUBSCRIBE_FAULTS, *REST_FAULTS, "stale_account"))
+"""Faults of a connection or a request, which are of no one symbol."""
+
+
 class Fault(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """One armed fault."""
 
@@ -184,6 +188,12 @@ def check(fault: Fault) -> None:
         if value not in known:
             there = ", ".join(word for word in known if word)
             raise ValueError(f"{name} must be one of {there}, was {value!r}")
+    if fault.symbol and fault.kind in OF_ANY_SYMBOL:
+        path = "; `path` narrows it" if fault.kind in REST_FAULTS else ""
+        raise ValueError(
+            f"symbol must be left out, was {fault.symbol!r}: {fault.kind} strikes whoever comes"
+            f" next{path}"
+        )
     if not 0.0 < fault.probability <= 1.0:
         raise ValueError(f"probability must be above 0 and at most 1, was {fault.probability:g}")
     if fault.count < 1:
@@ -217,14 +227,19 @@ class Faults:
         kinds: tuple[str, ...],
         now_ms: int,
         *,
-        symbol: str = "",
+        symbol: str | None = "",
         on: str = "place",
         channel: str = "",
         path: str = "",
     ) -> Fault | None:
-        """Use up one strike of the first armed fault that fits, None when none does."""
+        """Use up one strike of the first armed fault that fits, None when none does.
+
+        `symbol` is what would be struck; None: all symbols together, so any fault's fits.
+        """
         for fault in self.armed:
-            if fault.kind not in kinds or fault.symbol not in ("", symbol):
+            if fault.kind not in kinds:
+                continue
+            if symbol is not None and fault.symbol not in ("", symbol):
                 continue
             if fault.kind in ORDER_FAULTS and fault.on != on:
                 continue
@@ -237,7 +252,9 @@ class Faults:
             fault.count -= 1
             if fault.count <= 0:
                 self.armed.remove(fault)
-            self.note(fault.kind, now_ms, f"{on} {symbol}{channel and ' ' + channel}{path}".strip())
+            self.note(
+                fault.kind, now_ms, f"{on} {symbol or ''}{channel and ' ' + channel}{path}".strip()
+            )
             return fault
         return None
 

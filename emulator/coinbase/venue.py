@@ -78,7 +78,8 @@ class Coinbase(Venue):
 
     def number(self, connection: Connection, raw: bytes) -> bytes:
         """Fill in a connection's next number."""
-        if self.struck("seq_reset"):
+        # One numbering is of all symbols that a connection carries.
+        if self.struck("seq_reset", None):
             connection.state["sequence"] = 0
         number = connection.state.get("sequence", 0)
         connection.state["sequence"] = number + 1

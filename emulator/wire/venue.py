@@ -150,8 +150,8 @@ class Venue(ABC):
         )
         return self.changes[symbol].image(self.market.now_ns, levels, frozen=bool(frozen))
 
-    def struck(self, kind: str, symbol: str = "") -> bool:
-        """Return whether a fault strikes here and now."""
+    def struck(self, kind: str, symbol: str | None = "") -> bool:
+        """Return whether a fault strikes here and now; None: all symbols together."""
         if not self.faults.armed:
             return False
         return self.faults.take((kind,), self.now_ms(), symbol=symbol) is not None

@@ -135,6 +135,8 @@ async def test_every_fault_is_listed_with_its_meaning(still):
         ("faults", {"kind": "latency_ms", "spread": "wide"}, "fixed, uniform, pareto, was 'wide'"),
         ("faults", {"kind": "lost_ack", "on": "amend"}, "place, cancel, was 'amend'"),
         ("faults", {"kind": "gap", "probability": 7}, "above 0 and at most 1, was 7"),
+        ("faults", {"kind": "no_ack", "symbol": "BTCUSDT"}, "no_ack strikes whoever comes next"),
+        ("faults", {"kind": "html_200", "symbol": "BTCUSDT"}, "left out, was 'BTCUSDT'"),
         ("flow", {"on": "yes"}, "was 'yes'"),
         ("trade", {"symbol": "X", "side": "BUY", "qty": "1"}, "was 'X'"),
         ("trade", {"symbol": "BTCUSDT", "side": "BUY", "qty": "0.000001"}, "at most 5 decimals"),

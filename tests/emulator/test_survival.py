@@ -10,7 +10,14 @@ import pytest
 
 from emulator.app import Emulator
 from emulator.clock import MS, VirtualClock
-from emulator.faults import COUNTED_FAULTS, INSTANT_FAULTS, STREAM_FAULTS
+from emulator.faults import (
+    COUNTED_FAULTS,
+    INSTANT_FAULTS,
+    OF_ANY_SYMBOL,
+    REST_FAULTS,
+    STREAM_FAULTS,
+    SUBSCRIBE_FAULTS,
+)
 
 VENUES = ("binance", "binancefut", "okx", "kucoin", "coinbase", "alpaca", "deribit")
 KEYS = {"key": "k" * 32, "secret": "s" * 32}
@@ -39,6 +46,8 @@ SYMBOLS = {
     "alpaca": "AAPL",
     "deribit": "ETH-PERPETUAL",
 }
+WELCOMES = ("kucoin", "alpaca")
+"""Venues that greet a connection."""
 PATHS = {
     "binance": "/time",
     "binancefut": "/time",
@@ -80,14 +89,15 @@ def listening(venue, urls, symbol):
     """Return a URL and what to say there to hear nearly everything of a symbol."""
     lower = symbol.lower()
     kinds = ("depth@100ms", "depth", "depth5@100ms", "trade", "aggTrade", "bookTicker", "ticker")
-    streams = "/".join(f"{lower}@{kind}" for kind in (*kinds, "kline_1m", "markPrice@1s"))
+    streams = [f"{lower}@{kind}" for kind in (*kinds, "kline_1m", "markPrice@1s")]
     channels = ("books", "books5", "bbo-tbt", "trades", "tickers", "price-limit")
     topics = ("level2", "match", "ticker", "candles")
     match venue:
         case "binance":
-            return f"{urls['stream']}?streams={streams}", []
+            return urls["stream"], [{"method": "SUBSCRIBE", "params": streams, "id": 1}]
         case "binancefut":
-            return f"{urls['public']}/stream?streams={streams}/!forceOrder@arr", []
+            ask = {"method": "SUBSCRIBE", "params": [*streams, "!forceOrder@arr"], "id": 1}
+            return f"{urls['public']}/stream", [ask]
         case "okx":
             args = [{"channel": channel, "instId": symbol} for channel in channels]
             args += [{"channel": "instruments", "instType": "SPOT"}]
@@ -165,22 +175,38 @@ async def asked(remote, url):
     return await answered(get)
 
 
+async def knock(remote, url):
+    """Ask once, whatever the answer."""
+    with contextlib.suppress(aiohttp.ClientError):
+        async with remote.session.get(url) as answer:
+            await answer.read()
+
+
 @pytest.mark.parametrize("venue", VENUES)
 async def test_every_fault_leaves_the_venue_standing(remote, until, venue):
     running, symbol, heard = remote.emulator, SYMBOLS[venue], [0]
     for limited in ("connects_a_second", "connects_a_minute"):
         if hasattr(running.venues[venue], limited):
             setattr(running.venues[venue], limited, 1_000)
+    url = running.urls()[venue]["rest"] + PATHS[venue]
+    faults = running.venues[venue].faults
     listener = asyncio.create_task(listen(remote, venue, symbol, heard))
     try:
         await until(lambda: heard[0] > 3)
         for kind in (*COUNTED_FAULTS, *INSTANT_FAULTS):
-            fault = {"kind": kind, "value": VALUES.get(kind, 0), "symbol": symbol}
+            fault = {"kind": kind, "value": VALUES.get(kind, 0)}
+            fault["symbol"] = "" if kind in OF_ANY_SYMBOL else symbol
             fault["text"] = "NEW-NAME" if kind == "rename" else ""
-            for channel in ("",) if kind in INSTANT_FAULTS else ("", "trade", "quote"):
+            for channel in ("", "trade", "quote") if kind in STREAM_FAULTS else ("",):
                 body = {**fault, "channel": channel}
                 status, answer = await control(remote, "POST", "faults", body)
                 assert status == 200 or f"{venue} has no {kind}" in answer["error"], answer
+            if kind in REST_FAULTS:
+                await knock(remote, url)
+            elif kind in SUBSCRIBE_FAULTS and (kind != "no_welcome" or venue in WELCOMES):
+                await ended(listener)
+                listener = asyncio.create_task(listen(remote, venue, symbol, heard))
+                await until(lambda kind=kind: kind in {row.kind for row in faults.log})
             undone = {
                 "rename": {"symbol": "NEW-NAME", "text": symbol},
                 "halt": {"symbol": symbol, "value": 1},
@@ -195,13 +221,12 @@ async def test_every_fault_leaves_the_venue_standing(remote, until, venue):
         # Who subscribed while the symbol was gone was refused it, and waits on heartbeats alone.
         await ended(listener)
         listener = asyncio.create_task(listen(remote, venue, symbol, heard))
-        faults = running.venues[venue].faults
-        await until(lambda: len({row.kind for row in faults.log} & set(STREAM_FAULTS)) > 8, 60.0)
+        assert set(REST_FAULTS) <= {row.kind for row in faults.log}
+        await until(lambda: set(STREAM_FAULTS) <= {row.kind for row in faults.log}, 60.0)
         await control(remote, "DELETE", "faults")
         before = heard[0]
         await until(lambda: heard[0] > before + 3)
         assert not running._driver.done()
-        url = running.urls()[venue]["rest"] + PATHS[venue]
         assert await asked(remote, url) == 200
     finally:
         await ended(listener)
