@@ -232,6 +232,10 @@ def order_reply(order: Order) -> Reply:
     state = order.state.value.replace("_", " ")
     # What holds an order says that it is held.
     notes = [order.note] if order.note.startswith(state) else [state, order.note]
+    if order.filled and order.average_price is not None:
+        at = f"at {round(order.average_price, 8).normalize():,f}"
+        part = f"{order.filled:f} of {order.intent.size:f} filled {at}"
+        notes = [f"filled {at}"] if order.state is OrderState.FILLED else [state, part, order.note]
     words = f"{order_words(order)}: {', '.join(filter(None, notes))}"
     if order.state in _REFUSED:
         return Reply(words, "error", order=order)

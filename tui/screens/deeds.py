@@ -380,3 +380,6 @@ class Deeds:
             return
         words = reply.text or (order_words(reply.order) if reply.order else "")
         self._screen.clx.say(words, reply.level)
+        live = self._screen.clx.live_screen
+        if live is not None and reply.order is not None:
+            live.follow(reply.order)

@@ -21,9 +21,11 @@ from textual.widgets import Input
 from core.model.errors import ClxError
 from core.model.ids import InstrumentId
 from core.model.market import FeedStatus
+from core.model.orders import Order
 from core.model.wording import counted
 from link.replica import Replica, Topic
 from tui.arranged import Arranged
+from tui.desk import order_reply
 from tui.draw.status import Standing, draw_hints, draw_notice
 from tui.draw.tables import Table
 from tui.keys import HintSet, ScreenName, hints
@@ -81,6 +83,8 @@ class LiveScreen(Screen[None]):
         self.pace = Pace(app.preferences.fps)
         self._sent_view: View | None = None
         self._notice: tuple[str, str, float] | None = None
+        self._followed: Order | None = None
+        """The order the notice speaks of, as it speaks of it."""
         self._alerts_seen = 0
         self._slow_due = 0.0
         self._last_state = ""
@@ -226,6 +230,8 @@ class LiveScreen(Screen[None]):
             self.clx.deeds.gate_if_asked()
         if everything or dirty & {"alerts", "fills"}:
             self.clx.ring(now)
+        if "orders" in dirty:
+            self._keep_true()
         slow = now >= self._slow_due or self.clx.link.state != self._last_state
         if slow:
             self._slow_due = now + _SLOW_S
@@ -346,9 +352,25 @@ class LiveScreen(Screen[None]):
         """Say something in the last line; warnings and errors stay until read."""
         until = time.monotonic() + _NOTICE_S if level == "info" else 0.0
         role = {"info": "text", "warning": "warn", "error": "warn"}.get(level, "text")
-        self._notice = (text, role, until)
+        self._notice, self._followed = (text, role, until), None
         if self.is_mounted:
             self.draw_foot()
+
+    def follow(self, order: Order) -> None:
+        """Let the notice, which speaks of an order, go along with what becomes of it."""
+        self._followed = order
+        self._keep_true()
+
+    def _keep_true(self) -> None:
+        """Say how the followed order stands by now; it may be filled before it is read."""
+        said = self._followed
+        order = self.replica.orders.get(said.id) if said is not None else None
+        if said is None or order is None or self._notice is None:
+            return
+        if order.ts_updated_ns >= said.ts_updated_ns and order.state is not said.state:
+            reply = order_reply(order)
+            self.notice(reply.text, reply.level)
+            self._followed = order
 
     def repaint(self) -> None:
         """Paint everything anew, after a change of theme."""

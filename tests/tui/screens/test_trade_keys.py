@@ -62,6 +62,22 @@ async def test_joining_the_best_price_sends_when_armed(opened, press, link, key,
         assert sent.client_order_id.startswith("clxt-") or sent.client_order_id.startswith("clx")
 
 
+async def test_what_is_said_of_a_key_order_goes_along_with_it(opened, press, link, look):
+    async with opened() as pilot:
+        await press(pilot, "a", "B")
+        said = next(iter(link.replica.orders.values()))
+        assert "BTC-USDT @ 64,218.49: " in look(pilot)
+        filled = msgspec.structs.replace(
+            said, state=OrderState.FILLED, filled=said.intent.size, average_price=Decimal(64218)
+        )
+        link.fact(OrderChanged(order=filled))
+        await press(pilot)
+        assert "BTC-USDT @ 64,218.49: filled at 64,218" in look(pilot)
+        link.fact(OrderChanged(order=msgspec.structs.replace(said, state=OrderState.CANCELED)))
+        await press(pilot, "escape")
+        assert "@ 64,218.49: " not in look(pilot)
+
+
 async def test_a_key_order_of_unknown_outcome_is_named_and_warned_of(opened, press, link, look):
     async with opened() as pilot:
         await press(pilot, "a")
