@@ -9,7 +9,8 @@ millions, a capture of some seconds over ten or a thousand, so it is told with t
 
 The floor is a message of which nothing is read: a decoder that calls an empty kernel, which makes
 one quote, and the market that takes it. What a message costs beyond is the reading, the book and
-more than one event; below it are changes of books alone, of which no event is made.
+more than one event; below it are changes of books alone, of which no event is made. Neither is one
+of what the market has its decoder only write down, see `core.engine.slate`.
 
 All take turns, and a ratio is the median of the rounds' own ratios: what else the machine does
 meanwhile slows the neighbours of one round alike. Ours alone take `TURNS`, all venues one after the

@@ -139,13 +139,7 @@ class MarketState:
         an instrument that was never added is ignored.
         """
         try:
-            # Changes of books and quotes are many and leave little to do: spare them the detour.
-            if type(event) is BookDelta:
-                gate = self._gates[event.instrument_id]
-                return () if gate.step(gate.place, event) else gate.on_delta(event)
-            if type(event) is CheckedDelta:
-                gate = self._gates[event.instrument_id]
-                return () if gate.checked(gate.place, event) else gate.on_checked(event)
+            # Quotes and changes of books are many and leave little to do: spare them the detour.
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
                 market.quote = event
@@ -153,6 +147,12 @@ class MarketState:
                 gate = market.gate
                 gate.figures[RECV] = event.ts_recv_ns
                 return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
+            if type(event) is BookDelta:
+                gate = self._gates[event.instrument_id]
+                return () if gate.step(gate.place, event) else gate.on_delta(event)
+            if type(event) is CheckedDelta:
+                gate = self._gates[event.instrument_id]
+                return () if gate.checked(gate.place, event) else gate.on_checked(event)
             routes = self._routes.get(type(event))
             if routes is not None:
                 return routes[event.instrument_id](event)  # type: ignore[union-attr, index]  # these name one
@@ -491,6 +491,9 @@ class MarketState:
         )
         self._gates[instrument.id] = market.gate
         if self._lend is not None:
+            if market.gate.traits.has_book:
+                # Where there is none, statistics are a sign of life.
+                market.gate.desk.show(self.references.of(instrument.id).lend(instrument.id))
             self._lend(instrument, market.gate.desk)
         for kind, handler in market.handlers().items():
             self._routes[kind][instrument.id] = handler

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
+from core.engine.slate import Slate
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import DayTicker, Liquidation, MarkPrice, OpenInterest, OptionGreeks
@@ -27,6 +28,7 @@ class Known:
 
     __slots__ = (
         "_funding",
+        "_greeks",
         "_high",
         "_index",
         "_last",
@@ -39,10 +41,10 @@ class Known:
         "_quote_volume",
         "_said",
         "_shown",
+        "_slate",
         "_ticker",
         "_told",
         "_volume",
-        "greeks",
     )
 
     def __init__(self) -> None:
@@ -63,8 +65,15 @@ class Known:
         self._low: Decimal | None = None
         self._volume: Decimal | None = None
         self._quote_volume: Decimal | None = None
-        self.greeks: OptionGreeks | None = None
-        """An option's newest values."""
+        self._greeks: OptionGreeks | None = None
+        self._slate: Slate | None = None
+        """Where kernels leave some of it, until somebody looks."""
+
+    def lend(self, instrument_id: InstrumentId) -> Slate:
+        """Return a slate where kernels may write down what they need not tell."""
+        if self._slate is None:
+            self._slate = Slate(instrument_id)
+        return self._slate
 
     def on_mark(self, event: MarkPrice) -> Nothing:
         """Take reference prices."""
@@ -81,6 +90,7 @@ class Known:
 
     def on_interest(self, event: OpenInterest) -> Nothing:
         """Take the contracts outstanding."""
+        self._look()
         self._open_interest = event.size
         self._said, self._shown = True, None
         return ()
@@ -93,11 +103,13 @@ class Known:
 
     def on_greeks(self, event: OptionGreeks) -> Nothing:
         """Take an option's values."""
-        self.greeks = event
+        self._look()
+        self._greeks = event
         return ()
 
     def on_ticker(self, event: DayTicker) -> Nothing:
         """Take the venue's own statistics."""
+        self._look()
         if event.last is not None:
             self._last = event.last
         if event.open is not None:
@@ -116,6 +128,7 @@ class Known:
     @property
     def view(self) -> ReferenceView | None:
         """What is known beside tickers and greeks, None: the venue said nothing of the kind."""
+        self._look()
         if self._shown is None and self._said:
             self._shown = ReferenceView(
                 mark=self._mark,
@@ -130,6 +143,7 @@ class Known:
     @property
     def ticker(self) -> DayTicker | None:
         """The venue's own statistics of the last day."""
+        self._look()
         newest = self._ticker
         if newest is not None and newest is not self._told:
             self._ticker = self._told = DayTicker(
@@ -144,6 +158,23 @@ class Known:
                 quote_volume=self._quote_volume,
             )
         return self._ticker
+
+    @property
+    def greeks(self) -> OptionGreeks | None:
+        """An option's newest values."""
+        self._look()
+        return self._greeks
+
+    def _look(self) -> None:
+        """Take what kernels wrote down meanwhile."""
+        if self._slate is not None:
+            for event in self._slate.news():
+                if type(event) is DayTicker:
+                    self.on_ticker(event)
+                elif type(event) is OpenInterest:
+                    self.on_interest(event)
+                elif type(event) is OptionGreeks:
+                    self.on_greeks(event)
 
 
 class References:

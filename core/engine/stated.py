@@ -42,7 +42,10 @@ MEMO: Final = 4096
 _DIGITS: Final = 40
 """Most digits, and most decimals, of a plain number."""
 
-_LENGTH: Final = 255
+_WORD_DIGITS: Final = 18
+"""As many digits, and a point among them, are surely no more than a word holds."""
+
+LENGTH: Final = 255
 """A text's place and length are one number, of which the length is what these bits hold."""
 
 
@@ -175,13 +178,13 @@ def _set_item(typing: Any, row: Any, index: Any, item: Any) -> Any:
 @numba.njit(cache=True, forceinline=True)
 def packed(at: int, length: int) -> int:
     """Return a text's place and length as one number, never 0; -1: too long for a value."""
-    return (at << 8) + length if length <= _LENGTH else -1
+    return (at << 8) + length if length <= LENGTH else -1
 
 
 @numba.njit(cache=True, forceinline=True)
 def empty(text: int) -> bool:
     """Return whether a `packed` text is empty, or 0 stands for none."""
-    return not text & _LENGTH
+    return not text & LENGTH
 
 
 @numba.njit(cache=True)
@@ -200,6 +203,29 @@ def _plain(data: Any, at: int, end: int) -> bool:
             return False
         at += 1
     return False
+
+
+@numba.njit(cache=True)
+def digits_of(data: Any, at: int, end: int) -> tuple[int, int]:
+    """Return the digits of a plain number without a minus, and how many are decimals.
+
+    The latter is below 0 for any other text, and where the digits are more than a word holds.
+    """
+    odd = (0, -1)
+    start, point = at, end
+    digits = 0
+    while at < end:
+        letter = data[at]
+        if 48 <= letter <= 57:
+            digits = 10 * digits + int(letter) - 48
+        elif letter == 46 and point == end and at > start:
+            point = at
+        else:
+            return odd
+        at += 1
+    if end == start or point == end - 1 or end - start > _WORD_DIGITS:
+        return odd
+    return digits, max(end - point - 1, 0)
 
 
 @numba.njit(cache=True)
@@ -227,7 +253,7 @@ def looked_up(data: Any, texts: Grid, values: int) -> bool:
         text = texts[index]
         if text:
             if good:
-                texts[index] = _value(data, text >> 8, text & _LENGTH, values)
+                texts[index] = _value(data, text >> 8, text & LENGTH, values)
                 good = texts[index] != 0
             else:
                 texts[index] = 0

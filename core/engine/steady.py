@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numba
 import numpy as np
@@ -39,14 +39,18 @@ from core.engine.opened import (
 from core.model.market import Levels
 from core.model.ports import Link
 
+if TYPE_CHECKING:
+    from core.engine.slate import Slate
+
 Step: TypeAlias = Callable[[int, Any], int]
 """Takes the place of a desk and a delta; returns 0 where it left the delta to the gate."""
 
-STEADY, BOOK, LINK, DELTAS, CHECKS, RECV, STRAIGHT, CHECKER = range(8)
-WIDTH: Final = 8
+STEADY, BOOK, LINK, DELTAS, CHECKS, RECV, STRAIGHT, CHECKER, SLATE = range(9)
+WIDTH: Final = 9
 """Figures of a desk: whether nothing but the next delta is awaited; place of the book; how a delta
-follows another; deltas taken and checksums met; when anything last came, our time; how many of the
-deltas were no events; place of the checker's memory, 0 if there is none."""
+follows another; deltas taken and checksums met; when anything last came, our time; what was
+taken and was no event; place of the checker's memory, 0 if there is none; and that of the slate of
+the instrument, see `core.engine.slate`."""
 
 _LINKS: Final = tuple(Link)
 
@@ -155,12 +159,17 @@ class Desk:
         checker: The place of its checker's memory, 0 if there is none.
     """
 
-    __slots__ = ("_book", "_desk", "figures", "place")
+    __slots__ = ("_book", "_desk", "_slate", "figures", "place")
 
     def __init__(self, book: OrderBook, link: Link, checker: int = 0) -> None:
         self._book = book
-        figures = [0, book.place, _LINKS.index(link), 0, 0, 0, 0, checker]
+        figures = [0, book.place, _LINKS.index(link), 0, 0, 0, 0, checker, 0]
         self._desk = np.array([figures], np.int64)
         self.figures = self._desk[0].data
         """See `WIDTH`."""
         self.place = address(self._desk)
+
+    def show(self, slate: Slate) -> None:
+        """Have kernels write down there what is stated of the instrument and nobody awaits."""
+        self._slate = slate
+        self.figures[SLATE] = slate.place

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import numba
 import numpy as np
 
+from core.engine import slate
 from core.engine.compiled import Grid, entry, view
 from core.engine.made import (
     Made,
@@ -185,6 +186,12 @@ def _tickers(frame: bytes, place: int, recv: int) -> Any:
     if min(bid, bid_lots, ask, ask_lots, stated) < 0:
         return unmade()
     best, priced, valued = not slip[QUOTED], has & _PRICED != 0, has >> GREEKS & 1 != 0
+    said_new = fresh_day or fresh_interest or not has >> INTEREST & 1
+    written = slate.slate_of(slip[LENT], recv)
+    if written:
+        # Where nobody awaits these, they are only written down.
+        _write(desk, has, stated, slip, written, ts_ns, recv, (fresh_day, fresh_interest, valued))
+        fresh_day = fresh_interest = valued = False
     events = several(best + priced + valued + fresh_interest + fresh_day)
     count = 0
     if best:
@@ -203,7 +210,7 @@ def _tickers(frame: bytes, place: int, recv: int) -> Any:
         count += 1
     if fresh_day:
         events = put(events, count, _day(desk, has, stated, slip[INVERSE] != 0, name, ts_ns, recv))
-    if fresh_day or fresh_interest or not has >> INTEREST & 1:
+    if said_new:
         remember(frame, start, stop, contracts, last, said)
     return every(events)
 
@@ -225,8 +232,54 @@ def _mark(desk: Grid, has: int, name: int, ts_ns: int, recv: int) -> Object:
 
 
 @numba.njit(cache=True)
+def _write(
+    desk: Grid,
+    has: int,
+    stated: int,
+    slip: Grid,
+    written: int,
+    ts_ns: int,
+    recv: int,
+    which: tuple[bool, bool, bool],
+) -> None:
+    """Write down what a ticker says: of the day, of open interest, of an option's worth."""
+    day, contracts, valued = which
+    if day:
+        if has >> LAST & 1:
+            slate.value(written, slate.LAST, *shortest(desk, LAST))
+        turnover = USD if stated >> USD & 1 else NOTIONAL
+        volume = turnover if slip[INVERSE] else VOLUME
+        _put(desk, stated, HIGH, written, slate.HIGH)
+        _put(desk, stated, LOW, written, slate.LOW)
+        _put(desk, stated, volume, written, slate.VOLUME)
+        _put(desk, stated, turnover, written, slate.TURNOVER)
+        slate.written(written, slip[LENT], slate.DAY, ts_ns, recv)
+    if contracts:
+        slate.size(written, *shortest(desk, INTEREST))
+        slate.written(written, slip[LENT], slate.INTEREST, ts_ns, recv)
+    if valued:
+        slate.doubles(written, *_worth(desk, has))
+        slate.written(written, slip[LENT], slate.GREEKS, ts_ns, recv)
+
+
+@numba.njit(cache=True, forceinline=True)
+def _put(desk: Grid, has: int, field: int, written: int, which: int) -> None:
+    """Write down a number as the venue spelt it, if there is one."""
+    if has >> field & 1:
+        slate.value(written, which, *spelt(desk, field))
+
+
+@numba.njit(cache=True)
 def _greeks(desk: Grid, has: int, name: int, ts_ns: int, recv: int) -> Object:
     """Make an option's values."""
+    return greeks(name, ts_ns, recv, *_worth(desk, has))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _worth(
+    desk: Grid, has: int
+) -> tuple[tuple[float, float, float], tuple[float, float, float, float, float], float]:
+    """Return an option's volatilities, greeks and underlying."""
     ivs = (
         volatility(desk, has, MARK_IV), volatility(desk, has, BID_IV),
         volatility(desk, has, ASK_IV),
@@ -236,7 +289,7 @@ def _greeks(desk: Grid, has: int, name: int, ts_ns: int, recv: int) -> Object:
         double(desk, has, VEGA, np.nan), double(desk, has, THETA, np.nan),
         double(desk, has, RHO, np.nan),
     )  # fmt: skip
-    return greeks(name, ts_ns, recv, ivs, values, double(desk, has, UNDERLYING, np.nan))
+    return ivs, values, double(desk, has, UNDERLYING, np.nan)
 
 
 @numba.njit(cache=True)

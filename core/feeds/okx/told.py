@@ -20,6 +20,7 @@ from core.engine.made import (
     trade,
     unmade,
 )
+from core.engine.slate import DAY, day_of, slate_of, written
 from core.engine.stated import dropped, looked_up, nil, ticker
 from core.engine.steady import straight
 from core.feeds.desks import bare, free, level, rows, slip, texts, told, values
@@ -102,18 +103,26 @@ def _ticker(data: Any, place: int, recv: int) -> Any:
     """Make the statistics of the day, and the best prices unless newer ones are known."""
     _, _, kind, ts_ns, bid, bid_lots, ask, ask_lots, _, _, _, _ = told(place)
     of, on = slip(place), texts(place, _STATED)
-    if not looked_up(data, on, values(place)):
+    # Of derivatives the last figure is in the base, which is no turnover.
+    spot = kind in (_SPOT, _MARGIN)
+    slate = slate_of(of[LENT], recv)
+    spared = slate != 0 and day_of(slate, data, on, _STATED if spot else _STATED - 1)
+    if spared:
+        # Nobody awaits it, so it is only written down.
+        written(slate, of[LENT], DAY, ts_ns, recv)
+    elif not looked_up(data, on, values(place)):
         return unmade()
-    if kind != _SPOT and kind != _MARGIN:
-        # Of derivatives this figure is in the base, which is no turnover.
+    elif not spot:
         dropped(on[_STATED - 1 :])
         on[_STATED - 1] = nil()
     newer = ts_ns > of[QUOTED_NS]
-    events = several(1 + newer)
+    events = several(newer + (not spared))
     if newer:
         of[QUOTED_NS] = ts_ns
         event = quote(of[NAME], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0)
         events = put(events, 0, event)
+    if spared:
+        return every(events)
     event = ticker(of[NAME], ts_ns, recv, on[0], on[1], on[2], on[3], on[4], on[5])
     return every(put(events, int(newer), event))
 

@@ -15,7 +15,7 @@ from core.engine.steady import Desk
 from core.feeds.decoder import FeedDecoder
 from core.feeds.registry import make_decoder
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import BookDelta, MarketEvent
+from core.model.market import BookDelta, DayTicker, MarketEvent, OpenInterest, OptionGreeks
 from core.wire.tape_reader import TapeFrame, TapeReader
 
 CAPTURES = {
@@ -42,17 +42,22 @@ class Reading:
         self.market = MarketState(self.instruments, rules, eager=True, lend=lend)
 
     def take(self, frame: TapeFrame) -> list[object]:
-        """Return what is told of a frame and follows from it, but for changes of books."""
+        """Return what is told of a frame and follows from it, but for what may be spared."""
         out: list[object] = []
         for event in decoded(self.decoder, frame):
-            if not isinstance(event, BookDelta):
+            if not isinstance(event, BookDelta | DayTicker | OpenInterest | OptionGreeks):
                 out.append(repr(event))
             out += self.market.apply(event)
         return out
 
     def state(self) -> list[object]:
         views = [self.market.feed_view(item.id) for item in self.market.followed()]
-        return [self.market.state_digest(), self.market.checksums(), *views]
+        known = self.market.references
+        stated = [
+            repr((known.view(name), known.ticker(name), known.greeks(name)))
+            for name in (item.id for item in self.instruments)
+        ]
+        return [self.market.state_digest(), self.market.checksums(), *views, *stated]
 
 
 def made(kind: str, finer: dict[str, tuple[int, int]]) -> FeedDecoder:
