@@ -28,8 +28,9 @@ MOST: Final = 1_000
 class Typed:
     """Hands on keys and pastes one by one, each when the one before it has taken effect.
 
-    A mark follows each of them through the same queues: from what has the focus up to the app, and
-    then through a screen that has been opened meanwhile.
+    A mark follows each of them through the same queues: from what has the focus up to the app, once
+    more through the app's, where a new focus waits to be set, and then through a screen that has
+    been opened meanwhile.
     """
 
     def __init__(self, app: App[None], hand_on: Callable[[Key | Paste], Awaitable[None]]) -> None:
@@ -71,7 +72,13 @@ class Typed:
         app = self._app
         if at is not app:
             await self._climb(number, screen, at._parent or app)
-        elif app.screen is not screen:
+        elif not app.call_later(self._answered, number, screen):
+            self._waiting.clear()  # it is closing
+
+    async def _answered(self, number: int, screen: MessagePump) -> None:
+        """Go on once the app has done what the key asked for, and has given away the focus."""
+        app = self._app
+        if app.screen is not screen:
             # It is composed, and what it gives the focus to has it, before it comes to the mark.
             await self._climb(number, app.screen, app.screen)
         else:

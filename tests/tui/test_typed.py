@@ -1,5 +1,6 @@
 """Keys that come faster than screens open reach the screen they were meant for."""
 
+import pytest
 from textual import events
 from textual.widgets import Input
 
@@ -30,6 +31,16 @@ async def test_a_burst_after_a_dialog_is_closed_reaches_the_screen_below(opened,
         for key in ("escape", "b", "7"):
             pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await until(pilot, lambda: size_typed(pilot.app) == "7")
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_burst_with_a_command_reaches_the_line_whole(opened, press, until, again):
+    async with opened() as pilot:
+        await press(pilot, "a", *["colon", "escape"] * again)
+        for key in ("colon", "x", "y", "z"):
+            pilot.app.post_message(events.Key(key, ":" if key == "colon" else key))
+        await until(pilot, lambda: pilot.app.query_one("#line", Input).value.endswith("z"))
+        assert pilot.app.query_one("#line", Input).value == "xyz"
 
 
 async def test_a_paste_waits_for_the_form_as_keys_do(opened, press, until):
