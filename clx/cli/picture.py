@@ -7,7 +7,9 @@ import os
 import shutil
 import statistics
 import sys
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import click
 
@@ -38,13 +40,23 @@ def draw_chart(chart: Chart, instrument: Instrument) -> None:
     _show()
 
 
-def draw_equity(ts_ns: Sequence[int], equity: Sequence[float], title: str) -> None:
-    """Draw an equity curve over time."""
+def draw_equity(
+    ts_ns: Sequence[int],
+    equity: Sequence[float],
+    title: str,
+    gaps: Sequence[tuple[int, int]] = (),
+) -> None:
+    """Draw an equity curve over time, and nothing in the gaps of it."""
     import plotext
 
     _start(title)
-    plotext.plot(list(range(len(equity))), list(equity), marker="braille")
-    _ticks(ts_ns)
+    ends = [at for begin, _ in gaps if (at := bisect_right(ts_ns, begin))]
+    for begin, end in pairwise([0, *ends, len(ts_ns)]):
+        times = [ts / 1e9 for ts in ts_ns[begin:end]]
+        plotext.plot(times, list(equity[begin:end]), marker="braille")
+    first, last = ts_ns[0], ts_ns[-1]
+    at = [first + (last - first) * part // 4 for part in range(5)]
+    plotext.xticks([ts / 1e9 for ts in at], _names(at))
     _show()
 
 
@@ -70,7 +82,11 @@ def _ticks(ts_ns: Sequence[int]) -> None:
     import plotext
 
     at = sorted({round(i * (len(ts_ns) - 1) / 4) for i in range(5)})
+    plotext.xticks(at, _names([ts_ns[i] for i in at]))
+
+
+def _names(ts_ns: Sequence[int]) -> list[str]:
+    """Return times as the axis names them."""
     wide = ts_ns[-1] - ts_ns[0] > 3 * 86_400 * 1_000_000_000
     style = "%Y-%m-%d" if wide else "%d %H:%M"
-    names = [dt.datetime.fromtimestamp(ts_ns[i] / 1e9, dt.UTC).strftime(style) for i in at]
-    plotext.xticks(at, names)
+    return [dt.datetime.fromtimestamp(ts / 1e9, dt.UTC).strftime(style) for ts in ts_ns]

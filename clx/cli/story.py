@@ -72,7 +72,8 @@ def portfolio(hours: int, style: str) -> None:
         from clx.cli.picture import draw_equity
 
         times = [point.ts_ns for point in view.points]
-        draw_equity(times, [float(point.equity) for point in view.points], f"equity {view.asset}")
+        values = [float(point.equity) for point in view.points]
+        draw_equity(times, values, f"equity {view.asset}", view.gaps)
     print_table(
         ("holds", "account", "size", "value", "of equity %"),
         [(e.name, e.venue, e.size, e.value, e.of_equity_pct) for e in view.exposure],

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from core.model import commands as c
@@ -27,6 +28,8 @@ FINE_NS: Final = 10_000_000_000
 """Time between the points of the last hours."""
 PATIENCE_NS: Final = 60_000_000_000
 """How long the curve waits for a price of everything held."""
+_APART_NS: Final = MARK_NS * 3 // 2
+"""Points kept for ever that are further apart have a gap between them."""
 _FINE: Final = 1080
 """Three hours of them."""
 _HOUR_NS: Final = 3_600_000_000_000
@@ -81,6 +84,7 @@ class Portfolio:
         exposure = tuple(self._exposure())
         known = [item.value for item in exposure if item.value is not None]
         strategies, since_ns = self._by_strategy()
+        points = self._points(ask.hours)
         return PortfolioView(
             asset=account.equity_asset,
             equity=account.equity(),
@@ -88,7 +92,8 @@ class Portfolio:
             total_pnl=account.total_pnl(),
             gross=sum((abs(value) for value in known), _ZERO),
             net=sum(known, _ZERO),
-            points=thinned(self._points(ask.hours), ask.points),
+            points=thinned(points, ask.points),
+            gaps=self._gaps(points),
             exposure=exposure,
             by_instrument=tuple(self._by_instrument()),
             by_strategy=strategies,
@@ -109,6 +114,15 @@ class Portfolio:
         points += self._fine
         since_ns = self._desk.now_ns() - hours * _HOUR_NS if hours else 0
         return [point for point in points if point.ts_ns >= since_ns]
+
+    def _gaps(self, points: Sequence[EquityPoint]) -> tuple[tuple[int, int], ...]:
+        """Return where points are further apart than they are kept: nobody ran, or knew prices."""
+        fine_ns = self._fine[0].ts_ns if self._fine else 1 << 63
+        return tuple(
+            (before.ts_ns, after.ts_ns)
+            for before, after in pairwise(points)
+            if after.ts_ns - before.ts_ns > (FINE_NS * 3 if before.ts_ns >= fine_ns else _APART_NS)
+        )
 
     # -- what moves it -----------------------------------------------------------------------
 

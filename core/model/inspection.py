@@ -147,3 +147,5 @@ class PortfolioView(msgspec.Struct, frozen=True, kw_only=True):
     """Days in UTC, newest first."""
     strategies_since_ns: int = 0
     """Time of the oldest fill counted by strategy."""
+    gaps: tuple[tuple[int, int], ...] = ()
+    """Stretches of the curve of which nothing is known: the times of the points around each."""

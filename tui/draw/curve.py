@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,9 +19,17 @@ _ROWS_APART: Final = 3
 
 
 def draw_curve(
-    points: Sequence[tuple[int, float]], width: int, height: int, glyphs: Glyphs, empty: str
+    points: Sequence[tuple[int, float]],
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    empty: str,
+    gaps: Sequence[tuple[int, int]] = (),
 ) -> list[Row]:
-    """Draw (UTC ns, value) points, oldest first; `empty` is said where there are not two."""
+    """Draw (UTC ns, value) points, oldest first; `empty` is said where there are not two.
+
+    Nothing is drawn between the times of a gap.
+    """
     grid = Grid(width, height)
     if height < 2 or width < _LEAST_WIDE:
         return grid.rows()
@@ -38,7 +47,7 @@ def draw_curve(
         y = scale.part(value, rows)
         grid.put(1, y, glyphs.dash * (room - 1), "grid")
         grid.put_right(width, y, f"{value:,.{decimals}f}", "axis")
-    _line(grid, points, room, rows, (scale.low, scale.high), glyphs)
+    _line(grid, points, gaps, room, rows, (scale.low, scale.high), glyphs)
     last = scale.part(values[-1], rows)
     grid.put_right(width, last, f"{values[-1]:,.{decimals}f}", "title")
     _times(grid, points, room, rows)
@@ -54,21 +63,24 @@ def _figures(low: float, high: float, step: float) -> list[float]:
 def _line(
     grid: Grid,
     points: Sequence[tuple[int, float]],
+    gaps: Sequence[tuple[int, int]],
     room: int,
     rows: int,
     edges: tuple[float, float],
     glyphs: Glyphs,
 ) -> None:
-    """Draw one dot a column, each the newest value known at its time."""
+    """Draw one dot a column, each the newest value known at its time, and none in a gap."""
     first, last = points[0][0], points[-1][0]
     columns = (room - 1) * 2
     values: list[float] = []
     at = 0
     for column in range(columns):
+        since = first + (last - first) * column // columns
         until = first + (last - first) * (column + 1) // columns
         while at + 1 < len(points) and points[at + 1][0] <= until:
             at += 1
-        values.append(points[at][1])
+        unknown = any(begin <= since and until < end for begin, end in gaps)
+        values.append(math.nan if unknown else points[at][1])
     # A canvas of fewer rows than the grid leaves the last one to the times.
     canvas = Dots(grid.width, rows, glyphs)
     rising = points[-1][1] >= points[0][1]

@@ -109,6 +109,7 @@ class PortfolioScreen(PagedScreen):
             height,
             self.query_one("#above", RowsWidget).look.glyphs,
             "the curve begins when the engine has run for some seconds",
+            self.found.gaps if self.found is not None else (),
         )
 
     def action_span(self, by: int) -> None:

@@ -44,6 +44,18 @@ def test_a_point_is_journaled_every_quarter_and_survives_a_restart(desk: Any, ta
     assert [(p.ts_ns, p.equity) for p in points] == [(m.ts_ns, m.equity) for m in marks]
 
 
+def test_the_curve_says_where_nobody_ran(desk: Any, tape: Any) -> None:
+    journal = MemoryJournal()
+    run = traded(desk, tape, journal)
+    now_ns = run.clock.now_ns()
+    for quarter in (1, 2, 6, 7):
+        pass_time(run, now_ns + quarter * MARK_NS)
+    again = desk(journal=journal, session="s2")
+    view = ask(again, "get_portfolio")
+    assert len(view.points) == 4
+    assert view.gaps == ((view.points[1].ts_ns, view.points[2].ts_ns),)
+
+
 def test_the_curve_waits_until_everything_held_has_a_price(desk: Any) -> None:
     run = desk(journal=MemoryJournal())
     assert not ask(run, "get_portfolio").points
