@@ -72,7 +72,8 @@ def import_trades(sink: TradeSink, progress: Progress | None) -> ImportReport:
         _, header = next(rows, (1, []))
         if tuple(header) != _TRADE_HEADER:
             raise DataError(
-                f"{path}:1: the header must be {','.join(_TRADE_HEADER)}, was {','.join(header)!r}"
+                f"{path}:1: the header must be {','.join(_TRADE_HEADER)}, was "
+                f"{','.join(header)[:120]!r}{_others_hint(header)}"
             )
         for line, (time, received, price, size, side, number, first) in rows:
             if side not in ("buy", "sell"):
@@ -106,6 +107,16 @@ def export(series: Series, path: Path, *, overwrite: bool, epoch_ms: bool = Fals
 def trades_hint(names: Sequence[str]) -> str:
     """Return what to do if the columns are those of trades."""
     return "; it holds trades: say --trades" if {"price", "size"} <= set(names) else ""
+
+
+def _others_hint(names: Sequence[str]) -> str:
+    """Return what to do if the first line is one of another program."""
+    if "local_timestamp" in names:
+        return "; it is a file of Tardis: say --as tardis"
+    numbers = sum(name.replace(".", "", 1).isdigit() for name in names)
+    if len(names) > 5 and numbers > len(names) - 3:
+        return "; it has none, as files of Binance: say --as binance"
+    return ""
 
 
 def whole(path: Path, line: int, column: str, text: str) -> int:
@@ -192,7 +203,7 @@ def _columns(
     if time is None or missing:
         raise DataError(
             f"{path}:1: the header must name a time, open, high, low, close and volume, was "
-            f"{','.join(cells)[:120]!r}{trades_hint(header)}"
+            f"{','.join(cells)[:120]!r}{trades_hint(header) or _others_hint(header)}"
         )
     return header, time, [header.index(name) for name in BARS]
 

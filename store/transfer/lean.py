@@ -106,6 +106,10 @@ def export(
         DataError: A price is finer than LEAN can hold, or a time does not exist there.
         StoreError: The disk failed, or a stored block is damaged.
     """
+    if root.suffix.lower() == ".zip":
+        raise ConfigError(
+            f"LEAN keeps its zips in a data folder of its own layout: name that folder, was {root}"
+        )
     if series.timeframe is None:
         raise ConfigError("LEAN zips are written of bars; name their length, such as 1m")
     name = resolution(series.timeframe)

@@ -120,7 +120,7 @@ def dump(
     instrument: str, file: Path, kind: str | None, timeframe: str, since: str, until: str,
     overwrite: bool, epoch_ms: bool, asset: Asset | None, style: str,
 ) -> None:  # fmt: skip
-    """Write the stored bars or trades of INSTRUMENT to FILE; nothing is left half written."""
+    """Write the stored bars or trades of INSTRUMENT to FILE (LEAN: a folder), whole or not."""
     from store.transfer.formats import Format, export_series
 
     name = full_instrument(instrument)

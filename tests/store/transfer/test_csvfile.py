@@ -89,6 +89,23 @@ def test_a_wrong_row_is_named(rows: str, words: str, market: MarketStore, tmp_pa
     assert market.upkeep.series() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "trades", "words"),
+    [
+        ("exchange,symbol,timestamp,local_timestamp,id,side,price,amount", True, "say --as tardis"),
+        ("1793588400000000,81508.56,81611.62,81438.88,81466.01,309.05,1793591999999999,0,3,0,0,0",
+         False, "say --as binance"),
+        ("26129,0.01633102,4.70443515,27781,27781,1498793709153,true,true", True, "--as binance"),
+    ],
+)  # fmt: skip
+def test_files_of_other_programs_are_told_apart(
+    line: str, trades: bool, words: str, market: MarketStore, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "file.csv", line + "\n")
+    with pytest.raises(DataError, match=words):
+        import_file(path, Format.CSV, BTC, None, market, trades=trades)
+
+
 def test_a_header_without_what_is_needed_is_refused(market: MarketStore, tmp_path: Path) -> None:
     path = write(tmp_path / "bars.csv", "Price,Close,High,Low,Open,Volume\nTicker,AAPL,,,,\n")
     with pytest.raises(DataError, match=r":1: the header must name a time.*was 'Price,Close"):

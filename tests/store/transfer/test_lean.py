@@ -128,6 +128,8 @@ def test_what_lean_cannot_hold_exactly_is_refused(
         two.bars.put_bars(stock, M1, columns_of_bars(stock, night), BarSource.VENUE)
         with pytest.raises(DataError, match="the hour New York has twice"):
             export_series(two, stock, M1, tmp_path, Format.LEAN)
+    with pytest.raises(ConfigError, match=r"name that folder, was .*aapl\.zip"):
+        export_series(market, fine, M1, tmp_path / "aapl.zip", Format.LEAN)
     assert not list(tmp_path.rglob("*.zip"))
 
 
