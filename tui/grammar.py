@@ -224,7 +224,7 @@ def _unknown_word(word: str, known: Known) -> str:
         "help",
     ]
     choices += [name.rpartition(".")[0] for name in known.instruments]
-    near = did_you_mean(word, choices) or did_you_mean(word.upper(), choices)
+    near = did_you_mean(word.lower(), [choice.lower() for choice in choices])
     return f"{word!r} is no instrument, timeframe, pane or command{near}"
 
 

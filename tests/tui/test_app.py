@@ -251,6 +251,7 @@ async def test_typed_words_change_chart_and_panes(opened, press, link):
         ("BTC-USD", "did you mean"),
         ("b 0.5 64250", "write a price as @64250"),
         ("frobnicate", "is no instrument, timeframe, pane or command"),
+        ("uality", "did you mean 'quality'?"),
     ],
 )
 async def test_what_cannot_be_understood_is_an_error_that_stays(
