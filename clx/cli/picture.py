@@ -55,8 +55,8 @@ def draw_equity(
         times = [ts / 1e9 for ts in ts_ns[begin:end]]
         plotext.plot(times, list(equity[begin:end]), marker="braille")
     first, last = ts_ns[0], ts_ns[-1]
-    at = [first + (last - first) * part // 4 for part in range(5)]
-    plotext.xticks([ts / 1e9 for ts in at], _names(at))
+    named = [first + (last - first) * part // 4 for part in range(5)]
+    plotext.xticks([ts / 1e9 for ts in named], _names(named))
     _show()
 
 
