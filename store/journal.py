@@ -25,6 +25,7 @@ import msgspec
 from core.model.errors import StoreError
 from core.model.facts import JournalRecord
 from core.model.redaction import Redactor
+from core.model.sha import sha256
 from store.sqlite import open_database, private_file
 from store.wal import WalKeeper
 
@@ -305,4 +306,4 @@ def _crc(seq: int, data: bytes) -> int:
 
 
 def _link(chain: bytes, data: bytes) -> bytes:
-    return hashlib.sha256(chain + data).digest()
+    return sha256(chain + data).digest()

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.engine.demand import Series
 from core.engine.market import MarketState
-from core.engine.scale import F64, Scale
+from core.engine.scale import F64, Ohlcv, Scale
 from core.engine.series import Columns
 from core.indicators.bank import Bank
 from core.indicators.batch import advance
@@ -48,7 +48,7 @@ class Banks:
         if live is None or bank.names != known:
             self._live[series] = _Live(bank)
 
-    def on_bar(self, bar: Bar, scale: Scale) -> dict[str, float]:
+    def on_bar(self, bar: Bar, ohlcv: Ohlcv, scale: Scale) -> dict[str, float]:
         """Return the outputs right after a closed bar, by name; NaN while warming up."""
         series = (bar.instrument_id, bar.timeframe)
         live = self._live.get(series)
@@ -56,8 +56,7 @@ class Banks:
             return {}
         version = self._market.bars_version(*series)
         if version == live.version + 1 and not bar.revision:
-            opened, high, low, close, volume = scale.bar(bar)
-            live.bank.update(opened, high, low, close, volume, bar.ts_open_ns)
+            live.bank.update(*ohlcv, bar.ts_open_ns)
             live.version = version
         elif version != live.version or bar.revision:
             columns = up_to(self._market.bars(*series), bar.ts_open_ns)

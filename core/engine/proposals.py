@@ -209,7 +209,8 @@ class Proposals:
             ):
                 continue
             if outputs is None:
-                outputs = self._banks.on_bar(bar, self._listing.scale(bar.instrument_id))
+                scale = self._listing.scale(bar.instrument_id)
+                outputs = self._banks.on_bar(bar, ohlcv, scale)
             strategy.runner.send(
                 _bar_input(
                     bar, ohlcv, {name: outputs[name] for name in strategy.outputs}, cause_seq

@@ -61,7 +61,7 @@ class Timeframe(StrEnum):
     @property
     def ns(self) -> int:
         """Length in nanoseconds."""
-        return _TIMEFRAME_S[self.value] * 1_000_000_000
+        return _TIMEFRAME_S[self] * 1_000_000_000
 
 
 _TIMEFRAME_S: Final[dict[str, int]] = {

@@ -72,12 +72,12 @@ class WeightLimiter:
         delay_s = self._blocked_s()
         if delay_s:
             return delay_s
-        if self._shared is None:
-            delay_s = self.delay_s(weight, urgent=urgent)
-            if not delay_s:
-                self.spend(weight)
-            return delay_s
         left_ns = self._roll()
+        if self._shared is None:
+            if not self._fits(weight, 0, urgent=urgent):
+                return left_ns / _NS
+            self._used += weight
+            return 0.0
         # Counted first and judged then: of two that do so at once, at least one sees both.
         self._shared.add(self._window, weight)
         if self._fits(0, weight, urgent=urgent):

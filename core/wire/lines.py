@@ -176,10 +176,11 @@ class _Line(asyncio.Protocol):
         """Write at once and wait; a wait that fails leaves the connection closed."""
         if self._transport is None:
             raise ConnectionResetError  # lost between being opened and being used
+        self._transport.write(request)
+        # An answer is read in a later turn of the loop, so all that waits for it is made behind it.
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[RawReply] = loop.create_future()
         self._waiting = waiting
-        self._transport.write(request)
         timer = loop.call_later(timeout_s, self._fail, TimeoutError())
         try:
             return await waiting

@@ -43,7 +43,9 @@ def number(value: Decimal) -> str:
 
     Binance refuses more decimals than an asset has (-1111), even if they are zeros.
     """
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

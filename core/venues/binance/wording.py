@@ -61,7 +61,7 @@ def order_params(intent: OrderIntent, symbol: str) -> list[Param]:
     kind = _MAKER if intent.post_only else _KINDS[intent.type]
     return [
         ("symbol", symbol),
-        ("side", intent.side.value.upper()),
+        ("side", intent.side.upper()),
         *_leg(intent, kind, ""),
         ("quantity", number(intent.size)),
         ("newClientOrderId", intent.client_order_id),
@@ -93,7 +93,7 @@ def oco_params(intents: Sequence[OrderIntent], symbol: str) -> list[Param]:
     above, below = (target[0], stop[0]) if sells else (stop[0], target[0])
     params = [
         ("symbol", symbol),
-        ("side", first.side.value.upper()),
+        ("side", first.side.upper()),
         ("quantity", number(first.size)),
     ]
     for leg, where in ((above, "above"), (below, "below")):
@@ -130,7 +130,7 @@ def _leg(intent: OrderIntent, kind: str, where: str) -> list[Param]:
         if intent.price is None:
             raise ConfigError(f"order {intent.client_order_id}: a limit order needs a price")
         if kind != _MAKER:
-            params.append((name("timeInForce"), intent.time_in_force.value.upper()))
+            params.append((name("timeInForce"), intent.time_in_force.upper()))
         elif intent.time_in_force is not TimeInForce.GTC:
             raise ConfigError(
                 f"order {intent.client_order_id}: a post-only order must be gtc, "

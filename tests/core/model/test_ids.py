@@ -35,7 +35,7 @@ def test_an_id_of_somebody_else_has_no_origin(text: str) -> None:
     assert origin_of(text) is None
 
 
-@pytest.mark.parametrize("text", ["", "a b", "x" * 33, "é"])
+@pytest.mark.parametrize("text", ["", "a b", "x" * 33, "é", "x\n"])
 def test_an_id_a_venue_would_refuse_is_refused_here(text: str) -> None:
     with pytest.raises(ConfigError, match="client order id"):
         check_client_order_id(text)

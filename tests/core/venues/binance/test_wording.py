@@ -7,6 +7,7 @@ import pytest
 from core.model.errors import ConfigError
 from core.model.market import Side
 from core.model.orders import AmendSubmitted, Link, OrderType, Role, TimeInForce
+from core.venues.binance.parse import number
 from core.venues.binance.wording import amend_params, oco_params, order_params
 
 D = Decimal
@@ -94,3 +95,11 @@ def test_only_a_size_is_amended_and_the_id_stays(order) -> None:
     moved = AmendSubmitted(client_order_id=CID, origin="cli", price=D(1), ts_ns=1)
     with pytest.raises(ConfigError, match="only its size"):
         amend_params(order(), moved, "BTCUSDT")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("1E+5", "100000"), ("0.000000010", "0.00000001"), ("100", "100"), ("1.20", "1.2")],
+)
+def test_numbers_are_exact_without_exponent_or_trailing_zeros(value, text) -> None:
+    assert number(Decimal(value)) == text
