@@ -382,7 +382,8 @@ class Engine:
             ClxError: The command was refused.
         """
         command = request.command
-        if not self._recovered and command.tier is not Tier.READ and command.name != "stop_engine":
+        reads = command.tier is Tier.READ and command.name not in handlers.OF_THE_JOURNAL
+        if not (self._recovered or reads or command.name == "stop_engine"):
             phase = self.kernel.line.phase
             raise TemporaryError(f"the engine is not ready ({phase}); try again in a moment")
         if isinstance(command, Reconcile):

@@ -276,6 +276,14 @@ def _stop(kernel: Kernel, _: c.StopEngine, origin: OriginKind) -> c.Done:
     return c.Done(text="the engine stops; open orders stay at the venue")
 
 
+OF_THE_JOURNAL: Final = frozenset(
+    {
+        "get_orders", "get_executors", "get_fills", "get_positions", "get_balances", "get_ledger",
+        "get_portfolio", "get_order_life", "preview_order",
+    }
+)  # fmt: skip
+"""Questions that have no answer before the journal is read: none is not the same as not known."""
+
 HANDLERS: Final[dict[str, Handler]] = {
     "get_status": _get_status,
     "get_instruments": _get_instruments,

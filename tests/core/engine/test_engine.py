@@ -24,6 +24,9 @@ from core.model.commands import (
     EnableStrategy,
     GetBook,
     GetChart,
+    GetOrders,
+    GetPortfolio,
+    GetPositions,
     GetQuotes,
     GetStatus,
     Reconcile,
@@ -427,10 +430,13 @@ async def test_strategy_whose_runner_dies_is_off_and_can_be_started_again(
         assert (await run.do(GetStatus())).status.phase == "running"
 
 
-async def test_trading_before_the_journal_is_read_is_refused(house: Any, btc: Any) -> None:
+async def test_nothing_of_the_journal_is_traded_or_told_before_it_is_read(
+    house: Any, btc: Any
+) -> None:
     run = house()
-    with pytest.raises(TemporaryError, match="not ready"):
-        await run.do(buy("o1", btc.id))
+    for command in (buy("o1", btc.id), GetPositions(), GetOrders(), GetPortfolio()):
+        with pytest.raises(TemporaryError, match="not ready"):
+            await run.do(command)
     assert (await run.do(GetStatus())).status.phase == "starting"
 
 
