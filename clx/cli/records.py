@@ -118,7 +118,7 @@ def _order_row(order: Order) -> tuple[object, ...]:
         trigger_words(order) or None,
         order.filled,
         state_words(order),
-        order.held_by or None,
+        order.watched_by or None,
         link_words(order) or None,
         order.note or intent.reason,
     )

@@ -196,6 +196,11 @@ class OrderIntent(msgspec.Struct, frozen=True, kw_only=True):
     """The engine sequence number of the event that led to this."""
 
 
+_AT_THE_VENUE: Final = frozenset(
+    {OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL}
+)
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the journal's events so far make it."""
 
@@ -212,8 +217,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     ts_updated_ns: int
     note: str = ""
     """The rule that denied it, the venue's words, or why its outcome is unknown."""
-    held_by: Literal["", "engine", "venue"] = ""
-    """Who watches a conditional order's trigger, or holds a child back; empty: nothing waits."""
+    held_by: Literal["", "engine"] = ""
+    """Whether the engine keeps it back: until its trigger, its parent, or what it replaces."""
     triggered_ns: int = 0
     """When its trigger was touched, 0: not yet."""
     amending: bool = False
@@ -228,6 +233,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def remaining(self) -> Decimal:
         """Size not yet filled."""
         return self.intent.size - self.filled
+
+    @property
+    def watched_by(self) -> Literal["", "engine", "venue"]:
+        """Who makes it act when the time comes; empty: it acts already, or has ended."""
+        if self.state.terminal:
+            return ""
+        waits = self.intent.type.conditional and not self.triggered_ns
+        return self.held_by or ("venue" if waits and self.state in _AT_THE_VENUE else "")
 
     @property
     def acts_at(self) -> Decimal | None:

@@ -288,7 +288,7 @@ class Guard:
                 self._successors.pop(order_id, None)
             return
         for tracked in list(group.values()):
-            if not tracked.order.state.terminal and tracked.order.held_by != "venue":
+            if not tracked.order.state.terminal:
                 self._settle_one(tracked)
 
     def _settle_one(self, tracked: Tracked) -> None:

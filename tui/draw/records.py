@@ -143,7 +143,7 @@ ORDERS: Table[Order] = Table(
             value=lambda o: o.filled,
         ),
         Column("state", state_words, role=_state_role),
-        Column("held by", lambda o: o.held_by, weight=4, sparse=True, field="held_by"),
+        Column("held by", lambda o: o.watched_by, weight=4, sparse=True, field="held_by"),
         Column("group", link_words, weight=6, sparse=True, role=lambda o: "muted"),
         Column("origin", lambda o: o.intent.strategy_id or _who(o), weight=8),
         Column("why", lambda o: o.note or o.intent.reason, role=_why_role, wide=True),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.model.abilities import VenueAbilities
 from core.model.market import Side
 from core.model.orders import (
     AmendRejected,
@@ -162,3 +163,20 @@ def test_a_trigger_at_the_venue_is_noted_once(floor: Any) -> None:
     touched = OrderTriggered(client_order_id="o1", venue_order_id="79", ts_event_ns=5, ts_ns=6)
     order: Order = after([*entered(floor), touched, touched]).order
     assert (order.triggered_ns, order.venue_order_id) == (5, "79")
+
+
+@pytest.mark.parametrize(
+    ("able", "kept_by"), [(frozenset(OrderType), "venue"), (frozenset(), "engine")]
+)
+def test_a_stop_says_who_watches_its_trigger(floor: Any, able: Any, kept_by: str) -> None:
+    floor.open()
+    floor.hold("2")
+    floor.venue.able = VenueAbilities(types=able | {OrderType.LIMIT, OrderType.MARKET})
+    floor.desk.submit(
+        floor.intent("stop", "sell", "2", None, type=OrderType.STOP, trigger_price=Decimal(95))
+    )
+    floor.venue.deliver(floor.desk)
+    assert floor.order("stop").watched_by == kept_by
+    floor.desk.cancel("stop", "cli")
+    floor.venue.deliver(floor.desk)
+    assert floor.order("stop").watched_by == ""
