@@ -26,7 +26,7 @@ class _Live:
 
 
 class Banks:
-    """One bank for each series that somebody needs indicators of.
+    """One bank for each series that somebody needs indicators of, and none for others.
 
     A bank takes one bar when that is all that changed; after a repair, a late trade or a seeded
     history it is built again from the bars as they are now.
@@ -42,6 +42,8 @@ class Banks:
         Raises:
             ConfigError: An expression is not the catalogue's.
         """
+        if not specs:
+            return
         live = self._live.get(series)
         known = live.bank.names if live is not None else ()
         bank = Bank([*known, *specs])

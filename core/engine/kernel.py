@@ -508,9 +508,9 @@ class Kernel:
         for output in outputs:
             match output:
                 case Bar():
+                    self._closed(output)
                     if self.on_closed is not None:
                         self.on_closed(output)
-                    self._closed(output)
                 case FeedStatusChanged():
                     view = self.market.feed_view(output.instrument_id)
                     self.log.emit(FeedChanged(feed=view))
