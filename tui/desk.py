@@ -220,7 +220,7 @@ def order_words(order: Order) -> str:
     intent = order.intent
     symbol = intent.instrument_id.rpartition(".")[0]
     price = "at market" if intent.price is None else f"@ {intent.price:,f}"
-    words = f"{intent.side.value.upper()} {intent.size:f} {symbol} {price}"
+    words = f"{intent.side.value.upper()} {intent.size.normalize():f} {symbol} {price}"
     if intent.type.conditional:
         trigger = f" {intent.trigger_price:,f}" if intent.trigger_price is not None else ""
         words += f" {intent.type.value.replace('_', ' ')}{trigger}"
@@ -234,8 +234,11 @@ def order_reply(order: Order) -> Reply:
     notes = [order.note] if order.note.startswith(state) else [state, order.note]
     if order.filled and order.average_price is not None:
         at = f"at {round(order.average_price, 8).normalize():,f}"
-        part = f"{order.filled:f} of {order.intent.size:f} filled {at}"
+        whole = order.intent.size.normalize()
+        part = f"{order.filled.normalize():f} of {whole:f} filled {at}"
         notes = [f"filled {at}"] if order.state is OrderState.FILLED else [state, part, order.note]
+    if order.amending:
+        notes.append("a change is on its way")
     words = f"{order_words(order)}: {', '.join(filter(None, notes))}"
     if order.state in _REFUSED:
         return Reply(words, "error", order=order)

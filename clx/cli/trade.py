@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from decimal import Decimal
 from typing import Any, Literal
 
 import click
@@ -98,7 +99,7 @@ def cancel(
         raise ConfigError("say one of: an order id, --all, --instrument NAME, --strategy NAME")
     if order_id is not None:
         one = commands.CancelOrder(client_order_id=ClientOrderId(order_id), dry_run=dry_run)
-        return say(ask(one), style, "would cancel " if dry_run else "")
+        return say(ask(one), style)
     report: commands.KillReport = ask(
         commands.CancelAll(
             instrument=full_instrument(instrument) if instrument else None,
@@ -241,25 +242,31 @@ def _show_differences(answer: str | None, venue: str | None, style: str) -> None
 def line(order: Order) -> str:
     """Return an order in one line."""
     intent = order.intent
-    price = f" @ {intent.price:f}" if intent.price is not None else ""
+    price = f" @ {_plain(intent.price)}" if intent.price is not None else ""
     kind = f" {intent.type.value}" if intent.type.conditional else ""
-    trigger = f" at {intent.trigger_price:f}" if intent.trigger_price is not None else ""
-    held = f" held by {order.held_by}" if order.held_by else ""
-    note = f": {order.note}" if order.note else ""
+    trigger = f" at {_plain(intent.trigger_price)}" if intent.trigger_price is not None else ""
+    held = f"held by the {order.held_by}" if order.held_by not in order.note else ""
+    change = "a change is on its way" if order.amending else ""
+    said = ", ".join(filter(None, (held, order.note, change)))
     return (
-        f"{intent.client_order_id} {intent.side.value} {intent.size:f} "
-        f"{intent.instrument_id}{kind}{trigger}{price} {order.state.value}{held}{note}"
+        f"{intent.client_order_id} {intent.side.value} {_plain(intent.size)} "
+        f"{intent.instrument_id}{kind}{trigger}{price} {order.state.value}{said and f': {said}'}"
     )
 
 
-def say(report: commands.OrderReport, style: str, before: str = "") -> int:
+def _plain(value: Decimal) -> str:
+    """Return a figure without the zeros that a venue puts at its end."""
+    return f"{value.normalize():f}"
+
+
+def say(report: commands.OrderReport, style: str) -> int:
     """Print what became of an order, and return the exit status."""
     order = report.order
     if style == "json":
         print_json(report)
     else:
-        click.echo(before + line(order))
-    if order.state in {OrderState.DENIED, OrderState.REJECTED} and not before:
+        click.echo(line(order))
+    if order.state in {OrderState.DENIED, OrderState.REJECTED}:
         return Exit.REFUSED
     return Exit.UNKNOWN if order.state is OrderState.UNKNOWN else Exit.OK
 

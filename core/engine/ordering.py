@@ -200,13 +200,21 @@ def cancel(kernel: Kernel, ask: c.CancelOrder, origin: OriginKind) -> c.OrderRep
         found = find_order(kernel.desk.orders(include_ended=True), ask.client_order_id)
         if found.state.terminal:
             raise ConfigError(f"{found.id} has ended already: {found.state.value}")
-        return c.OrderReport(order=found)
+        return c.OrderReport(
+            order=msgspec.structs.replace(found, note="dry run: would be cancelled")
+        )
     name = _meant(kernel, ask.client_order_id)
     return c.OrderReport(order=kernel.desk.cancel(name, origin))
 
 
 def cancel_all(kernel: Kernel, ask: c.CancelAll, origin: OriginKind) -> c.KillReport:
     """Cancel all orders, or those of one instrument or strategy."""
+    if ask.instrument is not None:
+        kernel.listing.instrument(ask.instrument)
+    theirs = {order.intent.strategy_id for order in kernel.desk.orders()}
+    if ask.strategy is not None and ask.strategy not in theirs:
+        # A name that was mistyped would read as if nothing were open.
+        kernel.proposals.find(ask.strategy)
     return kernel.desk.cancel_all(origin, ask.instrument, ask.strategy, dry_run=ask.dry_run)
 
 

@@ -301,7 +301,7 @@ class TradingDesk:
         ]
         if not dry_run:
             self._flow.cancel(wanted, origin)
-        return KillReport(risk_state=self.risk_state(), cancels=len(wanted))
+        return KillReport(risk_state=self.risk_state(), cancels=len(wanted), dry_run=dry_run)
 
     def close_position(
         self,

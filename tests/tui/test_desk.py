@@ -29,5 +29,5 @@ def test_what_was_filled_is_said_with_its_price():
     part = order("mine", price="64000", state=OrderState.CANCELED)
     part = msgspec.structs.replace(part, filled=Decimal("0.2"), average_price=price)
     whole = msgspec.structs.replace(part, state=OrderState.FILLED, filled=part.intent.size)
-    assert order_reply(part).text.endswith(": canceled, 0.2 of 0.50000 filled at 63,999.12345679")
+    assert order_reply(part).text.endswith(": canceled, 0.2 of 0.5 filled at 63,999.12345679")
     assert order_reply(whole).text.endswith(": filled at 63,999.12345679")

@@ -367,7 +367,8 @@ class LiveScreen(Screen[None]):
         order = self.replica.orders.get(said.id) if said is not None else None
         if said is None or order is None or self._notice is None:
             return
-        if order.ts_updated_ns >= said.ts_updated_ns and order.state is not said.state:
+        news = (order.state, order.amending) != (said.state, said.amending)
+        if news and order.ts_updated_ns >= said.ts_updated_ns:
             reply = order_reply(order)
             self.notice(reply.text, reply.level)
             self._followed = order

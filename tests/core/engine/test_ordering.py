@@ -162,8 +162,14 @@ def test_cancel_all_can_be_rehearsed_and_narrowed(traded: Any) -> None:
     low = str((market(traded) * Decimal("0.97")).quantize(Decimal("0.01")))
     ask(traded, "submit_order", client_order_id="a", side="buy", size="0.01", price=low)
     traded.pump()
-    assert ask(traded, "cancel_all", dry_run=True).cancels == 1
-    assert ask(traded, "cancel_all", strategy="rsi").cancels == 0
+    tried = ask(traded, "cancel_all", dry_run=True)
+    assert (tried.cancels, tried.dry_run) == (1, True)
+    cancel = parse_command("cancel_order", {"client_order_id": "a", "dry_run": True})
+    one = execute(traded.kernel, Request(command=cancel, origin="cli")).order
+    assert (one.state, one.note) == (OrderState.ACCEPTED, "dry run: would be cancelled")
+    assert ask(traded, "cancel_all", strategy="swing").cancels == 0
+    with pytest.raises(ConfigError, match="unknown strategy 'swin'; did you mean 'swing'"):
+        ask(traded, "cancel_all", strategy="swin")
     assert ask(traded, "cancel_all").cancels == 1
 
 
