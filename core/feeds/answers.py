@@ -13,6 +13,10 @@ from core.wire.http import HttpReply, HttpSession, Params
 
 _T = TypeVar("_T")
 _SHORTEST_S: Final = 0.05
+_LONGEST_ERROR: Final = 2000
+_SAID_WORDS: Final = frozenset({"msg", "message", "error", "error_response"})
+_SAID: Final = _SAID_WORDS | {"code", "error_details", "details", "success"}
+"""Names in bodies such as ``{"code":50010000,"message":"internal server error occurred"}``."""
 _PATIENCE: Final = frozenset({408, 418, 425, 429})
 
 
@@ -82,6 +86,27 @@ def judge_status(reply: HttpReply, what: str, remedies: Mapping[int, str] = {}) 
             f"{what}: answered with a web page instead of data; a proxy or firewall may stand"
             " between, or the URL is wrong"
         )
+    if len(reply.body) <= _LONGEST_ERROR and _is_error(reply.body):
+        raise TemporaryError(
+            f"{what}: answered 200 with an error inside: {words(reply.body)}; if it stays, see the"
+            " provider's list of errors"
+        )
+
+
+def _is_error(body: bytes) -> bool:
+    """Whether a body says nothing but what went wrong.
+
+    Codes that are texts, and errors that are lists, are of venues with refusals of their own.
+    """
+    if not body.lstrip().startswith(b"{"):
+        return False
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    named = said.keys() <= _SAID and not said.keys().isdisjoint(_SAID_WORDS)
+    own = isinstance(said.get("code"), str) or isinstance(said.get("error"), list)
+    return named and not own
 
 
 def decoded(body: bytes | msgspec.Raw, kind: type[_T], what: str, *, strict: bool = True) -> _T:

@@ -48,7 +48,7 @@ class _Row(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    bars: dict[str, list[_Row]] | None = None
+    bars: dict[str, list[_Row]] | None
     next_page_token: str | None = None
 
 

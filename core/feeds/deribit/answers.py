@@ -16,6 +16,7 @@ from core.wire.http import HttpReply, HttpSession
 WEIGHT: Final = 500
 """Credits of a request that is not for the matching engine."""
 
+_REMEDIES: Final = {403: "the address may be refused; wait, or set rest_url to another host"}
 _PASSING: Final = frozenset({10028, 10040, 10041, 10047, 10066, 11051, 13888})
 """Too many requests, retry, settlement, full queue, maintenance, timed out."""
 
@@ -44,8 +45,9 @@ async def call(
             check_answer(reply.body, what)
 
     return await ask(
-        http, f"/api/v2/public/{method}", what=what, params=params, weight=weight, observe=observe
-    )
+        http, f"/api/v2/public/{method}", what=what, params=params, weight=weight,
+        remedies=_REMEDIES, observe=observe,
+    )  # fmt: skip
 
 
 def check_answer(body: bytes, what: str) -> None:

@@ -57,6 +57,7 @@ REMEDIES: Final = {
     13004: "the keys are wrong: see api_key and api_secret of the feed",
     13009: "the session is not authorised any more: it must log in anew",
     13778: "raw channels need keys: set them, or a depth_ms of 100",
+    10040: "the venue could not answer just then: it is asked again",
     11051: "the venue is under maintenance: wait",
     -32602: "a parameter is wrong; is the instrument still listed?",
 }

@@ -119,6 +119,7 @@ async def test_seconds_are_not_to_be_had(listed, clock):
     ("body", "words"),
     [
         (b"[]", "Expected `object`"),
+        (b'{"code":50010000,"message":"internal"}', "missing required field `bars`"),
         (b'{"bars":{"TSLA":[]}}', "was given 'TSLA'"),
         (b'{"bars":{"AAPL":[{"t":"x","o":1,"h":1,"l":1,"c":1,"v":1,"n":1}]}}', "RFC 3339"),
         (b'{"bars":{"AAPL":[{"t":"2022-03-09T00:00:00Z","o":"NaN","h":1,"l":1,"c":1,"v":1}]}}',
