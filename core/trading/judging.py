@@ -174,11 +174,7 @@ class Judge:
         """Judge the order, what it may make of positions, and of all of them together."""
         unit = None if price is None else self._exposure.unit_worth(instrument, price)
         if unit is None:
-            return Denial(
-                "risk.max_order_notional",
-                f"{instrument.id} cannot be valued in {self._account.equity_asset} without a "
-                "market price",
-            )
+            return Denial("risk.max_order_notional", self._no_worth(instrument, price))
         worth = intent.size * unit
         denial = self._order(stack, intent, worth)
         if denial is not None:
@@ -188,6 +184,16 @@ class Judge:
             if denial is not None:
                 return denial
         return self._near(stack) if self._exposure.liquidates else None
+
+    def _no_worth(self, instrument: Instrument, price: Decimal | None) -> str:
+        """Say what is missing to value an order."""
+        asset, equity = instrument.pays_in, self._account.equity_asset
+        if price is None:
+            return f"{instrument.id} cannot be valued in {equity} without a market price"
+        return (
+            f"{asset} cannot be valued in {equity}: no market of the watchlist prices it; add one "
+            f"of {asset} and {equity}, or set engine.equity_asset"
+        )
 
     def _fits(
         self, stack: Stack, intent: OrderIntent, venue: VenueName, unit: Decimal, worth: Decimal

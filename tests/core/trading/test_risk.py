@@ -192,6 +192,15 @@ def test_real_money_needs_the_setting(floor: Any) -> None:
     assert floor.submit("b").state is OrderState.SUBMITTED
 
 
+def test_what_no_market_values_is_refused_with_what_is_missing(floor: Any, btc: Instrument) -> None:
+    euros = msgspec.structs.replace(btc, id="BTC-EUR.binance", quote="EUR")
+    floor.instruments[euros.id] = euros
+    floor.marks.put(euros, "90.00")
+    floor.open()
+    denied = floor.desk.submit(floor.intent("o1", price="90.00", instrument_id=euros.id))
+    assert denied.note.startswith("risk.max_order_notional: EUR cannot be valued in USDT: no mark")
+
+
 def test_a_halt_stops_even_exits_but_not_cancels(floor: Any) -> None:
     floor.open()
     floor.hold("1")
