@@ -34,6 +34,7 @@ _SPOT: Final = InstrumentKind.SPOT
 _SLICE: Final = Role.SLICE
 _HALTED: Final = RiskState.HALTED
 _REDUCING: Final = RiskState.REDUCING
+_WHICH: Final = {PositionSide.NET: "", PositionSide.LONG: "long ", PositionSide.SHORT: "short "}
 PAPER: Final = VenueName("paper")
 """A venue of this name takes the orders of every instrument whose own venue is not set up."""
 
@@ -294,12 +295,15 @@ class RiskGate:
         return Denial("disarmed", f"{intent.instrument_id} is not armed for keyboard trading")
 
     def _not_reducing(self, intent: OrderIntent) -> Denial:
-        venue = self.venue_of(intent)
+        venue, side = self.venue_of(intent), intent.position_side
         position = self._account.size(intent.instrument_id, venue=venue)
         pending = self._holds.open_size(intent.instrument_id, intent.side, venue)
+        if side is not PositionSide.NET and venue is not None:
+            line = self._exposure.find(intent.instrument_id, side, venue)
+            position, pending = line.size, line.buys if intent.side is _BUY else line.sells
         return Denial(
             "reduce_only",
-            f"{intent.side} {intent.size} would not only reduce the position of "
+            f"{intent.side} {intent.size} would not only reduce the {_WHICH[side]}position of "
             f"{position.normalize():f} ({pending.normalize():f} of it in open {intent.side} "
             "orders)",
         )

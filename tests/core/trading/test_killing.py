@@ -126,6 +126,9 @@ def test_one_of_two_positions_held_apart_is_closed_by_its_side(hedged: Any) -> N
     assert (order.intent.side, order.intent.size) == (Side.BUY, 2)
     assert order.intent.position_side is PositionSide.SHORT
     assert order.intent.reduce_only
+    side = {"instrument_id": PERP, "position_side": PositionSide.LONG, "reduce_only": True}
+    more = hedged.desk.submit(hedged.intent("w", "sell", "4", None, **side), dry_run=True)
+    assert "would not only reduce the long position of 3 (0 of it" in more.note
 
 
 def test_a_netted_position_is_closed_only_by_the_side_it_is_on(floor: Any) -> None:
