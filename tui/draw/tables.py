@@ -108,9 +108,9 @@ def _head(name: str, order: Sorted | None, glyphs: Glyphs) -> str:
 
 
 def window(count: int, cursor: int | None, room: int) -> int:
-    """Return the first item shown so that the cursor is in sight."""
+    """Return the first item shown so that the cursor is in sight; lists begin with the newest."""
     if cursor is None or room <= 0:
-        return max(0, count - room) if cursor is None else 0
+        return 0
     return max(0, min(cursor - room // 2, count - room))
 
 

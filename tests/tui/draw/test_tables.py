@@ -51,7 +51,7 @@ def test_an_empty_list_teaches(table):
 
 
 def test_the_cursor_stays_in_sight():
-    assert window(100, None, 10) == 90
+    assert window(100, None, 10) == 0, "lists begin with what is open and new"
     assert window(100, 0, 10) == 0
     assert window(100, 99, 10) == 90
     assert 45 <= window(100, 50, 10) <= 50
