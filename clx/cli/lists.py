@@ -9,6 +9,7 @@ from clx.cli.output import format_option, print_json, print_table, say_done
 from clx.client import ask
 from core.model import commands
 from core.model.errors import ConfigError
+from core.model.instruments import InstrumentKind
 
 _COLUMNS = "▁▂▃▄▅▆▇█"
 
@@ -85,13 +86,20 @@ def listing(symbols: bool, style: str) -> None:
                 (
                     part.venue,
                     part.kind.value,
-                    "trading" if part.trading else "halted",
+                    _state(part),
                     len(part.symbols.split()),
                 )
                 for part in parts
             ],
             "no venue has told its listing yet",
         )
+
+
+def _state(part: commands.ListedSymbols) -> str:
+    """Return whether symbols are traded; an index never is."""
+    if part.kind is InstrumentKind.INDEX:
+        return "-"
+    return "trading" if part.trading else "halted"
 
 
 @click.command()

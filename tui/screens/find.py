@@ -14,6 +14,7 @@ from textual.types import CSSPathType
 from textual.widgets import Input, Static
 
 from core.model.ids import InstrumentId
+from core.model.instruments import InstrumentKind
 from link.replica import Replica
 from tui.screens.sheet import Sheet
 from tui.symbols import Listed, Symbols
@@ -92,7 +93,8 @@ class FindScreen(Sheet[InstrumentId | None]):
         for number, item in enumerate(shown, first):
             mark = "►" if number == self.at else " "
             watched = "watched" if item.id in self.replica.watchlist else ""
-            state = watched if item.trading else "halted"
+            index = item.kind == InstrumentKind.INDEX
+            state = watched if item.trading or index else "halted"
             words = f"{mark} {item.id:<{width}}  {item.kind:<10} {state}"
             text.append(words.rstrip() + "\n", "bold" if number == self.at else "")
         if not self.found:

@@ -80,11 +80,19 @@ LISTING = (
     commands.ListedSymbols(
         venue=VenueName("okx"), kind=InstrumentKind.SPOT, trading=False, symbols="A-B C-D"
     ),
+    commands.ListedSymbols(
+        venue=VenueName("okx"), kind=InstrumentKind.INDEX, trading=False, symbols="A-INDEX"
+    ),
 )
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [([], "okx    spot  halted        2"), (["--symbols"], "A-B.okx\nC-D.okx")]
+    ("option", "words"),
+    [
+        ([], "okx    spot   halted        2"),
+        ([], "okx    index  -             1"),
+        (["--symbols"], "A-B.okx\nC-D.okx"),
+    ],
 )
 def test_a_listing_is_counted_or_spelled_out(asked: Any, option: list[str], words: str) -> None:
     asked(LISTING)
@@ -93,7 +101,7 @@ def test_a_listing_is_counted_or_spelled_out(asked: Any, option: list[str], word
 
 def test_a_listing_for_programs_is_json(asked: Any) -> None:
     asked(LISTING)
-    (part,) = json.loads(CliRunner().invoke(lists.listing, ["--format", "json"]).output)
+    part, _ = json.loads(CliRunner().invoke(lists.listing, ["--format", "json"]).output)
     assert part["symbols"] == "A-B C-D"
 
 
