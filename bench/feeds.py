@@ -34,8 +34,8 @@ from bench.captures import Capture, quiet, recorded
 from bench.peers import CCXT, CRYPTOFEED, Ccxt, Cryptofeed, Peer
 from core.backtest.replay import unlisted
 from core.engine import market as market_module
-from core.engine.compiled import entry
-from core.engine.made import Made, one, quote, taken
+from core.engine.called import called
+from core.engine.made import one, quote, taken
 from core.engine.market import MarketState
 from core.feeds import levels
 from core.feeds.decoder import FeedDecoder
@@ -106,7 +106,7 @@ def _nothing_read(frame: bytes, name: int, conn: int, recv: Any) -> Any:
 @cache
 def _empty() -> Callable[[bytes, int, int, int], Sequence[MarketEvent]]:
     compiled: Callable[[bytes, int, int, int], Sequence[MarketEvent]]
-    compiled = entry(_nothing_read, b"{}", 1, 1, Made())
+    compiled = called(_nothing_read, 2)
     return compiled
 
 

@@ -25,8 +25,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from core.engine.called import called
 from core.engine.compiled import address, entry, view
-from core.engine.made import Made, unmade
+from core.engine.made import unmade
 from core.engine.stated import packed
 from core.feeds.binance.digits import eight_bytes
 from core.feeds.decoder import MAX_FRAME_BYTES
@@ -400,7 +401,7 @@ def teller(kernel: Any) -> Teller:
     if not hasattr(kernel, "overloads"):
         # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
         return lambda frame, place, conn, recv: scanned(frame, place) and None
-    compiled: Teller = entry(kernel, b"{}", 0, 0, Made())
+    compiled: Teller = called(kernel, 2)
     return compiled
 
 

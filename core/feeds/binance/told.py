@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numba
 
-from core.engine.compiled import Grid, entry, view
+from core.engine.called import called
+from core.engine.compiled import Grid, view
 from core.engine.made import (
-    Made,
     delta,
     levels,
     nothing,
@@ -73,7 +73,7 @@ def compiled(kernel: Any) -> Teller:
     if not hasattr(kernel, "overloads"):
         # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
         return lambda frame, desk, recv: None
-    made: Teller = entry(kernel, b"{}", 1, Made())
+    made: Teller = called(kernel, 1)
     return made
 
 

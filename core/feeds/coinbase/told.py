@@ -8,9 +8,9 @@ from typing import Any, Final, TypeAlias
 
 import numba
 
-from core.engine.compiled import Grid, entry, view
+from core.engine.called import called
+from core.engine.compiled import Grid, view
 from core.engine.made import (
-    Made,
     Object,
     delta,
     every,
@@ -158,5 +158,5 @@ def teller() -> Teller:
     if not hasattr(_tell, "overloads"):
         # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
         return lambda frame, place, conn, recv: _left(frame, place)
-    compiled: Teller = entry(_tell, b"{}", 0, 0, Made())
+    compiled: Teller = called(_tell, 2)
     return compiled

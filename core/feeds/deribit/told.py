@@ -10,9 +10,9 @@ import numba
 import numpy as np
 
 from core.engine import slate
-from core.engine.compiled import Grid, entry, view
+from core.engine.called import called
+from core.engine.compiled import Grid, view
 from core.engine.made import (
-    Made,
     Object,
     delta,
     every,
@@ -325,5 +325,5 @@ def teller() -> Teller:
     if not hasattr(_tell, "overloads"):
         # numba is switched off (NUMBA_DISABLE_JIT), and Python makes all events.
         return lambda frame, place, conn, recv: _left(frame, place)
-    compiled: Teller = entry(_tell, b"{}", 0, 0, Made())
+    compiled: Teller = called(_tell, 2)
     return compiled

@@ -1,0 +1,132 @@
+"""Kernels called with their arguments as they lie, for what every message goes through.
+
+numba's own entry of a kernel has the interpreter put the arguments in a tuple and takes them out
+again, each number by several calls, which is a tenth of what a short message costs. One small
+function for all kernels of a kind takes them the interpreter's quicker way, METH_FASTCALL of its C
+interface, and calls the kernel at its place, which it is handed as the owner of the method.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+import numba
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from core.engine.compiled import Frame
+from core.engine.made import _INT, _POINTER, _WORD, Made, _called
+
+_FASTCALL: Final = 0x0080
+_SIGNATURE: Final = types.int64(types.int64, types.int64, types.int64)
+
+
+class _Method(ctypes.Structure):
+    """A `PyMethodDef`."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )  # fmt: skip
+
+
+def _kinds(numbers: int) -> tuple[Any, ...]:
+    """Return the arguments of a kernel: bytes, so many numbers, and an object."""
+    return Frame(), *[types.int64] * numbers, Made()
+
+
+@intrinsic(prefer_literal=True)
+def _answered(typing: Any, owner: Any, given: Any, count: Any, numbers: Any) -> Any:
+    """Call the kernel at the place an owner says; its answer, or 0 with an error set."""
+    kinds = _kinds(numbers.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        python = context.get_python_api(builder)
+
+        def refuse_if(wrong: Any) -> None:
+            with builder.if_then(wrong, likely=False):
+                builder.branch(end)
+
+        out = cgutils.alloca_once_value(builder, _WORD(0))
+        end = builder.append_basic_block("answered.end")
+        few = builder.icmp_signed("!=", values[2], _WORD(len(kinds)))
+        with builder.if_then(few, likely=False):
+            _called(builder, "PyErr_BadArgument", _INT)
+            builder.branch(end)
+        items = builder.inttoptr(values[1], _POINTER.as_pointer())
+        objects = [builder.load(builder.gep(items, [_INT(at)])) for at in range(len(kinds))]
+        place, size = cgutils.alloca_once(builder, _POINTER), cgutils.alloca_once(builder, _WORD)
+        odd = _called(builder, "PyBytes_AsStringAndSize", _INT, objects[0], place, size)
+        refuse_if(builder.icmp_signed("!=", odd, _INT(0)))
+        frame = cgutils.create_struct_proxy(kinds[0])(context, builder)
+        frame.data = builder.bitcast(builder.load(place), frame.data.type)
+        frame.size = builder.load(size)
+        parts = [frame._getvalue()]
+        for item in objects[1:-1]:
+            number = _called(builder, "PyLong_AsLongLong", _WORD, item)
+            parts.append(number)
+            with builder.if_then(builder.icmp_signed("==", number, _WORD(-1)), likely=False):
+                error = _called(builder, "PyErr_Occurred", _POINTER)
+                refuse_if(cgutils.is_not_null(builder, error))
+        kind = context.call_conv.get_function_type(Made(), kinds)
+        owner = builder.inttoptr(values[0], _POINTER)
+        at = _called(builder, "PyLong_AsLongLong", _WORD, owner)
+        kernel = builder.inttoptr(at, kind.as_pointer())
+        status, answer = context.call_conv.call_function(
+            builder, kernel, Made(), kinds, [*parts, objects[-1]]
+        )
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.raise_error(builder, python, status)
+            builder.branch(end)
+        builder.store(builder.ptrtoint(answer, _WORD), out)
+        builder.branch(end)
+        builder.position_at_end(end)
+        return builder.load(out)
+
+    return types.int64(types.int64, types.int64, types.int64, numbers), generate
+
+
+def _with_one(owner: int, given: int, count: int) -> int:
+    out: int = _answered(owner, given, count, 1)
+    return out
+
+
+def _with_two(owner: int, given: int, count: int) -> int:
+    out: int = _answered(owner, given, count, 2)
+    return out
+
+
+class _Owner(int):
+    """The place of a kernel. The interpreter lets go of a method before its owner."""
+
+    needed: tuple[object, ...]
+    """What must live as long."""
+
+
+@cache
+def _caller(numbers: int) -> tuple[_Method, object]:
+    """Compile or load what calls kernels with so many numbers."""
+    caller = numba.cfunc(_SIGNATURE, cache=True)(_with_one if numbers == 1 else _with_two)
+    return _Method(b"kernel", caller.address, _FASTCALL, None), caller
+
+
+def called(kernel: Any, numbers: int) -> Callable[..., Any]:
+    """Compile or load a kernel that takes bytes, one or two numbers and an object, to be called.
+
+    It is `core.engine.compiled.entry` of such a kernel, but quicker, and a wrong argument raises.
+    """
+    kinds = _kinds(numbers)
+    kernel.compile(kinds)
+    compiled = kernel.overloads[kinds]
+    owner = _Owner(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+    method, caller = _caller(numbers)
+    owner.needed = kernel, method, caller
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    made: Callable[..., Any] = make(ctypes.addressof(method), owner, None)
+    return made
