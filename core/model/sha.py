@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 
-def _find() -> Callable[[bytes], _Hash]:
+def _find() -> Callable[..., _Hash]:
     # CPython up to 3.11, and from 3.12 on; other builds may have neither.
     for name in ("_sha256", "_sha2"):
         with contextlib.suppress(ImportError, AttributeError):
-            found: Callable[[bytes], _Hash] = import_module(name).sha256
+            found: Callable[..., _Hash] = import_module(name).sha256
             return found
     return hashlib.sha256
 

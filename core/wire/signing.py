@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import string
 from collections.abc import Sequence
 from typing import Final
@@ -9,8 +10,6 @@ from urllib.parse import quote
 
 from core.model.sha import sha256
 
-_BLOCK: Final = 64
-"""Bytes that SHA-256 takes at a time."""
 _UNRESERVED: Final = "-_.~"
 _PLAIN: Final = string.ascii_letters + string.digits + _UNRESERVED
 
@@ -30,25 +29,19 @@ def _quoted(text: str) -> str:
 class HmacSigner:
     """Sign text with HMAC-SHA256 (RFC 2104); the key is scheduled once and never shown."""
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_keyed",)
 
     def __init__(self, secret: str) -> None:
-        key = secret.encode()
-        if len(key) > _BLOCK:
-            key = sha256(key).digest()
-        key = key.ljust(_BLOCK, b"\0")
-        self._inner = sha256(bytes(byte ^ 0x36 for byte in key))
-        self._outer = sha256(bytes(byte ^ 0x5C for byte in key))
+        self._keyed = hmac.new(secret.encode(), digestmod=sha256)
 
     def __repr__(self) -> str:
         return "HmacSigner(secret=***)"
 
     def hex(self, text: str) -> str:
         """Return the signature of `text` as 64 lower-case hexadecimal digits."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text.encode())
-        outer.update(inner.digest())
-        return outer.hexdigest()
+        keyed = self._keyed.copy()
+        keyed.update(text.encode())
+        return keyed.hexdigest()
 
     def signed(self, params: Sequence[tuple[str, str]]) -> str:
         """Return the encoded parameters with their signature as the last one."""
