@@ -79,16 +79,6 @@ class Closer:
         venue = account or self._gate.route(instrument) or instrument.venue
         return Part(instrument_id, venue, side or PositionSide.NET)
 
-    def part(self, instrument_id: InstrumentId) -> Part:
-        """Return the largest open position of an instrument, or where its orders go."""
-        found = list(self._account.open_nets(instrument_id))
-        if found:
-            _, side, venue, _ = max(found, key=lambda item: abs(item[3]))
-            return Part(instrument_id, venue, side)
-        instrument = listed(self._instruments, instrument_id)
-        venue = self._gate.route(instrument) or instrument.venue
-        return Part(instrument_id, venue, PositionSide.NET)
-
     def size(self, part: Part) -> Decimal:
         """Return the signed size of a position."""
         return self._account.size(part.instrument_id, part.side, part.venue)
@@ -142,14 +132,14 @@ class Closer:
         )
 
     def stop(
-        self, instrument_id: InstrumentId, order_id: ClientOrderId, away_pct: Decimal, reason: str
+        self, part: Part, order_id: ClientOrderId, away_pct: Decimal, reason: str
     ) -> OrderIntent | None:
         """Return a stop behind what can be closed now, None without a market to set it by."""
-        instrument = listed(self._instruments, instrument_id)
+        instrument = listed(self._instruments, part.instrument_id)
         mark = self._account.mark(instrument)
         if mark is None:
             return None
-        close = self.intent(self.part(instrument_id), order_id, "engine", reason)
+        close = self.intent(part, order_id, "engine", reason)
         away = 1 - away_pct / 100 * close.side.opposite.sign
         ticks = instrument.nearest_ticks(mark * away)
         return msgspec.structs.replace(

@@ -67,7 +67,7 @@ from core.model.views import Fact, Mode, VenueView
 from core.trading.board import AlertLevel, Board
 from core.trading.books import Books
 from core.trading.changing import Changer
-from core.trading.closing import Closer
+from core.trading.closing import Closer, Part
 from core.trading.correlation import Correlations
 from core.trading.executors import Executors
 from core.trading.flow import OrderFlow
@@ -427,22 +427,26 @@ class TradingDesk:
         """Adopt a position as the venue states it; None: it has none."""
         self._statements.position(venue, key, stated, reason)
 
-    def protect(self, instrument: InstrumentId, reason: str) -> Order | None:
-        """Put a stop of the engine's own behind what no order protects; None: nothing is open."""
+    def protect(self, part: Part, reason: str) -> None:
+        """Put a stop of the engine's own behind what no order protects of a position."""
         intent = self._closer.stop(
-            instrument, self._next_id(), self._settings.trading.protect_pct, reason
+            part, self._next_id(), self._settings.trading.protect_pct, reason
         )
-        if intent is None or not intent.size:
-            return None
-        return self.submit(intent)
+        if intent is None:
+            why = "no price to set it by"
+        elif intent.size and (made := self.submit(intent)).state is OrderState.DENIED:
+            why = made.note
+        else:
+            return
+        self.alert("error", f"{part.instrument_id} at {part.venue} has no stop: {why}")
 
     def reduce(self, reason: str) -> None:
         """Let only exits through until somebody resumes."""
         self._switch.reduce(reason)
 
-    def flatten(self, instruments: Sequence[InstrumentId], reason: str) -> None:
-        """Close positions step by step; their orders are cancelled first."""
-        self._switch.flatten(instruments, reason)
+    def flatten(self, names: Sequence[InstrumentId], why: str, only: Sequence[Part] = ()) -> None:
+        """Close positions step by step, with `only` none but these; their orders go first."""
+        self._switch.flatten(names, why, only)
 
     def reconciled(self, venue: VenueName, differences: tuple[str, ...] = ()) -> None:
         """Open a venue for entries: what we know and what it says are the same."""

@@ -12,7 +12,7 @@ Every step closes the gate first. The step that stands is in the journal, so a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
@@ -102,14 +102,20 @@ class KillSwitch:
         self._left = None
         self.set_state(RiskState.ACTIVE, "", origin)
 
-    def flatten(self, instruments: Sequence[InstrumentId], reason: str) -> None:
-        """Close positions step by step; their orders are cancelled first."""
-        wanted = set(instruments)
-        mine = [
-            item for item in self._books.orders.open() if item.order.intent.instrument_id in wanted
+    def flatten(
+        self, instruments: Collection[InstrumentId], reason: str, only: Collection[Part] = ()
+    ) -> None:
+        """Close positions step by step; their orders are cancelled first.
+
+        With `only` none but these, of which there may be several in an instrument.
+        """
+        parts = [
+            part
+            for part in self._parts()
+            if part.instrument_id in instruments and (not only or part in only)
         ]
+        mine = [item for item in self._books.orders.open() if _part(item.order) in parts]
         self._cancel(mine, "engine")
-        parts = [part for part in self._parts() if part.instrument_id in wanted]
         self.flattener.start(parts, reason, self._clock.now_ns())
 
     def reconciled(self) -> None:
@@ -218,15 +224,18 @@ class KillSwitch:
         found = {
             Part(name, venue, side) for name, side, venue, _ in self._books.account.open_nets()
         }
-        for item in self._books.orders.open():
-            intent = item.order.intent
-            found.add(Part(intent.instrument_id, item.order.venue, intent.position_side))
+        found.update(_part(item.order) for item in self._books.orders.open())
         return sorted(found)
 
     def _not_flattened(self, part: Part, why: str) -> None:
         size = self._closer.size(part)
         text = f"{part.instrument_id}: {size} is not closed: {why}; close it by hand"
         self._board.alert("error", text)
+
+
+def _part(order: Order) -> Part:
+    """Return the position an order belongs to."""
+    return Part(order.intent.instrument_id, order.venue, order.intent.position_side)
 
 
 def _way(order: Order) -> _Way:

@@ -28,6 +28,7 @@ from core.model.ids import ClientOrderId, VenueName
 from core.model.orders import OrderState, Role, VenueOrder
 from core.model.ports import Clock, Venue
 from core.model.settings import Settings, VenueSettings
+from core.trading.closing import Part
 from core.trading.desk import TradingDesk
 from core.trading.findings import Findings, PositionDifference, PositionKey
 from core.trading.links import Answer
@@ -414,13 +415,19 @@ class Reconciler:
             raise _Unsettled(f"{'; '.join(words)}: answer adopt, protect or flatten", every_s)
         self._desk.links.ask(venue, ())
         notes = self._findings.adopt_positions(venue, differences, fresh=False)
-        held = [key[0] for key, found in differences.items() if found.theirs is not None]
+        # What else there is of an instrument, on the other side or at another account, is ours.
+        held = [
+            Part(name, venue, side)
+            for (name, side), found in differences.items()
+            if found.theirs is not None
+        ]
         if answer == "protect" and held:
             self._desk.reduce(f"{venue} holds positions that are not ours")
-            for instrument_id in dict.fromkeys(held):
-                self._desk.protect(instrument_id, "position found at the venue")
+            for part in held:
+                self._desk.protect(part, "position found at the venue")
         elif answer == "flatten" and held:
-            self._desk.flatten(list(dict.fromkeys(held)), "position found at the venue")
+            names = [part.instrument_id for part in held]
+            self._desk.flatten(names, "position found at the venue", held)
         return notes
 
     def _open_question(self, venue: VenueName) -> bool:

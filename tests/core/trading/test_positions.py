@@ -1,5 +1,6 @@
 """Contracts: agreement with the venue about positions, and money that moves without a fill."""
 
+import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from core.model.accounts import EntryKind, RiskState, VenuePosition
+from core.model.errors import TemporaryError
 from core.model.facts import CashMoved
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.orders import OrderState, OrderType, PositionSide
@@ -116,6 +118,32 @@ async def test_flatten_closes_it(perp: Any) -> None:
         await compared(perp)
     (order,) = perp.desk.orders()
     assert (order.intent.type, order.intent.side, order.intent.size) == ("market", "sell", 2)
+
+
+@pytest.mark.parametrize("answer", ["protect", "flatten"])
+async def test_only_the_side_that_differs_is_protected_or_closed(perp: Any, answer: str) -> None:
+    trade(perp, on_difference=answer)
+    ours = stated("5", side=PositionSide.LONG)
+    perp.venue.contracts = [ours]
+    await compared(perp)
+    perp.venue.contracts = [ours, stated("-1", side=PositionSide.SHORT)]
+    with contextlib.suppress(TemporaryError):
+        await compared(perp)
+    (order,) = perp.desk.orders()
+    assert (order.intent.position_side, order.intent.side) == (PositionSide.SHORT, "buy")
+    assert order.intent.size == 1
+    assert order.intent.type is (OrderType.STOP if answer == "protect" else OrderType.MARKET)
+    held = {item.side: item.size for item in perp.desk.positions() if item.size}
+    assert held[PositionSide.LONG] == 5
+
+
+async def test_a_position_that_cannot_be_protected_is_said(perp: Any) -> None:
+    trade(perp, on_difference="protect")
+    perp.open()
+    perp.instruments[PERP] = msgspec.structs.replace(perp.instruments[PERP], trading=False)
+    perp.venue.contracts = [stated("2")]
+    await compared(perp)
+    assert f"{PERP} at binance has no stop: instrument.trading" in " ".join(perp.alerts())
 
 
 async def test_ask_keeps_the_venue_closed_until_somebody_answers(perp: Any) -> None:
