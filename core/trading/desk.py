@@ -429,9 +429,8 @@ class TradingDesk:
 
     def protect(self, part: Part, reason: str) -> None:
         """Put a stop of the engine's own behind what no order protects of a position."""
-        intent = self._closer.stop(
-            part, self._next_id(), self._settings.trading.protect_pct, reason
-        )
+        away_pct = self._settings.trading.protect_pct
+        intent = self._closer.stop(part, self._next_id(), away_pct, reason)
         if intent is None:
             why = "no price to set it by"
         elif intent.size and (made := self.submit(intent)).state is OrderState.DENIED:
@@ -590,9 +589,8 @@ class TradingDesk:
         tracked = self.books.orders.get(client_order_id)
         if tracked is None:
             ids = [item.order.id for item in self.books.orders.open()]
-            raise ConfigError(
-                f"no order {client_order_id!r} is known{did_you_mean(client_order_id, ids)}"
-            )
+            hint = did_you_mean(client_order_id, ids)
+            raise ConfigError(f"no order {client_order_id!r} is known{hint}")
         return tracked
 
     def _next_id(self) -> ClientOrderId:
