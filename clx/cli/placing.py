@@ -13,6 +13,7 @@ from core.model.grammar import OrderLine, parse_order
 from core.model.ids import InstrumentId
 from core.model.inspection import OrderPreview
 from core.model.placing import preview_order
+from core.model.wording import money
 
 
 def read_line(words: tuple[str, ...]) -> OrderLine:
@@ -39,7 +40,12 @@ def size_of(line: OrderLine, style: str) -> Decimal:
         return line.amount.value
     found: OrderPreview = ask(preview_order(line))
     if style != "json":
-        risk = f", {found.risk:,.2f} {found.asset} at risk" if found.risk is not None else ""
-        cost = f"{found.cost:,.2f} {found.asset} at {found.price.normalize():f}"
+        risk = f", {_in(found.risk, found.asset)} at risk" if found.risk is not None else ""
+        cost = f"{_in(found.cost, found.asset)} at {found.price.normalize():f}"
         click.echo(f"{line.amount.text} is {found.size:f}: {cost}{risk}", err=True)
     return found.size
+
+
+def _in(value: Decimal, asset: str) -> str:
+    """Return an amount with as many places as its asset needs, and the asset."""
+    return f"{money(value, asset).removesuffix(f' {asset}')} {asset}"

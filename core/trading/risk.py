@@ -7,6 +7,7 @@ would refuse anyway, or a halt, stops them. Everything else is an *entry*.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
@@ -212,7 +213,11 @@ class RiskGate:
     ) -> Denial | None:
         """Refuse an end that is past, and a trigger that the market is beyond already."""
         if intent.time_in_force is TimeInForce.GTD and intent.expire_ns <= now_ns:
-            return Denial("expire_ns", f"must be after now, {now_ns}, was {intent.expire_ns}")
+            asked, now = (
+                dt.datetime.fromtimestamp(ns / 1e9, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+                for ns in (intent.expire_ns, now_ns)
+            )
+            return Denial("expire_ns", f"must be after now, {now} UTC, was {asked}")
         trigger = intent.trigger_price
         if waits or trigger is None or not self._marks.trusted(instrument.id):
             return None

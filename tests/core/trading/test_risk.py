@@ -11,7 +11,7 @@ from core.model.accounts import RiskState
 from core.model.facts import VenueDisconnected
 from core.model.instruments import Instrument, InstrumentKind, PriceBand
 from core.model.market import Side
-from core.model.orders import OrderState
+from core.model.orders import OrderState, TimeInForce
 from core.model.settings import Settings, TradingSettings
 from core.model.views import ReferenceView
 from core.trading.desk import TradingDesk
@@ -190,6 +190,13 @@ def test_real_money_needs_the_setting(floor: Any) -> None:
     floor.settings = Settings(trading=TradingSettings(live=True))
     floor.open()
     assert floor.submit("b").state is OrderState.SUBMITTED
+
+
+def test_an_end_that_is_past_is_told_as_a_time(floor: Any) -> None:
+    floor.open()
+    order = floor.submit("o1", time_in_force=TimeInForce.GTD, expire_ns=10**9)
+    assert order.note.startswith("expire_ns: must be after now, ")
+    assert order.note.endswith(" UTC, was 1970-01-01 00:00:01")
 
 
 def test_what_no_market_values_is_refused_with_what_is_missing(floor: Any, btc: Instrument) -> None:
