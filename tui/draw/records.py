@@ -259,6 +259,7 @@ POSITIONS: Table[Position] = Table(
             sparse=True,
             value=lambda p: p.leverage,
         ),
+        Column("in", lambda p: p.pays_in, weight=9, value=lambda p: p.pays_in, field="pays_in"),
     ),
     "no positions yet; a fill makes one",
 )
