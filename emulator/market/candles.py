@@ -61,6 +61,9 @@ def length_ms(interval: str) -> int:
     return other[0] if other else INTERVALS[interval]
 
 
+_MOST: Final = np.iinfo(np.int64).max
+"""What a row can hold: a wild minute of a coin in billionths, as Alpaca counts, is worth more."""
+
 SECONDS_KEPT: Final = 3_600
 """Bars of one second that are remembered where somebody may ask for them."""
 
@@ -136,11 +139,11 @@ class Candles:
                 bar[3] = price
             bar[4] = price
             bar[5] += lots
-            bar[6] += notional
+            bar[6] = min(bar[6] + notional, _MOST)
             bar[7] += 1
             if buyer_takes:
                 bar[8] += lots
-                bar[9] += notional
+                bar[9] = min(bar[9] + notional, _MOST)
 
     def roll(self, now_ms: int) -> None:
         """Close what ended before now; a bar without trades repeats the last close."""
@@ -168,7 +171,7 @@ class Candles:
             return
         row = bar if bar is not None else self._lived[index]
         row[5] += lots
-        row[6] += lots * price
+        row[6] = min(int(row[6]) + lots * price, _MOST)
         row[7] += trades
 
     def rows(self, interval: str, start_ms: int, end_ms: int) -> Rows:

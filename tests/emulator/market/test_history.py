@@ -142,3 +142,18 @@ def test_minutes_without_trades_repeat_the_close():
     rows = candles.rows("1m", NOW_MS, NOW_MS + 5 * MINUTE_MS)
     assert rows[-1, OPEN : LOTS + 1].tolist() == [777, 777, 777, 777, 0]
     assert (np.diff(rows[:, OPEN_MS]) == MINUTE_MS).all()
+
+
+def test_a_minute_worth_more_than_a_row_holds_does_not_end_the_market():
+    made = history()
+    candles = Candles(made)
+    candles.roll(NOW_MS)
+    # SOL in 1/10,000 dollar and billionths: 100,000 of them change hands within a minute.
+    for _ in range(100):
+        candles.trade(NOW_MS, 1_050_000, 10**12, buyer_takes=True)
+    candles.amend(NOW_MS, 10**12, 1_050_000, 1)
+    candles.roll(NOW_MS + MINUTE_MS)
+    candles.amend(NOW_MS, 10**12, 1_050_000, 1)
+    (row,) = candles.rows("1m", NOW_MS // MINUTE_MS * MINUTE_MS, NOW_MS)
+    assert row[LOTS] == 102 * 10**12
+    assert row[NOTIONAL] > 9 * 10**18
