@@ -83,24 +83,24 @@ class Account:
             net = self._net(instrument, fill.position_side, fill.venue)
         size = fill.size if fill.side is _BUY else fill.size.copy_negate()
         gain = net.trade(size, fill.price)
-        if not fill.fee:
-            return gain
-        if fill.fee_asset == instrument.pays_in:
-            net.fees = EXACT.add(net.fees, fill.fee)
-        elif fill.fee_asset == instrument.base and not instrument.derivative:
-            net.trade(fill.fee.copy_negate(), fill.price)
-            net.fees = EXACT.add(net.fees, EXACT.multiply(fill.fee, fill.price))
-        else:
-            known = net.other_fees.get(fill.fee_asset, _ZERO)
-            net.other_fees[fill.fee_asset] = EXACT.add(known, fill.fee)
+        if fill.fee:
+            _charge(net, instrument, fill.fee, fill.fee_asset, fill.price)
         return gain
 
     def book_cash(self, flow: CashMoved) -> None:
-        """Note funding, and what a forced close cost, beside their position."""
+        """Note funding, what a forced close cost, and a fee told apart from its fill.
+
+        The last is taken as if the last fill had told it, as far as anything was traded.
+        """
         if flow.instrument_id is None:
             return
         key = (flow.instrument_id, flow.venue)
-        if flow.kind is EntryKind.FUNDING:
+        if flow.kind is EntryKind.FEE:
+            net = self._nets.get((flow.instrument_id, PositionSide.NET, flow.venue))
+            if net is not None and net.last_price:
+                instrument = listed(self._instruments, flow.instrument_id)
+                _charge(net, instrument, flow.amount.copy_negate(), flow.asset, net.last_price)
+        elif flow.kind is EntryKind.FUNDING:
             self._funding[key] = EXACT.add(self._funding.get(key, _ZERO), flow.amount)
         elif flow.kind is EntryKind.LIQUIDATION:
             self._charges[key] = EXACT.add(self._charges.get(key, _ZERO), flow.amount)
@@ -375,6 +375,17 @@ class Account:
                 self._pairs.setdefault(item.base, []).append((item, False))
             elif item.base == self.equity_asset:
                 self._pairs.setdefault(item.quote, []).append((item, True))
+
+
+def _charge(net: Net, instrument: Instrument, fee: Decimal, asset: str, price: Decimal) -> None:
+    """Count a fee; one in the base asset of a holding is base sold at a price to pay it."""
+    if asset == instrument.pays_in:
+        net.fees = EXACT.add(net.fees, fee)
+    elif asset == instrument.base and not instrument.derivative:
+        net.trade(fee.copy_negate(), price)
+        net.fees = EXACT.add(net.fees, EXACT.multiply(fee, price))
+    else:
+        net.other_fees[asset] = EXACT.add(net.other_fees.get(asset, _ZERO), fee)
 
 
 def _by_key(item: tuple[PositionKey, Net]) -> PositionKey:

@@ -195,6 +195,8 @@ class Books:
             del self._flows[next(iter(self._flows))]
         self.ledger.book_cash(flow)
         self.account.book_cash(flow)
+        if flow.kind is EntryKind.FEE and flow.instrument_id is not None:
+            self.exposure.on_fee(flow.instrument_id, flow.venue)
         self.exposure.weigh()
 
     def _apply(self, event: OrderEvent) -> Applied | None:

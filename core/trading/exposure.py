@@ -162,6 +162,12 @@ class Exposure:
             line.trip_base = net.realised - net.fees
             self._resize(line, net.size)
 
+    def on_fee(self, instrument_id: InstrumentId, venue: VenueName) -> None:
+        """Take it that a fee was told apart from its fill, once the account has booked it."""
+        net = self._account.net(instrument_id, _NET, venue)
+        if net is not None:
+            self._resize(self.find(instrument_id, _NET, venue), net.size)
+
     def _nobodys(self, key: Key, fill: OrderFilled) -> None:
         """Close strategies' shares of a position that is flat, whoever closed it."""
         for line in self._of.get(key.instrument_id, ()):

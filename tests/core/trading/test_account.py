@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.model.accounts import EntryKind
+from core.model.facts import CashMoved
+from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderFilled
@@ -76,6 +79,24 @@ def test_a_fee_in_base_shrinks_the_position_and_is_counted_once(
 def test_a_fee_in_a_third_asset_is_valued_by_its_market(account: Account, btc: Instrument) -> None:
     account.book_fill(fill("buy", "1", "100", "0.2", "ETH"), btc)
     assert account.position(btc.id).fees == D("2.0")
+
+
+@pytest.mark.parametrize(("fee", "asset"), [("0.001", "BTC"), ("0.1", "USDT"), ("0.01", "ETH")])
+def test_a_fee_told_apart_counts_as_if_its_fill_had_told_it(
+    account: Account, floor: Any, btc: Instrument, eth: Instrument, fee: str, asset: str
+) -> None:
+    whole = Account(Ledger(), {btc.id: btc, eth.id: eth}, floor.marks, "USDT")
+    whole.book_fill(fill("buy", "1", "100", fee, asset), btc)
+    apart = CashMoved(
+        venue=VenueName("binance"), asset=asset, amount=-D(fee), kind=EntryKind.FEE, flow_id="f",
+        instrument_id=btc.id, ts_event_ns=2, ts_ns=2,
+    )  # fmt: skip
+    account.book_cash(apart)
+    assert account.positions() == (), "nothing was traded that it could belong to"
+    account.book_fill(fill("buy", "1", "100"), btc)
+    account.book_cash(apart)
+    assert account.positions() == whole.positions()
+    assert account.total_pnl() == whole.total_pnl() < 0
 
 
 def test_a_flat_instrument_has_no_average_price(account: Account, btc: Instrument) -> None:

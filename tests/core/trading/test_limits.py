@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.model.accounts import RiskState, VenuePosition
-from core.model.facts import PeakReached
+from core.model.accounts import EntryKind, RiskState, VenuePosition
+from core.model.facts import CashMoved, PeakReached
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
 from core.model.orders import OrderIntent, OrderState
@@ -290,7 +290,7 @@ STEPS = st.lists(
         st.decimals("0.1", "9", places=1),
         st.sampled_from([-1, 0, 1, None]),
         st.sampled_from([None, "rsi"]),
-        st.sampled_from(["rest", "fill", "part", "cancel", "tick", "restart"]),
+        st.sampled_from(["rest", "fill", "part", "cancel", "tick", "fee", "restart"]),
     ),
     min_size=1,
     max_size=20,
@@ -414,6 +414,15 @@ def play(floor: Any, btc: Instrument, eth: Instrument, moves: list[Any], check: 
             elif what == "cancel":
                 floor.desk.cancel(order.id, "cli")
             floor.venue.deliver(floor.desk)
+        if what == "fee":
+            asset = item.base if floor.desk.books.account.size(name) > 0 else item.quote
+            floor.desk.on_venue_event(
+                CashMoved(
+                    venue=item.venue, asset=asset, amount=D("-0.01"), kind=EntryKind.FEE,
+                    flow_id=order.id, instrument_id=name, ts_event_ns=floor.clock.ns,
+                    ts_ns=floor.clock.ns,
+                )
+            )  # fmt: skip
         if what == "tick":
             prices[name] += 7
             floor.marks.tops[name] = (prices[name] - 1, prices[name] + 1)
