@@ -13,7 +13,10 @@ from emulator.faults import STREAM_FAULTS, Fault, Faults
 from emulator.wire.connection import Connection
 
 _KINDS: Final = tuple(STREAM_FAULTS)
-_NUMBER: Final = re.compile(rb'(?<!"jsonrpc":)"-?\d+\.\d+"|(?<=[\[:,])-?\d+\.\d+(?=[\],}])')
+_NUMBER: Final = re.compile(
+    rb'(?<!"jsonrpc":)"-?\d+\.\d+"|(?<=[\[:,])-?\d+\.\d+(?=[\],}])|(?<=\[\[)"\d{1,9}"'
+)
+"""A price or size; one without decimals is known as one where it opens a level."""
 _WHOLE: Final = re.compile(rb'"\d+"(?=[\],}])|(?<=[\[:,])\d+(?=[\],}])')
 _HUGE: Final = b"179769313486231570000000000000000000000.5"
 

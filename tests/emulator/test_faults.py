@@ -142,6 +142,11 @@ async def test_acknowledgements_that_never_come(remote, talk, kind, count):
 RAW = b'{"arg":{"channel":"x"},"data":[{"px":"61650.5","sz":"2","ts":"17"}]}'
 
 
+def test_a_price_without_decimals_is_mangled_before_its_size():
+    raw = b'{"data":[{"asks":[["67979","0.5","0","1"]],"bids":[],"seqId":7}]}'
+    assert b'[["0","0.5","0","1"]]' in mangled(raw, "number_zero")
+
+
 @pytest.mark.parametrize(
     ("kind", "made"),
     [
