@@ -391,9 +391,9 @@ class Engine:
             return Done(text="; ".join(found) or "no differences")
         if isinstance(command, GetOrderLife):
             return await lives.tell(self.kernel, self._journal, self._venues.values(), command)
-        if isinstance(command, GetQuality) and command.days > 1 and self._library is not None:
+        if isinstance(command, GetQuality) and self._library is not None:
             names = command.instruments or self.kernel.followed()
-            today = handlers.execute(self.kernel, request)
+            today = await self._library.whole(handlers.execute(self.kernel, request))
             return (*today, *await self._library.quality(names, command.days))
         await self._look_up(command)
         await self._bring(command)

@@ -45,6 +45,10 @@ class Library(Protocol):
         """Keep a closed or revised bar; never blocks."""
         ...
 
+    async def whole(self, views: Iterable[QualityView]) -> Sequence[QualityView]:
+        """Return records of today together with what was counted before this engine ran."""
+        ...
+
     async def quality(self, names: Collection[InstrumentId], days: int) -> Sequence[QualityView]:
         """Return the kept quality records of earlier days, newest day first."""
         ...

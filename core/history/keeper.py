@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Final
 
+import msgspec
+
 from core.model.errors import StoreError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Bar, Quote, Timeframe, Trade
 from core.model.stores import (
+    DAY_NS,
     BarSource,
     BarStore,
     QualityCounts,
@@ -86,6 +89,9 @@ class Keeper:
         self._trades_waiting: dict[InstrumentId, list[Trade]] = defaultdict(list)
         self._trade_count = 0
         self._written: dict[tuple[InstrumentId, str], QualityView] = {}
+        self._before: dict[tuple[InstrumentId, str], QualityCounts] = {}
+        """What the records had of a day before we first added to them."""
+        self._records = asyncio.Lock()
 
     def take(self, bar: Bar) -> None:
         """Take a closed or revised bar; never blocks."""
@@ -167,21 +173,58 @@ class Keeper:
 
     async def write_quality(self, views: Iterable[QualityView]) -> None:
         """Add what happened since the last time to the records."""
-        for view in views:
-            key = (view.instrument_id, view.day)
-            before = self._written.get(key)
-            counts = _since(view, before)
-            if counts is None:
-                continue
-            ts_ns = (date.fromisoformat(view.day) - date(1970, 1, 1)).days * 86_400 * 10**9
-            try:
-                await asyncio.to_thread(self._quality.add, view.instrument_id, ts_ns, counts)
-            except StoreError as error:
-                self._told(f"data quality of {view.instrument_id} is not kept: {error}")
-                continue
-            for old in [old for old in self._written if old[0] == key[0] and old[1] < key[1]]:
-                del self._written[old]
-            self._written[key] = view
+        async with self._records:
+            for view in views:
+                await self._add(view)
+
+    async def _add(self, view: QualityView) -> None:
+        key = (view.instrument_id, view.day)
+        counts = _since(view, self._written.get(key))
+        if counts is None:
+            return
+        try:
+            await self._look_before(key)
+            await asyncio.to_thread(self._quality.add, view.instrument_id, _day_ns(key), counts)
+        except StoreError as error:
+            self._told(f"data quality of {view.instrument_id} is not kept: {error}")
+            return
+        for kept in (self._written, self._before):
+            for old in [old for old in kept if old[0] == key[0] and old[1] < key[1]]:
+                del kept[old]
+        self._written[key] = view
+
+    async def whole(self, views: Iterable[QualityView]) -> list[QualityView]:
+        """Return records of today together with what was counted before this engine ran.
+
+        Where that cannot be read it is told, and left out.
+        """
+        out: list[QualityView] = []
+        async with self._records:
+            for view in views:
+                key = (view.instrument_id, view.day)
+                try:
+                    await self._look_before(key)
+                except StoreError as error:
+                    self._told(f"data quality of {key[0]} before now cannot be read: {error}")
+                    self._before[key] = QualityCounts()
+                counts = self._before[key]
+                sums = {
+                    field: getattr(view, field) + getattr(counts, name)
+                    for name, field in _COUNTS.items()
+                }
+                out.append(msgspec.structs.replace(view, **sums))
+        return out
+
+    async def _look_before(self, key: tuple[InstrumentId, str]) -> None:
+        """Read what there is of a day, before anything is added to it."""
+        if key not in self._before:
+            start_ns = _day_ns(key)
+            found = await asyncio.to_thread(self._quality.days, key[0], start_ns, start_ns + 1)
+            self._before[key] = found[0].counts if found else QualityCounts()
+
+
+def _day_ns(key: tuple[InstrumentId, str]) -> int:
+    return (date.fromisoformat(key[1]) - date(1970, 1, 1)).days * DAY_NS
 
 
 def _since(view: QualityView, before: QualityView | None) -> QualityCounts | None:

@@ -106,6 +106,10 @@ class MarketLibrary:
                 self._told(f"old market data stays for now: {error}")
             await asyncio.sleep(TIDY_EVERY_S)
 
+    async def whole(self, views: Iterable[QualityView]) -> Sequence[QualityView]:
+        """Return records of today together with what was counted before this engine ran."""
+        return await self._keeper.whole(views)
+
     async def quality(self, names: Collection[InstrumentId], days: int) -> Sequence[QualityView]:
         """Return the kept quality records of days before today, newest day first.
 
@@ -115,7 +119,7 @@ class MarketLibrary:
         today_ns = self._clock.now_ns() // DAY_NS * DAY_NS
         since_ns = today_ns - (days - 1) * DAY_NS
         found: list[QualityDay] = []
-        for name in names:
+        for name in names if days > 1 else ():
             found += await asyncio.to_thread(self._quality.days, name, since_ns, today_ns)
         found.sort(key=lambda day: (-day.day_ns, day.instrument_id))
         return [kept_view(day) for day in found]

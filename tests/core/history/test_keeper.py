@@ -12,6 +12,7 @@ from core.history.library import kept_view
 from core.model.errors import StoreError
 from core.model.instruments import Instrument
 from core.model.market import Timeframe, Trade
+from core.model.stores import QualityCounts
 from core.model.views import QualityView
 from store.market import MarketStore
 
@@ -99,6 +100,22 @@ async def test_quality_is_added_once_however_often_it_is_told(
     (kept,) = market.quality.days(instrument.id)
     view = kept_view(kept)
     assert (view.day, view.gaps, view.trades, view.live_s) == (day, 2, 15, 90.0)
+
+
+async def test_record_of_today_holds_what_was_before_the_restart(
+    keeper: Keeper, market: MarketStore, instrument: Instrument, told: list[str]
+) -> None:
+    day = "2024-10-04"
+    ts_ns = 1_728_000_000 * 10**9
+    market.quality.add(instrument.id, ts_ns, QualityCounts(gaps=3, live_s=600.0))
+    now = QualityView(instrument_id=instrument.id, day=day, gaps=1, live_s=60.0, rate_per_s=7.0)
+    for _ in range(2):
+        (whole,) = await keeper.whole([now])
+        assert (whole.gaps, whole.live_s, whole.rate_per_s) == (4, 660.0, 7.0)
+        await keeper.write_quality([now])
+    (fresh,) = await keeper.whole([msgspec.structs.replace(now, day="2024-10-05")])
+    assert fresh.gaps == 1
+    assert not told
 
 
 async def test_day_that_ended_and_the_new_one_are_kept_apart(
