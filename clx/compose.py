@@ -277,14 +277,15 @@ class Assembly:
             if table.enabled
         }
 
-    def tape(self) -> TapeWriter | None:
-        """Open the tape, if wanted."""
+    def tape(self, told: Callable[[str], None] | None = None) -> TapeWriter | None:
+        """Open the tape, if wanted; `told` hears from its thread when the disk takes nothing."""
         if not self.settings.engine.tape:
             return None
         return TapeWriter(
             self.paths.tapes,
             max_bytes=self.settings.engine.tape_max_mb << 20,
             redactor=self.redactor,
+            told=told,
         )
 
     @functools.cached_property
@@ -322,12 +323,22 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
     """
     settings, paths = assembly.settings, assembly.paths
     holder: list[Engine] = []
+    loop = asyncio.get_running_loop()
+
+    def teller(source: str) -> Callable[[str], None]:
+        """Return what alerts of something with a thread of its own are told to."""
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(lambda: holder[0].tell(source, text))
+
+        return tell
+
     async with contextlib.AsyncExitStack() as stack:
         journal = assembly.journal()
         stack.callback(journal.close)
         predictions = SqlitePredictions(paths.data / "predictions.sqlite")
         stack.callback(predictions.close)
-        tape = assembly.tape()
+        tape = assembly.tape(teller("tape"))
         if tape is not None:
             stack.callback(tape.close)
         feeds = assembly.feeds()
@@ -364,12 +375,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
             engine.kernel.log.alert("info", "market", text, assembly.clock.now_ns())
         _restore_groups(engine, paths)
         engine.on_fact(functools.partial(_keep_watched, paths, settings.engine.watchlist))
-        loop = asyncio.get_running_loop()
-
-        def tell(text: str) -> None:
-            loop.call_soon_threadsafe(engine.tell, "audit log", text)
-
-        audit = assembly.audit(tell)
+        audit = assembly.audit(teller("audit log"))
         stack.callback(audit.close)
         audit.note(
             AuditRecord(

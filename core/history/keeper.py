@@ -13,7 +13,7 @@ import msgspec
 from core.model.errors import StoreError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
-from core.model.market import Bar, Quote, Timeframe, Trade
+from core.model.market import Bar, Timeframe, Trade
 from core.model.stores import (
     DAY_NS,
     BarSource,
@@ -45,8 +45,10 @@ _COUNTS: Final = {
     "trade_id_holes": "trade_holes",
     "trades_refilled": "trades_refilled",
     "duplicate_trades": "duplicates",
+    "off_band": "off_band",
     "crossed": "crossed",
     "outages": "outages",
+    "resubscribed": "resubscribed",
     "live_s": "live_s",
     "stale_s": "stale_s",
 }
@@ -86,6 +88,8 @@ class Keeper:
         self._waiting: dict[tuple[InstrumentId, Timeframe], dict[int, Bar]] = defaultdict(dict)
         self._count = 0
         self._trades = trades
+        self._refused = False
+        """The disk took not all of what was last written."""
         self._trades_waiting: dict[InstrumentId, list[Trade]] = defaultdict(list)
         self._trade_count = 0
         self._written: dict[tuple[InstrumentId, str], QualityView] = {}
@@ -112,9 +116,6 @@ class Keeper:
         self._trade_count += 1
         self._trades_waiting[trade.instrument_id].append(trade)
 
-    def on_quote(self, quote: Quote) -> None:
-        """Keep no quotes."""
-
     async def run(self, views: Callable[[], Iterable[QualityView]]) -> None:
         """Write what was taken until cancelled, and once more then.
 
@@ -124,19 +125,30 @@ class Keeper:
         try:
             while True:
                 await asyncio.sleep(BARS_EVERY_S)
-                await self.write_bars()
-                await self.write_trades()
+                await self.write()
                 passed_s += BARS_EVERY_S
                 if passed_s >= QUALITY_EVERY_S:
                     passed_s = 0.0
                     await self.write_quality(views())
         finally:
-            await self.write_bars()
-            await self.write_trades()
+            await self.write()
             await self.write_quality(views())
 
-    async def write_bars(self) -> None:
-        """Write the bars taken so far; what fails waits for the next time."""
+    async def write(self) -> None:
+        """Write the bars and trades taken so far; what fails waits, and it is told in one word."""
+        failed = [*await self.write_bars(), *await self.write_trades()]
+        if failed:
+            what, why = failed[0]
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            waiting = self._count + self._trade_count
+            self._told(f"{what}{more} cannot be kept for now, {waiting:,} rows wait: {why}")
+        elif self._refused:
+            self._told("what waited is on disk, and all is kept again")
+        self._refused = bool(failed)
+
+    async def write_bars(self) -> list[tuple[str, StoreError]]:
+        """Write the bars taken so far; return what failed and why, which waits."""
+        failed: list[tuple[str, StoreError]] = []
         waiting, self._waiting = self._waiting, defaultdict(dict)
         self._count = 0
         for (name, timeframe), found in waiting.items():
@@ -148,7 +160,7 @@ class Keeper:
                     self._bars.put_bars, instrument, timeframe, columns, BarSource.TRADES
                 )
             except StoreError as error:
-                self._told(f"bars of {name} {timeframe} are not kept: {error}")
+                failed.append((f"bars of {name} {timeframe}", error))
                 for bar in bars:
                     newer = self._waiting[name, timeframe]
                     self._count += bar.ts_open_ns not in newer
@@ -156,20 +168,23 @@ class Keeper:
                 continue
             if self._written_bars is not None:
                 self._written_bars(name, timeframe, sorted(found))
+        return failed
 
-    async def write_trades(self) -> None:
-        """Write the trades taken so far; what fails waits for the next time."""
+    async def write_trades(self) -> list[tuple[str, StoreError]]:
+        """Write the trades taken so far; return what failed and why, which waits."""
+        failed: list[tuple[str, StoreError]] = []
         if self._trades is None:
-            return
+            return failed
         waiting, self._trades_waiting = self._trades_waiting, defaultdict(list)
         self._trade_count = 0
         for name, found in waiting.items():
             try:
                 await asyncio.to_thread(self._trades.put_trades, self._instrument(name), found)
             except StoreError as error:
-                self._told(f"trades of {name} are not kept: {error}")
+                failed.append((f"trades of {name}", error))
                 self._trades_waiting[name][:0] = found
                 self._trade_count += len(found)
+        return failed
 
     async def write_quality(self, views: Iterable[QualityView]) -> None:
         """Add what happened since the last time to the records."""

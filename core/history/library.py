@@ -147,6 +147,8 @@ def kept_view(day: QualityDay) -> QualityView:
         trade_holes=counts.trade_id_holes,
         trades_refilled=counts.trades_refilled,
         duplicates=counts.duplicate_trades,
+        off_band=counts.off_band,
+        resubscribed=counts.resubscribed,
         rate_per_s=counts.frames / (counts.live_s + counts.stale_s or 1.0),
         clock_offset_ms=(day.clock_median_ns or 0) / 1e6,
     )

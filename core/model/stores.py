@@ -412,8 +412,10 @@ class QualityCounts(msgspec.Struct, frozen=True, kw_only=True):
     trade_id_holes: int = 0
     trades_refilled: int = 0
     duplicate_trades: int = 0
+    off_band: int = 0
     crossed: int = 0
     outages: int = 0
+    resubscribed: int = 0
     outage_s: float = 0.0
     clock_offsets_ns: tuple[int, ...] = ()
     """Samples of the venue's clock less ours."""

@@ -13,9 +13,10 @@ that is no JSON on one line stands in `text` as a string, and one that is no tex
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -38,6 +39,8 @@ _BATCH: Final = 32
 second's worth at once had orders wait for milliseconds."""
 _JOIN_S: Final = 10.0
 _LEVEL: Final = 3
+_RETRY_NS: Final = 5_000_000_000
+"""Between two tries of a disk that took nothing."""
 
 _Frame = tuple[VenueName, FrameKind, int, int, str, bytes]
 
@@ -80,8 +83,12 @@ class TapeWriter:
         file_bytes: int = 32 << 20,
         buffer_bytes: int = 64 << 20,
         redactor: Redactor | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         """Make the directory and start the thread; the redactor takes secrets out of frames.
+
+        `told` hears from that thread, in words, when frames are lost to the disk and when they no
+        longer are.
 
         Raises:
             StoreError: The directory cannot be made.
@@ -99,13 +106,18 @@ class TapeWriter:
         self._file_bytes = min(file_bytes, max(max_bytes // 4, 1))
         self._buffer_bytes = buffer_bytes
         self._redactor = redactor or Redactor()
+        self._told = told
+        self._retry_ns: dict[VenueName, int] = {}
+        """Venues whose disk failed, and when it is tried again, in times of arrival."""
+        self._lost = 0
+        """Frames lost since the disk failed."""
         self._pending: deque[_Frame] = deque()
         self._put = 0
         self._taken = 0
         self._unseen = 0
         """Frames put since the thread was last woken."""
-        self._touched: set[VenueName] = set()
-        """Files with blocks that are not whole yet."""
+        self._touched: dict[VenueName, int] = {}
+        """Files with blocks that are not whole yet, and how many frames are in them."""
         self._flushed_ns = 0
         """Arrival of the newest frame at the last flush."""
         self._files: dict[VenueName, _TapeFile] = {}
@@ -171,22 +183,34 @@ class TapeWriter:
             while self._pending and len(frames) < _BATCH and self._pending[0][0] == frames[0][0]:
                 frames.append(self._pending.popleft())
             self._taken += sum(len(frame[5]) + 64 for frame in frames)
-            newest_ns = frames[-1][3]
+            venue, newest_ns = frames[0][0], frames[-1][3]
+            if newest_ns < self._retry_ns.get(venue, 0):
+                self._lose(len(frames))
+                continue
             try:
                 self._store(frames)
-                self._touched.add(frames[0][0])
+                self._touched[venue] = self._touched.get(venue, 0) + len(frames)
             except OSError as error:
-                self._fail(frames[0][0], error)
-                self.dropped += len(frames)
+                self._lose(len(frames))
+                self._fail(venue, error, newest_ns)
         return newest_ns
 
+    def _lose(self, frames: int) -> None:
+        self.dropped += frames
+        self._lost += frames
+
     def _flush_files(self) -> None:
-        for venue in self._touched & self._files.keys():
+        for venue in self._touched.keys() & self._files.keys():
             try:
                 self._files[venue].flush()
-                self.error = ""
             except OSError as error:
-                self._fail(venue, error)
+                self._fail(venue, error, self._flushed_ns)
+                continue
+            if venue in self._retry_ns:
+                self._retry_ns.clear()
+                self.error = ""
+                self._tell(f"frames are recorded again; {self._lost:,} were lost")
+                self._lost = 0
         self._touched.clear()
 
     def _store(self, frames: Sequence[_Frame]) -> None:
@@ -236,12 +260,25 @@ class TapeWriter:
         except OSError as error:
             self.error = f"tape of {venue}: {error.strerror or error}"
 
-    def _fail(self, venue: VenueName, error: OSError) -> None:
-        """Leave the broken file; the next frame tries a new one."""
+    def _fail(self, venue: VenueName, error: OSError, now_ns: int) -> None:
+        """Leave the broken file; a frame some seconds later tries a new one."""
+        first = not self._retry_ns
+        self._retry_ns[venue] = now_ns + _RETRY_NS
+        self._lose(self._touched.pop(venue, 0))
         self.error = f"tape of {venue}: {error.strerror or error}"
         file = self._files.pop(venue, None)
         if file is not None:
             file.abandon()
+        if first:
+            self._tell(
+                f"frames of {venue} cannot be written to {self._directory}: "
+                f"{error.strerror or error}; they are lost until it can, all else goes on. Free "
+                "disk space, or record less (engine.tape_max_mb, engine.tape)"
+            )
+
+    def _tell(self, text: str) -> None:
+        if self._told is not None:
+            self._told(text)
 
 
 class _TapeFile:
@@ -275,4 +312,10 @@ class _TapeFile:
             self._raw.close()
 
     def abandon(self) -> None:
-        self._raw.close()
+        """Close it with what is on disk, or remove it when that is nothing."""
+        # Closing writes once more what the disk did not take.
+        with contextlib.suppress(OSError):
+            self._raw.close()
+        with contextlib.suppress(OSError):
+            if not self.path.stat().st_size:
+                self.path.unlink()

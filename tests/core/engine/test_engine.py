@@ -391,6 +391,17 @@ async def test_history_is_fetched_again_until_it_comes(house: Any, btc: Any) -> 
     assert wanted == {Timeframe.M1, Timeframe.M15}, "only what is in demand is fetched"
 
 
+async def test_what_is_told_around_the_engine_hides_nothing_of_another_kind(house: Any) -> None:
+    run = house()
+    async with run.running():
+        for text in (
+            "bars of A cannot be kept", "bars of B cannot be kept", "what waited is on disk",
+        ):  # fmt: skip
+            run.engine.tell("market data", text)
+        told = [item.text for item in run.engine.snapshot().alerts if item.source == "market data"]
+    assert told == ["bars of A cannot be kept", "what waited is on disk"]
+
+
 async def test_every_frame_is_taped_before_it_is_used(house: Any, btc: Any) -> None:
     run = house()
     async with run.running():

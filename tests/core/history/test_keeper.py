@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.history.keeper import Keeper
+from core.engine.quality import COUNTS
+from core.history.keeper import _COUNTS, Keeper
 from core.history.library import kept_view
 from core.model.errors import StoreError
+from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Timeframe, Trade
-from core.model.stores import QualityCounts
+from core.model.stores import QualityCounts, QualityDay
 from core.model.views import QualityView
 from store.market import MarketStore
 
@@ -73,11 +75,15 @@ async def test_bars_wait_while_the_disk_is_full(
 ) -> None:  # fmt: skip
     disk.full = True
     keeper.take(past.bar(NOW))
-    await keeper.write_bars()
-    assert "disk full" in told[0]
+    await keeper.write()
+    assert told == [
+        f"bars of {instrument.id} 1m cannot be kept for now, 1 rows wait: disk full",
+    ]
     disk.full = False
     keeper.take(past.bar(NOW + MIN))
-    await keeper.write_bars()
+    await keeper.write()
+    await keeper.write()
+    assert told[1:] == ["what waited is on disk, and all is kept again"]
     assert len(market.bars.bars(instrument.id, Timeframe.M1, NOW, NOW + 10 * MIN)) == 2
 
 
@@ -107,11 +113,16 @@ async def test_record_of_today_holds_what_was_before_the_restart(
 ) -> None:
     day = "2024-10-04"
     ts_ns = 1_728_000_000 * 10**9
-    market.quality.add(instrument.id, ts_ns, QualityCounts(gaps=3, live_s=600.0))
-    now = QualityView(instrument_id=instrument.id, day=day, gaps=1, live_s=60.0, rate_per_s=7.0)
+    counts = QualityCounts(gaps=3, live_s=600.0, resubscribed=2, off_band=5)
+    market.quality.add(instrument.id, ts_ns, counts)
+    now = QualityView(
+        instrument_id=instrument.id, day=day, gaps=1, live_s=60.0, rate_per_s=7.0,
+        resubscribed=1, off_band=1,
+    )  # fmt: skip
     for _ in range(2):
         (whole,) = await keeper.whole([now])
         assert (whole.gaps, whole.live_s, whole.rate_per_s) == (4, 660.0, 7.0)
+        assert (whole.resubscribed, whole.off_band) == (3, 6)
         await keeper.write_quality([now])
     (fresh,) = await keeper.whole([msgspec.structs.replace(now, day="2024-10-05")])
     assert fresh.gaps == 1
@@ -145,3 +156,15 @@ async def test_trades_are_kept_once_however_often_they_come(
     await keeper.write_trades()
     kept = market.trades.trades(instrument.id, NOW, NOW + 100)
     assert kept.trade_id.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_every_count_of_a_day_is_kept() -> None:
+    assert set(_COUNTS.values()) == set(COUNTS)
+    sums = {name: 2.0 if name.endswith("_s") else 2 for name in QualityCounts.__struct_fields__}
+    day = QualityDay(
+        instrument_id=InstrumentId("BTC-USDT.x"), day_ns=0, clock_samples=0, clock_min_ns=None,
+        clock_median_ns=None, clock_max_ns=None,
+        counts=QualityCounts(**{**sums, "clock_offsets_ns": ()}),
+    )  # fmt: skip
+    view = kept_view(day)
+    assert {name: getattr(view, name) for name in COUNTS} == dict.fromkeys(COUNTS, 2)

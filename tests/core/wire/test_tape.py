@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
+import random
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -109,27 +113,61 @@ def test_files_are_rotated_and_the_oldest_removed_beyond_the_bound(tmp_path: Pat
     assert not read(paths[0])[0].data.startswith(b'{"n":0,')
 
 
-def test_disk_error_is_told_counted_and_outlived(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Disk:
+    """Stands between the tape and its files, and is full when told so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        opened, disk = Path.open, self
+
+        class Raw(io.FileIO):
+            def write(self, data: Any, /) -> int:
+                if disk.full:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+                return super().write(data)
+
+        def bounded(path: Path, mode: str = "r", *rest: Any, **named: Any) -> Any:
+            if mode != "xb":
+                return opened(path, mode, *rest, **named)
+            return io.BufferedWriter(Raw(path, "x"))
+
+        monkeypatch.setattr(Path, "open", bounded)
+
+
+@pytest.mark.parametrize("size", [2, 400_000], ids=["in a flush", "in a write"])
+def test_full_disk_is_told_counted_and_outlived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    write, broken = tape_module._TapeFile.write, [True]
+    told: list[str] = []
+    disk, second = Disk(monkeypatch), 1_000_000_000
+    writer = TapeWriter(tmp_path, told=told.append)
+    # Noise, as what can be compressed would wait in the compressor until the flush.
+    frame = random.Random(1).randbytes(size)
 
-    def full(self: tape_module._TapeFile, line: bytes) -> None:
-        if broken:
-            broken.clear()
-            raise OSError(28, "No space left on device")
-        write(self, line)
+    def record(at_s: int) -> None:
+        writer.write(VENUE, "recv", 0, NOW + at_s * second, "", frame)
+        writer.flush()
 
-    monkeypatch.setattr(tape_module._TapeFile, "write", full)
-    writer = TapeWriter(tmp_path)
-    writer.write(VENUE, "recv", 0, NOW, "", b"{}")
-    writer.flush()
+    record(0)
+    disk.full = True
+    for at_s in (1, 2, 3):  # The first breaks the file, the others wait for the next try.
+        record(at_s)
     assert writer.error == "tape of binance: No space left on device"
-    assert writer.dropped == 1
-    writer.write(VENUE, "recv", 0, NOW, "", b"{}")
-    writer.flush()
+    assert writer.dropped == 3
+    record(7)
+    assert len(files(tmp_path)) == 1, "a file that holds nothing is left behind"
+    (text,) = told
+    assert text.startswith(f"frames of binance cannot be written to {tmp_path}: No space left")
+    assert "Free disk space" in text
+    disk.full = False
+    record(13)
     assert writer.error == ""
+    assert len(told) == 2
+    assert told[1] == "frames are recorded again; 4 were lost"
+    record(14)
     writer.close()
+    kept = [frame.ts_ns for frame in read(files(tmp_path)[-1])]
+    assert kept == [NOW + 13 * second, NOW + 14 * second]
 
 
 def test_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
