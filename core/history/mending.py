@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
-from core.model.errors import ClxError, TemporaryError
+from core.model.errors import ClxError, DataError, StoreError, TemporaryError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
@@ -20,6 +20,9 @@ from core.model.stores import BarStore
 LOOK_EVERY_S: Final = 20.0
 REST_NS: Final = 15 * 60 * 1_000_000_000
 """Between two questions for one series: where few trade, most minutes have no bar."""
+AGAIN_NS: Final = 60 * 1_000_000_000
+"""Until a series is asked for again whose venue or disk was away; twice as long after each time, up
+to `REST_NS`."""
 BACK_BARS: Final = 5000
 """Bars before the newest among which holes are filled; older ones are left to `clx data repair`."""
 
@@ -54,7 +57,9 @@ class Mender:
         self._told = told
         self._newest: dict[Series, int] = {}
         self._due: set[Series] = set()
-        self._asked_ns: dict[Series, int] = {}
+        self._rests_until: dict[Series, int] = {}
+        self._away: dict[Series, int] = {}
+        """How long the next wait of a series is whose venue or disk was away."""
 
     def written(self, name: InstrumentId, timeframe: Timeframe, opens: Sequence[int]) -> None:
         """Take the open times of bars that were kept, oldest first, and see what lacks."""
@@ -77,16 +82,26 @@ class Mender:
         """Fill the holes seen so far; what a venue does not give now is asked for again later."""
         now_ns = self._clock.now_ns()
         for series in sorted(self._due):
-            if now_ns - self._asked_ns.get(series, -REST_NS) < REST_NS:
+            if now_ns < self._rests_until.get(series, now_ns):
                 continue
             self._due.discard(series)
             try:
                 await self._mend(series, now_ns)
-            except TemporaryError:
-                # Whoever shows these bars is told; nobody waits for the rest.
+                self._away.pop(series, None)
+            except (TemporaryError, DataError, StoreError) as error:
+                wait_ns = self._away.get(series, AGAIN_NS)
+                self._away[series] = min(2 * wait_ns, REST_NS)
+                self._rests_until[series] = now_ns + wait_ns
                 self._due.add(series)
+                self._told(
+                    f"a hole in bars of {series[0]} {series[1]} stays for now, asked again in "
+                    f"{wait_ns // 60_000_000_000} min: {error}"
+                )
             except ClxError as error:
-                self._told(f"bars of {series[0]} {series[1]} have a hole that stays: {error}")
+                self._told(
+                    f"a hole in bars of {series[0]} {series[1]} stays: {error}; once that is "
+                    f"mended, `clx data repair {series[0]}` fills it"
+                )
 
     async def _mend(self, series: Series, now_ns: int) -> None:
         name, timeframe = series
@@ -96,5 +111,5 @@ class Mender:
             return
         start_ns = max(oldest, end_ns - BACK_BARS * timeframe.ns)
         if await asyncio.to_thread(self._bars.gaps, name, timeframe, start_ns, end_ns):
-            self._asked_ns[series] = now_ns
+            self._rests_until[series] = now_ns + REST_NS
             await self._fill(self._instrument(name), timeframe, start_ns, end_ns)

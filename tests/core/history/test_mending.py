@@ -9,8 +9,8 @@ import pytest
 from core.engine.clock import SimClock
 from core.history.backfill import Backfill
 from core.history.keeper import Keeper
-from core.history.mending import REST_NS, Mender
-from core.model.errors import ConfigError, TemporaryError
+from core.history.mending import AGAIN_NS, REST_NS, Mender
+from core.model.errors import ConfigError, DataError, StoreError, TemporaryError
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
 from store.market import MarketStore
@@ -82,14 +82,42 @@ async def test_a_venue_that_is_away_is_asked_again_and_one_that_cannot_is_named(
     past.failures = [TemporaryError("away")] * 20
     await engine.closes(3)
     assert engine.kept() == [0, 3]
+    (text,) = engine.told
+    assert text.startswith(f"a hole in bars of {past.instrument.id} 5m stays for now, asked again")
+    assert "in 1 min: " in text
+    assert "away" in text
     past.failures = []
-    engine.clock.set(engine.clock.now_ns() + REST_NS)
+    engine.clock.set(engine.clock.now_ns() + AGAIN_NS)
     await engine.mender.mend()
     assert engine.kept() == [0, 1, 2, 3]
     past.failures = [ConfigError("no bars of 5m")]
     engine.clock.set(engine.clock.now_ns() + REST_NS)
     await engine.closes(9)
-    assert engine.told == [f"bars of {past.instrument.id} 5m have a hole that stays: no bars of 5m"]
+    name = past.instrument.id
+    assert engine.told[1:] == [
+        f"a hole in bars of {name} 5m stays: no bars of 5m; once that is mended, "
+        f"`clx data repair {name}` fills it"
+    ]
+
+
+@pytest.mark.parametrize("error", [TemporaryError("away"), DataError("html"), StoreError("full")])
+async def test_what_passes_is_asked_for_soon_and_then_ever_more_rarely(engine, past, error):
+    await engine.closes(0)
+    asked: list[int] = []
+    began = engine.clock.now_ns()
+
+    async def away(*_: object) -> None:
+        asked.append((engine.clock.now_ns() - began) // AGAIN_NS)
+        raise error
+
+    engine.mender._fill = away
+    await engine.closes(3)
+    began = engine.clock.now_ns()
+    for _ in range(60):
+        engine.clock.set(engine.clock.now_ns() + AGAIN_NS)
+        await engine.mender.mend()
+    # The last two waits are a quarter of an hour each.
+    assert asked[1:] == [1, 3, 7, 15, 30, 45, 60]
 
 
 async def test_where_few_trade_a_venue_is_not_asked_after_every_bar(engine, past):
