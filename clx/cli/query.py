@@ -129,7 +129,7 @@ def quotes(names: tuple[str, ...], style: str) -> None:
     for line in lines:
         item = known[line.instrument_id]
         change = None
-        if line.open_24h_ticks:
+        if line.open_24h_ticks and line.last_ticks:
             change = f"{(line.last_ticks / line.open_24h_ticks - 1) * 100:+.2f}%"
         rows.append(
             (

@@ -94,7 +94,7 @@ def last(row: MarketRow) -> Decimal | None:
 def change(row: MarketRow) -> float:
     """Return the change of 24 hours as a fraction, NaN while it is not known."""
     line = row.line
-    if line is None or not line.last_ticks or line.open_24h_ticks <= 0:
+    if line is None:
         return math.nan
     return numbers.change(line.last_ticks, line.open_24h_ticks)
 

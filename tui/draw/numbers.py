@@ -97,8 +97,9 @@ def fraction(value: float, decimals: int = 2) -> str:
 
 
 def change(last_ticks: int, open_ticks: int) -> float:
-    """Return the relative change between two prices, 0 where there is no opening price."""
-    return (last_ticks - open_ticks) / open_ticks if open_ticks > 0 else 0.0
+    """Return the relative change between two prices, NaN where one is not known."""
+    known = open_ticks > 0 and last_ticks > 0
+    return (last_ticks - open_ticks) / open_ticks if known else math.nan
 
 
 def short(value: float) -> str:

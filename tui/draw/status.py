@@ -98,12 +98,16 @@ def _left(now: Standing, glyphs: Glyphs) -> list[Run]:
     role = "up" if change > 0 else "down" if change < 0 else "text"
     price = numbers.price(item, line.last_ticks)
     shown = {1: "flash_up", -1: "flash_down"}.get(now.flash, role)
-    out.append((f"{price} {glyphs.direction(change)}", shown))
-    out.append((numbers.percent(change), role))
-    spread = line.ask_ticks - line.bid_ticks
-    out.append((f"spread {numbers.price(item, spread)}", "muted"))
+    known = not math.isnan(change)
+    out.append((f"{price} {glyphs.direction(change)}" if known else price, shown))
+    if known:
+        out.append((numbers.percent(change), role))
+    if line.bid_ticks and line.ask_ticks:
+        spread = line.ask_ticks - line.bid_ticks
+        out.append((f"spread {numbers.price(item, spread)}", "muted"))
     low, high = line.low_24h_ticks, line.high_24h_ticks
-    out.append((f"24h {numbers.price(item, low)} - {numbers.price(item, high)}", "muted"))
+    if low and high:
+        out.append((f"24h {numbers.price(item, low)} - {numbers.price(item, high)}", "muted"))
     out += [(f"vol {numbers.turnover(item, line)}", "muted"), (item.venue, "muted")]
     return out
 

@@ -100,6 +100,33 @@ def test_the_volume_of_a_day_is_the_same_everywhere_and_named_by_its_currency():
     assert all("1.16B USDT" in text for text in drawn), drawn
 
 
+def test_without_a_last_or_an_opening_price_no_change_is_told():
+    item = instruments()[0]
+    whole = msgspec.structs.replace(Market(item, "100.00", 1).quote(), open_24h_ticks=8_000)
+    for unknown in ("last_ticks", "open_24h_ticks"):
+        line = msgspec.structs.replace(whole, **{unknown: 0})
+        drawn = [
+            row_text(
+                draw_table(MARKETS, [MarketRow(item.id, "spot", item, line)], None, 160, 2, BLOCK)[
+                    1
+                ]
+            ),
+            row_text(draw_table(WATCHLIST, [Quoted(item, line)], None, 160, 2, BLOCK)[1]),
+            row_text(draw_header(Standing(item, line, None, "up", ""), 200, BLOCK)),
+        ]
+        assert not any("%" in text for text in drawn), drawn
+
+
+def test_the_header_tells_no_spread_and_no_range_that_nobody_quotes():
+    item = instruments()[0]
+    line = msgspec.structs.replace(
+        Market(item, "100.00", 1).quote(), bid_ticks=0, low_24h_ticks=0, high_24h_ticks=0
+    )
+    drawn = row_text(draw_header(Standing(item, line, None, "up", ""), 200, BLOCK))
+    assert "spread" not in drawn
+    assert "24h" not in drawn
+
+
 def test_without_a_price_nothing_is_made_up():
     row = MarketRow(InstrumentId("ADA-USDT.kucoin"), "spot")
     assert m.last(row) is None
