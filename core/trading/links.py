@@ -97,7 +97,9 @@ class VenueLinks:
         self._show(venue, asks=differences)
 
     def failed(self, venue: VenueName, reason: str) -> None:
-        """Note that the venue could not be compared."""
+        """Note that the venue could not be compared; why its stream is down says more."""
+        if venue in self._down:
+            return
         if venue in self._switches.closed_venues:
             self._switches.closed_venues[venue] = reason
         self._show(venue, reason=reason)

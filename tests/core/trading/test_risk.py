@@ -168,6 +168,9 @@ def test_entries_wait_for_reconciliation_and_for_the_stream(floor: Any) -> None:
     assert floor.submit("b").state is OrderState.SUBMITTED
     floor.desk.on_venue_event(VenueDisconnected(venue="binance", reason="reset", ts_ns=1))
     assert "its stream is down: reset" in denied(floor, "c")
+    floor.desk.links.failed("binance", "nothing answers")
+    assert "its stream is down: reset" in denied(floor, "d"), "why it is down says more"
+    assert floor.desk.links.view("binance").reason == "reset"
 
 
 def test_the_keyboard_trades_only_while_armed(floor: Any, btc: Instrument, eth: Instrument) -> None:
