@@ -37,8 +37,8 @@ class VenueAbilities(msgspec.Struct, frozen=True, kw_only=True):
     """Trailing stops may be at a distance in price."""
     trail_pct: tuple[Decimal, Decimal, Decimal] | None = None
     """Least, most and step of a trailing stop's distance in per cent; None: no such distances."""
-    hedging: bool = False
-    """Long and short positions can be held apart."""
+    hedging: bool | None = False
+    """Long and short positions are held apart; None while the venue has not told."""
     dead_man: bool = False
     """The venue cancels everything when it does not hear from us; armed and renewed while live."""
     switch: str = ""

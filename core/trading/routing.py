@@ -8,7 +8,7 @@ import msgspec
 
 from core.model.abilities import VenueAbilities
 from core.model.instruments import Instrument
-from core.model.orders import Link, OrderIntent, OrderType, Role, TimeInForce
+from core.model.orders import Link, OrderIntent, OrderType, PositionSide, Role, TimeInForce
 from core.trading.form import Denial
 
 Waits = Literal["", "trigger", "parent", "replace"]
@@ -57,6 +57,14 @@ def lacks(intent: OrderIntent, abilities: VenueAbilities) -> Denial | None:
     """Return what the venue lacks for an order and the engine cannot do in its place."""
     if intent.post_only and not abilities.post_only:
         return Denial("post_only", "the venue has no post-only orders")
+    net = intent.position_side is PositionSide.NET
+    if abilities.hedging is not None and abilities.hedging is net:
+        held = "apart: say which, long or short" if abilities.hedging else "as one: say neither"
+        return Denial(
+            "position_side",
+            f"the account holds long and short {held}, was {intent.position_side}; "
+            "if that was changed at the venue, `clx reconcile` reads it anew",
+        )
     if intent.extended_hours and (denial := _outside(intent, abilities)) is not None:
         return denial
     if intent.display_size is not None and not abilities.iceberg:

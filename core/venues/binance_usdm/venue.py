@@ -24,10 +24,11 @@ from urllib.parse import urlsplit
 import orjson
 
 from core.model.abilities import VenueAbilities
+from core.model.accounts import VenuePosition
 from core.model.errors import InvariantError, TemporaryError
 from core.model.ids import VenueName
 from core.model.instruments import Instrument
-from core.model.orders import AmendSubmitted, Order, OrderIntent, VenueOrder
+from core.model.orders import AmendSubmitted, Order, OrderIntent, PositionSide, VenueOrder
 from core.model.ports import Clock, VenueSink
 from core.model.settings import VenueSettings
 from core.model.tiers import MarginTiers
@@ -151,7 +152,7 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
 
     def abilities(self, instrument: Instrument) -> VenueAbilities:
         """Return what the adapter uses of the venue, in the mode the account is in."""
-        return abilities(hedging=self._hedging is True, dead_man_s=self._settings.dead_man_s)
+        return abilities(hedging=self._hedging, dead_man_s=self._settings.dead_man_s)
 
     async def run(self, sink: VenueSink) -> None:
         """Stay connected to the account and keep a connection warm, until cancelled.
@@ -276,6 +277,21 @@ class BinanceUsdmVenue(ReadsAccount[AccountReader]):
             self._adopt(found)
             self._tell_fired(order, found)
         return found
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return the open positions, and learn how the account holds them by now.
+
+        That can be changed at the venue while nothing is open, and no stream tells it.
+
+        Raises:
+            TemporaryError: The venue did not answer.
+        """
+        held = await super().positions()
+        if held:
+            self._hedging = held[0].side is not PositionSide.NET
+        else:
+            self._hedging = await self._account.hedging()
+        return held
 
     async def open_orders(self) -> list[VenueOrder]:
         """Return every open and every waiting order of the account, ours or not.

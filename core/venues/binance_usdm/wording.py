@@ -37,7 +37,7 @@ _WATCHED: Final = MappingProxyType({TriggerBy.LAST: "CONTRACT_PRICE", TriggerBy.
 _POST_ONLY: Final = "GTX"
 
 
-def abilities(*, hedging: bool, dead_man_s: float) -> VenueAbilities:
+def abilities(*, hedging: bool | None, dead_man_s: float) -> VenueAbilities:
     """Return what of USD-M the adapter uses.
 
     A good-till-date order is ended by the engine: the venue takes none that ends within 10 minutes.

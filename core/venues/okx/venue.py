@@ -136,7 +136,7 @@ class OkxVenue(ReadsAccount[AccountReader]):
             on_triggered=self._found_triggered,
         )
         self._attempts = AttemptLimiter(clock=clock, attempts=3, window_s=1.5)
-        self._hedged = False
+        self._hedged: bool | None = None
         self._down: set[str] = set()
         self._answers: Answers | None = None
         self._errands: Errands | None = None
@@ -206,7 +206,7 @@ class OkxVenue(ReadsAccount[AccountReader]):
             trail_prices=not option,
             trail_pct=None if option else _TRAILS,
             reduce_only=contract,
-            hedging=contract and self._hedged,
+            hedging=self._hedged if contract else False,
             dead_man=bool(self._dead_man_s),
             switch=switch_words(self._dead_man_s),
         )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.model.abilities import VenueAbilities
 from core.model.accounts import RiskState, VenuePosition
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId
@@ -39,6 +40,7 @@ def hedged(floor: Any, btc: Instrument) -> Any:
         btc, id=PERP, kind=InstrumentKind.PERPETUAL, settle="USDT"
     )
     floor.marks.tops[PERP] = (9999, 10001)
+    floor.venue.able = VenueAbilities(hedging=True)
     floor.open()
     for side, size in ((PositionSide.LONG, 3), (PositionSide.SHORT, -2)):
         stated = VenuePosition(

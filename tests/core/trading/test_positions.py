@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.model.abilities import VenueAbilities
 from core.model.accounts import EntryKind, RiskState, VenuePosition
 from core.model.errors import TemporaryError
 from core.model.facts import CashMoved
@@ -123,6 +124,7 @@ async def test_flatten_closes_it(perp: Any) -> None:
 @pytest.mark.parametrize("answer", ["protect", "flatten"])
 async def test_only_the_side_that_differs_is_protected_or_closed(perp: Any, answer: str) -> None:
     trade(perp, on_difference=answer)
+    perp.venue.able = VenueAbilities(hedging=True)
     ours = stated("5", side=PositionSide.LONG)
     perp.venue.contracts = [ours]
     await compared(perp)

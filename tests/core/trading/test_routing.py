@@ -11,7 +11,7 @@ import pytest
 from core.model.abilities import VenueAbilities
 from core.model.ids import ClientOrderId, InstrumentId
 from core.model.market import Side
-from core.model.orders import Link, OrderIntent, OrderType, TimeInForce
+from core.model.orders import Link, OrderIntent, OrderType, PositionSide, TimeInForce
 from core.trading.routing import lacks, wire_form
 
 LIMIT = OrderIntent(
@@ -52,6 +52,28 @@ def test_order_at_market_goes_for_the_day_where_there_are_days_alone(tif: TimeIn
     market = msgspec.structs.replace(LIMIT, type=OrderType.MARKET, price=None, time_in_force=tif)
     assert lacks(market, DAYS) is None
     assert wire_form(market, DAYS).time_in_force is TimeInForce.DAY
+
+
+@pytest.mark.parametrize(
+    ("hedging", "side", "words"),
+    [
+        (True, PositionSide.NET, "holds long and short apart: say which, long or short, was net"),
+        (False, PositionSide.SHORT, "holds long and short as one: say neither, was short"),
+        (True, PositionSide.LONG, None),
+        (False, PositionSide.NET, None),
+        (None, PositionSide.NET, None),
+        (None, PositionSide.LONG, None),
+    ],
+)
+def test_an_order_of_the_wrong_side_for_its_account_is_denied(
+    hedging: bool | None, side: PositionSide, words: str | None
+) -> None:
+    wanted = msgspec.structs.replace(LIMIT, position_side=side)
+    denial = lacks(wanted, VenueAbilities(hedging=hedging))
+    assert (denial is None) is (words is None)
+    if denial is not None and words is not None:
+        assert denial.rule == "position_side"
+        assert words in denial.reason
 
 
 EXTENDED = VenueAbilities(extended_hours=True)

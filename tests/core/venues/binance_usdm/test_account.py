@@ -100,6 +100,27 @@ async def test_positions_are_signed_and_carry_leverage_and_liquidation(server, m
     )  # fmt: skip
 
 
+async def test_a_comparison_learns_how_the_account_holds_positions_by_now(server, make, desk, run):
+    venue = make()
+    server.answer("GET /v3/positionRisk", (200, []), (200, []))
+    async with run(venue, desk):
+        assert venue.abilities(None).hedging is False
+        server.hedging = True
+        await venue.positions()
+        assert venue.abilities(None).hedging is True
+        server.hedging = False
+        await venue.positions()
+        assert venue.abilities(None).hedging is False
+        long = {
+            "symbol": "BTCUSDT", "positionSide": "LONG", "positionAmt": "0.010",
+            "entryPrice": "50000", "liquidationPrice": "0", "initialMargin": "25", "updateTime": 5,
+        }  # fmt: skip
+        server.answer("GET /v3/positionRisk", (200, [long]))
+        server.answer("GET /v1/symbolConfig", (200, [{"symbol": "BTCUSDT", "leverage": 20}]))
+        await venue.positions()
+        assert venue.abilities(None).hedging is True, "the positions themselves say it"
+
+
 def bracket(number: int, floor: int, cap: int, rate: float, cum: float) -> dict[str, object]:
     return {
         "bracket": number, "initialLeverage": 50, "notionalFloor": floor, "notionalCap": cap,
