@@ -239,6 +239,10 @@ class Changer:
         if size is not None and size != intent.size:
             intent = msgspec.structs.replace(intent, size=size)
         triggered = tracked.waits in {"trigger", "siblings"}
+        left = self._gate.left_to_close(intent, order) if triggered else _ZERO
+        if _ZERO < left < intent.size:
+            # As a venue lets a reduce-only order: what else was closed meanwhile is not there.
+            intent = msgspec.structs.replace(intent, size=left)
         plain = wire_form(intent, self._flow.abilities_of(intent), triggered=triggered)
         record = OrderReleased(
             client_order_id=order.id,
@@ -349,8 +353,7 @@ class Changer:
         """Return what there is of the position an exit closes, and what no other order has."""
         order = tracked.order
         intent = order.intent
-        size = self._books.account.size(intent.instrument_id, intent.position_side, order.venue)
-        held = max(_ZERO, -size * intent.side.sign)
+        held = self._position(order)
         way = (intent.instrument_id, intent.side, intent.position_side)
         claims: dict[str, Decimal] = {}
         for item in self._books.orders.open():
@@ -363,6 +366,24 @@ class Changer:
                 name = other.group_id or item.order.id
                 claims[name] = max(claims.get(name, _ZERO), item.order.remaining)
         return held, max(_ZERO, held - sum(claims.values(), _ZERO))
+
+    def closes(self, tracked: Tracked) -> Decimal | None:
+        """Return what there is of the position an exit closes, None while that is not sure."""
+        order = tracked.order
+        intent = order.intent
+        if order.venue in self._books.switches.closed_venues:
+            return None
+        for item in self._books.orders.short():
+            other = item.order.intent
+            if other.instrument_id == intent.instrument_id and item.order.venue == order.venue:
+                return None
+        return self._position(order)
+
+    def _position(self, order: Order) -> Decimal:
+        """Return what there is of the position an order closes."""
+        intent = order.intent
+        size = self._books.account.size(intent.instrument_id, intent.position_side, order.venue)
+        return max(_ZERO, -size * intent.side.sign)
 
     def bare(self, tracked: Tracked, size: Decimal, why: str) -> None:
         """Say that so much has no exits, and why; 0: it has them again."""

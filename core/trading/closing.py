@@ -89,14 +89,18 @@ class Closer:
         order_id: ClientOrderId,
         origin: OriginKind,
         reason: str,
+        *,
+        beside: bool = False,
     ) -> OrderIntent:
         """Return a reduce-only market order for what can be closed now; its size may be 0.
 
         On a spot venue it is cut to the base that is really free, as fees may have eaten some.
+        With `beside` a position of contracts is closed although stops and targets wait to do so:
+        they end with it.
         """
         instrument = listed(self._instruments, part.instrument_id)
         side = Side.SELL if self.size(part) > 0 else Side.BUY
-        size = self._gate.closable(part.instrument_id, side, part.venue, part.side)
+        size = self._gate.closable(part.instrument_id, side, part.venue, part.side, beside=beside)
         usual = self._gate.route(instrument) == part.venue
         account = None if usual else part.venue
         if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
@@ -125,10 +129,14 @@ class Closer:
         if intent.size and size:
             return ""
         apart = "" if part.side is PositionSide.NET else f"{part.side} "
-        left = self._gate.closable(part.instrument_id, intent.side, part.venue, part.side)
+        left = self._gate.closable(
+            part.instrument_id, intent.side, part.venue, part.side, beside=True
+        )
+        busy = abs(size) - left
+        both = f"; cancel those first, `clx flatten {part.instrument_id}` does both"
         return (
-            f"nothing to close: the {apart}position is {size}, {abs(size) - left} of it in open "
-            f"{intent.side} orders"
+            f"nothing to close: the {apart}position is {size.normalize():f}, "
+            f"{busy.normalize():f} of it in open {intent.side} orders{both if busy else ''}"
         )
 
     def stop(

@@ -319,7 +319,7 @@ class TradingDesk:
         if known is not None:
             return known.order
         part = self._closer.one(instrument, side, account)
-        intent = self._closer.intent(part, client_order_id, origin, reason or "close")
+        intent = self._closer.intent(part, client_order_id, origin, reason or "close", beside=True)
         why = self._closer.why_not(part, intent)
         if not why:
             return self.submit(intent, dry_run)

@@ -49,7 +49,7 @@ class Line:
 
     __slots__ = (
         "buys", "fixed", "gross", "held", "key", "long", "net", "pending", "pnl", "scopes",
-        "sells", "short", "size", "slope", "trip_base", "unit", "whole",
+        "sells", "short", "size", "slope", "trip_base", "unit", "waiting", "whole",
     )  # fmt: skip
 
     def __init__(self, key: Key, scopes: tuple[Scope, ...], net: Net | None) -> None:
@@ -62,6 +62,8 @@ class Line:
         self.size = _ZERO
         self.buys = _ZERO
         self.sells = _ZERO
+        self.waiting = {_BUY: _ZERO, _SELL: _ZERO}
+        """Of `buys` and `sells` what waits to close what is left by then."""
         self.unit: Decimal | None = None
         """What one unit of size is worth, None: nothing tells."""
         self.fixed: Decimal | None = None
@@ -197,6 +199,8 @@ class Exposure:
             line.buys = change(line.buys, claim.size)
         else:
             line.sells = change(line.sells, claim.size)
+        if claim.gives_way:
+            line.waiting[claim.way.side] = change(line.waiting[claim.way.side], claim.size)
         if self.live:
             self._sum(line)
 
@@ -269,9 +273,18 @@ class Exposure:
         return top
 
     def closable(
-        self, instrument_id: InstrumentId, side: Side, venue: VenueName, position: PositionSide
+        self,
+        instrument_id: InstrumentId,
+        side: Side,
+        venue: VenueName,
+        position: PositionSide,
+        *,
+        beside: bool = False,
     ) -> Decimal:
-        """Return how much of a position orders of `side` may still close, at one account."""
+        """Return how much of a position orders of `side` may still close, at one account.
+
+        `beside` leaves out the open ones that give way to one that can only close.
+        """
         left = _ZERO
         for line in self._of.get(instrument_id, ()):
             key = line.key
@@ -279,6 +292,8 @@ class Exposure:
                 continue
             if position is _NET or key[1] is position:
                 left += line.size - line.sells if side is _SELL else -line.size - line.buys
+                if beside:
+                    left += line.waiting[side]
         return left if left > 0 else _ZERO
 
     def weigh(self) -> None:

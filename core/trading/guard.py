@@ -34,6 +34,7 @@ from core.model.ports import Marks
 from core.trading.bare import Bare, worth_of
 from core.trading.form import check_least, touched
 from core.trading.hands import Hands
+from core.trading.leftovers import Leftover, Leftovers
 from core.trading.listing import listed
 from core.trading.orders import OrderCache
 from core.trading.routing import ends_here, holds_trigger
@@ -86,6 +87,7 @@ class Guard:
         self._known: set[VenueName] = set()
         """Venues whose fills up to the start were booked; before that nothing is decided."""
         self._bare = Bare(hands, instruments)
+        self._leftovers = Leftovers(orders, instruments, hands)
         self._waiting: dict[ClientOrderId, None] | None = None
         """Orders something happened to while many events are being booked."""
 
@@ -161,6 +163,23 @@ class Guard:
             (self._blind.add if blind else self._blind.discard)(instrument_id)
             # A price that moved while nothing was told, such as after a restart.
             self.on_market(instrument_id, now_ns)
+        for left in self._leftovers.look(now_ns):
+            self._clear(left)
+
+    def _clear(self, left: Leftover) -> None:
+        """End an exit that has nothing to close any more, or make it as large as what there is."""
+        tracked, intent = left.tracked, left.tracked.order.intent
+        if tracked.order.venue not in self._known:
+            return
+        if intent.parent_id is not None and not self._entered(intent.parent_id)[1]:
+            # Its entry may bring more yet, and sizes it then.
+            return
+        if not left.held:
+            self._finish(tracked, "nothing of what it was to close is held any more")
+        elif self._groups.get(intent.group_id):
+            self._settle(intent.group_id)
+        else:
+            self._hands.resize(tracked, tracked.order.filled + left.held)
 
     # -- what waits ------------------------------------------------------------------------
 
@@ -332,7 +351,9 @@ class Guard:
             filled, _ = self._entered(intent.parent_id)
             want = filled if intent.reason.startswith(COVERS) else min(want, filled)
         want -= sum((item.order.filled for item in others), _ZERO)
-        return want - self._orders.filled_before(intent)
+        want -= self._orders.filled_before(intent)
+        most = self._leftovers.most(tracked)
+        return want if most is None else min(want, most)
 
     def _asked(self, tracked: Tracked) -> Decimal:
         """Return the size an order was asked for; of linked exits, before any was sent anew."""

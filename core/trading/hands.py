@@ -52,6 +52,10 @@ class Hands(Protocol):
         """
         ...
 
+    def closes(self, tracked: Tracked) -> Decimal | None:
+        """Return what there is of the position an exit closes, None while that is not sure."""
+        ...
+
     def bare(self, tracked: Tracked, size: Decimal, why: str) -> None:
         """Say that so much has no exits, and why; 0: it has them again."""
         ...

@@ -11,6 +11,7 @@ from core.model.ids import ClientOrderId, InstrumentId, StrategyId, VenueName
 from core.model.instruments import Instrument
 from core.model.market import Side
 from core.model.orders import Link, Order, OrderState, PositionSide, Role
+from core.trading.closes import gives_way
 from core.trading.ledger import EXACT
 from core.trading.listing import listed
 
@@ -44,6 +45,8 @@ class Claim(NamedTuple):
     group: _Group | None
     """Exits of one group fill for each other, so together they may do what one may."""
     strategy_id: StrategyId | None
+    gives_way: bool = False
+    """It waits to close what is left by then, see `core.trading.closes`."""
 
 
 class Holds:
@@ -165,7 +168,8 @@ class Holds:
         if instrument.derivative:
             # It binds margin, which its venue works out; no coin is set aside.
             asset = (order.venue, instrument.pays_in)
-            return Claim(way, left, asset, _ZERO, _ZERO, group, intent.strategy_id)
+            waits = gives_way(order, instrument)
+            return Claim(way, left, asset, _ZERO, _ZERO, group, intent.strategy_id, waits)
         if intent.side is Side.SELL:
             asset = (order.venue, instrument.base)
             return Claim(way, left, asset, left, _ZERO, group, intent.strategy_id)

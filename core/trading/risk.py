@@ -17,11 +17,12 @@ from core.model.accounts import LimitUse, RiskState
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderIntent, PositionSide, Role, TimeInForce
+from core.model.orders import Order, OrderIntent, PositionSide, Role, TimeInForce
 from core.model.ports import Marks
 from core.model.settings import Settings
 from core.model.views import Mode
 from core.trading.books import Books
+from core.trading.closes import only_closes
 from core.trading.form import Denial, check_band, check_form, touched
 from core.trading.judging import Judge
 from core.trading.limits import Scope
@@ -103,12 +104,15 @@ class RiskGate:
             denial = self._check_band(intent, instrument)
         if denial is not None or later or venue is None:
             return denial or (None if held else self._check_armed(intent, now_ns))
-        closable = self._exposure.closable(
-            intent.instrument_id, intent.side, venue, intent.position_side
+        exits = intent.size <= self._exposure.closable(
+            intent.instrument_id,
+            intent.side,
+            venue,
+            intent.position_side,
+            beside=only_closes(intent, instrument),
         )
-        exits = intent.size <= closable
         if intent.reduce_only and not exits:
-            return self._not_reducing(intent)
+            return self._not_reducing(intent, instrument, venue)
         if not exits:
             denial = self._check_entry(intent, instrument, venue, now_ns, monotonic_ns)
             if denial is not None:
@@ -146,9 +150,21 @@ class RiskGate:
     def is_exit(self, intent: OrderIntent) -> bool:
         """Return whether the order can only bring the position nearer to flat."""
         venue = self.venue_of(intent)
+        instrument = self._instruments.get(intent.instrument_id)
+        beside = instrument is not None and only_closes(intent, instrument)
         return intent.size <= self.closable(
-            intent.instrument_id, intent.side, venue, intent.position_side
+            intent.instrument_id, intent.side, venue, intent.position_side, beside=beside
         )
+
+    def left_to_close(self, intent: OrderIntent, order: Order) -> Decimal:
+        """Return how much an order's new form, which can only close, has left to close; else 0."""
+        instrument = self._instruments.get(intent.instrument_id)
+        if instrument is None or not only_closes(intent, instrument):
+            return _ZERO
+        with self._holds.without(order):
+            return self.closable(
+                intent.instrument_id, intent.side, order.venue, intent.position_side, beside=True
+            )
 
     def closable(
         self,
@@ -156,10 +172,15 @@ class RiskGate:
         side: Side,
         venue: VenueName | None = None,
         position_side: PositionSide = PositionSide.NET,
+        *,
+        beside: bool = False,
     ) -> Decimal:
-        """Return how much of a position orders of `side` may still close, at one account."""
+        """Return how much of a position orders of `side` may still close, at one account.
+
+        `beside` leaves out the open ones that give way to one that can only close.
+        """
         if venue is not None:
-            return self._exposure.closable(instrument_id, side, venue, position_side)
+            return self._exposure.closable(instrument_id, side, venue, position_side, beside=beside)
         size = self._account.size(instrument_id) * -side.sign
         return max(size - self._holds.open_size(instrument_id, side), _ZERO)
 
@@ -299,13 +320,18 @@ class RiskGate:
             return None
         return Denial("disarmed", f"{intent.instrument_id} is not armed for keyboard trading")
 
-    def _not_reducing(self, intent: OrderIntent) -> Denial:
-        venue, side = self.venue_of(intent), intent.position_side
+    def _not_reducing(
+        self, intent: OrderIntent, instrument: Instrument, venue: VenueName
+    ) -> Denial:
+        side = intent.position_side
         position = self._account.size(intent.instrument_id, venue=venue)
         pending = self._holds.open_size(intent.instrument_id, intent.side, venue)
-        if side is not PositionSide.NET and venue is not None:
+        if instrument.derivative:
             line = self._exposure.find(intent.instrument_id, side, venue)
-            position, pending = line.size, line.buys if intent.side is _BUY else line.sells
+            if side is not PositionSide.NET:
+                position, pending = line.size, line.buys if intent.side is _BUY else line.sells
+            if only_closes(intent, instrument):
+                pending -= line.waiting[intent.side]
         return Denial(
             "reduce_only",
             f"{intent.side} {intent.size} would not only reduce the {_WHICH[side]}position of "

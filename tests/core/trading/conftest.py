@@ -31,6 +31,7 @@ from core.model.orders import (
     OrderState,
     OrderType,
     OrderUnknown,
+    PositionSide,
     VenueOrder,
 )
 from core.model.ports import Journal
@@ -142,6 +143,7 @@ class SimVenue:
         self.contracts: list[VenuePosition] = []
         self.flows: list[CashMoved] = []
         self._placed_ns: dict[ClientOrderId, int] = {}
+        self.sides: dict[ClientOrderId, PositionSide] = {}
 
     async def run(self, sink: Callable[[VenueEvent], None]) -> None:
         await asyncio.Event().wait()  # events are delivered by the test
@@ -225,6 +227,7 @@ class SimVenue:
             trigger_price=intent.trigger_price,
             reduce_only=intent.reduce_only,
         )
+        self.sides[order_id] = intent.position_side
         self._tell(
             OrderAccepted(
                 client_order_id=order_id,
@@ -268,6 +271,7 @@ class SimVenue:
             fee=fee,
             fee_asset=instrument.quote,
             maker=True,
+            position_side=self.sides[known.client_order_id],
             ts_event_ns=self._now(),
             ts_ns=self._now(),
         )
