@@ -111,7 +111,7 @@ class Alpaca(Venue):
         opened, o, h, low, c, lots, notional, trades, *_ = bar
         scale = self.scales[shard.listing.symbol]
         stock = shard.listing.kind == "stock"
-        average = notional / lots if lots else float(c)
+        average = notional * shard.listing.worth_unit / lots if lots else float(c)
         return {
             "t": moment(opened),
             "o": scale.price_number(o),

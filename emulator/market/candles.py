@@ -61,9 +61,6 @@ def length_ms(interval: str) -> int:
     return other[0] if other else INTERVALS[interval]
 
 
-_MOST: Final = np.iinfo(np.int64).max
-"""What a row can hold: a wild minute of a coin in billionths, as Alpaca counts, is worth more."""
-
 SECONDS_KEPT: Final = 3_600
 """Bars of one second that are remembered where somebody may ask for them."""
 
@@ -106,10 +103,14 @@ class Past(Protocol):
 
 
 class Candles:
-    """One instrument's bars; the last row of `rows` is the forming one."""
+    """One instrument's bars; the last row of `rows` is the forming one.
 
-    def __init__(self, history: Past, *, seconds: int = SECONDS_KEPT) -> None:
+    Worth is counted in `worth_unit` ticks times lots, as history counts it.
+    """
+
+    def __init__(self, history: Past, *, seconds: int = SECONDS_KEPT, worth_unit: int = 1) -> None:
         self._history = history
+        self._worth_unit = worth_unit
         self._lived: Rows = np.empty((2_048, COLUMNS), dtype=np.int64)
         self._n_lived = 0
         self._minute = _flat(history.end_ms, history.last_close)
@@ -129,7 +130,7 @@ class Candles:
     def trade(self, ts_ms: int, price: int, lots: int, *, buyer_takes: bool) -> None:
         """Add a trade to the forming bars."""
         self.roll(ts_ms)
-        notional = price * lots
+        notional = price * lots // self._worth_unit
         for bar in (self._minute, self._second):
             if bar[7] == 0:
                 bar[1] = bar[2] = bar[3] = price
@@ -139,11 +140,11 @@ class Candles:
                 bar[3] = price
             bar[4] = price
             bar[5] += lots
-            bar[6] = min(bar[6] + notional, _MOST)
+            bar[6] += notional
             bar[7] += 1
             if buyer_takes:
                 bar[8] += lots
-                bar[9] = min(bar[9] + notional, _MOST)
+                bar[9] += notional
 
     def roll(self, now_ms: int) -> None:
         """Close what ended before now; a bar without trades repeats the last close."""
@@ -171,7 +172,7 @@ class Candles:
             return
         row = bar if bar is not None else self._lived[index]
         row[5] += lots
-        row[6] = min(int(row[6]) + lots * price, _MOST)
+        row[6] += lots * price // self._worth_unit
         row[7] += trades
 
     def rows(self, interval: str, start_ms: int, end_ms: int) -> Rows:

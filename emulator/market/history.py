@@ -26,7 +26,7 @@ LOW: Final = 3
 CLOSE: Final = 4
 LOTS: Final = 5
 NOTIONAL: Final = 6
-"""Sum of ticks times lots."""
+"""Sum of ticks times lots, in `Listing.worth_unit`."""
 TRADES: Final = 7
 BUY_LOTS: Final = 8
 """Lots whose taker bought."""
@@ -210,10 +210,21 @@ class History:
         rows = np.empty((_MINUTES, COLUMNS), dtype=np.int64)
         rows[:, OPEN_MS] = day * DAY_MS + np.arange(_MINUTES) * MINUTE_MS
         rows[:, OPEN], rows[:, HIGH], rows[:, LOW], rows[:, CLOSE] = opens, highs, lows, closes
-        rows[:, LOTS], rows[:, NOTIONAL] = volume, volume * typical
+        worth, bought_worth = (
+            _worth(lots, typical, listing.worth_unit) for lots in (volume, bought)
+        )
+        rows[:, LOTS], rows[:, NOTIONAL] = volume, worth
         rows[:, TRADES] = np.maximum(1.0, self._trades * (lots / usual) ** 0.7).astype(np.int64)
-        rows[:, BUY_LOTS], rows[:, BUY_NOTIONAL] = bought, bought * typical
+        rows[:, BUY_LOTS], rows[:, BUY_NOTIONAL] = bought, bought_worth
         return rows
+
+
+def _worth(
+    lots: npt.NDArray[np.int64], ticks: npt.NDArray[np.int64], unit: int
+) -> npt.NDArray[np.int64]:
+    """Return lots times ticks in units, rounded down; the product itself may not fit."""
+    worth: npt.NDArray[np.int64] = lots // unit * ticks + lots % unit * ticks // unit
+    return worth
 
 
 def aggregate(rows: Rows, bucket: npt.NDArray[np.int64]) -> Rows:

@@ -89,6 +89,14 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
         return self.tick_e8 * self.lot_e8 // E8
 
     @property
+    def worth_unit(self) -> int:
+        """Ticks times lots that candles count as one.
+
+        The worth of days of lots of 1e-9 is more than 64 bits hold.
+        """
+        return 1_000_000 if self.size_decimals > 8 else 1
+
+    @property
     def tick(self) -> float:
         """One price tick, as a float for the price process."""
         return float(self.tick_step * 10.0**-self.price_decimals)

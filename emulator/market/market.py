@@ -88,7 +88,8 @@ class Market:
             value = asset.value
         else:
             history = world.history(listing, asset.path, pace=self._pace * listing.pace)
-            candles = Candles(history, seconds=seconds)
+            unit = listing.worth_unit
+            candles = Candles(history, seconds=seconds, worth_unit=unit)
             value = self.views[listing.symbol] = VenueValue(
                 self.seed, listing, asset.value, history.log_price_now, start_ns // MS
             )

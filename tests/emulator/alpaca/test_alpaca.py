@@ -1,6 +1,7 @@
 """Alpaca: login, one connection a feed, resets of the crypto book, corrections, pages, hours."""
 
 import datetime as dt
+import itertools
 
 import pytest
 
@@ -174,6 +175,19 @@ async def test_crypto_data_is_for_everybody_and_stock_data_is_not(remote):
     status, answer = await remote.get("/v2/stocks/bars", symbols="AAPL", timeframe="1Min")
     assert (status, answer["message"]) == (403, "forbidden.")
     assert remote.headers["X-RateLimit-Limit"] == "200"
+
+
+async def test_average_prices_of_coins_lie_within_their_bars_however_long(data):
+    coins = ["BTC/USD", "ETH/USD", "SOL/USD"]
+    for name, timeframe in itertools.product(coins, ("1Min", "1Hour", "1Day")):
+        answer = await data(
+            "/v1beta3/crypto/us/bars", symbols=name, timeframe=timeframe,
+            start="2020-01-01T00:00:00Z", limit=10_000,
+        )  # fmt: skip
+        bars = answer["bars"][name]
+        assert bars
+        for bar in bars:
+            assert bar["l"] <= bar["vw"] <= bar["h"] or not bar["n"], (name, timeframe, bar)
 
 
 async def test_clock_calendar_and_assets(data):
