@@ -11,7 +11,7 @@ import types
 from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol
 
-from bench.captures import Capture, Kind, quiet
+from bench.captures import Capture, Kind, batches, quiet
 from core.model.instruments import Instrument
 
 CRYPTOFEED: Final = {"bybit": "Bybit", "coinbase": "Coinbase", "okx": "OKX"}
@@ -86,7 +86,8 @@ class Cryptofeed:
         async def loop() -> float:
             spent = 0.0
             handle = feed.message_handler
-            for counted, texts in stretches:
+            for counted, kept in stretches:
+                texts = [text.encode().decode() for text in kept]
                 started = time.thread_time()
                 for text in texts:
                     await handle(text, _LINE, 1.0)
@@ -145,7 +146,8 @@ class Ccxt:
             async with self._exchange() as (self._last, client):
                 handle = client.handle_text_or_binary_message
                 with quiet():
-                    for counted, texts in stretches:
+                    for counted, kept in stretches:
+                        texts = [text.encode().decode() for text in kept]
                         started = time.thread_time()
                         for text in texts:
                             handle(text)
@@ -187,8 +189,9 @@ class Ccxt:
 def _stretches(capture: Capture, known: set[Kind]) -> list[tuple[bool, list[str]]]:
     pairs = zip(capture.kinds, capture.texts, strict=True)
     return [
-        (counted, [text for _, text in stretch])
+        (counted, [text for _, text in few])
         for counted, stretch in itertools.groupby(pairs, lambda pair: pair[0] in known)
+        for few in batches(stretch)
     ]
 
 
