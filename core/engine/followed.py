@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from core.engine import bars as _bars
+from core.engine import best
 from core.engine.bars import (
     BAR,
     CLOSED_AT,
@@ -25,7 +26,7 @@ from core.engine.missing import MissingIds
 from core.engine.quality import Tally
 from core.engine.reference import Known
 from core.engine.series import BarSeries
-from core.engine.steady import RECV
+from core.engine.steady import QUOTES, RECV
 from core.engine.vigil import Vigil
 from core.model.instruments import Instrument
 from core.model.market import (
@@ -120,8 +121,8 @@ class Followed:
         "instrument",
         "last_trade_id",
         "missing",
-        "quote",
-        "quotes",
+        "quoted",
+        "quotes_told",
         "series",
         "tally",
         "trades",
@@ -149,10 +150,10 @@ class Followed:
         self._place = self.builder.place
         self._block = self.builder.block
         self.trades: deque[Trade] = deque(maxlen=MAX_TRADES)
-        self.quote: Quote | None = None
-        """Best bid and ask; `MarketState` sets it."""
-        self.quotes = 0
-        """Quotes so far."""
+        self.quoted: Quote | None = None
+        """The newest quote that was told; `MarketState` sets it."""
+        self.quotes_told = 0
+        """Quotes told so far."""
         self.last_trade_id = 0
         self.missing = MissingIds()
         """Ids the stream left out, which the venue may still tell."""
@@ -361,6 +362,17 @@ class Followed:
         return self.gate.subscribe(now_ns, reason)
 
     # -- what is known ---------------------------------------------------------------------
+
+    @property
+    def quote(self) -> Quote | None:
+        """Best bid and ask."""
+        self.quoted = found = best.newest(self._figures, self._name, self.quoted)
+        return found
+
+    @property
+    def quotes(self) -> int:
+        """Quotes so far, told or left on the desk."""
+        return self.quotes_told + self._figures[QUOTES]
 
     def of(self, timeframe: Timeframe) -> BarSeries:
         """Return the closed bars of a timeframe, an empty series at first."""

@@ -281,7 +281,10 @@ class Gate:
             self._forget()
             return self._ask(now_ns, FeedStatus.STALE, "crossed book image")
         self._asked_ns = 0
-        return self._turn(FeedStatus.LIVE, now_ns, "in sequence")
+        out = self._turn(FeedStatus.LIVE, now_ns, "in sequence")
+        # After an image of the stream nothing but the next delta is awaited.
+        self.figures[STEADY] = self._told and self._spliced
+        return out
 
     def heard(self, ts_recv_ns: int) -> Sequence[GateOutput]:
         """Take a trade or quote as the sign of life it is where there is no book to wait for."""

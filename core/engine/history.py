@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from core.engine.demand import Series
-from core.engine.local import FollowsMarket
+from core.engine.local import FollowsTrades
 from core.model.errors import ClxError, TemporaryError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -27,7 +27,7 @@ class Library(Protocol):
     """Keeps market data across lives of the engine; `core.history.library` is one."""
 
     @property
-    def follower(self) -> FollowsMarket | None:
+    def follower(self) -> FollowsTrades | None:
         """Wants every trade as it comes; None: does not."""
         ...
 

@@ -24,13 +24,7 @@ from core.engine.factlog import FactLog
 from core.engine.forecasts import Forecasts
 from core.engine.groups import Groups
 from core.engine.listing import Listing
-from core.engine.local import (
-    FollowsMarket,
-    FollowsMarks,
-    LearnsInstruments,
-    TakesDesks,
-    market_of,
-)
+from core.engine.local import FollowsMarket, FollowsTrades, Locals, TakesDesks, market_of
 from core.engine.market import (
     DataFault,
     HistoryNeeded,
@@ -154,7 +148,8 @@ class Kernel:
         self.seq = 0
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
-        self._know(venues.values())
+        self._locals = Locals(venues.values())
+        self._pupils = self._locals.pupils
         self.market = MarketState(
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
@@ -162,6 +157,8 @@ class Kernel:
             history_bars=max(DAY_BARS, settings.engine.history_bars),
             lend=self._lend,
         )
+        if self._locals.quoted:
+            self.market.heed(None)
         self.quotes = QuoteBoard(self.market)
         self.desk = TradingDesk(
             settings=settings,
@@ -204,13 +201,6 @@ class Kernel:
         self._outputs: deque[tuple[StrategyId, StrategyOutput]] = deque()
         self._busy = False
         self.add_instruments(instruments)
-
-    def _know(self, venues: Iterable[Venue]) -> None:
-        """Note which venues want more than orders."""
-        known = list(venues)
-        self._local: list[FollowsMarket] = [x for x in known if isinstance(x, FollowsMarket)]
-        self._by_mark = [x for x in known if isinstance(x, FollowsMarks)]
-        self._pupils = [x for x in known if isinstance(x, LearnsInstruments)]
 
     def _lend(self, instrument: Instrument, desk: Desk) -> None:
         """Have a decoder take changes of a book that go on as ever where the gate would."""
@@ -298,23 +288,20 @@ class Kernel:
     ) -> None:
         """Take a raw frame: decode it and apply what it says."""
         self.line.frames += 1
+        watched, heeded = self.desk.guard.watched, self.market.heeded
+        if (watched or heeded) and heeded is not None and heeded != watched.keys():
+            # A held trigger acts upon prices as they come.
+            self.market.heed(watched.keys())
         self.on_market(self._decoders[venue].decode(kind, conn, ts_recv_ns, url, data))
 
     def on_market(self, events: Iterable[MarketEvent]) -> None:
         """Take market events."""
         self.seq += 1
-        apply = self.market.apply
+        apply, tell = self.market.apply, self._locals.tell
         watched = self.desk.guard.watched
         for event in events:
             self.line.events += 1
-            for local in self._local:
-                if type(event) is Quote:
-                    local.on_quote(event)
-                elif type(event) is Trade:
-                    local.on_trade(event)
-            if self._by_mark and type(event) is MarkPrice:
-                for pupil in self._by_mark:
-                    pupil.on_mark(event)
+            tell(event)
             outputs = apply(event)
             if outputs:
                 self._follow(outputs)
@@ -407,9 +394,9 @@ class Kernel:
         today = [self.market.quality(name, now_ns) for name in names if name in self.market]
         return tuple(today)
 
-    def follow_with(self, follower: FollowsMarket) -> None:
-        """Tell something of every trade and quote from now on, as venues of ours are told."""
-        self._local.append(follower)
+    def follow_with(self, follower: FollowsTrades) -> None:
+        """Tell something of every trade from now on, as venues of ours are told."""
+        self._locals.takers.append(follower)
 
     def followed(self) -> list[InstrumentId]:
         """Return the instruments subscribed now."""

@@ -23,7 +23,7 @@ from core.engine.gate import Gate, ResyncNeeded
 from core.engine.quality import Clocks, QualityLog
 from core.engine.reference import References
 from core.engine.series import Columns
-from core.engine.steady import RECV, Desk
+from core.engine.steady import BEST, RECV, Desk
 from core.model.errors import ConfigError
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -106,6 +106,8 @@ class MarketState:
         """Marks, funding, open interest and the like."""
         self.clocks = Clocks()
         """The venues' clocks beside ours."""
+        self.heeded: frozenset[InstrumentId] | None = frozenset()
+        """Instruments whose quotes and marks are acted upon as they come, None: all."""
         self._quality = QualityLog()
         self._activity = Activity()
         self._routes: dict[type, dict[InstrumentId, Callable[[Any], Sequence[MarketOutput]]]] = {
@@ -142,10 +144,12 @@ class MarketState:
             # Quotes and changes of books are many and leave little to do: spare them the detour.
             if type(event) is Quote:
                 market = self._markets[event.instrument_id]
-                market.quote = event
-                market.quotes += 1
+                market.quoted = event
+                market.quotes_told += 1
                 gate = market.gate
-                gate.figures[RECV] = event.ts_recv_ns
+                figures = gate.figures
+                figures[RECV] = event.ts_recv_ns
+                figures[BEST] = 0
                 return () if gate.status is _LIVE else market.heard(event.ts_recv_ns)
             if type(event) is BookDelta:
                 gate = self._gates[event.instrument_id]
@@ -211,6 +215,16 @@ class MarketState:
         forming = market.builder.forming(INDEX[timeframe])
         before = int(forming[_bars.OPEN_TS]) if forming is not None else 1 << 62
         return market.of(timeframe).seed(bars, before)
+
+    def heed(self, names: Collection[InstrumentId] | None) -> None:
+        """Have quotes and marks of these instruments told as events, None: of all.
+
+        Of others kernels that were lent a desk only leave them there, and nothing is told.
+        """
+        self.heeded = None if names is None else frozenset(names)
+        for name, market in self._markets.items():
+            desk = market.gate.desk
+            desk.spare(spared=desk.shown and self._is_spared(name))
 
     # -- the market as it is ---------------------------------------------------------------
 
@@ -481,6 +495,9 @@ class MarketState:
         market = self._markets[instrument_id] = self._made(instrument)
         return market
 
+    def _is_spared(self, name: InstrumentId) -> bool:
+        return self.heeded is not None and name not in self.heeded
+
     def _made(self, instrument: Instrument) -> Followed:
         market = Followed(
             instrument,
@@ -494,6 +511,7 @@ class MarketState:
             if market.gate.traits.has_book:
                 # Where there is none, statistics are a sign of life.
                 market.gate.desk.show(self.references.of(instrument.id).lend(instrument.id))
+                market.gate.desk.spare(spared=self._is_spared(instrument.id))
             self._lend(instrument, market.gate.desk)
         for kind, handler in market.handlers().items():
             self._routes[kind][instrument.id] = handler

@@ -77,6 +77,11 @@ class Known:
 
     def on_mark(self, event: MarkPrice) -> Nothing:
         """Take reference prices."""
+        self._look()
+        self._mark_by(event)
+        return ()
+
+    def _mark_by(self, event: MarkPrice) -> None:
         if event.mark is not None:
             self._mark = event.mark
         if event.index is not None:
@@ -86,7 +91,6 @@ class Known:
         if event.next_funding_ns:
             self._next_funding_ns = event.next_funding_ns
         self._said, self._shown = True, None
-        return ()
 
     def on_interest(self, event: OpenInterest) -> Nothing:
         """Take the contracts outstanding."""
@@ -167,7 +171,7 @@ class Known:
 
     def _look(self) -> None:
         """Take what kernels wrote down meanwhile."""
-        if self._slate is not None:
+        if self._slate is not None and self._slate.figures[0]:
             for event in self._slate.news():
                 if type(event) is DayTicker:
                     self.on_ticker(event)
@@ -175,6 +179,8 @@ class Known:
                     self.on_interest(event)
                 elif type(event) is OptionGreeks:
                     self.on_greeks(event)
+                elif type(event) is MarkPrice:
+                    self._mark_by(event)
 
 
 class References:

@@ -18,21 +18,21 @@ import numpy as np
 from core.engine.compiled import Grid, address, view
 from core.engine.opened import whole
 from core.engine.stated import LENGTH, digits_of
-from core.engine.steady import SLATE, STRAIGHT, WIDTH
+from core.engine.steady import SLATE, SPARED, STRAIGHT, WIDTH
 from core.engine.valued import TENTHS
 from core.model.ids import InstrumentId
-from core.model.market import DayTicker, OpenInterest, OptionGreeks
+from core.model.market import DayTicker, MarkPrice, OpenInterest, OptionGreeks
 
-DAY, INTEREST, GREEKS = range(3)
+DAY, INTEREST, GREEKS, MARK = range(4)
 """What may be written down."""
-LAST, OPENED, HIGH, LOW, VOLUME, TURNOVER, _SIZE = range(7)
-"""Values of a day, as a `DayTicker` has them, and of open interest."""
+LAST, OPENED, HIGH, LOW, VOLUME, TURNOVER, _SIZE, MARKED, INDEX, FUNDING = range(10)
+"""Values of a day, as a `DayTicker` has them, of open interest, and of a `MarkPrice`."""
 
 _DAY_VALUES: Final = 6
 _FRESH: Final = 0
 _TIMES: Final = 1
-_VALUES: Final = _TIMES + 2 * 3
-_DOUBLES: Final = _VALUES + 2 * 7
+_VALUES: Final = _TIMES + 2 * 4
+_DOUBLES: Final = _VALUES + 2 * 10
 _SPARE: Final = _DOUBLES + 9
 WORDS: Final = _SPARE + 2 * _DAY_VALUES
 """Figures of a slate: which are new, a bit each; times of each, the venue's and ours; digits and
@@ -50,6 +50,12 @@ def slate_of(lent: int, recv: int) -> int:
     if not lent or not whole(recv)[1]:
         return 0
     return int(view(lent, 1, WIDTH)[0, SLATE])
+
+
+@numba.njit(cache=True, forceinline=True)
+def spared(lent: int) -> bool:
+    """Return whether marks need not be told, of a desk that has a slate."""
+    return bool(view(lent, 1, WIDTH)[0, SPARED])
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -116,20 +122,21 @@ def doubles(
 class Slate:
     """What kernels have written of one instrument since somebody looked."""
 
-    __slots__ = ("_array", "_figures", "_name", "place")
+    __slots__ = ("_array", "_name", "figures", "place")
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self._name = instrument_id
         self._array = np.zeros((1, WORDS), np.int64)
         self._array[0, _VALUES + 1 : _DOUBLES : 2] = _ABSENT
-        self._figures = self._array[0].data
+        self.figures = self._array[0].data
+        """See `WORDS`; the first is 0 where nothing is new."""
         self.place = address(self._array)
         """Where it lies, as long as this object lives."""
 
-    def news(self) -> Iterator[DayTicker | OpenInterest | OptionGreeks]:
+    def news(self) -> Iterator[DayTicker | OpenInterest | OptionGreeks | MarkPrice]:
         """Return the events of what is new, each once; of a day all that was stated meanwhile."""
-        fresh = self._figures[_FRESH]
-        self._figures[_FRESH] = 0
+        fresh = self.figures[_FRESH]
+        self.figures[_FRESH] = 0
         if fresh >> DAY & 1:
             last, opened, high, low, volume, turnover = map(self._value, range(_DAY_VALUES))
             ts_ns, ts_recv_ns = self._times(DAY)
@@ -152,15 +159,23 @@ class Slate:
                 **dict(zip(_GREEKS, values, strict=True)),
             )  # fmt: skip
 
+        if fresh >> MARK & 1:
+            ts_ns, ts_recv_ns = self._times(MARK)
+            yield MarkPrice(
+                instrument_id=self._name, ts_event_ns=ts_ns, ts_recv_ns=ts_recv_ns,
+                mark=self._value(MARKED), index=self._value(INDEX),
+                funding_rate=self._value(FUNDING),
+            )  # fmt: skip
+
     def _times(self, what: int) -> tuple[int, int]:
         at = _TIMES + 2 * what
-        return self._figures[at], self._figures[at + 1]
+        return self.figures[at], self.figures[at + 1]
 
     def _value(self, which: int) -> Decimal | None:
         at = _VALUES + 2 * which
-        digits, places = self._figures[at], self._figures[at + 1]
+        digits, places = self.figures[at], self.figures[at + 1]
         if places < 0:
             return None
-        self._figures[at + 1] = _ABSENT
+        self.figures[at + 1] = _ABSENT
         found: Decimal = digits * TENTHS[places]
         return found

@@ -45,12 +45,15 @@ if TYPE_CHECKING:
 Step: TypeAlias = Callable[[int, Any], int]
 """Takes the place of a desk and a delta; returns 0 where it left the delta to the gate."""
 
-STEADY, BOOK, LINK, DELTAS, CHECKS, RECV, STRAIGHT, CHECKER, SLATE = range(9)
-WIDTH: Final = 9
+STEADY, BOOK, LINK, DELTAS, CHECKS, RECV, STRAIGHT, CHECKER, SLATE, SPARED, QUOTES, BEST = range(12)
+WIDTH: Final = BEST + 8
 """Figures of a desk: whether nothing but the next delta is awaited; place of the book; how a delta
 follows another; deltas taken and checksums met; when anything last came, our time; what was
-taken and was no event; place of the checker's memory, 0 if there is none; and that of the slate of
-the instrument, see `core.engine.slate`."""
+taken and was no event; place of the checker's memory, 0 if there is none; that of the slate of the
+instrument, see `core.engine.slate`; whether quotes and marks need be no events; quotes that were
+none; and the newest of these, see `core.engine.best`."""
+
+Figures: TypeAlias = "memoryview[int]"
 
 _LINKS: Final = tuple(Link)
 
@@ -163,9 +166,9 @@ class Desk:
 
     def __init__(self, book: OrderBook, link: Link, checker: int = 0) -> None:
         self._book = book
-        figures = [0, book.place, _LINKS.index(link), 0, 0, 0, 0, checker, 0]
+        figures = [0, book.place, _LINKS.index(link), 0, 0, 0, 0, checker, *[0] * (WIDTH - SLATE)]
         self._desk = np.array([figures], np.int64)
-        self.figures = self._desk[0].data
+        self.figures: Figures = self._desk[0].data
         """See `WIDTH`."""
         self.place = address(self._desk)
 
@@ -173,3 +176,12 @@ class Desk:
         """Have kernels write down there what is stated of the instrument and nobody awaits."""
         self._slate = slate
         self.figures[SLATE] = slate.place
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is such a place."""
+        return self.figures[SLATE] != 0
+
+    def spare(self, *, spared: bool) -> None:
+        """Have kernels leave quotes and marks here, or tell them as events."""
+        self.figures[SPARED] = spared

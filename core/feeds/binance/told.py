@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numba
 
+from core.engine.best import left
 from core.engine.called import called
 from core.engine.compiled import Grid, view
 from core.engine.made import (
@@ -63,6 +64,8 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
     if kind in (QUOTE, TRADE):
         name = view(on[4], 1, row + 1)[0, row]
         if kind == QUOTE:
+            if left(view(on[6], 1, row + 1)[0, row], 0, taken(recv), b, c, d, e, a):
+                return nothing()
             return one(quote(name, 0, taken(recv), b, c, d, e, a))
         return one(trade(name, a, taken(recv), c, d, e, b, 0))
     return unmade()

@@ -7,8 +7,9 @@ from typing import Any
 
 import numba
 
+from core.engine.best import left
 from core.engine.compiled import view
-from core.engine.made import bar, one, quote, taken, trade, unmade
+from core.engine.made import bar, nothing, one, quote, taken, trade, unmade
 from core.engine.stated import spelt
 from core.feeds.binance.digits import text_of
 from core.feeds.binance.scan import DESK
@@ -27,6 +28,8 @@ def _tell(frame: bytes, desk: int, recv: Any) -> Any:
         return unmade()
     name = view(on[4], 1, row + 1)[0, row]
     if kind == QUOTE:
+        if left(view(on[6], 1, row + 1)[0, row], ts_ns, taken(recv), b, c, d, e, a):
+            return nothing()
         return one(quote(name, ts_ns, taken(recv), b, c, d, e, a))
     if kind == TRADE:
         return one(trade(name, ts_ns, taken(recv), b, c, d, a, e))

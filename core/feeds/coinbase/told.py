@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numba
 
+from core.engine.best import left
 from core.engine.called import called
 from core.engine.compiled import Grid, view
 from core.engine.made import (
@@ -86,6 +87,8 @@ def _tell(  # noqa: C901  a way for each kind of message
     elif kind == TICKER:
         if not changed:
             if goes_on(desk[COUNTS], conn, number):
+                if left(slip[LENT], ts_ns, taken(recv), a, b, c, d, 0):
+                    return nothing()
                 return one(quote(slip[NAME], ts_ns, taken(recv), a, b, c, d, 0))
         elif _fits(desk) and goes_on(desk[COUNTS], conn, number):
             days = view(slip[DAY_AT], 1, DAY)[0]

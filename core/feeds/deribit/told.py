@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from core.engine import slate
+from core.engine.best import left
 from core.engine.called import called
 from core.engine.compiled import Grid, view
 from core.engine.made import (
@@ -136,7 +137,10 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         if at:
             bid, bid_lots, ask, ask_lots = _best(desk, at, has)
             if min(bid, bid_lots, ask, ask_lots) >= 0:
-                name = view(at + 8 * PLAN, 1, SLIP)[0, NAME]
+                slip = view(at + 8 * PLAN, 1, SLIP)[0]
+                if left(slip[LENT], ts_ns, taken(recv), bid, bid_lots, ask, ask_lots, 0):
+                    return nothing()
+                name = slip[NAME]
                 return one(quote(name, ts_ns, taken(recv), bid, bid_lots, ask, ask_lots, 0))
     elif letter == _TRADE:
         at, count = trades_at(frame, place)
@@ -192,6 +196,14 @@ def _tickers(frame: bytes, place: int, recv: int) -> Any:
         # Where nobody awaits these, they are only written down.
         _write(desk, has, stated, slip, written, ts_ns, recv, (fresh_day, fresh_interest, valued))
         fresh_day = fresh_interest = valued = False
+        if priced and slate.spared(slip[LENT]):
+            _put(desk, has, MARK, written, slate.MARKED)
+            _put(desk, has, INDEX, written, slate.INDEX)
+            _put(desk, has, FUNDING, written, slate.FUNDING)
+            slate.written(written, slip[LENT], slate.MARK, ts_ns, recv)
+            priced = False
+    if best and left(slip[LENT], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0):
+        best = False
     events = several(best + priced + valued + fresh_interest + fresh_day)
     count = 0
     if best:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numba
 
+from core.engine.best import left
 from core.engine.made import delta, nothing, one, quote, taken, unmade
 from core.engine.steady import straight
 from core.feeds.desks import bare, free, rows, slip, told
@@ -43,6 +44,8 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         if ts_ns < of[QUOTED_NS]:
             return nothing()
         of[QUOTED_NS] = ts_ns
+        if left(of[LENT], ts_ns, taken(recv), bid, bid_lots, ask, ask_lots, number):
+            return nothing()
         return one(quote(of[NAME], ts_ns, taken(recv), bid, bid_lots, ask, ask_lots, number))
     return unmade()
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numba
 
+from core.engine.best import left
 from core.engine.made import (
     checked,
     delta,
@@ -67,6 +68,9 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
         of = slip(place)
         of[QUOTED_NS] = ts_ns
         ask, bid = level(place, asks), level(place, bids)
+        if left(of[LENT], ts_ns, taken(recv), bid[0], bid[1], ask[0], ask[1], number):
+            free(place, asks)
+            return nothing()
         return one(
             quote(of[NAME], ts_ns, taken(recv), bid[0], bid[1], ask[0], ask[1], number)
         )  # fmt: skip
@@ -116,9 +120,11 @@ def _ticker(data: Any, place: int, recv: int) -> Any:
         dropped(on[_STATED - 1 :])
         on[_STATED - 1] = nil()
     newer = ts_ns > of[QUOTED_NS]
-    events = several(newer + (not spared))
     if newer:
         of[QUOTED_NS] = ts_ns
+        newer = not left(of[LENT], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0)
+    events = several(newer + (not spared))
+    if newer:
         event = quote(of[NAME], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0)
         events = put(events, 0, event)
     if spared:

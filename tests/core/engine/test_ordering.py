@@ -158,6 +158,27 @@ def test_a_held_stop_fires_on_the_market_the_kernel_is_told(desk: Any, tape: Any
     assert run.kernel.desk.guard.watched == {}
 
 
+def test_quotes_are_told_while_a_trigger_is_held_and_only_left_after(
+    desk: Any, tape_maker: Any
+) -> None:
+    run, maker = desk(), tape_maker(seed=1)
+    run.play([*maker.opening(), *maker.frames(3.0)])
+
+    def told() -> bool:
+        before = run.kernel.line.events
+        run.play([maker._stream("BTCUSDT", "bookTicker", maker._quote_body("BTCUSDT"))])
+        return run.kernel.line.events > before
+
+    assert not told()
+    stop = {"type": "stop", "trigger_price": str(market(run) * 2), "reduce_only": False}
+    ask(run, "submit_order", client_order_id="stop", side="buy", size="0.01", **stop)
+    assert set(run.kernel.desk.guard.watched) == {BTC}
+    assert told()
+    ask(run, "cancel_all")
+    assert not run.kernel.desk.guard.watched
+    assert not told()
+
+
 def test_cancel_all_can_be_rehearsed_and_narrowed(traded: Any) -> None:
     low = str((market(traded) * Decimal("0.97")).quantize(Decimal("0.01")))
     ask(traded, "submit_order", client_order_id="a", side="buy", size="0.01", price=low)

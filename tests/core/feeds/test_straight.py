@@ -15,7 +15,15 @@ from core.engine.steady import Desk
 from core.feeds.decoder import FeedDecoder
 from core.feeds.registry import make_decoder
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.market import BookDelta, DayTicker, MarketEvent, OpenInterest, OptionGreeks
+from core.model.market import (
+    BookDelta,
+    DayTicker,
+    MarketEvent,
+    MarkPrice,
+    OpenInterest,
+    OptionGreeks,
+    Quote,
+)
 from core.wire.tape_reader import TapeFrame, TapeReader
 
 CAPTURES = {
@@ -28,6 +36,10 @@ CAPTURES = {
     "kucoin": "kucoin/capture_level2_20210425_a",
     "okx": "okx/capture_tbt10_20210722",
 }
+
+
+SPARED = BookDelta | DayTicker | OpenInterest | OptionGreeks | Quote | MarkPrice
+"""What need not be told where a desk is lent."""
 
 
 class Reading:
@@ -45,7 +57,7 @@ class Reading:
         """Return what is told of a frame and follows from it, but for what may be spared."""
         out: list[object] = []
         for event in decoded(self.decoder, frame):
-            if not isinstance(event, BookDelta | DayTicker | OpenInterest | OptionGreeks):
+            if not isinstance(event, SPARED):
                 out.append(repr(event))
             out += self.market.apply(event)
         return out
@@ -57,7 +69,11 @@ class Reading:
             repr((known.view(name), known.ticker(name), known.greeks(name)))
             for name in (item.id for item in self.instruments)
         ]
-        return [self.market.state_digest(), self.market.checksums(), *views, *stated]
+        names = [item.id for item in self.market.followed()]
+        best = [(self.market.quote(name), self.market.top(name)) for name in names]
+        frames = [self.market.quality(name, 1).frames for name in names]
+        books = [self.market.state_digest(), self.market.checksums()]
+        return [*books, *views, *stated, *best, *frames]
 
 
 def made(kind: str, finer: dict[str, tuple[int, int]]) -> FeedDecoder:
@@ -134,15 +150,15 @@ def test_a_desk_is_left_alone_while_steps_are_counted_otherwise() -> None:
         return top and market.instrument(item.id).price(top)
 
     decoder.add_instruments([item])
-    # An image, the first change after it, which the gate must see, and those that go on.
-    assert [told(u, f"{99 + u}") for u in range(1, 5)] == [1, 1, 0, 0]
-    assert (market.straight(), best()) == (2, 103)
+    # An image, and changes that go on from it.
+    assert [told(u, f"{99 + u}") for u in range(1, 5)] == [1, 0, 0, 0]
+    assert (market.straight(), best()) == (3, 103)
     decoder.add_instruments([finer])
     assert told(5, "104") == 1
-    assert market.straight() == 2
+    assert market.straight() == 3
     market.add_instruments([finer])
-    assert [told(u, f"{99 + u}") for u in (1, 2, 3)] == [1, 1, 0]
-    assert (market.straight(), best()) == (1, 102)
+    assert [told(u, f"{99 + u}") for u in (1, 2, 3)] == [1, 0, 0]
+    assert (market.straight(), best()) == (2, 102)
 
 
 def test_a_desk_outlives_its_gate() -> None:
