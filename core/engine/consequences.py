@@ -35,7 +35,7 @@ class DataFault(msgspec.Struct, frozen=True):
     instrument_id: InstrumentId
     ts_recv_ns: int
     kind: str
-    """``trade hole``, ``off band`` or ``trade canceled``."""
+    """``trade hole``, ``trade ids``, ``off band`` or ``trade canceled``."""
     text: str
 
 

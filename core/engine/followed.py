@@ -22,7 +22,7 @@ from core.engine.bars import (
 )
 from core.engine.consequences import DataFault, HistoryNeeded, MarketOutput, TradesNeeded
 from core.engine.gate import Gate
-from core.engine.missing import MissingIds
+from core.engine.missing import MissingIds, is_aged, is_known, numbered_anew
 from core.engine.quality import Tally
 from core.engine.reference import Known
 from core.engine.series import BarSeries
@@ -273,16 +273,29 @@ class Followed:
             first = (self._chained and trade.first_trade_id) or trade.trade_id
             if (self._consecutive or self._chained) and 0 < last_id < first - 1:
                 found += self._hole(trade, last_id, first)
-        elif self.missing and self._fills(trade):
-            self._refilled = trade
-        elif _known(self.trades, trade, chained=self._chained) or self._aged(trade):
-            self.tally.duplicates += 1
-            return None
+        else:
+            earlier = self._earlier(trade, last_id)
+            if earlier is None:
+                return None
+            found += earlier
         if not self._low <= trade.price_ticks <= self._high:
             found += self._off_band(trade)
         if not self._booked:
             found += self.gate.heard(trade.ts_recv_ns)
         return found
+
+    def _earlier(self, trade: Trade, last_id: int) -> Sequence[MarketOutput] | None:
+        """Return what an id behind the newest one says, None for a trade that is known."""
+        if self.missing and self._fills(trade):
+            self._refilled = trade
+        elif is_known(self.trades, trade, chained=self._chained) or (
+            self._consecutive and is_aged(self.trades, trade)
+        ):
+            self.tally.duplicates += 1
+            return None
+        elif (self._consecutive or self._chained) and numbered_anew(self.trades, trade, last_id):
+            return self._anew(trade, last_id)
+        return ()
 
     def on_absent(self, event: TradesAbsent) -> Sequence[MarketOutput]:
         """Wait no longer for trades of which the venue itself says that there are none."""
@@ -477,6 +490,8 @@ class Followed:
         Bars that were still forming are fetched from the venue's history; closed ones are revised
         when the trades come.
         """
+        if numbered_anew(self.trades, trade, last_id):
+            return self._anew(trade, last_id)
         if not self.missing.believe(self.tally.trades):
             return ()
         first, last = last_id + 1, first_id - 1
@@ -494,19 +509,19 @@ class Followed:
             return (told,)
         return told, TradesNeeded(name, hole)
 
+    def _anew(self, trade: Trade, last_id: int) -> Sequence[MarketOutput]:
+        """Go on with the ids a venue gives anew; the bars are the venue's to state."""
+        self.last_trade_id = trade.trade_id
+        self.missing.clear()
+        self.builder.interrupt()
+        text = f"ids went from {last_id} to {trade.trade_id}: the venue numbers anew, none counted"
+        return (DataFault(trade.instrument_id, trade.ts_recv_ns, "trade ids", text),)
+
     def _fills(self, trade: Trade) -> bool:
         """Return whether a trade was missing, and wait for it no longer."""
         taken = self.missing.take(trade.trade_id, trade.first_trade_id if self._chained else 0)
         self.tally.refilled += taken
         return taken > 0
-
-    def _aged(self, trade: Trade) -> bool:
-        """Return whether a trade is older than all we hold of ids that leave none out: known."""
-        if not self._consecutive or len(self.trades) < MAX_TRADES:
-            return False
-        oldest = self.trades[0]
-        # A venue that numbers anew tells lower ids of later times.
-        return trade.trade_id < oldest.trade_id and trade.ts_event_ns <= oldest.ts_event_ns
 
     def _off_band(self, trade: Trade) -> Sequence[MarketOutput]:
         self.tally.off_band += 1
@@ -576,15 +591,6 @@ class Followed:
                 row, revision = revised
                 name = self.instrument.id
                 out.append(make_bar(name, timeframe, row, trade.ts_recv_ns, revision))
-
-
-def _known(trades: deque[Trade], trade: Trade, *, chained: bool) -> bool:
-    number = trade.trade_id
-    if chained:
-        return any(
-            (item.first_trade_id or item.trade_id) <= number <= item.trade_id for item in trades
-        )
-    return bool(number) and any(item.trade_id == number for item in reversed(trades))
 
 
 def new_hash() -> _Hash:

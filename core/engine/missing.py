@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
+from core.model.market import Trade
 from core.model.stores import TradeHole
 
 MOST: Final = 256
@@ -14,8 +16,52 @@ MOST: Final = 256
 LATE_NS: Final = 1_000_000_000
 """Time for joined trades to come late by themselves, before the venue is asked for their parts."""
 
+_BURST: Final = 20_000
+_TIMES: Final = 100
+_USUAL_PER_S: Final = 100.0
+"""No hole is of more ids than a burst of so many and so many times the usual pace since the trade
+before; the pace where too few trades tell one."""
+_ENOUGH: Final = 20
+
 _LEAST: Final = 16
 _MOST_TRADES: Final = 4096
+
+
+def numbered_anew(trades: Sequence[Trade], trade: Trade, last_id: int) -> bool:
+    """Return whether a venue gives its ids anew, as after it was built up again: no trades lack.
+
+    `trades` are the newest, oldest first, and `last_id` is the last id in order. Ids fall back
+    behind all that is known at a later time, or leap by more than can have been traded since.
+    """
+    if not trades:
+        return False
+    oldest, newest = trades[0], trades[-1]
+    passed_s = (trade.ts_event_ns - newest.ts_event_ns) / 1e9
+    if trade.trade_id <= last_id:
+        return trade.trade_id < oldest.trade_id and passed_s > 0
+    ids, span_s = newest.trade_id - oldest.trade_id, newest.ts_event_ns - oldest.ts_event_ns
+    told = len(trades) >= _ENOUGH and ids > 0 < span_s
+    per_s = ids / (span_s / 1e9) if told else _USUAL_PER_S
+    return trade.trade_id - last_id > _BURST + _TIMES * per_s * max(passed_s, 0.0)
+
+
+def is_known(trades: Sequence[Trade], trade: Trade, *, chained: bool) -> bool:
+    """Return whether a trade is among the newest ones; `chained`: or was joined to one of them."""
+    number = trade.trade_id
+    if chained:
+        return any(
+            (item.first_trade_id or item.trade_id) <= number <= item.trade_id for item in trades
+        )
+    return bool(number) and any(item.trade_id == number for item in reversed(trades))
+
+
+def is_aged(trades: deque[Trade], trade: Trade) -> bool:
+    """Return whether a trade is older than all we hold of ids that leave none out: known."""
+    if len(trades) != trades.maxlen:
+        return False
+    oldest = trades[0]
+    # A venue that numbers anew tells lower ids of later times.
+    return trade.trade_id < oldest.trade_id and trade.ts_event_ns <= oldest.ts_event_ns
 
 
 class MissingIds:

@@ -150,6 +150,31 @@ def test_known_trade_older_than_all_held_is_not_counted_again() -> None:
     assert state.quality(NAME, T0).trades == before
 
 
+@pytest.mark.parametrize("ids", [4_000_000, 7], ids=["leap", "fall back"])
+def test_ids_given_anew_are_told_and_are_no_hole(ids: int) -> None:
+    state = market(consecutive_trades=True)
+    for number in range(100):
+        state.apply(trade(1000 + number, T0 + number * S))
+    out = state.apply(trade(ids, T0 + 120 * S))
+    assert faults(out) == ["trade ids"]
+    assert not [item for item in out if isinstance(item, TradesNeeded)]
+    closed = state.apply(trade(ids + 1, T0 + 190 * S))
+    wanted = {item.timeframe for item in closed if isinstance(item, HistoryNeeded)}
+    assert Timeframe.M1 in wanted, "what was traded in between is not known"
+    assert faults(state.apply(trade(ids + 4, T0 + 191 * S))) == ["trade hole"]
+    quality = state.quality(NAME, T0 + 192 * S)
+    assert (quality.trade_holes, quality.duplicates, quality.trades) == (2, 0, 103)
+
+
+def test_an_outage_of_hours_is_a_hole_however_many_trades_it_holds() -> None:
+    state = market(consecutive_trades=True)
+    for number in range(100):
+        state.apply(trade(1000 + number, T0 + number * S))
+    out = state.apply(trade(1_001_100, T0 + 10 * 3600 * S))
+    assert faults(out) == ["trade hole"]
+    assert state.quality(NAME, T0 + 11 * 3600 * S).trade_holes == 1_000_000
+
+
 def test_first_trade_after_subscribing_is_no_hole() -> None:
     state = market(consecutive_trades=True)
     state.apply(trade(1, T0 + S))
