@@ -16,7 +16,8 @@ import hashlib
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -35,14 +36,15 @@ MIGRATIONS: Final = (
     "chain BLOB NOT NULL)",
 )
 _GENESIS: Final = bytes(32)
+_STRETCH: Final = "SELECT seq, data, chain FROM records WHERE seq > ? AND seq <= ? ORDER BY seq"
 _INSERT: Final = "INSERT INTO records (seq, data, crc, chain) VALUES (?, ?, ?, ?)"
 _CHECKPOINT_PAGES: Final = 2000
 """Pages of write-ahead log before a commit itself moves them into the file, at the cost of
 milliseconds; the keeper does it long before, unless commits leave it no quiet moment."""
 _PAGE_BYTES: Final = 4096
 
-_FETCH_ROWS: Final = 1_000
-"""Rows a start takes out of the file at once."""
+_FETCH_ROWS: Final = 256
+"""Rows a start takes out of the file at once; more would not stay in a processor's cache."""
 
 _Row = tuple[int, bytes, int, bytes]
 
@@ -94,13 +96,13 @@ class SqliteJournal:
         """
         if not records:
             return self._seq
-        seq, chain = self._seq, self._chain
+        seq, head = self._seq, self._chain
         rows: list[_Row] = []
         for record in records:
             data = self._redactor.data(self._encoder.encode(record))
             seq += 1
-            chain = _link(chain, data)
-            rows.append((seq, data, _crc(seq, data), chain))
+            head = _link(head, data)
+            rows.append((seq, data, _crc(seq, data), head))
         try:
             connection, keeper = self._parts()
             with keeper.lock:
@@ -115,7 +117,7 @@ class SqliteJournal:
                 f"journal {self.path}: record {self._seq + 1} could not be written: {error}; "
                 "free disk space or check the disk, trading goes on by itself once it can write"
             ) from error
-        self._seq, self._chain = seq, chain
+        self._seq, self._chain = seq, head
         return seq
 
     def read(self, after: int = 0) -> Iterator[tuple[int, JournalRecord]]:
@@ -124,24 +126,58 @@ class SqliteJournal:
         Raises:
             StoreError: A record is damaged, changed or missing; names file, number and remedy.
         """
+        return chain.from_iterable(self._stretches(after))
+
+    def _stretches(self, after: int) -> Iterator[Iterable[tuple[int, JournalRecord]]]:
+        """Yield many records at a time: a start reads them all, and waits for nothing else.
+
+        Hashes that follow one from the other prove what the records say and that all are there;
+        who is at fault where they do not is looked for record by record.
+        """
         connection, _ = self._parts()
-        expected, chain = after + 1, self._chain_at(connection, after)
-        crc32, sha256, decode = zlib.crc32, hashlib.sha256, self._decoder.decode
+        head = self._chain_at(connection, after)
+        while True:
+            try:
+                rows = connection.execute(_STRETCH, (after, after + _FETCH_ROWS)).fetchall()
+                found = self._proven(rows, after, head)
+            except (sqlite3.Error, TypeError, msgspec.MsgspecError):
+                found = None
+            if found is None or (not rows and after < self._seq):
+                yield self._each(connection, after)
+                return
+            if not rows:
+                return
+            yield zip(count(after + 1), found)
+            after, head = after + len(rows), rows[-1][2]
+
+    def _proven(
+        self, rows: list[tuple[int, bytes, bytes]], after: int, head: bytes
+    ) -> list[JournalRecord] | None:
+        """Return the records of (sequence, data, hash) rows, None where something is amiss."""
+        if rows and rows[-1][0] != after + len(rows):
+            return None
+        sha256, decode = hashlib.sha256, self._decoder.decode
+        for _, data, stored in rows:
+            head = sha256(head + data).digest()  # as `_link` does
+            if head != stored:
+                return None
+        return [decode(data) for _, data, _ in rows]
+
+    def _each(
+        self, connection: sqlite3.Connection, after: int
+    ) -> Iterator[tuple[int, JournalRecord]]:
+        """Yield (sequence, record), each checked by itself."""
+        expected, head = after + 1, self._chain_at(connection, after)
         for rows in self._rows(connection, after):
             for seq, data, crc, stored in rows:
                 if seq != expected:
                     raise self._damaged(expected, f"it is missing, the next one is {seq}")
-                # As `_crc` and `_link` work them out; a start reads every record.
-                if not isinstance(data, bytes) or crc != crc32(data, seq & 0xFFFFFFFF):
+                if not isinstance(data, bytes) or crc != _crc(seq, data):
                     raise self._damaged(seq, "its checksum does not match")
-                chain = sha256(chain + data).digest()
-                if chain != stored:
+                head = _link(head, data)
+                if head != stored:
                     raise self._damaged(seq, "its hash does not follow from the record before it")
-                try:
-                    record = decode(data)
-                except (msgspec.DecodeError, msgspec.ValidationError) as error:
-                    raise self._unknown(seq, error) from error
-                yield seq, record
+                yield seq, self._decode(seq, data)
                 expected += 1
         if after < self._seq and expected != self._seq + 1:
             raise self._damaged(expected, "it is missing")

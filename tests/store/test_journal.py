@@ -14,7 +14,7 @@ import pytest
 
 import store.journal
 from core.model.errors import StoreError
-from core.model.facts import BalanceSet, RiskStateChanged, SessionStarted
+from core.model.facts import BalanceSet, JournalRecord, RiskStateChanged, SessionStarted
 from core.model.market import Side
 from core.model.orders import OrderIntent, OrderSubmitted, OrderType
 from core.model.redaction import Redactor
@@ -152,6 +152,52 @@ def test_damage_is_found_and_named_with_a_remedy(
     assert f"journal {path}: record {seq} cannot be trusted" in text
     assert why in text
     assert "move it aside" in text
+
+
+@pytest.mark.parametrize("seq", [1, 255, 256, 257, 300, 512, 513, 599])
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("UPDATE records SET data = zeroblob(9) WHERE seq = {}", "its checksum does not match"),
+        ("UPDATE records SET data = 'text' WHERE seq = {}", "its checksum does not match"),
+        ("UPDATE records SET chain = zeroblob(32) WHERE seq = {}", "its hash does not follow"),
+        ("DELETE FROM records WHERE seq = {}", "it is missing"),
+    ],
+)
+def test_what_is_wrong_is_named_wherever_it_lies_in_a_long_journal(
+    path: Path, seq: int, statement: str, why: str
+) -> None:
+    journal = SqliteJournal(path)
+    journal.append([balance(n) for n in range(1, 601)])
+    journal._parts()[0].execute(statement.format(seq))
+    read: list[tuple[int, JournalRecord]] = []
+    with pytest.raises(StoreError, match=f"record {seq} cannot be trusted: {why}"):
+        read.extend(journal.read())
+    journal.close()
+    assert [number for number, _ in read] == list(range(1, seq)), "what lies before it is told"
+
+
+def test_records_that_were_given_other_numbers_are_noticed(path: Path) -> None:
+    journal = SqliteJournal(path)
+    journal.append([balance(n) for n in range(1, 11)])
+    connection = journal._parts()[0]
+    connection.execute("UPDATE records SET seq = -seq WHERE seq > 5")
+    connection.execute("UPDATE records SET seq = 1 - seq WHERE seq < 0")
+    journal.close()
+    journal = SqliteJournal(path)
+    with pytest.raises(StoreError, match="record 6 cannot be trusted: it is missing"):
+        list(journal.read())
+    journal.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 600])
+def test_a_long_journal_is_read_whole_from_anywhere(path: Path, count: int) -> None:
+    journal = SqliteJournal(path)
+    journal.append([balance(n) for n in range(1, count + 1)])
+    whole = [(n, n) for n in range(1, count + 1)]
+    for after in {0, count // 2, count}:
+        assert [(seq, record.ts_ns) for seq, record in journal.read(after)] == whole[after:]
+    journal.close()
 
 
 def test_a_record_forged_with_its_own_checksum_breaks_the_chain(path: Path) -> None:
