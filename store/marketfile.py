@@ -47,6 +47,11 @@ MIGRATIONS: Final = (
     CREATE TABLE trade_spans (listing INTEGER NOT NULL, start_ns INTEGER NOT NULL,
         end_ns INTEGER NOT NULL, PRIMARY KEY (listing, start_ns)) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE dropped (listing INTEGER NOT NULL, timeframe TEXT NOT NULL,
+        start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,
+        PRIMARY KEY (listing, timeframe, start_ns)) WITHOUT ROWID
+    """,
 )
 _BUSY_MS: Final = 30_000
 """How long a writer waits for another process's transaction; one import page takes far less."""

@@ -50,6 +50,7 @@ class Damage(msgspec.Struct, frozen=True):
     id: int
     start_ns: int
     end_ns: int
+    """Of its rows, as the index has it: from the first to just after the last."""
     problem: str
 
 
@@ -82,18 +83,18 @@ class BlockReader:
             pass
         facts = _FACTS[self._table]
         keys = self._file.read(
-            f"SELECT id, start_ns, last_ns FROM {self._table} "  # noqa: S608  names are ours
+            f"SELECT id, first_ns, last_ns FROM {self._table} "  # noqa: S608  names are ours
             f"INDEXED BY {facts} WHERE {where} {order}",
             parameters,
         )
         found = Blocks([], [])
-        for number, start_ns, last_ns in keys:
+        for number, first_ns, last_ns in keys:
             one = f"SELECT {_COLUMNS} FROM {self._table} WHERE id = ?"  # noqa: S608  names are ours
             try:
                 rows = self._file.read_raw(one, (number,))
                 found.good.append(Block(*rows[0]))
             except (sqlite3.DatabaseError, IndexError, TypeError) as error:
-                found.bad.append(Damage(number, start_ns, last_ns + 1, f"unreadable ({error})"))
+                found.bad.append(Damage(number, first_ns, last_ns + 1, f"unreadable ({error})"))
         return found
 
     def table(
@@ -232,7 +233,7 @@ def findings_of(
 
 
 def _damage(block: Block, error: DataError) -> Damage:
-    return Damage(block.id, block.start_ns, block.last_ns + 1, str(error))
+    return Damage(block.id, block.first_ns, block.last_ns + 1, str(error))
 
 
 def _common(steps: Sequence[str]) -> Decimal:

@@ -77,7 +77,8 @@ class Upkeep:
         """Read every block and row, and return what is wrong with them.
 
         Checked are checksums, sizes against the index, order, duplicates, and that each row can
-        be a bar or a trade at all; without an instrument also the file's own tables and indexes.
+        be a bar or a trade at all; without a timeframe also records of data quality, and without an
+        instrument the file's own tables and indexes.
 
         Raises:
             StoreError: The file cannot be read at all.
@@ -88,9 +89,9 @@ class Upkeep:
             for block, table in blocks:
                 problem = _problem(table, series.timeframe, block)
                 if problem:
-                    damage = Damage(block.id, block.start_ns, block.last_ns + 1, problem)
+                    damage = Damage(block.id, block.first_ns, block.last_ns + 1, problem)
                     findings += findings_of(listing, series.timeframe, [damage])
-        return findings
+        return findings + (self._broken_records(instrument_id) if timeframe is None else [])
 
     def repair(
         self,
@@ -100,8 +101,9 @@ class Upkeep:
     ) -> list[Finding]:
         """Drop unreadable blocks and impossible rows; return what was dropped.
 
-        What was dropped is a gap afterwards, so it can be fetched again. Without an instrument the
-        file's indexes are made anew if they are wrong.
+        What was dropped is a gap afterwards, so it can be fetched again; `dropped` says which times
+        were, until `fetched` says that they are here. Without an instrument the file's indexes are
+        made anew if they are wrong.
 
         Raises:
             StoreError: The file cannot be read or written.
@@ -113,22 +115,62 @@ class Upkeep:
             with self._file.transaction() as connection:
                 for damage in bad:
                     _drop(connection, series.timeframe, damage.id)
+                    _remember(connection, listing, series.timeframe, damage)
                     if series.timeframe is None:
                         uncover(connection, listing, damage.start_ns, damage.end_ns)
                 for block, table in blocks:
                     problem = _problem(table, series.timeframe, block)
                     if problem:
-                        damage = Damage(block.id, block.start_ns, block.last_ns + 1, problem)
+                        damage = Damage(block.id, block.first_ns, block.last_ns + 1, problem)
                         findings += findings_of(listing, series.timeframe, [damage])
                         _rewrite(connection, listing, series.timeframe, block, table)
+                        _remember(connection, listing, series.timeframe, damage)
                         if series.timeframe is None:
                             uncover(connection, listing, block.first_ns, block.last_ns + 1)
         if timeframe is None:
-            self._drop_records(instrument_id)
+            findings += self._drop_records(instrument_id)
         if wrong_file:
             with self._file.transaction() as connection:
                 connection.execute("REINDEX")
         return findings
+
+    def dropped(self, instrument_id: InstrumentId | None = None) -> list[Finding]:
+        """Return the times of bars and trades that `repair` dropped and nobody fetched since.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        return [
+            Finding(
+                instrument_id=listing.instrument_id,
+                epoch=listing.epoch,
+                timeframe=Timeframe(name) if name else None,
+                start_ns=start_ns,
+                end_ns=end_ns,
+                problem="it was dropped and is not here again",
+            )
+            for listing in self._wanted(instrument_id)
+            for name, start_ns, end_ns in self._file.read(
+                "SELECT timeframe, start_ns, end_ns FROM dropped WHERE listing = ? "
+                "ORDER BY timeframe, start_ns",
+                (listing.id,),
+            )
+        ]
+
+    def fetched(self, finding: Finding) -> None:
+        """Take note that what was dropped is here again, or that its venue has it no more.
+
+        Raises:
+            StoreError: It could not be written.
+        """
+        name = finding.timeframe.value if finding.timeframe else ""
+        listing = self._listings.find(finding.instrument_id, finding.epoch)
+        if listing is not None:
+            with self._file.transaction() as connection:
+                connection.execute(
+                    "DELETE FROM dropped WHERE listing = ? AND timeframe = ? AND start_ns = ?",
+                    (listing.id, name, finding.start_ns),
+                )
 
     def rename(self, old: InstrumentId, new: InstrumentId) -> None:
         """Say that an instrument has a new name and is the same thing, one for one.
@@ -168,6 +210,10 @@ class Upkeep:
                 "UPDATE empties SET listing = ? WHERE listing = ?", (into.id, gone.id)
             )
             connection.execute("DELETE FROM trade_spans WHERE listing = ?", (gone.id,))
+            connection.execute(
+                "UPDATE OR IGNORE dropped SET listing = ? WHERE listing = ?", (into.id, gone.id)
+            )
+            connection.execute("DELETE FROM dropped WHERE listing = ?", (gone.id,))
             connection.execute(
                 "UPDATE OR IGNORE quality SET listing = ? WHERE listing = ?", (into.id, gone.id)
             )
@@ -247,17 +293,37 @@ class Upkeep:
             if row[0] != "ok"
         ]
 
-    def _drop_records(self, instrument_id: InstrumentId | None) -> None:
-        for listing in self._wanted(instrument_id):
-            rows = self._file.read(
+    def _broken_records(self, instrument_id: InstrumentId | None) -> list[Finding]:
+        return [
+            Finding(
+                instrument_id=listing.instrument_id,
+                epoch=listing.epoch,
+                timeframe=None,
+                start_ns=day_ns,
+                end_ns=day_ns + DAY_NS,
+                problem="record cannot be read",
+                quality=True,
+            )
+            for listing in self._wanted(instrument_id)
+            for day_ns, record in self._file.read(
                 "SELECT day_ns, record FROM quality WHERE listing = ?", (listing.id,)
             )
-            broken = [(listing.id, day) for day, record in rows if not readable(record)]
-            if broken:
-                with self._file.transaction() as connection:
-                    connection.executemany(
-                        "DELETE FROM quality WHERE listing = ? AND day_ns = ?", broken
-                    )
+            if not readable(record)
+        ]
+
+    def _drop_records(self, instrument_id: InstrumentId | None) -> list[Finding]:
+        broken = self._broken_records(instrument_id)
+        if not broken:
+            return broken
+        with self._file.transaction() as connection:
+            for finding in broken:
+                listing = self._listings.find(finding.instrument_id, finding.epoch)
+                assert listing is not None
+                connection.execute(
+                    "DELETE FROM quality WHERE listing = ? AND day_ns = ?",
+                    (listing.id, finding.start_ns),
+                )
+        return broken
 
 
 def _info(listing: Listing, row: tuple[str, int, int, int, int, int]) -> SeriesInfo:
@@ -305,6 +371,25 @@ def _drop(connection: sqlite3.Connection, timeframe: Timeframe | None, number: i
             f"block {number} of {table} cannot even be dropped: {error}; export what is readable "
             "(`clx data export`), move the file aside and import it again"
         ) from error
+
+
+def _remember(
+    connection: sqlite3.Connection,
+    listing: Listing,
+    timeframe: Timeframe | None,
+    damage: Damage,
+) -> None:
+    """Note which times were dropped: at the ends of a series they would be no gap in it."""
+    length_ns = timeframe.ns - 1 if timeframe else 0
+    connection.execute(
+        "INSERT OR REPLACE INTO dropped VALUES (?, ?, ?, ?)",
+        (
+            listing.id,
+            timeframe.value if timeframe else "",
+            damage.start_ns,
+            damage.end_ns + length_ns,
+        ),
+    )
 
 
 def _rewrite(

@@ -215,13 +215,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """None: trades."""
     start_ns: int
     end_ns: int
-    """Of the block: data of this time cannot be trusted."""
+    """From the first row of the block to just after the last: it cannot be trusted."""
     problem: str
+    quality: bool = False
+    """It is a day's quality record, neither bars nor trades."""
 
     def __str__(self) -> str:
         if not self.instrument_id:
             return f"the file: {self.problem}"
         what = self.timeframe.value if self.timeframe else "trades"
+        if self.quality:
+            what = "quality"
         return f"{self.instrument_id} {what} {day_text(self.start_ns)}: {self.problem}"
 
 

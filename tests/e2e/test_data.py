@@ -82,12 +82,13 @@ def test_venue_that_fails_in_every_way_is_borne(market: Any) -> None:
 
 @pytest.mark.slow
 def test_damaged_block_is_named_and_repair_fetches_it_again(market: Any) -> None:
-    market.clx("data", "download", "BTC-USDT", "--days", "2.5")
-    whole = rows(market)
+    market.clx("data", "download", "BTC-USDT", "-t", "1m", "-t", "1h", "--days", "2.5")
+    whole, hours = rows(market), rows(market, "1h")
     with sqlite3.connect(store(market)) as base:
+        # A block in the middle, one at the end, and the only one there is.
         base.execute(
-            "UPDATE bar_blocks SET data = zeroblob(length(data)) "
-            "WHERE id = (SELECT id FROM bar_blocks ORDER BY start_ns LIMIT 1 OFFSET 1)"
+            "UPDATE bar_blocks SET data = zeroblob(length(data)) WHERE timeframe = '1h' OR id IN "
+            "(SELECT id FROM bar_blocks WHERE timeframe = '1m' ORDER BY start_ns LIMIT 2 OFFSET 1)"
         )
     found = market.run("data", "verify")
     assert found.returncode == 5
@@ -97,6 +98,7 @@ def test_damaged_block_is_named_and_repair_fetches_it_again(market: Any) -> None
     assert market.run("data", "verify").returncode == 0
     assert market.ask("data", "gaps") == []
     assert rows(market) >= whole
+    assert rows(market, "1h") >= hours
 
 
 @pytest.mark.slow

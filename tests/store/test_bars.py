@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.model.errors import ConfigError, DataError, StoreError
+from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import Timeframe
 from core.model.stores import (
@@ -415,6 +416,23 @@ def test_a_damaged_block_is_found_dropped_and_filled_again(
     market.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
     assert same(market.bars.bars(instrument.id, M1, *EVER), bars)
     assert market.upkeep.verify() == []
+
+
+def test_what_was_dropped_is_remembered_until_it_is_here_again(
+    market: MarketStore, market_path: Path, instrument: Instrument, walk: Walk
+) -> None:
+    bars = walk(100)
+    start, end = int(bars.ts_open_ns[0]), int(bars.ts_open_ns[-1]) + M1.ns
+    market.bars.put_bars(instrument, M1, bars, BarSource.VENUE)
+    corrupt(market_path, f"start_ns = {start // DAY_NS * DAY_NS}")
+    market.upkeep.repair()
+    assert market.upkeep.series() == [], "it was the only block"
+    (lost,) = market.upkeep.dropped()
+    assert (lost.instrument_id, lost.timeframe) == (instrument.id, M1)
+    assert (lost.start_ns, lost.end_ns) == (start, end)
+    assert market.upkeep.dropped(InstrumentId("ETH-USDT.binance")) == []
+    market.upkeep.fetched(lost)
+    assert market.upkeep.dropped() == []
 
 
 def test_an_impossible_row_is_found_and_dropped_alone(

@@ -71,5 +71,10 @@ def test_a_damaged_record_is_named_and_dropped_by_a_repair(
     connection.close()
     with pytest.raises(StoreError, match=r"BTC-USDT.binance on 1970-01-01.*clx data repair"):
         market.quality.days(BTC)
-    market.upkeep.repair(BTC)
+    found = market.upkeep.verify()
+    assert [str(item) for item in found] == [
+        f"{BTC} quality 1970-01-01: record cannot be read",
+    ]
+    assert market.upkeep.repair(BTC) == found
+    assert market.upkeep.verify() == []
     assert [day.counts.frames for day in market.quality.days(BTC)] == [2]

@@ -131,6 +131,6 @@ def test_what_is_dropped_by_age_or_damage_is_missing_again(
         market.upkeep.repair(instrument.id)
         (first, (start, end)) = market.past.missing(instrument.id, T0, T0 + 3 * DAY_NS)
         assert first == (T0, T0 + DAY_NS)
-        assert start == T0 + 2 * DAY_NS
+        assert start == T0 + 2 * DAY_NS + S, "before its first trade there were none"
         assert end == T0 + 2 * DAY_NS + 49 * S + 1
         assert not market.upkeep.verify(instrument.id)

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clx.cli.data.kept import must_be_kept
+from clx.cli.data.kept import must_be_kept, stretches
 from clx.cli.data.progress import progress_bars
 from clx.cli.data.session import Failures, Session, listed, market_store, open_feed, session
 from clx.cli.data.times import DAY_NS, parse_time, show_length, show_time, timeframe
-from clx.cli.data.trades import fill_trades, mend_trades, report_trades, trade_holes
+from clx.cli.data.trades import (
+    fetch_dropped,
+    fill_trades,
+    mend_trades,
+    report_trades,
+    trade_holes,
+)
 from clx.cli.naming import full_instrument
 from clx.cli.numbers import Number
 from clx.cli.output import format_option, print_json, print_table
@@ -90,18 +96,19 @@ def repair(instruments: Sequence[str], frames: Sequence[str], trades: bool, styl
             dropped += store.upkeep.repair(name, length)
         for finding in dropped:
             click.echo(f"dropped: {finding}", err=True)
-        series = [
-            (info.instrument_id, info.timeframe, info.first_ns, info.last_ns + info.timeframe.ns)
-            for info in store.upkeep.series()
-            if info.timeframe is not None
-            and (not wanted or info.instrument_id in wanted)
-            and (not lengths or info.timeframe in lengths)
-            and not trades
-        ]
-        holes = [item for item in series if store.bars.gaps(item[0], item[1], item[2], item[3])]
+        series = [] if trades else stretches(store, wanted, lengths)
+        holes = [item for item in series if store.bars.gaps(*item)]
         filled = asyncio.run(_fill(here, store, holes, failures))
-        torn = {} if lengths else trade_holes(here, store, wanted)
-        mended = asyncio.run(mend_trades(here, store, torn, failures)) if torn else []
+        for lost in store.upkeep.dropped():
+            if (frame := lost.timeframe) is not None and not store.bars.gaps(
+                lost.instrument_id, frame, lost.start_ns, lost.end_ns
+            ):
+                store.upkeep.fetched(lost)
+        mended = []
+        if not lengths:
+            mended += asyncio.run(fetch_dropped(here, store, wanted, failures))
+            torn = trade_holes(here, store, wanted)
+            mended += asyncio.run(mend_trades(here, store, torn, failures)) if torn else []
     if filled or not (mended or failures):
         _report(filled, style, "nothing is missing")
     if mended:

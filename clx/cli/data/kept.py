@@ -75,7 +75,9 @@ def verify(instrument: str, style: str) -> None:
         for finding in found:
             click.echo(str(finding))
         click.echo(
-            f"{len(found)} damaged: `clx data repair` drops and fetches them" if found else "good"
+            f"{len(found)} damaged: `clx data repair` drops them and fetches what venues have"
+            if found
+            else "good"
         )
     if found:
         raise click.exceptions.Exit(Exit.DATA)
@@ -128,17 +130,35 @@ def _bar_gaps(
     """Return the holes of bars, and which series cannot be looked through."""
     rows: list[_Gap] = []
     damaged: list[str] = []
-    for info in store.upkeep.series():
-        name, frame = info.instrument_id, info.timeframe
-        if frame is None or (wanted and name not in wanted) or (lengths and frame not in lengths):
-            continue
+    for name, frame, first_ns, end_ns in stretches(store, wanted, lengths):
         try:
-            found = store.bars.gaps(name, frame, since_ns or info.first_ns, info.last_ns + frame.ns)
+            found = store.bars.gaps(name, frame, since_ns or first_ns, end_ns)
         except StoreError as error:
             damaged.append(str(error))
             continue
         rows += [(name, frame, gap) for gap in found]
     return rows, damaged
+
+
+def stretches(
+    store: MarketStore, wanted: Collection[InstrumentId], lengths: Collection[Timeframe]
+) -> list[tuple[InstrumentId, Timeframe, int, int]]:
+    """Return from when to when bars should be kept: what is there, and what was dropped of it."""
+    spans = {
+        (info.instrument_id, info.timeframe): (info.first_ns, info.last_ns + info.timeframe.ns)
+        for info in store.upkeep.series()
+        if info.timeframe is not None
+    }
+    for lost in store.upkeep.dropped():
+        if lost.timeframe is not None:
+            key = (lost.instrument_id, lost.timeframe)
+            first_ns, end_ns = spans.get(key, (lost.start_ns, lost.end_ns))
+            spans[key] = (min(first_ns, lost.start_ns), max(end_ns, lost.end_ns))
+    return [
+        (name, frame, first_ns, end_ns)
+        for (name, frame), (first_ns, end_ns) in spans.items()
+        if (not wanted or name in wanted) and (not lengths or frame in lengths)
+    ]
 
 
 def _show_gaps(
@@ -235,7 +255,7 @@ def must_be_kept(store: MarketStore, names: Collection[InstrumentId]) -> None:
         ConfigError: Names the first, and the nearest known one.
     """
     for name in names:
-        if not store.upkeep.series(name):
+        if not store.upkeep.series(name) and not store.upkeep.dropped(name):
             known = {info.instrument_id for info in store.upkeep.series()}
             raise ConfigError(
                 f"nothing is kept of {name}; `clx data list` says what is"

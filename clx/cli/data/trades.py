@@ -53,6 +53,27 @@ async def fill_trades(
     return done
 
 
+async def fetch_dropped(
+    here: Session, store: MarketStore, wanted: Collection[InstrumentId], failures: Failures
+) -> list[FilledTrades]:
+    """Fetch the trades a repair dropped, where their venues still tell them."""
+    done: list[FilledTrades] = []
+    for lost in store.upkeep.dropped():
+        if lost.timeframe is not None or (wanted and lost.instrument_id not in wanted):
+            continue
+        span = (lost.start_ns, lost.end_ns)
+        try:
+            found = await fill_trades(here, store, [lost.instrument_id], *span, failures)
+        except ConfigError as error:
+            click.echo(f"dropped for good: {lost.instrument_id} trades: {error}", err=True)
+            store.upkeep.fetched(lost)
+            continue
+        if found:
+            store.upkeep.fetched(lost)
+        done += found
+    return done
+
+
 async def mend_trades(
     here: Session,
     store: MarketStore,

@@ -71,6 +71,38 @@ def test_damaged_block_hides_the_holes_of_its_own_series_alone(filled: Path) -> 
     assert "ABC-USD.okx 1m" in result.stderr
 
 
+def test_what_a_repair_dropped_is_a_hole_until_it_is_fetched(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = (filled / "data").glob("market*.sqlite")
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE bar_blocks SET crc = crc + 1")
+    asked: list[Any] = []
+
+    async def killed(here: Session, store: Any, series: Any, failures: Any) -> Any:
+        asked.extend(series)
+        raise KeyboardInterrupt
+
+    async def fetched(here: Session, store: Any, series: Any, failures: Any) -> Any:
+        asked.extend(series)
+        file = filled / "whole.csv"
+        file.write_text(f"{CSV}2024-08-08T00:02:00Z,100.2,100.2,100.2,100.2,1\n")
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([*lines[:3], lines[4], lines[3]]))
+        run(load, str(file), "ABC-USD.okx")
+        return []
+
+    monkeypatch.setattr("clx.cli.data.download._fill", killed)
+    with pytest.raises((KeyboardInterrupt, click.Abort)):
+        run(repair)
+    (gap,) = json.loads(run(gaps, "ABC-USD.okx", "--format", "json"))
+    assert gap["gap"]["bars"] == 4, "all of it, although nothing of the series is left"
+    monkeypatch.setattr("clx.cli.data.download._fill", fetched)
+    run(repair, "ABC-USD.okx")
+    assert asked[0] == asked[1]
+    assert json.loads(run(gaps, "--format", "json")) == []
+
+
 @pytest.mark.parametrize("verb", [kept, verify, gaps, repair])
 def test_nothing_is_said_to_be_good_of_what_is_not_kept(filled: Path, verb: Any) -> None:
     with pytest.raises(ConfigError, match=r"nothing is kept of ABD-USD\.okx.*'ABC-USD\.okx'"):
