@@ -312,16 +312,17 @@ class Changer:
         )
 
     def protect(self, tracked: Tracked) -> None:
-        """Put a stop of the engine's own in place of one the venue refused."""
+        """Put a stop of the engine's own in place of one the venue refused, or ended itself."""
         order = tracked.order
+        how = "refused" if order.state is OrderState.REJECTED else "ended"
         intent = msgspec.structs.replace(
             order.intent,
             client_order_id=self._next_id(),
             replaces=order.id,
-            reason=f"{STANDS_IN} {order.id}, which the venue refused",
+            reason=f"{STANDS_IN} {order.id}, which the venue {how}",
         )
         self._board.alert(
-            "error", f"stop {order.id} was refused ({order.note}): the engine holds it itself now"
+            "error", f"stop {order.id} was {how} ({order.note}): the engine holds it itself now"
         )
         now_ns = self._clock.now_ns()
         self._flow.record(

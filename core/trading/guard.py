@@ -36,6 +36,7 @@ from core.trading.form import check_least, touched
 from core.trading.hands import Hands
 from core.trading.leftovers import Leftover, Leftovers
 from core.trading.listing import listed
+from core.trading.lost import LostStops, ended_by_venue
 from core.trading.orders import OrderCache
 from core.trading.routing import ends_here, holds_trigger
 from core.trading.tracked import UNASKED, Tracked
@@ -88,6 +89,7 @@ class Guard:
         """Venues whose fills up to the start were booked; before that nothing is decided."""
         self._bare = Bare(hands, instruments)
         self._leftovers = Leftovers(orders, instruments, hands)
+        self._lost_stops = LostStops(hands, instruments)
         self._waiting: dict[ClientOrderId, None] | None = None
         """Orders something happened to while many events are being booked."""
 
@@ -131,6 +133,7 @@ class Guard:
             self._waiting[order_id] = None
             return
         self._note(tracked)
+        self._lost_stops.note(tracked.order)
         if tracked.order.venue not in self._known:
             return
         if tracked.order.intent.role is Role.ENTRY and tracked.order.state.terminal:
@@ -303,7 +306,9 @@ class Guard:
         self._close_up(group)
         if all(item.over for item in group.values()):
             self._bare.forget(name)
-            for order_id in self._groups.pop(name, {}):
+            gone = self._groups.pop(name, {})
+            self._lost_stops.forget(gone)
+            for order_id in gone:
                 self._successors.pop(order_id, None)
             return
         for tracked in list(group.values()):
@@ -335,8 +340,11 @@ class Guard:
         ]
         # What covers a rest was made because the others had ended, and what was touched goes on.
         stays = covers or tracked.waits == "siblings" or order.triggered_ns
+        # One that the venue ended by itself, as a dead-man switch does, takes no other along.
         gone = not stays and any(
-            item.order.state not in _REFUSED or item.unwanted for item in ended
+            item.order.state not in _REFUSED or item.unwanted
+            for item in ended
+            if not ended_by_venue(item.order)
         )
         if want <= order.filled or gone:
             self._finish(tracked, "another of its group filled or ended")
@@ -440,8 +448,15 @@ class Guard:
         # One that was to be cancelled before it was refused, or proved never to have arrived, is
         # where it was to be.
         refused = order.state is OrderState.REJECTED and not tracked.unwanted
-        if stop and (refused or self._given_up(tracked)):
+        if stop and (refused or self._given_up(tracked) or self._lost(tracked)):
+            self._lost_stops.forget([order.id])
             self._hands.protect(tracked)
+
+    def _lost(self, tracked: Tracked) -> bool:
+        """Return whether the venue ended a stop by itself; linked there, it may end all at once."""
+        linked = tracked.order.intent.link in self._abilities(tracked.order).links
+        want = self._wanted(tracked, list(self._others(tracked)))
+        return not linked and self._lost_stops.missed(tracked, want)
 
     def _given_up(self, tracked: Tracked) -> bool:
         """Return whether the venue ended a stop as its target began to fill, of which some is left.

@@ -25,6 +25,7 @@ from core.model.orders import (
     OrderState,
     OrderSubmitted,
     OrderUnknown,
+    Role,
 )
 from core.trading import changes
 from core.trading.ledger import EXACT
@@ -51,6 +52,7 @@ _WORDED: Final = frozenset(
         OrderReleased,
     }
 )  # fmt: skip
+_EXITS: Final = frozenset({Role.STOP, Role.TARGET})
 _WAITS: Final = {
     "trigger": "held by the engine until its trigger",
     "parent": "held by the engine until its entry fills",
@@ -240,4 +242,4 @@ def _left_alone(tracked: Tracked) -> bool:
     """Return whether nobody here asked for an exit's end."""
     order = tracked.order
     asked = order.state in {_PENDING, OrderState.HELD} or tracked.cancel_wanted is not None
-    return order.intent.parent_id is not None and not asked
+    return order.intent.role in _EXITS and not asked
