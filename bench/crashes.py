@@ -43,7 +43,7 @@ from bench.lapse import Died, LapseClock, LapseLoop, Life
 from bench.progress import Progress, row
 from bench.scenes import ACTIONS, GROUPS, SINGLES, Case, Play, Unheard, judge, naked, trade_on
 from bench.yard import SITES, START_NS, Site, Yard, make_emulator
-from core.model.errors import ClxError
+from core.model.errors import ClxError, ConfigError
 
 SEED = 7
 LIMIT_S = 150.0
@@ -113,7 +113,8 @@ class Matrix:
                 pass
             except Unheard:
                 return 0
-            except Stuck:
+            except (Stuck, ConfigError):
+                # Of a venue that is gone nothing can be asked for, such as another price.
                 if not cut:
                     raise
             passed = len(life.passed)
