@@ -408,8 +408,8 @@ class Engine:
         return self.kernel.log.on_fact(sink)
 
     def tell(self, source: str, text: str) -> None:
-        """Raise an alert of something around the engine; its first two words say its kind."""
-        kind = " ".join(text.split(maxsplit=2)[:2])
+        """Raise an alert of something around the engine; its words up to a colon are its kind."""
+        kind = text.partition(": ")[0]
         self.kernel.log.alert("warning", source, text, self._clock.now_ns(), topic=kind)
 
     def on_clients(self, count: int) -> None:

@@ -141,7 +141,7 @@ class Keeper:
             what, why = failed[0]
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             waiting = self._count + self._trade_count
-            self._told(f"{what}{more} cannot be kept for now, {waiting:,} rows wait: {why}")
+            self._told(f"not all can be kept for now: {what}{more}, {waiting:,} rows wait: {why}")
         elif self._refused:
             self._told("what waited is on disk, and all is kept again")
         self._refused = bool(failed)
@@ -188,21 +188,30 @@ class Keeper:
 
     async def write_quality(self, views: Iterable[QualityView]) -> None:
         """Add what happened since the last time to the records."""
+        failed: list[tuple[InstrumentId, StoreError]] = []
         async with self._records:
             for view in views:
-                await self._add(view)
+                try:
+                    await self._add(view)
+                except StoreError as error:
+                    failed.append((view.instrument_id, error))
+        if failed:
+            name, why = failed[0]
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            self._told(f"data quality is not kept for now: of {name}{more}: {why}")
 
     async def _add(self, view: QualityView) -> None:
+        """Add to a record.
+
+        Raises:
+            StoreError: It cannot be read or written; the next time has it all.
+        """
         key = (view.instrument_id, view.day)
         counts = _since(view, self._written.get(key))
         if counts is None:
             return
-        try:
-            await self._look_before(key)
-            await asyncio.to_thread(self._quality.add, view.instrument_id, _day_ns(key), counts)
-        except StoreError as error:
-            self._told(f"data quality of {view.instrument_id} is not kept: {error}")
-            return
+        await self._look_before(key)
+        await asyncio.to_thread(self._quality.add, view.instrument_id, _day_ns(key), counts)
         for kept in (self._written, self._before):
             for old in [old for old in kept if old[0] == key[0] and old[1] < key[1]]:
                 del kept[old]

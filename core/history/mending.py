@@ -81,6 +81,7 @@ class Mender:
     async def mend(self) -> None:
         """Fill the holes seen so far; what a venue does not give now is asked for again later."""
         now_ns = self._clock.now_ns()
+        failed: list[tuple[Series, int, ClxError]] = []
         for series in sorted(self._due):
             if now_ns < self._rests_until.get(series, now_ns):
                 continue
@@ -93,15 +94,19 @@ class Mender:
                 self._away[series] = min(2 * wait_ns, REST_NS)
                 self._rests_until[series] = now_ns + wait_ns
                 self._due.add(series)
-                self._told(
-                    f"a hole in bars of {series[0]} {series[1]} stays for now, asked again in "
-                    f"{wait_ns // 60_000_000_000} min: {error}"
-                )
+                failed.append((series, wait_ns, error))
             except ClxError as error:
                 self._told(
                     f"a hole in bars of {series[0]} {series[1]} stays: {error}; once that is "
                     f"mended, `clx data repair {series[0]}` fills it"
                 )
+        if failed:
+            (name, timeframe), wait_ns, why = failed[0]
+            more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+            self._told(
+                f"holes in stored bars stay for now: of {name} {timeframe}{more}, asked again in "
+                f"{wait_ns // 60_000_000_000} min: {why}"
+            )
 
     async def _mend(self, series: Series, now_ns: int) -> None:
         name, timeframe = series

@@ -395,11 +395,15 @@ async def test_what_is_told_around_the_engine_hides_nothing_of_another_kind(hous
     run = house()
     async with run.running():
         for text in (
-            "bars of A cannot be kept", "bars of B cannot be kept", "what waited is on disk",
+            "bars of A cannot be kept: full", "bars of A cannot be kept: still full",
+            "bars of B cannot be kept: full", "what waited is on disk",
         ):  # fmt: skip
             run.engine.tell("market data", text)
         told = [item.text for item in run.engine.snapshot().alerts if item.source == "market data"]
-    assert told == ["bars of A cannot be kept", "what waited is on disk"]
+    assert told == [
+        "bars of A cannot be kept: full", "bars of B cannot be kept: full",
+        "what waited is on disk",
+    ]  # fmt: skip
 
 
 async def test_every_frame_is_taped_before_it_is_used(house: Any, btc: Any) -> None:

@@ -77,7 +77,7 @@ async def test_bars_wait_while_the_disk_is_full(
     keeper.take(past.bar(NOW))
     await keeper.write()
     assert told == [
-        f"bars of {instrument.id} 1m cannot be kept for now, 1 rows wait: disk full",
+        f"not all can be kept for now: bars of {instrument.id} 1m, 1 rows wait: disk full",
     ]
     disk.full = False
     keeper.take(past.bar(NOW + MIN))
@@ -127,6 +127,24 @@ async def test_record_of_today_holds_what_was_before_the_restart(
     (fresh,) = await keeper.whole([msgspec.structs.replace(now, day="2024-10-05")])
     assert fresh.gaps == 1
     assert not told
+
+
+async def test_records_that_cannot_be_kept_are_told_in_one_word_and_added_later(
+    keeper: Keeper, market: MarketStore, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = "2024-10-04"
+    views = [QualityView(instrument_id=InstrumentId(f"{n}.okx"), day=day, gaps=1) for n in "ABC"]
+    add = market.quality.add
+
+    def full(*_: object) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(market.quality, "add", full)
+    await keeper.write_quality(views)
+    assert told == ["data quality is not kept for now: of A.okx and 2 more: disk full"]
+    monkeypatch.setattr(market.quality, "add", add)
+    await keeper.write_quality(views)
+    assert [kept_view(item).gaps for item in market.quality.days()] == [1, 1, 1]
 
 
 async def test_day_that_ended_and_the_new_one_are_kept_apart(

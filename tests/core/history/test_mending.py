@@ -83,7 +83,7 @@ async def test_a_venue_that_is_away_is_asked_again_and_one_that_cannot_is_named(
     await engine.closes(3)
     assert engine.kept() == [0, 3]
     (text,) = engine.told
-    assert text.startswith(f"a hole in bars of {past.instrument.id} 5m stays for now, asked again")
+    assert text.startswith(f"holes in stored bars stay for now: of {past.instrument.id} 5m, asked")
     assert "in 1 min: " in text
     assert "away" in text
     past.failures = []
