@@ -22,6 +22,7 @@ from typing import Final
 import msgspec
 
 from core.model.errors import ConfigError
+from core.model.turns import short_turns
 from core.strategies.failure import failure
 from core.strategies.frames import (
     Answer,
@@ -79,6 +80,8 @@ class _Host:
             self._say(Unfit(_too_much(start.assignment.memory_mb)))
             return 0
         os.nice(NICENESS)
+        # Yielding is about how much, not how soon: an answer that is due is waited for.
+        short_turns()
         # What is alive now stays; looking through it for garbage would delay an answer by 10 ms.
         gc.collect()
         gc.freeze()

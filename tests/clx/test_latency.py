@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from clx import latency
 from clx.latency import SWITCH_S, prefer_latency, settle_once_running
 from core.model.accounts import RiskState
 from core.model.views import EngineStatus, StatusChanged
@@ -55,3 +56,11 @@ def test_what_is_alive_is_looked_through_no_more_and_threads_yield_soon() -> Non
     prefer_latency()
     assert gc.get_freeze_count() > 10_000
     assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_the_loop_goes_first_where_other_programs_have_the_cores(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(latency, "short_turns", lambda: asked.append(1))
+    prefer_latency()
+    assert asked == [1]

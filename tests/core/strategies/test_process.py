@@ -16,6 +16,7 @@ import pytest
 from core.engine.clock import SimClock, SystemClock
 from core.model.errors import ConfigError, InvariantError
 from core.model.signals import Signal, StrategyFailed, TargetPosition
+from core.model.turns import TURN_NS, turns_of
 from core.strategies import process
 from core.strategies.inprocess import InProcessRunner
 from core.strategies.process import ProcessRunner, describe
@@ -246,6 +247,22 @@ async def test_its_environment_holds_nothing_of_ours(play, bar, monkeypatch) -> 
     assert "CLX" not in names
     assert int(count) == 5  # stdin, stdout, stderr, the socket, and the listing itself
     assert int(nice) == os.nice(0) + 5
+
+
+@pytest.mark.skipif(
+    (NOW := turns_of(0)) is None or not NOW.turn_ns,
+    reason="Linux lets threads ask for turns from 6.12 on",
+)
+async def test_it_answers_soon_though_other_programs_have_the_cores(play, bar) -> None:
+    one = play("""
+        def on_bar(self, bar):
+            from core.model.turns import turns_of
+            return self.signal(Direction.FLAT, reason=str(turns_of(0).turn_ns))
+    """)
+    one.runner.send(bar(1))
+    (said,) = await one.until(1)
+    assert isinstance(said, Signal)
+    assert int(said.reason) == TURN_NS
 
 
 async def test_books_are_conflated_and_bars_and_fills_never(play, bar, book, fill) -> None:
