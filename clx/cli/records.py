@@ -257,7 +257,7 @@ def ledger(
     since: str | None,
     style: str,
 ) -> None:
-    """List double-entry ledger lines, newest last; a filter keeps whole transactions."""
+    """List double-entry ledger lines, newest last; transactions are kept whole."""
     wanted = full_instrument(instrument) if instrument else None
     after = since_ns(since, time.time_ns())
     mine = _orders_of(strategy)
@@ -270,7 +270,7 @@ def ledger(
     if mine is not None:
         # A fill's reference is its order's id, then its execution's.
         kept &= {entry.transaction for entry in lines if entry.ref.partition(" ")[0] in mine}
-    found = [entry for entry in lines if entry.transaction in kept][-limit:]
+    found = _whole([entry for entry in lines if entry.transaction in kept], limit)
     _heed(found, wanted, strategy, account)
     if style != "table":
         _print(found, style, "LEDGER")
@@ -283,6 +283,18 @@ def ledger(
         ],
         "no ledger lines of that kind" if filtered else "the ledger is empty",
     )
+
+
+def _whole(lines: Sequence[LedgerEntry], limit: int) -> Sequence[LedgerEntry]:
+    """Return the newest lines, no more than `limit` unless the newest transaction has more."""
+    first = max(0, len(lines) - limit)
+    while first and lines[first].transaction == lines[first - 1].transaction:
+        first += 1
+        if first == len(lines):
+            # It alone is longer.
+            newest = lines[-1].transaction
+            return [line for line in lines if line.transaction == newest]
+    return lines[first:]
 
 
 def _heed(

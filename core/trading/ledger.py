@@ -176,14 +176,18 @@ class Ledger:
             yield held.account, held.asset, held.amount
 
     def entries(self, limit: int) -> tuple[LedgerEntry, ...]:
-        """Return the newest lines, newest last."""
+        """Return the newest lines, newest last: whole transactions, no more lines than `limit`.
+
+        A newest one of more lines than that comes whole as well, for half of it sums to nothing.
+        """
         lines: list[LedgerEntry] = []
         wanted = min(limit, self._max_entries)
         for transaction in reversed(self._newest):
-            if len(lines) >= wanted:
+            written = _written_out(transaction)
+            if wanted <= 0 or (lines and len(lines) + len(written) > wanted):
                 break
-            lines += reversed(_written_out(transaction))
-        return tuple(reversed(lines[: max(wanted, 0)]))
+            lines += reversed(written)
+        return tuple(reversed(lines))
 
     def check(self) -> None:
         """Prove that all accounts together hold nothing.

@@ -169,6 +169,14 @@ def test_csv_is_what_the_terminal_exports(run: Run) -> None:
     assert (row["symbol"], row["price"], row["fee_asset"]) == (BTC, "60000.10", "USDT")
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"), [("1", [2, 2]), ("2", [2, 2]), ("3", [2, 2]), ("4", [1, 1, 2, 2])]
+)
+def test_a_ledger_limit_cuts_no_transaction_in_half(run: Run, limit: str, kept: list[int]) -> None:
+    out, _ = run(records.ledger, "--limit", limit, "--account", "binance", "--format", "json")
+    assert [item["transaction"] for item in json.loads(out)] == kept
+
+
 def test_a_ledger_filter_keeps_every_leg_of_a_transaction(run: Run) -> None:
     out, _ = run(records.ledger, "--instrument", "eth-usdt", "--format", "json")
     assert [item["transaction"] for item in json.loads(out)] == [2, 2]

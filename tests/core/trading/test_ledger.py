@@ -72,19 +72,20 @@ def test_what_is_no_number_is_refused_whole(amount: str, btc: Instrument) -> Non
     assert list(ledger.accounts()) == []
 
 
-def test_the_lines_kept_are_the_newest_and_no_more_than_asked(btc: Instrument) -> None:
-    ledger = Ledger(max_entries=5)
+def test_the_lines_kept_are_the_newest_transactions_whole(btc: Instrument) -> None:
+    ledger = Ledger(max_entries=11)
     for number in range(1, 5):
         ledger.book_fill(fill(Side.BUY, Decimal(1), Decimal(2), Decimal(0), "", number), btc)
     kept = ledger.entries(100)
-    assert [(line.transaction, line.account, line.amount) for line in kept] == [
-        (3, "trading:BTC-USDT.binance", Decimal(2)),
+    assert [line.transaction for line in kept] == [3] * 4 + [4] * 4
+    assert [(line.transaction, line.account, line.amount) for line in kept[4:]] == [
         (4, "venue:binance", Decimal(1)),
         (4, "trading:BTC-USDT.binance", Decimal(-1)),
         (4, "venue:binance", Decimal(-2)),
         (4, "trading:BTC-USDT.binance", Decimal(2)),
     ]
-    assert ledger.entries(2) == kept[-2:]
+    assert ledger.entries(7) == ledger.entries(4) == kept[4:], "no half of one"
+    assert ledger.entries(2) == kept[4:], "but the newest in any case"
     assert ledger.entries(0) == ()
 
 
