@@ -39,9 +39,11 @@ def numbered_anew(trades: Sequence[Trade], trade: Trade, last_id: int) -> bool:
     passed_s = (trade.ts_event_ns - newest.ts_event_ns) / 1e9
     if trade.trade_id <= last_id:
         return trade.trade_id < oldest.trade_id and passed_s > 0
-    ids, span_s = newest.trade_id - oldest.trade_id, newest.ts_event_ns - oldest.ts_event_ns
-    told = len(trades) >= _ENOUGH and ids > 0 < span_s
-    per_s = ids / (span_s / 1e9) if told else _USUAL_PER_S
+    span_s = (newest.ts_event_ns - oldest.ts_event_ns) / 1e9
+    told = len(trades) >= _ENOUGH and span_s > 0
+    # Not by the ids themselves, which may have leapt before.
+    ids = sum(one.trade_id - one.first_trade_id + 1 if one.first_trade_id else 1 for one in trades)
+    per_s = ids / span_s if told else _USUAL_PER_S
     return trade.trade_id - last_id > _BURST + _TIMES * per_s * max(passed_s, 0.0)
 
 

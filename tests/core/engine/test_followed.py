@@ -162,8 +162,9 @@ def test_ids_given_anew_are_told_and_are_no_hole(ids: int) -> None:
     wanted = {item.timeframe for item in closed if isinstance(item, HistoryNeeded)}
     assert Timeframe.M1 in wanted, "what was traded in between is not known"
     assert faults(state.apply(trade(ids + 4, T0 + 191 * S))) == ["trade hole"]
-    quality = state.quality(NAME, T0 + 192 * S)
-    assert (quality.trade_holes, quality.duplicates, quality.trades) == (2, 0, 103)
+    assert faults(state.apply(trade(ids + 62_354, T0 + 217 * S))) == ["trade ids"], "once more"
+    quality = state.quality(NAME, T0 + 218 * S)
+    assert (quality.trade_holes, quality.duplicates, quality.trades) == (2, 0, 104)
 
 
 def test_an_outage_of_hours_is_a_hole_however_many_trades_it_holds() -> None:
