@@ -69,7 +69,10 @@ def _line(
     edges: tuple[float, float],
     glyphs: Glyphs,
 ) -> None:
-    """Draw one dot a column, each the newest value known at its time, and none in a gap."""
+    """Draw one dot a column: what was sampled there, else a straight line from sample to sample.
+
+    In a gap there is none. The value known last would look like an account that stood still.
+    """
     first, last = points[0][0], points[-1][0]
     columns = (room - 1) * 2
     values: list[float] = []
@@ -79,8 +82,13 @@ def _line(
         until = first + (last - first) * (column + 1) // columns
         while at + 1 < len(points) and points[at + 1][0] <= until:
             at += 1
-        unknown = any(begin <= since and until < end for begin, end in gaps)
-        values.append(math.nan if unknown else points[at][1])
+        ts, value = points[at]
+        if ts < since:
+            unknown = any(begin <= since and until <= end for begin, end in gaps)
+            after_ts, after = points[min(at + 1, len(points) - 1)]
+            part = (until - ts) / (after_ts - ts) if after_ts > ts else 0.0
+            value = math.nan if unknown else value + (after - value) * part
+        values.append(value)
     # A canvas of fewer rows than the grid leaves the last one to the times.
     canvas = Dots(grid.width, rows, glyphs)
     rising = points[-1][1] >= points[0][1]
