@@ -55,6 +55,7 @@ LOST: Final = frozenset({GAP, CROSSED, CHECKSUM})
 _APPLY: Final = Verdict.APPLY
 _GAP: Final = Verdict.GAP
 _LIVE: Final = FeedStatus.LIVE
+_UNSUBSCRIBED: Final = FeedStatus.UNSUBSCRIBED
 
 _OLD_IMAGE: Final = "book image older than the stream"
 
@@ -254,36 +255,38 @@ class Gate:
     def on_snapshot(self, image: BookSnapshot) -> Sequence[GateOutput]:
         """Take an image and splice the held deltas onto it."""
         now_ns = image.ts_recv_ns
-        if self.status is FeedStatus.UNSUBSCRIBED and not self._eager:
+        if self.status is _UNSUBSCRIBED and not self._eager:
             return ()
-        self.figures[RECV] = now_ns
+        figures = self.figures
+        figures[RECV] = now_ns
         if image.reset:
             # It stands in the stream itself: what came before it is contained or void.
             self._buffer.clear()
-            self.figures[DELTAS] += 1
+            figures[DELTAS] += 1
         elif self.synced and image.last_id < self.book.last_id:
             return ()
         if not self._load(image):
             self.resyncs += 1
             self._forget()
             return self._ask(now_ns, FeedStatus.STALE, CHECKSUM)
-        held = tuple(self._buffer)
-        self._buffer.clear()
-        for index, delta in enumerate(held):
-            judge = self._follow if self._spliced else self._splice
-            verdict = judge(self.book.last_id, delta)
-            if verdict is Verdict.GAP:
-                return self._unspliceable(image, held[index:])
-            if verdict is Verdict.APPLY:
-                self._splice_on(delta)
+        if self._buffer:
+            held = tuple(self._buffer)
+            self._buffer.clear()
+            for index, delta in enumerate(held):
+                judge = self._follow if self._spliced else self._splice
+                verdict = judge(self.book.last_id, delta)
+                if verdict is _GAP:
+                    return self._unspliceable(image, held[index:])
+                if verdict is _APPLY:
+                    self._splice_on(delta)
         if self.book.crossed:
             self.crossings += 1
             self._forget()
             return self._ask(now_ns, FeedStatus.STALE, "crossed book image")
         self._asked_ns = 0
-        out = self._turn(FeedStatus.LIVE, now_ns, "in sequence")
+        out = self._turn(_LIVE, now_ns, "in sequence")
         # After an image of the stream nothing but the next delta is awaited.
-        self.figures[STEADY] = self._told and self._spliced
+        figures[STEADY] = self._told and self._spliced
         return out
 
     def heard(self, ts_recv_ns: int) -> Sequence[GateOutput]:

@@ -20,15 +20,24 @@ from numba.core.codegen import ll
 from numba.extending import NativeValue, box, intrinsic, models, register_model, unbox
 
 from core.engine.compiled import Grid, address, view
-from core.model.market import BookCheck, BookDelta, CheckedDelta, Levels, Quote, Trade, VenueBar
+from core.model.market import (
+    BookCheck,
+    BookDelta,
+    BookSnapshot,
+    CheckedDelta,
+    Levels,
+    Quote,
+    Trade,
+    VenueBar,
+)
 
 Object: TypeAlias = Any
 """The address of an object that is the kernel's own."""
 
 NO_LEVELS: Final[Levels] = np.zeros((0, 2), np.int64)
 
-_KINDS: Final = (BookDelta, CheckedDelta, BookCheck, Quote, Trade, VenueBar)
-_DELTA, _CHECKED, _CHECK, _QUOTE, _TRADE, _BAR = range(len(_KINDS))
+_KINDS: Final = (BookDelta, CheckedDelta, BookCheck, Quote, Trade, VenueBar, BookSnapshot)
+_DELTA, _CHECKED, _CHECK, _QUOTE, _TRADE, _BAR, _IMAGE = range(len(_KINDS))
 _ARRAY, _INTEGERS, _MAKE, _NO_LEVELS, _NOTHING, _NONE = range(len(_KINDS), len(_KINDS) + 6)
 _WORDS: Final = _NONE + 1
 
@@ -344,6 +353,15 @@ def checked(
             _held(name), _integer(ts_ns), _held(recv), _integer(first), _integer(last),
             _integer(prev), bids, asks, _made(_CHECK, (_integer(checksum),)),
         ),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, forceinline=True)
+def image(name: int, ts_ns: int, recv: int, last: int, bids: Object, asks: Object) -> Object:
+    """Return a `BookSnapshot` of the stream itself, which has no check."""
+    return _made(
+        _IMAGE,
+        (_held(name), _integer(ts_ns), _held(recv), _integer(last), bids, asks, _truth(1)),
     )  # fmt: skip
 
 

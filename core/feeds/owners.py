@@ -7,11 +7,12 @@ mix: the connection that sent the newest image owns the book, and changes from o
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from core.feeds.decoder import FeedDecoder
-from core.feeds.slips import CONN, OWNED
+from core.feeds.slips import CONN, FREE, OWNED
 from core.feeds.steps import OffStep
 from core.model.ids import InstrumentId, VenueName
 from core.model.instruments import Instrument
@@ -22,53 +23,54 @@ _LOST: Final = "the connection that brought this book was lost"
 
 
 class BookOwners:
-    """Remembers by frames alone, so a tape decodes the same way twice."""
+    """Remembers by frames alone, so a tape decodes the same way twice.
 
-    __slots__ = ("_owner", "_slips", "get")
+    It does so on slips, where kernels look and take a book themselves.
+    """
+
+    __slots__ = ("_slips",)
 
     def __init__(self) -> None:
-        self._owner: dict[InstrumentId, int] = {}
-        self.get = self._owner.get
-        """``get(name, conn) == conn`` is `owns`, where every call counts."""
         self._slips: dict[InstrumentId, memoryview] = {}
 
     def show(self, name: InstrumentId, slip: memoryview) -> None:
-        """Have a slip say from now on who owns a book, see `core.feeds.slips.foreign`."""
+        """Note who owns a book on this slip from now on, see `core.feeds.slips.foreign`."""
+        before = self._slips.get(name)
+        if before is not None:
+            slip[OWNED], slip[CONN] = before[OWNED], before[CONN]
         self._slips[name] = slip
-        self._note(name)
 
     def take(self, name: InstrumentId, conn: int) -> None:
         """Note that a connection sent an image of a book."""
-        self._owner[name] = conn
-        self._note(name)
+        slip = self._slips.get(name)
+        if slip is None:
+            slip = self._slips[name] = memoryview(array("q", bytes(8 * FREE)))
+        slip[OWNED] = 1
+        slip[CONN] = conn
 
     def owns(self, name: InstrumentId, conn: int) -> bool:
         """Return whether changes of a connection count: it owns the book, or nobody does."""
-        return self._owner.get(name, conn) == conn
+        slip = self._slips.get(name)
+        return slip is None or not slip[OWNED] or slip[CONN] == conn
 
     def of(self, conn: int) -> tuple[InstrumentId, ...]:
         """Return the books a connection owns."""
-        return tuple(name for name, owner in self._owner.items() if owner == conn)
+        return tuple(
+            name for name, slip in self._slips.items() if slip[OWNED] and slip[CONN] == conn
+        )
 
     def leave(self, name: InstrumentId, conn: int) -> None:
         """Note that a connection left a book's channel."""
-        if self._owner.get(name) == conn:
-            del self._owner[name]
-            self._note(name)
+        slip = self._slips.get(name)
+        if slip is not None and slip[CONN] == conn:
+            slip[OWNED] = 0
 
     def lose(self, conn: int) -> tuple[InstrumentId, ...]:
         """Forget a connection and return the books it owned."""
         gone = self.of(conn)
         for name in gone:
-            del self._owner[name]
-            self._note(name)
+            self._slips[name][OWNED] = 0
         return gone
-
-    def _note(self, name: InstrumentId) -> None:
-        slip = self._slips.get(name)
-        if slip is not None:
-            slip[OWNED] = name in self._owner
-            slip[CONN] = self._owner.get(name, 0)
 
 
 class OwningDecoder(FeedDecoder):

@@ -56,6 +56,13 @@ def owned(slip: npt.NDArray[np.int64], conn: int, source: int) -> bool:
 
 
 @numba.njit(cache=True, forceinline=True)
+def own(slip: npt.NDArray[np.int64], conn: int) -> None:
+    """Note that a book comes from a connection, see `core.feeds.owners`."""
+    slip[OWNED] = 1
+    slip[CONN] = conn
+
+
+@numba.njit(cache=True, forceinline=True)
 def foreign(slip: npt.NDArray[np.int64], conn: int) -> bool:
     """Return whether a book comes from another connection."""
     return bool(slip[OWNED] and slip[CONN] != conn)

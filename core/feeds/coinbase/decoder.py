@@ -194,7 +194,7 @@ class CoinbaseDecoder(ScannedMessages):
             name = known.id
             bids, asks = self._sides(bytes(book.updates), known)
             if book.type == "update":
-                if self._owners.get(name, conn) == conn:
+                if self._owners.owns(name, conn):
                     out.append(BookDelta(name, ts_ns, ts_recv_ns, number, number, -1, bids, asks))
             elif book.type == "snapshot":
                 self._owners.take(name, conn)

@@ -17,6 +17,7 @@ from core.engine.made import (
     Object,
     delta,
     every,
+    image,
     levels,
     nothing,
     one,
@@ -35,6 +36,7 @@ from core.feeds.deribit.scan import (
     CHANGE,
     DESK,
     HELD,
+    IMAGE,
     INVERSE,
     OUT,
     QUOTED,
@@ -89,7 +91,7 @@ from core.feeds.deribit.tickers import (
 from core.feeds.deribit.trades import ROW, trades_at
 from core.feeds.levels import PLAN, SLIP
 from core.feeds.slips import DESK as LENT
-from core.feeds.slips import NAME, foreign
+from core.feeds.slips import NAME, foreign, own
 
 Teller: TypeAlias = Callable[[bytes, int, int, int], Any]
 """Takes a message, the address of a `Desk`, its connection and when it came, and returns its
@@ -103,33 +105,12 @@ _PRICED: Final = 1 << MARK | 1 << INDEX
 
 @numba.njit(cache=True)
 def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
-    """Make changes of books, tickers, quotes and trades; all else is left to the decoder."""
+    """Make books, tickers, quotes and trades; all else is left to the decoder."""
     letter = byte(text_of(frame), _LETTER) if len(frame) > _LETTER else 0
     desk = view(place, 1, DESK)[0]
     desk[OUT] = 0
     if letter == _BOOK:
-        found = book_at(frame, place)
-        kind, _, ts_ns, number, before, bids, bids_end, asks, asks_end = found
-        if kind == CHANGE:
-            slip = view(desk[SLIP_AT], 1, SLIP)[0]
-            if foreign(slip, conn):
-                return nothing()
-            room = desk[ROOM]
-            sides = (
-                view(room + 16 * bids, bids_end - bids, 2),
-                view(room + 16 * asks, asks_end - asks, 2),
-            )  # fmt: skip
-            if straight(slip[LENT], taken(recv), number, number, before, *sides):
-                desk[USED] = min(bids, asks)
-                return nothing()
-            return one(
-                delta(
-                    slip[NAME], ts_ns, taken(recv), number, number, before,
-                    levels(desk[HELD], desk[ROOM], bids, bids_end),
-                    levels(desk[HELD], desk[ROOM], asks, asks_end),
-                )
-            )  # fmt: skip
-        leave(place, found)
+        return _book(frame, place, conn, taken(recv))
     elif letter == _TICKER:
         return _tickers(frame, place, taken(recv))
     elif letter == _QUOTE:
@@ -148,6 +129,33 @@ def _tell(frame: bytes, place: int, conn: int, recv: Any) -> Any:
             return _trades(desk, count, view(at + 8 * PLAN, 1, SLIP)[0], taken(recv))
         desk[OUT] = at
     return unmade()
+
+
+@numba.njit(cache=True)
+def _book(frame: bytes, place: int, conn: int, recv: int) -> Any:
+    """Take the change of a book to a desk that is lent for it, or make it; or make an image."""
+    found = book_at(frame, place)
+    kind, _, ts_ns, number, before, bids, bids_end, asks, asks_end = found
+    if kind != CHANGE and kind != IMAGE:
+        leave(place, found)
+        return unmade()
+    desk = view(place, 1, DESK)[0]
+    slip = view(desk[SLIP_AT], 1, SLIP)[0]
+    room = desk[ROOM]
+    if kind == CHANGE:
+        if foreign(slip, conn):
+            return nothing()
+        sides = (
+            view(room + 16 * bids, bids_end - bids, 2), view(room + 16 * asks, asks_end - asks, 2)
+        )  # fmt: skip
+        if straight(slip[LENT], recv, number, number, before, *sides):
+            desk[USED] = min(bids, asks)
+            return nothing()
+    told = levels(desk[HELD], room, bids, bids_end), levels(desk[HELD], room, asks, asks_end)
+    if kind == CHANGE:
+        return one(delta(slip[NAME], ts_ns, recv, number, number, before, *told))
+    own(slip, conn)
+    return one(image(slip[NAME], ts_ns, recv, number, *told))
 
 
 @numba.njit(cache=True)
