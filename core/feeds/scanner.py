@@ -452,6 +452,11 @@ class Scanner:
         instrument, and what its form tells."""
         self._begin()
 
+    @property
+    def learned(self) -> bool:
+        """Whether the kernel knows the instruments, so that `tell` is nothing but it."""
+        return self.tell is self._tell
+
     def heed(self, changes: int) -> None:
         """Ask for the instruments again before the next message, if this number is a new one."""
         if changes != self._changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -175,4 +176,5 @@ def _frame(number: int, line: bytes, before_ns: int, decode: Callable[[bytes], _
         ts_ns = int(head.ts.scaleb(9))
     else:
         ts_ns = before_ns
-    return TapeFrame(number, head.t, head.conn, ts_ns, head.url, data)
+    # The text itself that live frames come with, which decoders know at sight.
+    return TapeFrame(number, sys.intern(head.t), head.conn, ts_ns, head.url, data)

@@ -116,14 +116,19 @@ class DeribitDecoder(ScannedMessages):
 
     def decode(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
         """Return the frame's events in order; a frame it cannot read gives `FrameRejected`."""
+        if kind != "recv":
+            return super().decode(kind, conn, ts_recv_ns, url, data)
+        events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
+        self._quick.ready(ready=self._tell is self._teller)
+        return events if events is not None else self._left(kind, conn, ts_recv_ns, url, data)
+
+    def _left(self, kind: FrameKind, conn: int, ts_recv_ns: int, url: str, data: bytes) -> _Events:
+        """Return the events of what the kernel left."""
+        events = self.leftover(conn, ts_recv_ns, data)
+        if events is not None:
+            return events
         # Nearly all messages are of a channel: spare them every detour.
-        if kind == "recv":
-            events: _Events | None = self._tell(data, self._desk_at, conn, ts_recv_ns)
-            if events is None:
-                events = self.leftover(conn, ts_recv_ns, data)
-            if events is not None:
-                return events
-        if kind == "recv" and data.startswith(_HEAD):
+        if data.startswith(_HEAD):
             reader = self._readers.get(data[_KIND])
             if reader is not None:
                 try:
@@ -206,7 +211,7 @@ class DeribitDecoder(ScannedMessages):
         asks = NO_LEVELS if raw == b"[]" else self._levels.side(raw, plan)
         ts_ns = book.timestamp * 1_000_000
         if book.type == "change" and book.prev_change_id:
-            if self._owners.get(name, conn) != conn:
+            if not self._owners.owns(name, conn):
                 return ()
             return (
                 BookDelta(
