@@ -24,7 +24,7 @@ from clx.accounts import (
     without_venue_keys,
 )
 from clx.margins import KeyedTiers, keep_margins, tellers
-from clx.modes import MODES, check_modes
+from clx.modes import MODES, check_modes, unfed
 from clx.roundtrips import RoundTripKeeper
 from clx.sim import EmulatorAddress, account_of, market_file, pointed_at
 from clx.warm import kernels
@@ -370,6 +370,8 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         _keep_margins(engine, assembly, stack, feeds, venues)
         stack.callback(RoundTripKeeper(engine, assembly.round_trips, settings).close)
         _warn_of_keys(engine, assembly)
+        for text in unfed(settings):
+            engine.tell("watchlist", text)
         if assembly.emulator is not None and assembly.emulator.label:
             text = f"the market is {assembly.emulator.label}; docs/emulator.md says which fail"
             engine.kernel.log.alert("info", "market", text, assembly.clock.now_ns())

@@ -15,6 +15,20 @@ from core.venues.kinds import venue_kind
 MODES: Final[dict[str, Mode]] = {"sim": "SIM", "paper": "PAPER", "live": "LIVE"}
 
 
+def unfed(settings: Settings) -> list[str]:
+    """Return what is wrong with the watchlist that no venue will ever tell: it has no feed."""
+    named: dict[str, list[str]] = {}
+    for name in settings.engine.watchlist:
+        named.setdefault(name.rpartition(".")[2], []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)} on the watchlist: no feed "
+        f"is called {venue!r}{did_you_mean(venue, settings.feeds)}; add [feeds.{venue}] or mend "
+        "the name (engine.watchlist)"
+        for venue, names in named.items()
+        if venue not in settings.feeds
+    ]
+
+
 def check_modes(settings: Settings) -> None:
     """Refuse settings that only together are wrong.
 

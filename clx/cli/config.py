@@ -6,7 +6,7 @@ import click
 
 from clx.cli.output import format_option, print_json, print_table
 from clx.cli.settled import note
-from clx.modes import check_modes
+from clx.modes import check_modes, unfed
 from core.model.errors import ClxError, ConfigError, did_you_mean
 from store.paths import find_paths
 from store.settings import flatten, load_settings, set_in_file
@@ -46,7 +46,10 @@ def path() -> None:
 def check() -> None:
     """Read the settings and say what is wrong with them, if anything."""
     file = find_paths().config_file
-    check_modes(load_settings(file))
+    settings = load_settings(file)
+    check_modes(settings)
+    for text in unfed(settings):
+        click.echo(f"warning: {text}", err=True)
     click.echo(f"{file}: {'fine' if file.exists() else 'absent, the defaults hold'}")
 
 

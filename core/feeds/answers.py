@@ -18,6 +18,10 @@ _SAID_WORDS: Final = frozenset({"msg", "message", "error", "error_response"})
 _SAID: Final = _SAID_WORDS | {"code", "error_details", "details", "success"}
 """Names in bodies such as ``{"code":50010000,"message":"internal server error occurred"}``."""
 _PATIENCE: Final = frozenset({408, 418, 425, 429})
+_MEANT: Final = {
+    418: "this address is banned for now: ask less, other programs here too",
+    429: "too many requests: ask less, other programs here too",
+}
 
 
 async def ask(
@@ -52,9 +56,7 @@ async def ask(
         except RateLimited as error:
             pause_s = max(error.retry_after_s, _SHORTEST_S)
             if pause_s > patience_s:
-                raise TemporaryError(
-                    f"{what}: {error.reason}; there is more in {pause_s:.0f} s"
-                ) from None
+                raise TemporaryError(f"{what}: {error.reason}; again in {pause_s:.0f} s") from None
         patience_s -= pause_s
         await asyncio.sleep(pause_s)
     if observe is not None:
@@ -75,7 +77,8 @@ def judge_status(reply: HttpReply, what: str, remedies: Mapping[int, str] = {}) 
     status = reply.status
     if status in _PATIENCE:
         after = f"after {reply.retry_after_s:g} s" if reply.retry_after_s else "later"
-        raise TemporaryError(f"{what}: answered {status}, asks to come back {after}")
+        why = f" ({_MEANT[status]})" if status in _MEANT else ""
+        raise TemporaryError(f"{what}: answered {status}{why}, asks to come back {after}")
     if status >= 500:
         raise TemporaryError(f"{what}: answered {status}, the provider is in trouble")
     if status != 200:

@@ -291,9 +291,13 @@ class HttpSession:
         delay_s = limiter.take(weight, urgent=urgent)
         while delay_s > 0:
             if urgent or delay_s > self._timeout_s:
-                raise RateLimited(
-                    "local-limit", f"request budget of {self.base_url} is spent", delay_s
-                )
+                why = f"request budget of {self.base_url} is spent"
+                if limiter.blocked_s():
+                    why = (
+                        f"{self.base_url} banned this address for now or told it to wait (status "
+                        "418 or 429), so it is not asked; other programs here may use it up"
+                    )
+                raise RateLimited("local-limit", why, delay_s)
             await asyncio.sleep(delay_s)
             delay_s = limiter.take(weight, urgent=urgent)
 

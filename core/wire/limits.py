@@ -69,7 +69,7 @@ class WeightLimiter:
 
     def take(self, weight: int, *, urgent: bool = False) -> float:
         """Count a request that is about to be sent, or return how long it must wait, uncounted."""
-        delay_s = self._blocked_s()
+        delay_s = self.blocked_s()
         if delay_s:
             return delay_s
         left_ns = self._roll()
@@ -87,7 +87,7 @@ class WeightLimiter:
 
     def delay_s(self, weight: int, *, urgent: bool = False) -> float:
         """Return how long a request must wait, 0.0 when it may go now."""
-        delay_s = self._blocked_s()
+        delay_s = self.blocked_s()
         if delay_s:
             return delay_s
         left_ns = self._roll()
@@ -140,7 +140,7 @@ class WeightLimiter:
                 return False
         return total + weight <= limit
 
-    def _blocked_s(self) -> float:
+    def blocked_s(self) -> float:
         """Return how long the venue wants nobody to ask."""
         blocked_ns = self._blocked_until_ns - self._clock.monotonic_ns()
         if self._shared is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clx.modes import check_modes
+from clx.modes import check_modes, unfed
 from core.model.errors import ConfigError
 from core.model.settings import FeedSettings, Settings
 
@@ -45,3 +45,13 @@ def test_limits_of_what_is_not_set_up_are_refused(kind: str, name: str, words: s
     risk = RiskSettings.model_validate({kind: {name: LimitSettings()}})
     with pytest.raises(ConfigError, match=words):
         check_modes(Settings(risk=risk))
+
+
+def test_a_watchlist_of_venues_without_a_feed_is_told() -> None:
+    engine = {"watchlist": ["BTC-USDT.okex", "ETH-USDT.okex", "BTC-USDT.okx", "plain"]}
+    settings = Settings.model_validate({"engine": engine, "feeds": {"okx": {}}})
+    okex, plain = unfed(settings)
+    assert okex.startswith("BTC-USDT.okex and 1 more on the watchlist: no feed is called 'okex'")
+    assert "did you mean 'okx'?" in okex
+    assert plain.startswith("plain on the watchlist: no feed is called 'plain'")
+    assert unfed(Settings()) == []

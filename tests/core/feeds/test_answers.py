@@ -44,3 +44,15 @@ def test_an_error_with_status_200_is_told_in_its_own_words(body: bytes) -> None:
 )
 def test_other_answers_are_left_to_whoever_reads_them(body: bytes) -> None:
     judge_status(reply(body), "bars of X")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(418, "418 (this address is banned for now: ask less"), (429, "429 (too many requests: ask")],
+)
+def test_a_ban_and_a_limit_are_told_as_what_they_are(status: int, said: str) -> None:
+    answer = HttpReply(status=status, headers={}, body=b"<html>", url="http://a/bars")
+    with pytest.raises(TemporaryError) as caught:
+        judge_status(answer, "bars of X")
+    assert said in str(caught.value)
+    assert str(caught.value).endswith("asks to come back later")

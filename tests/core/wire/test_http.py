@@ -172,6 +172,7 @@ async def test_429_with_retry_after_stops_the_next_request_before_it_is_sent(clo
         with pytest.raises(RateLimited) as caught:
             await session.request("POST", "/order", urgent=True)
         assert caught.value.retry_after_s == pytest.approx(42)
+        assert "banned this address for now or told it to wait" in caught.value.reason
         assert len(wire.requests) == 1
         clock.advance(43)
         assert (await session.request("POST", "/order", urgent=True)).status == 200
