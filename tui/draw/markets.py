@@ -18,7 +18,7 @@ from msgspec import Struct
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.market import FeedStatus
-from core.model.views import FeedView, QualityView, QuoteLine, ReferenceView
+from core.model.views import Alert, FeedView, QualityView, QuoteLine, ReferenceView
 from tui.draw import numbers
 from tui.draw.glyphs import BLOCK, Glyphs
 from tui.draw.runs import Grid, Row, Run, clip, plain
@@ -304,8 +304,17 @@ MARKETS: Final[Table[MarketRow]] = Table(
 )
 
 
-def draw_details(row: MarketRow | None, width: int, height: int, glyphs: Glyphs) -> list[Row]:
-    """Draw what is known of the chosen row beyond its columns, over `height` lines."""
+def draw_details(
+    row: MarketRow | None,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    alerts: Sequence[Alert] = (),
+) -> list[Row]:
+    """Draw what is known of the chosen row beyond its columns, over `height` lines.
+
+    Of one that waits the newest of `alerts` about its venue says why.
+    """
     grid = Grid(width, height)
     if not height:
         return grid.rows()
@@ -313,6 +322,8 @@ def draw_details(row: MarketRow | None, width: int, height: int, glyphs: Glyphs)
     if row is None:
         return grid.rows()
     groups = _details(row, spare=width < _WIDE)
+    if row.member and row.quoted is None and row.feed is None:
+        groups.insert(1, [("waiting ", "warn"), (_awaited(row, alerts), "warn")])
     x, y = 1, 1
     for group in groups:
         length = sum(len(text) for text, _ in group)
@@ -325,6 +336,15 @@ def draw_details(row: MarketRow | None, width: int, height: int, glyphs: Glyphs)
             x += len(text)
         x += 3
     return grid.rows()
+
+
+def _awaited(row: MarketRow, alerts: Sequence[Alert]) -> str:
+    """Return why nothing is known of a row yet."""
+    about = {f"listing {row.venue}", f"feed {row.venue}"}
+    for alert in reversed(alerts):
+        if alert.source in about or (alert.source == "watchlist" and repr(row.venue) in alert.text):
+            return plain(alert.text)
+    return f"{row.venue} has not listed it yet"
 
 
 def _details(row: MarketRow, spare: bool) -> list[list[Run]]:

@@ -118,7 +118,7 @@ class MarketsScreen(LiveScreen):
 
     def draw_body(self, dirty: set[Topic], everything: bool, slow: bool, now: float) -> None:
         """Draw groups, rows and details."""
-        if not (everything or slow or dirty & {"quotes", "instruments", "feeds"}):
+        if not (everything or slow or dirty & {"quotes", "instruments", "feeds", "alerts"}):
             return
         link_up = self.clx.link.state == "up"
         if everything or now >= self._sort_due or link_up != self.markets.link_up:
@@ -144,7 +144,8 @@ class MarketsScreen(LiveScreen):
             )
         )
         if details.display:
-            details.show(draw_details(markets.chosen, *details.size, glyphs))
+            alerts = self.replica.alerts
+            details.show(draw_details(markets.chosen, *details.size, glyphs, alerts))
         live, count = self._live()
         right = f"{live} of {count} live" if count and markets.link_up else ""
         groups = self.query_one("#groups", RowsWidget)

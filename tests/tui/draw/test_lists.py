@@ -12,6 +12,7 @@ from wide_market import perpetuals, quality, wide_feeds, wide_line
 
 from core.model.ids import InstrumentId
 from core.model.market import FeedStatus
+from core.model.views import Alert
 from tui.draw import markets as m
 from tui.draw.glyphs import glyph_set
 from tui.draw.markets import MARKETS, MarketRow, draw_details, draw_groups, hours
@@ -125,6 +126,22 @@ def test_the_header_tells_no_spread_and_no_range_that_nobody_quotes():
     drawn = row_text(draw_header(Standing(item, line, None, "up", ""), 200, BLOCK))
     assert "spread" not in drawn
     assert "24h" not in drawn
+
+
+def test_a_market_that_waits_says_what_for():
+    row = MarketRow(InstrumentId("ADA-USDT.kucoin"), "spot")
+
+    def said(*alerts):
+        told = [
+            Alert(ts_ns=n, level="warning", source=a, text=b) for n, (a, b) in enumerate(alerts)
+        ]
+        return " ".join(row_text(line) for line in draw_details(row, 120, 3, BLOCK, told))
+
+    assert "waiting kucoin has not listed it yet" in said(("listing okx", "away"))
+    assert "waiting blocked" in said(("listing kucoin", "once"), ("listing kucoin", "blocked"))
+    assert "no feed is called" in said(("watchlist", "X: no feed is called 'kucoin'"))
+    listed = msgspec.structs.replace(row, member=False)
+    assert "waiting" not in row_text(draw_details(listed, 120, 3, BLOCK)[1])
 
 
 def test_without_a_price_nothing_is_made_up():
