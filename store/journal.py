@@ -96,13 +96,14 @@ class SqliteJournal:
         """
         if not records:
             return self._seq
-        seq, head = self._seq, self._chain
+        seq, head, size = self._seq, self._chain, 0
         rows: list[_Row] = []
         for record in records:
             data = self._redactor.data(self._encoder.encode(record))
             seq += 1
             head = _link(head, data)
             rows.append((seq, data, _crc(seq, data), head))
+            size += _PAGE_BYTES + len(data)
         try:
             connection, keeper = self._parts()
             with keeper.lock:
@@ -110,7 +111,7 @@ class SqliteJournal:
                     connection.execute(_INSERT, rows[0])
                 else:
                     _insert_all(connection, rows)
-                keeper.committed(sum(_PAGE_BYTES + len(row[1]) for row in rows))
+                keeper.committed(size)
         except sqlite3.Error as error:
             self._drop_connection()
             raise StoreError(

@@ -53,7 +53,8 @@ class WalKeeper:
         """Note a commit of about so many bytes; called with the lock held."""
         self._committed += size
         self._last = time.monotonic()
-        if self._committed >= _ENOUGH_BYTES:
+        # An order is behind this commit; to wake who is awake takes as long as to sign it.
+        if self._committed >= _ENOUGH_BYTES and not self._wake.is_set():
             self._wake.set()
 
     def stop(self) -> None:

@@ -93,6 +93,22 @@ def test_a_quiet_moment_moves_the_log_into_the_database(tmp_path: Path) -> None:
     assert stamps(path) == list(range(1, 401))
 
 
+def test_commits_without_a_pause_wake_the_keeper_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.wal, "_QUIET_S", 600.0)  # no pause is long enough
+    monkeypatch.setattr(store.wal, "_ENOUGH_BYTES", 20_000)
+    journal = SqliteJournal(tmp_path / "journal.db")
+    keeper = journal._parts()[1]
+    wake, woken = keeper._wake.set, []
+    keeper._wake.set = lambda: (woken.append(1), wake())  # type: ignore[method-assign]
+    for n in range(1, 30):
+        journal.append([balance(n)])
+    assert woken == [1]
+    journal.close()
+    assert stamps(tmp_path / "journal.db") == list(range(1, 30))
+
+
 def test_a_disk_without_room_to_grow_the_log_takes_commits_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     child = os.fork()
