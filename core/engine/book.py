@@ -328,8 +328,11 @@ class OrderBook:
 
     @last_id.setter
     def last_id(self, last_id: int) -> None:
-        # No venue's are longer than 64 bits; what a mangled message says must not be an error here.
-        self._figures[_LAST_ID] = min(max(last_id, _NO_BID), _NO_ASK)
+        try:
+            self._figures[_LAST_ID] = last_id
+        except ValueError:
+            # No venue's are longer than 64 bits; what a mangled message says must be no error here.
+            self._figures[_LAST_ID] = _NO_ASK if last_id > 0 else _NO_BID
 
     @property
     def n_bids(self) -> int:

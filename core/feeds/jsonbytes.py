@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core.feeds.binance.digits import _eight as eight
 from core.feeds.binance.digits import _few as few
-from core.feeds.binance.digits import digits_in, eight_bytes, read_whole
+from core.feeds.binance.digits import bytes_before, digits_in, eight_bytes, read_whole
 
 SEED: Final = np.uint64(0xCBF29CE484222325)
 PRIME: Final = np.uint64(0x100000001B3)
@@ -82,9 +82,8 @@ def string(data: bytes, size: int, at: int) -> tuple[int, np.uint64]:
             value = mixed(value, word)
             at += 8
             continue
-        before = (odd - _ONE) & ~odd
-        count = np.int64((((before & _HIGHS) >> np.uint64(7)) * _LOWS) >> np.uint64(56))
-        at += int(count)
+        count = bytes_before(odd)
+        at += count
         if at >= size or data[at] != 34:
             return -1, value
         word &= (_ONE << (_BYTE * np.uint64(count))) - _ONE

@@ -27,7 +27,7 @@ from numba.extending import overload
 from core.engine.compiled import Frame, address, entry, view
 from core.feeds.binance.digits import _eight as eight
 from core.feeds.binance.digits import _few as few
-from core.feeds.binance.digits import digits_in, eight_bytes
+from core.feeds.binance.digits import bytes_before, digits_in, eight_bytes
 from core.feeds.decoder import Known
 from core.feeds.spelling import SPELLING
 from core.model.errors import DataError
@@ -212,11 +212,7 @@ def _skip(data: bytes, size: int, at: int) -> int:
 def _before_quote(word: np.uint64) -> np.int64:
     """Return how many of eight bytes come before the first quote, 8 if none is one."""
     quotes = word ^ _QUOTES
-    quotes = (quotes - _LOWS) & ~quotes & _HIGHS
-    if not quotes:
-        return np.int64(8)
-    before = (quotes - np.uint64(1)) & ~quotes & _HIGHS
-    return np.int64(((before >> np.uint64(7)) * _LOWS) >> np.uint64(56))
+    return np.int64(bytes_before((quotes - _LOWS) & ~quotes & _HIGHS))
 
 
 @numba.njit(cache=True, forceinline=True)

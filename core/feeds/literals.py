@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from core.feeds.binance.digits import byte, eight_bytes
+from core.feeds.binance.digits import byte, bytes_before, eight_bytes
 
 Literal: TypeAlias = npt.NDArray[np.uint64]
 """The length of a text, then its words as `eight_bytes` gives them; the last ends with the text."""
@@ -70,13 +70,6 @@ def word_near(data: bytes, size: int, at: int) -> np.uint64:
     for index in range(size - at):
         word |= np.uint64(byte(data, at + index)) << np.uint64(8 * index)
     return word ^ _ZEROS
-
-
-@numba.njit(cache=True, forceinline=True)
-def bytes_before(flags: np.uint64) -> int:
-    """Return how many of eight bytes come before the first that is flagged in its high bit."""
-    before = (flags - np.uint64(1)) & ~flags & _HIGHS
-    return int(np.int64(((before >> np.uint64(7)) * _LOWS) >> np.uint64(56)))
 
 
 @numba.njit(cache=True, forceinline=True)

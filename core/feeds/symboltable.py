@@ -9,8 +9,8 @@ import numba
 import numpy as np
 
 from core.engine.compiled import Grid, address
-from core.feeds.binance.digits import byte, eight_bytes
-from core.feeds.literals import bytes_before, not_plain, signed, word_of
+from core.feeds.binance.digits import byte, bytes_before, eight_bytes
+from core.feeds.literals import not_plain, signed, word_of
 
 LONGEST: Final = 31
 """A longer symbol is in no table."""

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from core.engine.compiled import Frame
@@ -65,6 +66,31 @@ def _load(typing: Any, data: Any, at: Any) -> Any:
         return builder.load(builder.bitcast(place, word.as_pointer()), align=1)
 
     return types.uint64(types.CPointer(types.uint8), types.int64), generate
+
+
+@intrinsic
+def _trailing_zeros(typing: Any, word: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.cttz(values[0], cgutils.false_bit)
+
+    return types.int64(types.uint64), generate
+
+
+def bytes_before(flags: np.uint64) -> int:
+    """Return how many of eight bytes come before the first with a flag, 8 if none has one.
+
+    A flag is the high bit of a byte, and no other bit is set.
+    """
+    low = int(flags) & -int(flags)
+    return (low.bit_length() - 1) // 8 if low else 8
+
+
+@overload(bytes_before)
+def _compiled_before(flags: Any) -> Callable[[Any], Any]:
+    def before(flags: Any) -> Any:
+        return _trailing_zeros(flags) >> 3
+
+    return before
 
 
 def text_of(data: bytes) -> Text:
@@ -122,8 +148,7 @@ def digits_in(word: np.uint64) -> np.int64:
     """Return how many bytes of a `eight_bytes` are digits before the first that is none."""
     # A sum overflows into later bytes only, and only behind the first that is no digit.
     odd = (word | (word + np.uint64(0x7676767676767676))) & np.uint64(0x8080808080808080)
-    before = (odd - np.uint64(1)) & ~odd & np.uint64(0x8080808080808080)
-    return np.int64(((before >> np.uint64(7)) * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return np.int64(bytes_before(odd))
 
 
 @numba.njit(cache=True, forceinline=True)

@@ -66,7 +66,7 @@ of what the last ticker said; whether the contract is inverse."""
 NS: Final = 1_000_000
 MAX_MS: Final = 9_000_000_000_000
 _BOOK: Final = literal('{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.')
-_DATA: Final = literal('","data":{')
+DATA: Final = literal('","data":{')
 _CHANGED: Final = literal('"change"')
 _SNAPSHOT: Final = literal('"snapshot"')
 
@@ -89,7 +89,7 @@ def begin(data: bytes, size: int, at: int) -> tuple[int, int]:
         while at < end:
             points += byte(data, at) == 46
             at += 1
-    return points, int(past(data, size, end, _DATA))
+    return points, int(past(data, size, end, DATA))
 
 
 @numba.njit(cache=True, forceinline=True)

@@ -15,6 +15,7 @@ import numpy as np
 from core.engine.compiled import Grid, view
 from core.feeds.binance.digits import byte, eight_bytes, read_whole, text_of
 from core.feeds.deribit.scan import (
+    DATA,
     DESK,
     FIELDS,
     KEYS_AT,
@@ -24,7 +25,6 @@ from core.feeds.deribit.scan import (
     NUMBERS_AT,
     SLOTS,
     TABLE,
-    begin,
     ends,
     named,
 )
@@ -39,7 +39,7 @@ from core.feeds.deribit.values import (
     read_number,
     steps_of,
 )
-from core.feeds.literals import literal, past
+from core.feeds.literals import literal, past, text_end
 from core.feeds.symboltable import COLUMNS
 
 (
@@ -197,7 +197,8 @@ def ticker_at(frame: bytes, place: int, bare: bool) -> tuple[int, int, int, int,
     size = len(frame)
     data = text_of(frame)
     desk = view(place, 1, DESK)[0]
-    _, at = begin(data, size, past(data, size, 0, _QUOTE if bare else _TICKER))
+    at = text_end(data, size, past(data, size, 0, _QUOTE if bare else _TICKER))
+    at = past(data, size, at, DATA)
     if at > size or size > MAX_FRAME_BYTES:
         return 0, 0, 0, 0, 0
     table = view(desk[TABLE], desk[SLOTS], COLUMNS)

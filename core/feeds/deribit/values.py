@@ -13,8 +13,15 @@ import numba
 import numpy as np
 
 from core.engine.compiled import Grid, view
-from core.feeds.binance.digits import _eight, _few, byte, digits_in, eight_bytes
-from core.feeds.literals import bytes_before, not_plain, text_end, word_near, word_of
+from core.feeds.binance.digits import (
+    _eight,
+    _few,
+    byte,
+    bytes_before,
+    digits_in,
+    eight_bytes,
+)
+from core.feeds.literals import not_plain, text_end, word_near, word_of
 
 MOST_DIGITS: Final = 15
 """Of a number: so many are exact in a double, whose shortest text they are."""
@@ -199,6 +206,16 @@ def read_number(data: bytes, size: int, at: int) -> tuple[int, int, int, int]:
     return minus, value, places, at
 
 
+@numba.njit(cache=True, forceinline=True)
+def _past_digits(data: bytes, size: int, at: int) -> int:
+    """Return the place after digits, of which there may be none."""
+    count = 8
+    while count == 8:
+        count = digits_in(word_near(data, size, at))
+        at += count
+    return at
+
+
 @numba.njit(cache=True)
 def past_null(data: bytes, size: int, at: int) -> int:
     """Return the place after ``null``, beyond the end if it is something else."""
@@ -225,15 +242,12 @@ def past_scalar(data: bytes, size: int, at: int) -> int:
     if letter == 45:
         at += 1
     start = at
-    while at < size and 48 <= byte(data, at) <= 57:
-        at += 1
+    at = _past_digits(data, size, at)
     if at == start or (at - start > 1 and byte(data, start) == 48):
         return size + 1
     if at < size and byte(data, at) == 46:
         start = at + 1
-        at = start
-        while at < size and 48 <= byte(data, at) <= 57:
-            at += 1
+        at = _past_digits(data, size, start)
         if at == start:
             return size + 1
     return at
