@@ -235,7 +235,12 @@ class Connection(asyncio.Protocol):
             self._send(FrameSent(frame=frame))
         self._next_frame = now + self._frame_every_s
         self._cancel_timer()
-        self._timer = self._loop.call_at(self._next_frame, self._wake.set)
+        self._timer = self._loop.call_at(self._next_frame, self._frame_is_due)
+
+    def _frame_is_due(self) -> None:
+        """Make the next frame, whatever the clock says: a timer may fire a rounding early."""
+        self._next_frame = 0.0
+        self._wake.set()
 
     def _watch(self, view: View) -> None:
         if self._view is None:

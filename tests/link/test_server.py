@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import stat
@@ -27,6 +28,7 @@ from core.model.ids import ClientOrderId, InstrumentId
 from core.model.views import View
 from link.client import UnixLink
 from link.codec import PROTOCOL, Codec, EngineMessage, Farewell, Hello, Refused, Splitter, Welcome
+from link.connection import Connection
 from link.server import LinkServer
 
 BTC = InstrumentId("BTC-USDT.binance")
@@ -255,6 +257,47 @@ async def test_market_falls_together_into_frames_at_the_clients_rate(
         await asyncio.sleep(0)
     await until(lambda: link.replica.quotes[BTC].bid_ticks == 1100)
     assert face.frames_made < 50
+
+
+class EarlyLoop:
+    """The loop, whose timers fire a rounding before their time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._now = loop, loop.time()
+
+    def time(self) -> float:
+        return self._now
+
+    def call_at(self, when: float, callback: Any) -> asyncio.TimerHandle:
+        def fire() -> None:
+            self._now = math.nextafter(when, 0.0)
+            callback()
+
+        return self._loop.call_later(0.001, fire)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+async def test_frames_go_on_where_timers_fire_a_rounding_early(
+    face: Any, server: LinkServer, following: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Connection.connection_made
+
+    def early(self: Connection, transport: asyncio.BaseTransport) -> None:
+        self._loop = EarlyLoop(self._loop)  # type: ignore[assignment]  # all that is used of one
+        made(self, transport)
+
+    monkeypatch.setattr(Connection, "connection_made", early)
+    async with following(UnixLink(server.path)) as client:
+        client.watch(View(focus=BTC, fps=30))
+        for price in (100, 101, 102):
+            face.price = price
+            await until(
+                lambda price=price: (
+                    BTC in client.replica.quotes and client.replica.quotes[BTC].bid_ticks == price
+                )
+            )
 
 
 async def test_no_view_makes_no_frames_and_leaving_closes_the_view(
