@@ -42,7 +42,9 @@ from core.feeds.crc import (
     Tables,
     before,
     lying,
-    moved_on,
+    power,
+    product,
+    reduced,
     slot,
     summed,
     tables,
@@ -60,13 +62,13 @@ _MOST: Final = 2 * CHECKED_LEVELS
 _COLON: Final = 58
 _POINT: Final = 46
 _TEN: Final = np.uint64(10)
-_LINK: Final = 5
-"""Figures of a level in the last sum: ticks, lots, register there, register and length alone."""
+_LINK: Final = 4
+"""Figures of a level in the last sum: ticks, lots, register and length of its text."""
 
 _PLAN: Final = 10
-_LEVELS, _PLAIN, _SURE, _SUM, _TABLES = range(5, _PLAN)
-"""Figures of a plan: levels in the last sum; 1 if every level of a book that is compared is known
-by its decimals; levels of which the register is noted; the last sum; where the tables lie."""
+_BIDS, _ASKS, _PLAIN, _SUM, _TABLES = range(5, _PLAN)
+"""Figures of a plan: bids and asks in the last sum; 1 if every level of a book that is compared is
+known by its decimals; the last sum; where the tables lie."""
 _TEXT: Final = 2 * 42
 """Bytes that a level can take: of each number 40 digits, a point and a colon."""
 
@@ -109,8 +111,7 @@ def _total(desk: int, own: int, on: Tables) -> int:
     """Return the checksum of the book whose figures lie at `desk`.
 
     `own`: places and unit of price, then of size, the register at first, and the other figures of a
-    plan; room for a text; levels remembered; those of the last sum. Most changes are deep in the
-    book, so the first levels are where they were.
+    plan; room for a text; levels remembered; those of the last sum, which most are still.
     """
     plan = view(own, 1, _PLAN)[0]
     text = view(own + 8 * _PLAN, 1, _TEXT)[0]
@@ -118,30 +119,40 @@ def _total(desk: int, own: int, on: Tables) -> int:
     chain = view(own + 8 * (_PLAN + _TEXT + SLOTS * SLOT_WIDTH), _MOST, _LINK)
     bids, bid_lots, n_bids = side_of(desk, 0)
     asks, ask_lots, n_asks = side_of(desk, 1)
-    bid, ask = len(bids), len(asks)
     n_bids, n_asks = min(n_bids, CHECKED_LEVELS), min(n_asks, CHECKED_LEVELS)
-    known, first, at = plan[_LEVELS], n_bids + n_asks, 0
-    for index in range(max(n_bids, n_asks)):
-        for side in range(2):
-            if index >= (n_asks if side else n_bids):
-                continue
-            # The best are the last, and ask prices are negated.
-            if side:
-                ask = level_at(ask_lots, ask - 1)
-            else:
-                bid = level_at(bid_lots, bid - 1)
-            place = np.uint64(ask if side else bid)
-            ticks = -asks[place] if side else bids[place]
-            lots = ask_lots[place] if side else bid_lots[place]
-            link = chain[np.uint64(at)]
-            if at >= known or link[0] != ticks or link[1] != lots:
-                first = min(first, at)
-                _note(link, ticks, lots, plan, text, slots, on)
-            at += 1
-    if first < at or at != known:
-        plan[_LEVELS] = at
-        plan[_SUM] = _joined(plan, chain, min(first, plan[_SURE]), at, on)
+    same = _noted(bids, bid_lots, n_bids, 1, chain, plan, text, slots, on)
+    # Ask prices are negated.
+    same &= _noted(asks, ask_lots, n_asks, -1, chain[CHECKED_LEVELS:], plan, text, slots, on)
+    if not same or plan[_BIDS] != n_bids or plan[_ASKS] != n_asks:
+        plan[_BIDS] = n_bids
+        plan[_ASKS] = n_asks
+        plan[_SUM] = _joined(plan[4], chain, n_bids, n_asks, on)
     return int(plan[_SUM])
+
+
+@numba.njit(cache=True, forceinline=True)
+def _noted(
+    prices: Row,
+    sizes: Row,
+    count: int,
+    sign: int,
+    chain: Row,
+    plan: Row,
+    text: Row,
+    slots: Row,
+    on: Tables,
+) -> bool:
+    """Note the best levels of a side, which are the last; returns whether all were known."""
+    same = True
+    at = len(prices)
+    for index in range(count):
+        at = level_at(sizes, at - 1)
+        ticks, lots = sign * prices[np.uint64(at)], sizes[np.uint64(at)]
+        link = chain[np.uint64(index)]
+        if link[0] != ticks or link[1] != lots:
+            same = False
+            _note(link, ticks, lots, plan, text, slots, on)
+    return same
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -159,40 +170,27 @@ def _note(link: Row, ticks: int, lots: int, plan: Row, text: Row, slots: Row, on
         known[3] = length
     link[0] = ticks
     link[1] = lots
-    link[3] = known[2]
-    link[4] = known[3]
+    link[2] = known[2]
+    link[3] = known[3]
 
 
 @numba.njit(cache=True)
-def _joined(plan: Row, chain: Row, first: int, count: int, on: Tables) -> int:
-    """Return the checksum of so many levels, of which those before `first` are summed up already.
-
-    A level can only join the register before it, so four parts are summed up side by side, and
-    then joined; only in the first of them the registers are those of the whole.
-    """
-    register = chain[first - 1, 2] if first else plan[4]
-    quarter = (count - first) >> 2
-    second = third = fourth = np.int64(0)
-    lengths = 0, 0, 0
-    for at in range(first, first + quarter):
-        link = chain[np.uint64(at)]
-        register = moved_on(register, link[4], on) ^ link[3]
-        link[2] = register
-        two, three = chain[np.uint64(at + quarter)], chain[np.uint64(at + 2 * quarter)]
-        four = chain[np.uint64(at + 3 * quarter)]
-        second = moved_on(second, two[4], on) ^ two[3]
-        third = moved_on(third, three[4], on) ^ three[3]
-        fourth = moved_on(fourth, four[4], on) ^ four[3]
-        lengths = lengths[0] + two[4], lengths[1] + three[4], lengths[2] + four[4]
-    register = moved_on(register, lengths[0], on) ^ second
-    register = moved_on(register, lengths[1], on) ^ third
-    register = moved_on(register, lengths[2], on) ^ fourth
-    for at in range(first + 4 * quarter, count):
-        link = chain[np.uint64(at)]
-        register = moved_on(register, link[4], on) ^ link[3]
-        link[2] = register
-    plan[_SURE] = first + quarter if quarter else count
-    return int(register ^ FULL) if count else 0
+def _joined(first: int, chain: Row, n_bids: int, n_asks: int, on: Tables) -> int:
+    """Return the checksum of so many levels behind the register `first`: bid, ask, bid, ask..."""
+    products = np.uint64(0)
+    behind = 0
+    for at in range(max(n_bids, n_asks) - 1, -1, -1):
+        # Where one side ends the other goes on alone.
+        if at < n_asks:
+            ask = chain[np.uint64(CHECKED_LEVELS + at)]
+            products ^= product(np.uint64(ask[2]), power(behind, on))
+            behind += ask[3]
+        if at < n_bids:
+            bid = chain[np.uint64(at)]
+            products ^= product(np.uint64(bid[2]), power(behind, on))
+            behind += bid[3]
+    products ^= product(np.uint64(first), power(behind, on))
+    return int(reduced(products, on) ^ FULL) if behind else 0
 
 
 @numba.njit(cache=True)
