@@ -44,10 +44,15 @@ class Emulated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _okx_names(told: AccountTruth, venue: Any) -> AccountTruth:
-    """OKX spells client ids without dashes."""
+    """OKX spells client ids without dashes, and calls what it ended while it waited canceled."""
     from core.venues.okx.names import from_wire
 
-    return _spelled(told, from_wire)
+    change = msgspec.structs.replace
+    orders = [
+        change(row, state="canceled") if row.state == "expired" and row.trigger else row
+        for row in told.orders
+    ]
+    return _spelled(change(told, orders=orders), from_wire)
 
 
 def _ccxt_okx_names(told: AccountTruth, venue: Any) -> AccountTruth:
