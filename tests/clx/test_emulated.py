@@ -17,6 +17,7 @@ def test_what_okx_ended_while_it_waited_is_canceled_as_it_says() -> None:
     ours = EMULATED["okx"].ours
     assert ours is not None
     told = AccountTruth(
+        venue="okx",
         orders=[order("1", "expired", "65000"), order("2", "expired"), order("3", "open")],
         fills=[], positions=[], balances={},
     )  # fmt: skip
