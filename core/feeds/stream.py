@@ -359,7 +359,8 @@ class StreamFeed:
             self._tell(
                 "listing",
                 f"{what}: it was halted, delisted or renamed; nothing comes of it until it is back;"
-                " take it off the watchlist, and watch its new name if it has one",
+                " take it off the watchlist, and watch its new name if it has one"
+                " (`clx data rename` joins what is kept of both)",
                 name,
             )
 
