@@ -113,6 +113,9 @@ def add(
         print_json({"dry_run": dry_run, "account": kept.facts(where)})
         return
     click.echo(f"{name}: {venue} {environment}, key {kept.facts(where).key_tail}, {why}")
+    if dry_run:
+        click.echo(f"dry run: nothing was kept; it would be in the {accounts.keeps_in}")
+        return
     click.echo(f'kept in {where}; name it in config.toml: account = "{name}"')
 
 

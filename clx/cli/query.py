@@ -57,7 +57,7 @@ def status(style: str) -> None:
                 v.venue,
                 link_words(v),
                 _time(v.reconciled_ns) if v.reconciled_ns else None,
-                "; ".join(v.differences) or "none",
+                "; ".join(v.differences) or ("none" if v.reconciled_ns else None),
             )
             for v in report.venues
         ],

@@ -236,7 +236,8 @@ def _show_differences(answer: str | None, venue: str | None, style: str) -> None
     for item in found:
         asks = "; ".join(item.asks) or "nothing is asked"
         would = f"would {answer}: " if answer else "would be compared; "
-        click.echo(f"{item.venue} {would}{asks}; last time: {'; '.join(item.differences) or 'ok'}")
+        last = "; ".join(item.differences) or ("ok" if item.reconciled_ns else "not compared yet")
+        click.echo(f"{item.venue} {would}{asks}; last time: {last}")
 
 
 def line(order: Order) -> str:

@@ -54,9 +54,11 @@ class Closer:
         """Return the one position that is meant, or where its orders would go if there is none.
 
         Raises:
-            ConfigError: Several may be meant; says which there are.
+            ConfigError: Several may be meant, or no such account trades it; says which.
         """
         instrument = listed(self._instruments, instrument_id)
+        if account is not None and self._gate.route(instrument, account) is None:
+            raise ConfigError(f"no account {account!r} trades {instrument_id}")
         found = [
             (Part(instrument_id, venue, held), size)
             for _, held, venue, size in self._account.open_nets(instrument_id)
@@ -99,7 +101,9 @@ class Closer:
         they end with it.
         """
         instrument = listed(self._instruments, part.instrument_id)
-        side = Side.SELL if self.size(part) > 0 else Side.BUY
+        held = self.size(part)
+        long = held > 0 or (not held and part.side is PositionSide.LONG)
+        side = Side.SELL if long else Side.BUY
         size = self._gate.closable(part.instrument_id, side, part.venue, part.side, beside=beside)
         usual = self._gate.route(instrument) == part.venue
         account = None if usual else part.venue

@@ -156,7 +156,7 @@ def test_testing_a_key_that_became_a_withdrawing_one_is_remembered(venue: Venue)
 
 def test_a_dry_run_keeps_and_removes_nothing(venue: Venue, home: Path) -> None:
     done = _add(venue, "--dry-run")
-    assert "kept in nowhere (dry run)" in done.output
+    assert "dry run: nothing was kept; it would be in the file" in done.output
     assert _accounts() == []
     _add(venue)
     before = _accounts()

@@ -144,6 +144,18 @@ def test_a_netted_position_is_closed_only_by_the_side_it_is_on(floor: Any) -> No
     assert floor.desk.close_position("b", name, "cli", side=PositionSide.LONG).intent.size == 5
 
 
+def test_what_cannot_be_closed_is_told_by_its_own_side(hedged: Any) -> None:
+    hedged.desk.close_position("z", PERP, "cli", side=PositionSide.LONG)
+    again = hedged.desk.close_position("y", PERP, "cli", side=PositionSide.LONG, dry_run=True)
+    assert "the long position is 3, 3 of it in open sell orders" in again.note
+    hedged.desk.set_position("binance", (PERP, PositionSide.LONG), None, "gone")
+    none = hedged.desk.close_position("x", PERP, "cli", side=PositionSide.LONG, dry_run=True)
+    assert none.intent.side is Side.SELL
+    assert "the long position is 0" in none.note
+    with pytest.raises(ConfigError, match="no account 'nope' trades"):
+        hedged.desk.close_position("w", PERP, "cli", account="nope")
+
+
 def test_an_exit_of_one_side_is_no_exit_of_the_other(hedged: Any) -> None:
     hedged.desk.kill("pause", "", "cli")
     opens = hedged.submit(
