@@ -130,8 +130,9 @@ def _multiplied(typing: Any, one: Any, other: Any) -> Any:
 def by_bits(one: np.uint64, other: np.uint64) -> np.uint64:
     """Do the work of `product` on any processor."""
     out = np.uint64(0)
+    wide = np.uint64(one)
     for bit in range(_BITS):
-        out ^= (one << np.uint64(bit)) * (other >> np.uint64(bit) & np.uint64(1))
+        out ^= (wide << np.uint64(bit)) * (np.uint64(other) >> np.uint64(bit) & np.uint64(1))
     return out
 
 
