@@ -136,8 +136,7 @@ class Kernel:
         mode: Mode,
         version: str,
     ) -> None:
-        self.settings = settings
-        self.clock = clock
+        self.settings, self.clock = settings, clock
         self.host = host
         self.log = FactLog()
         self.listing = Listing()
@@ -149,7 +148,6 @@ class Kernel:
         """Counts the events taken; what follows from one carries its number as its cause."""
         self._decoders = decoders
         self._locals = Locals(venues.values())
-        self._pupils = self._locals.pupils
         self.market = MarketState(
             (),
             {name: decoder.rule for name, decoder in decoders.items()},
@@ -157,8 +155,7 @@ class Kernel:
             history_bars=max(DAY_BARS, settings.engine.history_bars),
             lend=self._lend,
         )
-        if self._locals.quoted:
-            self.market.heed(None)
+        self.market.heed(None if self._locals.quoted else ())
         self.quotes = QuoteBoard(self.market)
         self.desk = TradingDesk(
             settings=settings,
@@ -266,7 +263,7 @@ class Kernel:
         for venue in sorted({instrument.venue for instrument in instruments}):
             mine = [item for item in instruments if item.venue == venue]
             self._decoders[venue].add_instruments(mine)
-        for pupil in self._pupils:
+        for pupil in self._locals.pupils:
             follows = isinstance(pupil, FollowsMarket)
             pupil.add_instruments(
                 [item for item in instruments if follows or item.venue == market_of(pupil)]
@@ -277,7 +274,7 @@ class Kernel:
     def _remember(self, instrument: Instrument) -> None:
         """Learn an instrument of the journal's; its account is asked about it, listed or not."""
         self.listing.remember(instrument)
-        for pupil in self._pupils:
+        for pupil in self._locals.pupils:
             if not isinstance(pupil, FollowsMarket) and instrument.venue == market_of(pupil):
                 pupil.add_instruments([instrument])
 

@@ -19,7 +19,7 @@ class Pupil:
 def test_each_account_is_taught_the_instruments_of_the_feed_it_trades(desk, another) -> None:
     kernel = desk().kernel
     own, second, perps = Pupil("binance"), Pupil("second", "binance"), Pupil("perps", "usdm")
-    kernel._pupils += [own, second, perps]
+    kernel._locals.pupils += [own, second, perps]
     kernel.add_instruments([another("ETH")])
     assert (own.taught, second.taught, perps.taught) == (
         ["ETH-USDT.binance"],
