@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from core.feeds.dialect import Dialect
 from core.feeds.hosts import check_addresses
 from core.feeds.kinds import CCXT, KINDS, TAPE, kind_named, kind_of_url
@@ -119,7 +121,7 @@ def guess_kind(path: Path) -> str:
         StoreError: The file cannot be read.
     """
     for count, frame in enumerate(TapeReader(path).frames(lambda line, error: None)):
-        kind = kind_of_url(frame.url)
+        kind = _cut_of(frame.data) if frame.kind == "cut" else kind_of_url(frame.url)
         if kind:
             return kind
         if frame.data.startswith(b'{"stream":"') and b"@" in frame.data[:60]:
@@ -134,6 +136,18 @@ def guess_kind(path: Path) -> str:
         raise ConfigError(
             f"{path}: the venue cannot be told from the frames; say --venue ({', '.join(KINDS)})"
         ) from None
+
+
+class _CutHead(msgspec.Struct):
+    venue: str
+
+
+def _cut_of(head: bytes) -> str:
+    """Return whose tape a piece was cut from, empty where its head does not say."""
+    try:
+        return kind_named(msgspec.json.decode(head, type=_CutHead).venue)
+    except (msgspec.DecodeError, ConfigError):
+        return ""
 
 
 def _tape_feed(path: Path, venue: VenueName, clock: Clock) -> Feed:

@@ -102,20 +102,24 @@ def cut(
 
     What came before and says what the frames mean goes ahead of them as it was recorded:
     connections, requests, the newest REST answer to each question, and of each book the newest
-    image and all messages of its connection since. The first line says where the cut begins::
+    image and all messages of its connection since. The first line says where the cut begins, and
+    who reads it::
 
-        {"t":"cut","ts_ns":1723161253937085768,"conn":0,"msg":{"start_ns":...,"end_ns":...}}
+        {"t":"cut","ts_ns":...,"conn":0,"msg":{"start_ns":...,"end_ns":...,"venue":"okx"}}
 
     Raises:
         StoreError: A file cannot be read or written.
-        ConfigError: There is nothing between the two times, or the new file exists.
+        ConfigError: There is nothing between the two times, they are in the wrong order, or the
+            new file exists.
     """
     import zstandard
 
+    if start_ns >= end_ns:
+        raise ConfigError("a cut must begin before it ends: see --since and --until")
     if into.exists():
         raise ConfigError(f"{into} exists already: name a new file")
     lead = find_lead(path, start_ns, decoder, lead_bytes)
-    head = msgspec.json.encode({"start_ns": start_ns, "end_ns": end_ns})
+    head = msgspec.json.encode({"start_ns": start_ns, "end_ns": end_ns, "venue": decoder.venue})
     count = before = 0
     try:
         with into.open("xb") as raw, zstandard.ZstdCompressor(level=9).stream_writer(raw) as out:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import zstandard
 
 from core.backtest.replay import Replay, _paced, unlisted
 from core.engine.clock import SimClock
-from core.feeds.registry import make_decoder
+from core.feeds.registry import guess_kind, make_decoder
 from core.feeds.tape.facts import _line, cut, facts_of
 from core.feeds.tape.feed import TapeFeed
 from core.model.errors import ConfigError
@@ -168,6 +170,26 @@ async def test_lead_is_played_at_once_and_the_rest_at_its_pace(okx: Path, tmp_pa
     assert waited == [1.0, 1.0]
     feed = TapeFeed(piece, decoder_of("okx"), clock=clock)
     assert [item.venue_symbol for item in await feed.instruments()] == ["BTC-USDT"]
+
+
+def test_a_piece_says_whose_it_is_wherever_it_lies(okx: Path, tmp_path: Path) -> None:
+    piece = tmp_path / "piece.jsonl.zst"
+    cut(okx, piece, 3000 * S, 3003 * S, decoder_of("okx"))
+    hostless = tmp_path / "hostless.jsonl.zst"
+    lines = zstandard.decompress(piece.read_bytes(), 1 << 24).splitlines(keepends=True)
+    hostless.write_bytes(
+        zstandard.compress(b"".join(re.sub(rb"//[^/\"]+", b"//127.0.0.1", x) for x in lines))
+    )
+    assert guess_kind(hostless) == "okx"
+    hostless.write_bytes(zstandard.compress(b"".join(lines[:1]).replace(b"okx", b"elsewhere")))
+    with pytest.raises(ConfigError, match="cannot be told"):
+        guess_kind(hostless)
+
+
+def test_a_piece_that_would_end_before_it_begins_is_refused(okx: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="begin before it ends: see --since"):
+        cut(okx, tmp_path / "piece.jsonl.zst", 3003 * S, 3000 * S, decoder_of("okx"))
+    assert not (tmp_path / "piece.jsonl.zst").exists()
 
 
 def test_nothing_between_the_times_is_said_and_leaves_no_file(okx: Path, tmp_path: Path) -> None:
