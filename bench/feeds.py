@@ -10,7 +10,8 @@ millions, a capture of some seconds over ten or a thousand, so it is told with t
 The floor is a message of which nothing is read: a decoder that calls an empty kernel, which makes
 one quote, and the market that takes it. What a message costs beyond is the reading, the book and
 more than one event; below it are changes of books alone, of which no event is made. Neither is one
-of what the market has its decoder only write down, see `core.engine.slate`.
+of what the market has its decoder only write down, quotes and marks that nobody acts upon among it,
+see `core.engine.best` and `slate`.
 
 A message comes from the socket, which has just written it: so each is copied, a batch of them at a
 time, before it is timed, for the peers as well. Left where they were since the recording was read
