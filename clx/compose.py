@@ -323,16 +323,7 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
     """
     settings, paths = assembly.settings, assembly.paths
     holder: list[Engine] = []
-    loop = asyncio.get_running_loop()
-
-    def teller(source: str) -> Callable[[str], None]:
-        """Return what alerts of something with a thread of its own are told to."""
-
-        def tell(text: str) -> None:
-            loop.call_soon_threadsafe(lambda: holder[0].tell(source, text))
-
-        return tell
-
+    teller = functools.partial(_teller, lambda: holder[0], asyncio.get_running_loop())
     async with contextlib.AsyncExitStack() as stack:
         journal = assembly.journal()
         stack.callback(journal.close)
@@ -397,6 +388,17 @@ async def open_engine(assembly: Assembly) -> AsyncIterator[tuple[Engine, LinkSer
         )
         server.bind()
         yield engine, server
+
+
+def _teller(
+    engine: Callable[[], Engine], loop: asyncio.AbstractEventLoop, source: str
+) -> Callable[[str], None]:
+    """Return what something with a thread of its own tells its alerts to."""
+
+    def tell(text: str) -> None:
+        loop.call_soon_threadsafe(lambda: engine().tell(source, text))
+
+    return tell
 
 
 def _keep_margins(
