@@ -44,8 +44,10 @@ def show(link: EngineLink, starting: Starting | None = None) -> int:
         return 2
     # The app switches it on again after the first paint; imports only give it work.
     gc.disable()
+    from clx.cli.hangup import end_with_terminal
     from tui.app import ClxApp
 
+    end_with_terminal(sys.stdin.fileno())
     app = ClxApp(
         link,
         theme=_theme(),

@@ -60,8 +60,10 @@ class Terminal:
         return waiting > 0 and self._same > 50
 
     def close(self) -> None:
-        """Hang up, as a closed terminal does."""
-        os.close(self._ours)
+        """Hang up, as a closed terminal does; no SIGHUP follows, as it leads no session of one."""
+        if self._ours >= 0:
+            os.close(self._ours)
+        self._ours = -1
 
 
 @pytest.fixture
@@ -118,3 +120,14 @@ async def test_terminal_through_ssh_shows_the_far_market_and_its_end_stops_nothi
         far.process.kill()
         await client.submit("clxc-alone", "buy", "0.01")
         await client.reaches("clxc-alone", "filled")
+
+
+@pytest.mark.slow
+async def test_face_ends_with_its_terminal_though_no_signal_tells_it(shared, terminal):
+    left = terminal("attach")
+    async with shared.attach() as client:
+        await client.until(lambda: left.shows("BTC-USDT"), "the terminal to draw")
+        left.close()
+        await client.until(lambda: left.process.poll() is not None, "the face to end")
+        assert left.process.returncode == 129
+        await client.live()
