@@ -56,6 +56,8 @@ class Account:
         self._nets: dict[PositionKey, Net] = {}
         self._held: dict[InstrumentId, list[PositionKey]] = {}
         """The keys of an instrument's nets."""
+        self._since_ns: dict[PositionKey, int] = {}
+        """When each was opened, less than a lot is none; the last time that it was, if it ended."""
         self._funding: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         self._charges: dict[tuple[InstrumentId, VenueName], Decimal] = {}
         """What venues charged for closing by force, negative, less what they made good."""
@@ -78,11 +80,16 @@ class Account:
 
         A fee paid in the base asset of a holding is base sold at the fill's price to pay it.
         """
-        net = self._nets.get((instrument.id, fill.position_side, fill.venue))
+        key = (instrument.id, fill.position_side, fill.venue)
+        net = self._nets.get(key)
         if net is None:
             net = self._net(instrument, fill.position_side, fill.venue)
         size = fill.size if fill.side is _BUY else fill.size.copy_negate()
+        held = net.size
         gain = net.trade(size, fill.price)
+        if _opened(held, net.size, instrument):
+            # One that is booked again, as its real execution is told, was opened when it traded.
+            self._since_ns[key] = min(fill.ts_ns, fill.ts_event_ns)
         if fill.fee:
             _charge(net, instrument, fill.fee, fill.fee_asset, fill.price)
         return gain
@@ -109,6 +116,8 @@ class Account:
         """Take a position as the venue states it; without a price it is valued at the market."""
         instrument = listed(self._instruments, record.instrument_id)
         net = self._net(instrument, record.side, record.venue)
+        if _opened(net.size, record.size, instrument):
+            self._since_ns[(instrument.id, record.side, record.venue)] = record.ts_ns
         price = record.average_price or self.mark(instrument) or net.last_price
         if record.closed_at is not None:
             net.trade(EXACT.subtract(record.size, net.size), record.closed_at)
@@ -131,6 +140,10 @@ class Account:
         """Return the signed position size, of one side and at one account, or of all."""
         nets = (self._nets[key] for key in self._keys(instrument_id, side, venue))
         return sum((net.size for net in nets), _ZERO)
+
+    def since_ns(self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName) -> int:
+        """Return when a position that is open was opened, by our clock; 0: there never was one."""
+        return self._since_ns.get((instrument_id, side, venue), 0)
 
     def net(self, instrument_id: InstrumentId, side: PositionSide, venue: VenueName) -> Net | None:
         """Return the running net of one position, None when there never was one."""
@@ -375,6 +388,13 @@ class Account:
                 self._pairs.setdefault(item.base, []).append((item, False))
             elif item.base == self.equity_asset:
                 self._pairs.setdefault(item.quote, []).append((item, True))
+
+
+def _opened(before: Decimal, after: Decimal, instrument: Instrument) -> bool:
+    """Return whether a position came to be, or turned; less than a lot is none."""
+    if after.is_signed() is before.is_signed() and before.copy_abs() >= instrument.size_lot:
+        return False
+    return after.copy_abs() >= instrument.size_lot
 
 
 def _charge(net: Net, instrument: Instrument, fee: Decimal, asset: str, price: Decimal) -> None:

@@ -368,6 +368,11 @@ class Changer:
                 claims[name] = max(claims.get(name, _ZERO), item.order.remaining)
         return held, max(_ZERO, held - sum(claims.values(), _ZERO))
 
+    def held_since_ns(self, tracked: Tracked) -> int:
+        """Return when the position was opened that an exit closes, 0: there never was one."""
+        intent, venue = tracked.order.intent, tracked.order.venue
+        return self._books.account.since_ns(intent.instrument_id, intent.position_side, venue)
+
     def closes(self, tracked: Tracked) -> Decimal | None:
         """Return what there is of the position an exit closes, None while that is not sure."""
         order = tracked.order

@@ -36,7 +36,7 @@ from core.trading.form import check_least, touched
 from core.trading.hands import Hands
 from core.trading.leftovers import Leftover, Leftovers
 from core.trading.listing import listed
-from core.trading.lost import LostStops, ended_by_venue
+from core.trading.lost import ended_by_venue, is_missed, was_lost
 from core.trading.orders import OrderCache
 from core.trading.routing import ends_here, holds_trigger
 from core.trading.tracked import UNASKED, Tracked
@@ -89,7 +89,6 @@ class Guard:
         """Venues whose fills up to the start were booked; before that nothing is decided."""
         self._bare = Bare(hands, instruments)
         self._leftovers = Leftovers(orders, instruments, hands)
-        self._lost_stops = LostStops(hands, instruments)
         self._waiting: dict[ClientOrderId, None] | None = None
         """Orders something happened to while many events are being booked."""
 
@@ -133,7 +132,6 @@ class Guard:
             self._waiting[order_id] = None
             return
         self._note(tracked)
-        self._lost_stops.note(tracked.order)
         if tracked.order.venue not in self._known:
             return
         if tracked.order.intent.role is Role.ENTRY and tracked.order.state.terminal:
@@ -306,9 +304,7 @@ class Guard:
         self._close_up(group)
         if all(item.over for item in group.values()):
             self._bare.forget(name)
-            gone = self._groups.pop(name, {})
-            self._lost_stops.forget(gone)
-            for order_id in gone:
+            for order_id in self._groups.pop(name, {}):
                 self._successors.pop(order_id, None)
             return
         for tracked in list(group.values()):
@@ -449,14 +445,17 @@ class Guard:
         # where it was to be.
         refused = order.state is OrderState.REJECTED and not tracked.unwanted
         if stop and (refused or self._given_up(tracked) or self._lost(tracked)):
-            self._lost_stops.forget([order.id])
             self._hands.protect(tracked)
 
     def _lost(self, tracked: Tracked) -> bool:
         """Return whether the venue ended a stop by itself; linked there, it may end all at once."""
-        linked = tracked.order.intent.link in self._abilities(tracked.order).links
-        want = self._wanted(tracked, list(self._others(tracked)))
-        return not linked and self._lost_stops.missed(tracked, want)
+        order = tracked.order
+        if not was_lost(order) or order.intent.link in self._abilities(order).links:
+            return False
+        instrument = listed(self._instruments, order.intent.instrument_id)
+        if self._wanted(tracked, list(self._others(tracked))) < instrument.size_lot:
+            return False
+        return is_missed(tracked, self._hands, instrument)
 
     def _given_up(self, tracked: Tracked) -> bool:
         """Return whether the venue ended a stop as its target began to fill, of which some is left.

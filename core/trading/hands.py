@@ -52,6 +52,10 @@ class Hands(Protocol):
         """
         ...
 
+    def held_since_ns(self, tracked: Tracked) -> int:
+        """Return when the position was opened that an exit closes, 0: there never was one."""
+        ...
+
     def closes(self, tracked: Tracked) -> Decimal | None:
         """Return what there is of the position an exit closes, None while that is not sure."""
         ...

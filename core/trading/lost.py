@@ -1,19 +1,16 @@
 """Stops that their venue ended by itself, behind what is still held.
 
 A dead-man switch that fired does so, and some venues clear orders when they restart. What an exit
-protected is still there, so its siblings stay, and the engine holds another stop.
+protected is still there, so its siblings stay, and the engine holds another stop. That is decided
+from how orders and positions stand, so an engine that dies before it is written down comes to the
+same at its next start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-
-from core.model.ids import ClientOrderId, InstrumentId
 from core.model.instruments import Instrument
 from core.model.orders import Order, OrderState, Role
 from core.trading.hands import Hands
-from core.trading.listing import listed
 from core.trading.tracked import UNASKED, Tracked
 
 
@@ -24,28 +21,18 @@ def ended_by_venue(order: Order) -> bool:
     )
 
 
-class LostStops:
-    """Remembers the stops of this session that were told to have ended so."""
+def was_lost(order: Order) -> bool:
+    """Return whether the venue ended a stop so before its time, and before anything came of it."""
+    waited = order.intent.role is Role.STOP and not order.filled and not order.triggered_ns
+    over = 0 < order.intent.expire_ns <= order.ts_updated_ns
+    return waited and not over and ended_by_venue(order)
 
-    def __init__(self, hands: Hands, instruments: Mapping[InstrumentId, Instrument]) -> None:
-        self._hands = hands
-        self._instruments = instruments
-        self._told: set[ClientOrderId] = set()
 
-    def note(self, order: Order) -> None:
-        """Take it that something happened to an order."""
-        waited = order.intent.role is Role.STOP and not order.filled and not order.triggered_ns
-        if waited and ended_by_venue(order):
-            self._told.add(order.id)
+def is_missed(tracked: Tracked, hands: Hands, instrument: Instrument) -> bool:
+    """Return whether what a lost stop protected has been held ever since it ended.
 
-    def missed(self, tracked: Tracked, want: Decimal) -> bool:
-        """Return whether a stop is one of them that should still protect `want`."""
-        order = tracked.order
-        if order.id not in self._told:
-            return False
-        lot = listed(self._instruments, order.intent.instrument_id).size_lot
-        return want >= lot and self._hands.holding(tracked)[0] >= lot
-
-    def forget(self, names: Iterable[ClientOrderId]) -> None:
-        """Take it that nothing more is to be decided about some orders."""
-        self._told.difference_update(names)
+    A position that was opened later is none of it.
+    """
+    if hands.holding(tracked)[0] < instrument.size_lot:
+        return False
+    return hands.held_since_ns(tracked) <= tracked.order.ts_updated_ns

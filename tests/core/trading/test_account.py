@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.accounts import EntryKind
-from core.model.facts import CashMoved
+from core.model.facts import CashMoved, PositionSet
 from core.model.ids import VenueName
 from core.model.instruments import Instrument, InstrumentKind
 from core.model.market import Side
-from core.model.orders import OrderFilled
+from core.model.orders import OrderFilled, PositionSide
 from core.trading.account import Account
 from core.trading.ledger import Ledger
 
@@ -172,3 +172,24 @@ def test_a_coin_is_worth_what_its_nearest_market_with_quotes_says(
         floor.marks.tops.pop(btc.id, None)
     account = Account(Ledger(), instruments, floor.marks, "USDT")
     assert account.rate("BTC") == (None if rate is None else D(rate))
+
+
+def test_it_is_known_since_when_a_position_is_held(account: Account, btc: Instrument) -> None:
+    def since(*fills: OrderFilled) -> int:
+        for each in fills:
+            account.book_fill(each, btc)
+        return account.since_ns(btc.id, PositionSide.NET, VenueName("binance"))
+
+    assert since() == 0
+    assert since(fill("buy", "1", "90", n=10)) == 10
+    assert since(fill("buy", "1", "90", n=20), fill("sell", "1.5", "90", n=30)) == 10
+    dust = fill("sell", "0.4995", "90", n=40)
+    assert since(dust) == 10
+    assert since(fill("buy", "1", "90", n=50)) == 50, "dust is no position"
+    assert since(fill("sell", "2", "90", n=60)) == 60, "it turned"
+    again = msgspec.structs.replace(fill("buy", "3", "90", n=70), ts_ns=80)
+    assert since(again) == 70, "booked later than it traded"
+    record = {"venue": VenueName("binance"), "instrument_id": btc.id, "reason": "found"}
+    account.adopt(PositionSet(**record, size=D(0), average_price=D(90), ts_ns=90))
+    account.adopt(PositionSet(**record, size=D(1), average_price=D(90), ts_ns=100))
+    assert since() == 100

@@ -11,7 +11,15 @@ from core.model.accounts import VenuePosition
 from core.model.facts import VenueConnected
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument, InstrumentKind
-from core.model.orders import Link, OrderState, OrderType, PositionSide, Role
+from core.model.orders import (
+    Link,
+    OrderExpired,
+    OrderHeld,
+    OrderState,
+    OrderType,
+    PositionSide,
+    Role,
+)
 
 D = Decimal
 S = OrderState
@@ -119,6 +127,70 @@ async def test_so_it_is_when_that_is_found_after_a_restart(perp: Any) -> None:
     assert held(perp) == [(Role.STOP, D(2))]
     await restart(perp)
     assert held(perp) == [(Role.STOP, D(2))], "once"
+
+
+class _Died(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("target_too", [False, True])
+@pytest.mark.parametrize("deaths", [1, 2])
+async def test_a_stop_that_was_never_written_is_held_by_the_next_engine(
+    perp: Any, deaths: int, target_too: bool
+) -> None:
+    if target_too:
+        end_there(perp, "target")
+    end_there(perp, "stop")
+    append = perp.journal.append
+
+    def dying(records: Any) -> int:
+        if any(isinstance(each, OrderHeld) for each in records):
+            raise _Died
+        return append(records)
+
+    perp.journal.append = dying
+    with pytest.raises(_Died):
+        look(perp)
+    for _ in range(deaths - 1):
+        with pytest.raises(_Died):
+            await restart(perp)
+    assert perp.state("stop") is S.CANCELED, "that is written down"
+    perp.journal.append = append
+    await restart(perp)
+    assert held(perp) == [(Role.STOP, D(2))]
+    (stop,) = [item for item in perp.desk.orders() if item.state is S.HELD]
+    assert stop.intent.replaces == "stop"
+    await restart(perp)
+    assert held(perp) == [(Role.STOP, D(2))], "once"
+
+
+async def test_a_lost_stop_is_none_of_a_position_opened_later(perp: Any) -> None:
+    perp.submit("out", "sell", "2", None, instrument_id=PERP, reduce_only=True)
+    perp.venue.deliver(perp.desk)
+    end_there(perp, "target")
+    end_there(perp, "stop")
+    look(perp)
+    perp.submit("next", "buy", "2", None, instrument_id=PERP)
+    perp.venue.deliver(perp.desk)
+    await restart(perp)
+    assert held(perp) == []
+    assert perp.desk.positions()[0].size == D(2)
+
+
+async def test_one_whose_own_time_was_over_is_not_held_again(perp: Any) -> None:
+    tracked = perp.desk.books.orders.get("stop")
+    ends_ns = perp.clock.ns + 10**9
+    intent = msgspec.structs.replace(tracked.order.intent, expire_ns=ends_ns)
+    tracked.order = msgspec.structs.replace(tracked.order, intent=intent)
+    perp.clock.advance(1)
+    perp.desk.on_venue_event(
+        OrderExpired(
+            client_order_id="stop", ts_event_ns=ends_ns, ts_ns=perp.clock.ns, reason="its time"
+        )
+    )
+    look(perp)
+    assert perp.state("stop") is S.EXPIRED
+    assert held(perp) == []
 
 
 def test_nothing_is_held_for_a_position_that_is_gone(perp: Any) -> None:
