@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,20 +75,27 @@ class SqlitePredictions:
     def recent(
         self, model_id: ModelId, instrument_id: InstrumentId, limit: int
     ) -> list[Prediction]:
-        """Return the newest predictions, oldest first.
+        """Return the newest predictions, oldest first, also those a full disk does not take.
 
         Raises:
             StoreError: The file cannot be read, or holds something that is no prediction.
         """
-        self.flush()
+        with contextlib.suppress(StoreError):  # who puts the next one is told
+            self.flush()
         try:
             rows = self._connection.execute(_RECENT, (model_id, instrument_id, limit)).fetchall()
-            return [self._decoder.decode(row[0]) for row in reversed(rows)]
+            kept = [self._decoder.decode(row[0]) for row in reversed(rows)]
         except (sqlite3.Error, msgspec.DecodeError, msgspec.ValidationError) as error:
             raise StoreError(
                 f"predictions {self.path} cannot be read for {model_id} {instrument_id}: {error}; "
                 "the file can be deleted, models then start their record anew"
             ) from error
+        of = (model_id, instrument_id)
+        waiting = [item for item in self._pending if (item.model_id, item.instrument_id) == of]
+        if not waiting:
+            return kept
+        newest = {(item.ts_bar_ns, item.version): item for item in (*kept, *waiting)}
+        return [newest[key] for key in sorted(newest)][-limit:]
 
     def flush(self) -> None:
         """Commit what is pending and drop what is older than is kept.

@@ -90,8 +90,14 @@ def read_state(paths: Paths) -> WatchdogState | None:
 
 def write_state(paths: Paths, state: WatchdogState) -> None:
     """Write the state; a full disk must not stop a watchdog."""
-    with contextlib.suppress(OSError):
-        write_atomically(state_file(paths), msgspec.json.encode(state))
+    file, content = state_file(paths), msgspec.json.encode(state)
+    try:
+        write_atomically(file, content)
+    except OSError:
+        # A full disk takes no second file, yet what stands in the first can be written over: an
+        # old sign of life would look like an engine that hangs.
+        with contextlib.suppress(OSError), file.open("r+b") as out:
+            out.write(content.ljust(os.fstat(out.fileno()).st_size))
 
 
 def note(paths: Paths, event: WatchdogEvent) -> None:

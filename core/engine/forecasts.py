@@ -77,6 +77,7 @@ class Forecasts:
         self._models: dict[ModelId, _Model] = {}
         self._refused: dict[ModelId, ModelView] = {}
         self._kept: dict[Series, deque[Prediction]] = {}
+        self._now_ns = 0
         self.version: dict[Series, int] = {}
         """Counts the predictions made per series, for those who follow them."""
 
@@ -126,6 +127,7 @@ class Forecasts:
         """
         if not bars:
             return
+        self._now_ns = now_ns
         newest = bars[-1][0]
         for model in self._models.values():
             if not self._wants(model, newest) or newest.instrument_id in model.warm:
@@ -139,6 +141,7 @@ class Forecasts:
 
     def on_bar(self, bar: Bar, ohlcv: Ohlcv, now_ns: int) -> None:
         """Take a live closed bar: judge what it decides, then predict."""
+        self._now_ns = now_ns
         for model in tuple(self._models.values()):
             if not self._wants(model, bar):
                 continue
@@ -227,9 +230,17 @@ class Forecasts:
             stored: list[Prediction] = []
             for model in self._models.values():
                 if model.info.timeframe is timeframe:
-                    stored += self._store.recent(model.info.id, instrument_id, MAX_KEPT)
+                    stored += self._stored(model.info.id, instrument_id)
             kept.extend(sorted(stored, key=lambda made: (made.ts_bar_ns, made.model_id)))
         return kept
+
+    def _stored(self, model_id: ModelId, instrument_id: InstrumentId) -> Sequence[Prediction]:
+        """Return what is on disk of earlier sessions; without it a model works all the same."""
+        try:
+            return self._store.recent(model_id, instrument_id, MAX_KEPT)
+        except StoreError as error:
+            self._log.alert("warning", "predictions", str(error), self._now_ns)
+            return ()
 
 
 def _unusable(model_id: ModelId, state: str) -> ModelView:

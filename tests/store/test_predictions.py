@@ -82,6 +82,8 @@ def test_a_full_disk_keeps_the_batch_for_later(kept: SqlitePredictions) -> None:
     many = [prediction(n, instrument=f"I{n}-USDT.binance") for n in range(200)]
     with pytest.raises(StoreError, match=r"200 could not be written: .*full.*kept in memory"):
         kept.put(many)
+    assert kept.recent("tiny-1m", "I199-USDT.binance", 5) == [many[199]]
+    assert kept.recent("tiny-1m", "BTC-USDT.binance", 5) == [prediction(0)]
     kept._connection.execute("PRAGMA max_page_count = 100000")
     assert kept.recent("tiny-1m", "I7-USDT.binance", 1) == [many[7]]
     assert kept.recent("tiny-1m", "I199-USDT.binance", 1) == [many[199]]

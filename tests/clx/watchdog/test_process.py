@@ -1,5 +1,6 @@
 """The watchdog's process: what it makes of beats, farewells and a line that breaks."""
 
+import errno
 import json
 import os
 import sys
@@ -8,17 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clx.cli.watching import watchdog_line
+from clx.watchdog import state
 from clx.watchdog.process import Watchdog
 from clx.watchdog.state import (
     RESTARTED,
     RESTARTS,
+    WatchdogState,
     alert_file,
     drill_file,
     events,
     read_state,
+    state_file,
+    write_state,
 )
 from core.model.settings import Settings, WatchdogSettings
 from store.paths import Paths, find_paths, make_folders
@@ -43,6 +49,25 @@ def line() -> Iterator[tuple[int, int]]:
             os.close(end)
         except OSError:
             continue
+
+
+def test_a_full_disk_takes_a_newer_sign_of_life_all_the_same(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = WatchdogState(
+        pid=1, engine_pid=2, standing="watching", beat_ns=1, warn_s=5, kill_s=20, action="none"
+    )
+    write_state(paths, msgspec.structs.replace(first, text="what it did before"))
+    size = state_file(paths).stat().st_size
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(state, "write_atomically", full)
+    newer = msgspec.structs.replace(first, beat_ns=2)
+    write_state(paths, newer)
+    assert read_state(paths) == newer
+    assert state_file(paths).stat().st_size == size
 
 
 def refuse(*_: Any) -> str:

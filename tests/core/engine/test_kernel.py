@@ -7,7 +7,7 @@ import pytest
 
 from core.engine.handlers import HANDLERS, execute
 from core.model.commands import COMMANDS, Arm, DisableStrategy, EnableStrategy, Request, SubmitOrder
-from core.model.errors import ConfigError
+from core.model.errors import ConfigError, StoreError
 from core.model.ids import ClientOrderId, StrategyId
 from core.model.market import FeedStatus, Side, Timeframe
 from core.model.orders import OrderState
@@ -243,6 +243,22 @@ def test_predictions_are_kept_told_and_judged(desk: Any, tape: Any, drift: Any) 
     assert view.predictions == len(made)
     assert view.judged == sum(item.ts_bar_ns + 2_000_000_000 <= made[-1].ts_bar_ns for item in made)
     assert 0 < view.hits < view.judged
+
+
+def test_a_model_works_on_where_its_record_cannot_be_read(
+    desk: Any, tape: Any, drift: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk(model=drift())
+
+    def unread(*_: object) -> None:
+        raise StoreError("predictions here cannot be read; the file can be deleted")
+
+    monkeypatch.setattr(run.predictions, "recent", unread)
+    run.play(tape(seconds=20))
+    (view,) = run.kernel.forecasts.views()
+    assert view.predictions == len(run.predictions.kept) > 10
+    said = [fact.alert.text for fact in run.told(AlertRaised)]
+    assert "predictions here cannot be read; the file can be deleted" in said
 
 
 def test_broken_model_is_refused_and_the_engine_goes_on(desk: Any, tape: Any, drift: Any) -> None:
