@@ -209,6 +209,12 @@ class Gate:
         self._since_ns = now_ns
         return self._turn(FeedStatus.STALE, now_ns, reason)
 
+    def explain(self, now_ns: int, reason: str) -> Sequence[GateOutput]:
+        """Say why nothing comes, where nothing does; what speaks is judged by what it says."""
+        if self.status is FeedStatus.LIVE or self.status is FeedStatus.UNSUBSCRIBED:
+            return ()
+        return self._turn(self.status, now_ns, reason)
+
     def on_delta(self, delta: BookDelta) -> Sequence[GateOutput]:
         """Apply a delta, hold it for a coming image, or find that something is missing."""
         if self.step(self.place, delta):

@@ -463,6 +463,9 @@ class MarketState:
         market = self._markets.get(notice.instrument_id) if notice.instrument_id else None
         if market is not None and notice.kind == "unheard":
             market.tally.resubscribed += 1
+        if market is not None and notice.kind == "listing":
+            why = notice.text.partition(": ")[0]
+            return (*market.gate.explain(notice.ts_recv_ns, why), notice)
         return (notice,)
 
     def _on_rejected(self, event: FrameRejected) -> Sequence[MarketOutput]:

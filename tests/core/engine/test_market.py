@@ -20,6 +20,7 @@ from core.model.market import (
     DayTicker,
     FeedConnected,
     FeedDisconnected,
+    FeedNotice,
     FeedStatus,
     FeedStatusChanged,
     Quote,
@@ -169,6 +170,35 @@ def test_silence_is_noticed_by_the_timer(market: MarketState) -> None:
     (out,) = market.on_timer(DAY + 16 * S)
     assert isinstance(out, FeedStatusChanged)
     assert out.reason == "silent for 10 s"
+
+
+def delisted() -> FeedNotice:
+    text = "binance no longer lists BTC-USDT.binance: it was halted, delisted or renamed; look"
+    return FeedNotice(
+        venue=VENUE, ts_recv_ns=DAY + S, kind="listing", text=text, instrument_id=NAME
+    )
+
+
+def test_what_is_no_longer_listed_says_so_while_nothing_comes(market: MarketState) -> None:
+    begin = FeedStatusChanged(
+        instrument_id=NAME, ts_recv_ns=DAY, status=FeedStatus.SYNCING, reason="subscribed"
+    )
+    market.apply(begin)
+    notice = delisted()
+    turned, told = market.apply(notice)
+    assert told is notice
+    assert isinstance(turned, FeedStatusChanged)
+    assert turned.status is FeedStatus.SYNCING
+    assert turned.reason == "binance no longer lists BTC-USDT.binance"
+    for out in market.on_timer(DAY + 30 * S):
+        assert not isinstance(out, FeedStatusChanged)
+
+
+def test_a_notice_of_the_listing_takes_nothing_from_what_speaks(market: MarketState) -> None:
+    subscribe(market)
+    assert market.status(NAME) is FeedStatus.LIVE
+    notice = delisted()
+    assert list(market.apply(notice)) == [notice]
 
 
 def test_first_partial_bar_is_not_a_bar_but_a_question_to_history(market: MarketState) -> None:
