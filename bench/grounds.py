@@ -127,7 +127,7 @@ class Steering:
                 return None
             case "passed":
                 return life.passed
-            case "top" | "last" | "make_room" | "take" | "print_at" | "truth":
+            case "top" | "last" | "make_room" | "take" | "print_at" | "end_all" | "truth":
                 return getattr(self._yard, name)(*args)
         raise ValueError(f"nothing is called {name!r}")
 
@@ -179,6 +179,10 @@ class RemoteYard:
     def print_at(self, instrument: Instrument, ticks: int) -> None:
         """Let the last trade be at a price between bid and ask."""
         self._ask("print_at", instrument, ticks)
+
+    def end_all(self, owner: int) -> None:
+        """Let the venue end all open orders of an account by itself, of contracts."""
+        self._ask("end_all", owner)
 
     def truth(self, owner: int) -> AccountTruth:
         """Return what really happened."""

@@ -31,7 +31,7 @@ SINGLES = (
     "trailing_held",
 )
 GROUPS = ("oco", "oto", "bracket")
-ACTIONS = ("submit", "amend", "replace", "cancel", "fill")
+ACTIONS = ("submit", "amend", "replace", "cancel", "fill", "lose")
 _LIVE = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED, OrderState.HELD)
 
 
@@ -174,6 +174,8 @@ class Play:
             await self.calm()
         elif action == "fill":
             await self.fill(kind)
+        elif action == "lose":
+            await self.lose(kind)
 
     def replace(self, kind: str) -> None:
         """Change what the venue cannot change."""
@@ -217,6 +219,16 @@ class Play:
             else:
                 await self.trade("target", "0.5")
             await self.calm()
+
+    async def lose(self, kind: str) -> None:
+        """Let the venue end by itself what protects a position."""
+        if kind != "bracket" or not self.instrument.derivative:
+            raise Unheard("only the exits of contracts are lost one by one")
+        await self.trade("entry", "1")
+        await self.calm()
+        self.yard.end_all(self.engine.account)
+        await self.stands("stop", OrderState.CANCELED, OrderState.EXPIRED)
+        await self.calm()
 
     def fall(self, share: Decimal) -> None:
         """Let the market fall."""

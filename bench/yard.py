@@ -29,6 +29,7 @@ from core.wire.http import HttpSession
 from emulator.app import Emulator
 from emulator.binance.gate.limits import Limiter
 from emulator.clock import Clock as MarketClock
+from emulator.market.derivatives.orders import Ending
 from emulator.market.listings import Listing
 from emulator.market.truth import AccountTruth
 
@@ -109,6 +110,10 @@ class Market(Protocol):
 
     def print_at(self, instrument: Instrument, ticks: int) -> None:
         """Let the last trade be at a price between bid and ask."""
+        ...
+
+    def end_all(self, owner: int) -> None:
+        """Let the venue end all open orders of an account by itself, of contracts."""
         ...
 
     def truth(self, owner: int) -> AccountTruth:
@@ -212,6 +217,15 @@ class Yard:
         await self.emulator.refuse()
         await asyncio.sleep(seconds)
         await self.emulator.listen()
+
+    def end_all(self, owner: int) -> None:
+        """Let the venue end all open orders of an account by itself, of contracts."""
+        house = self.house.house
+        account = house.desk.accounts[owner]
+        for waits in list(account.armed.values()):
+            house.waiting.disarm(account, waits, Ending.DEAD_MAN)
+        house.desk.cancel_all(account, ending=Ending.DEAD_MAN)
+        self.house.tick()
 
     def truth(self, owner: int) -> AccountTruth:
         """Return what really happened."""

@@ -57,6 +57,15 @@ def test_engine_that_dies_in_the_life_of_a_bracket_of_contracts_recovers(site: s
     assert matrix.deaths.total() >= played
 
 
+@pytest.mark.parametrize("site", ["binance_usdm", "okx-hedged"])
+def test_engine_that_dies_as_the_venue_ends_its_exits_protects_the_position(site: str) -> None:
+    # Between the end that is written down and the stop in its stead there are four places to die.
+    played, matrix = played_of(every=4, only="bracket/lose", site=site)
+    assert not matrix.flaws, "\n".join(matrix.flaws)
+    assert played >= 15
+    assert matrix.deaths.total() >= played
+
+
 def test_venue_that_goes_away_at_any_boundary_ends_up_equal_to_the_engine() -> None:
     played, matrix = played_of(every=12, only="fill", cut=True)
     assert not matrix.flaws, "\n".join(matrix.flaws)
