@@ -14,7 +14,7 @@ import pytest
 from clx.compose import Assembly
 from clx.watchdog.rescue import rescue
 from core.engine.clock import SystemClock
-from core.engine.kernel import LearnsInstruments
+from core.engine.local import LearnsInstruments
 from core.feeds.okx.symbols import parse_listing
 from core.model.facts import RiskStateChanged, VenueConnected
 from core.model.ids import ClientOrderId, VenueName
