@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,9 +19,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from clx.cli.exits import Exit
 from core.engine.clock import SystemClock
 from core.feeds.registry import make_feed
 from core.history.pasttrades import TradeBackfill
+from core.model.errors import StoreError
 from core.model.ids import InstrumentId, VenueName
 from core.model.settings import FeedSettings
 from emulator.app import Emulator
@@ -97,6 +101,13 @@ class Verbs:
         assert child.returncode == 0, told.decode()
         return json.loads(said)
 
+    def mended(self) -> bool:
+        """Return whether trades can be read: of damaged ones none were left, and some came."""
+        try:
+            return bool(self.kept())
+        except StoreError:
+            return False
+
     def kept(self) -> dict[int, tuple[int, int, int]]:
         if not self.path.exists():
             return {}
@@ -172,6 +183,38 @@ async def test_hole_in_the_ids_is_found_and_repaired_through_outages(
     assert (done["written"]["new"], done["left"]) == (len(lost), [])
     assert verbs.kept() == whole
     assert await verbs.ask("gaps") == []
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+async def test_damaged_trades_are_named_and_fetched_again_also_after_a_kill(
+    binance: Emulator, tmp_path: Path
+) -> None:
+    verbs = Verbs(tmp_path, binance)
+    since = dt.datetime.fromtimestamp(binance.clock.now_ns() / S - PAST_S - 20, dt.UTC)
+    await verbs.ask("download", BTC, "--trades", "--since", since.isoformat())
+    with contextlib.closing(sqlite3.connect(verbs.path)) as raw, raw:
+        raw.execute("UPDATE trade_blocks SET data = zeroblob(length(data))")
+    child = await verbs.start("verify")
+    said, _ = await child.communicate()
+    assert child.returncode == Exit.DATA
+    assert BTC in said.decode()
+    faults = binance.venues["binance"].faults
+    faults.arm(Fault(kind="latency_ms", value=120, count=1000))
+    child = await verbs.start("repair", "--trades")
+    async with asyncio.timeout(60):
+        while not verbs.mended():
+            assert child.returncode is None, (await child.communicate())[1].decode()
+            await asyncio.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    await child.communicate()
+    faults.clear()
+    assert 0 < len(verbs.kept()) < len(truth(binance, "binance", "BTCUSDT"))
+    (done,) = await verbs.ask("repair", "--trades")
+    assert done["left"] == []
+    assert verbs.kept() == truth(binance, "binance", "BTCUSDT")
+    assert await verbs.ask("verify") == []
+    assert await verbs.ask("repair", "--trades") == []
 
 
 @pytest.mark.slow
