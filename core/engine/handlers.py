@@ -230,8 +230,12 @@ def _arm(kernel: Kernel, ask: c.Arm, _: OriginKind) -> c.Done:
 
 
 def _disarm(kernel: Kernel, ask: c.Disarm, _: OriginKind) -> c.Done:
+    armed = [name for name in kernel.desk.armed() if ask.instrument in {None, name}]
+    if ask.instrument is not None and not armed:
+        # A name that was mistyped would read as if what is armed were not any more.
+        kernel.listing.instrument(ask.instrument)
+        return c.Done(text=f"{ask.instrument} is not armed: nothing to disarm")
     if ask.dry_run:
-        armed = [name for name in kernel.line.now().armed if ask.instrument in {None, name}]
         return c.Done(text=f"would disarm {', '.join(armed) or 'nothing: nothing is armed'}")
     kernel.desk.disarm(ask.instrument)
     return c.Done(text=f"{ask.instrument or 'everything'} is disarmed")

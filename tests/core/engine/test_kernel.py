@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from core.engine.handlers import HANDLERS, execute
-from core.model.commands import COMMANDS, Arm, DisableStrategy, EnableStrategy, Request, SubmitOrder
+from core.model.commands import (
+    COMMANDS,
+    Arm,
+    DisableStrategy,
+    Disarm,
+    EnableStrategy,
+    Request,
+    SubmitOrder,
+)
 from core.model.errors import ConfigError, StoreError
 from core.model.ids import ClientOrderId, StrategyId
 from core.model.market import FeedStatus, Side, Timeframe
@@ -231,6 +239,22 @@ def test_arming_without_a_time_lasts_as_long_as_the_settings_say(desk: Any, tape
     for command, seconds in ((Arm(instrument=name), 77), (Arm(instrument=name, seconds=9), 9)):
         assert f"for {seconds} s" in do(run, command).text
         assert run.kernel.desk.armed()[name] == run.clock.now_ns() + seconds * 1_000_000_000
+
+
+def test_disarming_says_what_it_is_about(desk: Any, tape: Any) -> None:
+    run = desk()
+    run.play(tape(seconds=2))
+    name = run.runner.info.instruments[0]
+    assert do(run, Disarm(instrument=name)).text == f"{name} is not armed: nothing to disarm"
+    do(run, Arm(instrument=name))
+    for dry_run in (True, False):
+        mistyped = Disarm(instrument=name[:-1], dry_run=dry_run)
+        with pytest.raises(ConfigError, match=f"did you mean '{name}'"):
+            do(run, mistyped)
+    assert do(run, Disarm(instrument=name, dry_run=True)).text == f"would disarm {name}"
+    assert name in run.kernel.desk.armed()
+    assert do(run, Disarm(instrument=name)).text == f"{name} is disarmed"
+    assert not run.kernel.desk.armed()
 
 
 def test_predictions_are_kept_told_and_judged(desk: Any, tape: Any, drift: Any) -> None:
