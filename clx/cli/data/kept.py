@@ -12,6 +12,7 @@ import click
 from clx.cli.data.session import market_store, session
 from clx.cli.data.times import parse_time, show_bytes, show_length, show_time, timeframe
 from clx.cli.data.trades import trade_holes
+from clx.cli.data.untold import Untold, untold_trades
 from clx.cli.exits import Exit
 from clx.cli.naming import full_instrument
 from clx.cli.output import format_option, print_json, print_table
@@ -91,7 +92,8 @@ def verify(instrument: str, style: str) -> None:
 def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: str) -> None:
     """Find the holes of INSTRUMENTS, or of all that is kept, less what venues do not have.
 
-    Of trades a hole is known where the venue's ids leave none out.
+    Of trades a hole is known where the venue's ids leave none out, and doubted where it told none
+    although bars hold volume.
     """
     here = session()
     wanted = {full_instrument(name) for name in instruments}
@@ -101,6 +103,7 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
         must_be_kept(store, wanted)
         rows, damaged = _bar_gaps(store, wanted, lengths, since_ns)
         torn = {} if frames else trade_holes(here, store, wanted, since_ns)
+        doubts = [] if frames else _untold(store, wanted, since_ns)
         empties = [
             stretch.kind.value
             for name in dict.fromkeys(info.instrument_id for info in store.upkeep.series())
@@ -109,6 +112,15 @@ def gaps(instruments: Sequence[str], frames: Sequence[str], since: str, style: s
         ]
     for words in damaged:
         click.echo(f"not looked through: {words}", err=True)
+    for doubt in doubts:
+        click.echo(
+            f"{doubt.instrument_id} trades: the venue told none for "
+            f"{counted(doubt.bars, f'{doubt.timeframe.value} bar')} with volume, from "
+            f"{show_time(doubt.start_ns)} to {show_time(doubt.end_ns)}; its history of trades "
+            "begins later, or leaves them out: do not take that time for quiet, import it "
+            "(`clx data import --trades`) where you need it",
+            err=True,
+        )
     if style == "json":
         print_json([
             *({"instrument": name, "timeframe": frame, "gap": gap} for name, frame, gap in rows),
@@ -138,6 +150,18 @@ def _bar_gaps(
             continue
         rows += [(name, frame, gap) for gap in found]
     return rows, damaged
+
+
+def _untold(store: MarketStore, wanted: Collection[InstrumentId], since_ns: int) -> list[Untold]:
+    """Return where venues told no trades and bars say otherwise; damage is told by `verify`."""
+    found = []
+    for name in dict.fromkeys(info.instrument_id for info in store.upkeep.series()):
+        if not wanted or name in wanted:
+            with contextlib.suppress(StoreError):
+                doubt = untold_trades(store, name, since_ns)
+                if doubt is not None:
+                    found.append(doubt)
+    return found
 
 
 def stretches(
