@@ -22,7 +22,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 from core.model.errors import ConfigError, DataError
@@ -68,6 +68,20 @@ def asset_of(instrument: Instrument) -> Asset:
             f"{instrument.kind.value}; choose csv or parquet"
         )
     return _ASSETS[instrument.kind]
+
+
+def told_by(path: Path) -> tuple[Asset | None, Timeframe | None]:
+    """Return the kind and bar length that a file's place in LEAN's data folder tells.
+
+    Its layout is ``asset/market/resolution/...``; without all three of them nothing is told.
+    """
+    parts = [part.lower() for part in path.absolute().parts]
+    for at in range(len(parts) - 3, -1, -1):
+        asset, _, name = parts[at : at + 3]
+        for timeframe, word in _RESOLUTIONS.items():
+            if name == word and asset in _ASSETS.values():
+                return cast("Asset", asset), timeframe
+    return None, None
 
 
 def import_bars(

@@ -55,9 +55,11 @@ def load(
     """Read FILE into the store as bars or trades of INSTRUMENT; every row is checked.
 
     CSV (ours), Parquet, freqtrade feather and JSON, LEAN zip, Tardis and Binance-vision CSV; also
-    .gz and .zst. What is stored already from a better source is kept.
+    .gz and .zst. What is stored already from a better source is kept. In a data folder of LEAN's
+    layout a zip's place tells its asset and length.
     """
-    from store.transfer.formats import import_file
+    from store.transfer.formats import Format, import_file
+    from store.transfer.lean import told_by
 
     name = full_instrument(instrument)
     if "-" not in split_instrument_id(name)[0]:
@@ -75,12 +77,16 @@ def load(
     target: Instrument | InstrumentId = name
     if steps == "venue":
         target = asyncio.run(_ask(here, name))
+    form, length = _format(kind, file), _timeframe(timeframe)
+    if form is Format.LEAN:
+        told_asset, told_length = told_by(file)
+        asset, length = asset or told_asset, length or told_length
     with market_store(here, create=True) as store, bar() as progress:
         report = import_file(
             file,
-            _format(kind, file),
+            form,
             target,
-            _timeframe(timeframe),
+            length,
             store,
             progress,
             trades=trades,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,19 @@ def test_layouts_of_other_programs_are_written_without_asking_the_venue(
         "cryptofuture/binance/minute/abcusdt/20240808_trade.zip",
         "equity/usa/minute/abc/20240807_trade.zip",
     }
+
+
+def test_place_of_a_lean_zip_tells_what_it_holds(home: Path) -> None:
+    place = home / "equity" / "usa" / "minute" / "abc"
+    place.mkdir(parents=True)
+    file = place / "20240808_trade.zip"
+    with zipfile.ZipFile(file, "w") as out:
+        out.writestr("20240808_abc_minute_trade.csv", "34200000,1674100,1674100,1672500,1672700,7")
+    assert "1 row of ABC-USD.alpaca 1m" in run(load, str(file), "ABC-USD.alpaca", "--as", "lean")
+    assert "1 row of ABD-USD.alpaca 1m" in run(load, str(place), "ABD-USD.alpaca", "--as", "lean")
+    (home / "20240808_trade.zip").write_bytes(file.read_bytes())
+    with pytest.raises(ConfigError):
+        run(load, str(home / "20240808_trade.zip"), "ABE-USD.alpaca", "--as", "lean")
 
 
 def test_import_beside_a_simulated_market_says_how_long_it_is_seen(
