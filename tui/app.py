@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -92,6 +93,7 @@ class ClxApp(App[None]):
         self.key_table: tuple[Key, ...] = KEYS
         self.why_no_engine = why_no_engine
         self.starting = starting
+        self.opened_s = time.monotonic()
         self.exports = exports
         self.desk = Desk(link)
         self.screens = Screens(self)

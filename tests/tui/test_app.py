@@ -1,6 +1,8 @@
 """The app around its screens: sizes, link, settings, palette, help, command line."""
 
 import asyncio
+import re
+import time
 
 import pytest
 from fake_link import FakeLink
@@ -90,6 +92,21 @@ async def test_an_engine_just_started_is_said_to_start_not_to_be_missing(opened,
         assert "starting the engine" in seen
         assert "link starting" in seen
         assert "no engine is listening" not in seen
+
+
+async def test_a_start_that_takes_long_says_for_how_long_and_why(opened, look, monkeypatch):
+    link = FakeLink(up=False)
+    link.state, link.reason = "down", "no engine is listening"
+    async with opened(link=link, starting=True, size=(80, 24)) as pilot:
+        assert "kernels" not in look(pilot)
+        for waited_s in (30, 5000):
+            monkeypatch.setattr(pilot.app, "opened_s", time.monotonic() - waited_s)
+            pilot.app.trade_screen._tick()
+            await pilot.pause()
+            told = re.search(r"starting the engine… (\d+) s", look(pilot))
+            assert told is not None
+            assert int(told[1]) >= waited_s
+        assert "after an install or upgrade it compiles" in look(pilot)
 
 
 async def test_a_starting_engine_shows_its_phase(opened, look):

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from msgspec.structs import replace
@@ -51,6 +52,7 @@ _PICTURE_WORDS: Final = {
 }
 _SPARK_S: Final = 5.0
 _BOOK_S: Final = 0.15
+_LONG_START_S: Final = 5
 """Levels of the book are drawn no more often: nobody reads sizes faster, and rows cost bytes."""
 
 
@@ -195,7 +197,7 @@ class TradeScreen(LiveScreen):
         app, status = self.clx, self.replica.status
         if app.link.state != "up":
             if self.engine_starting:
-                return ("starting the engine…",)
+                return self._starting()
             why = app.why_no_engine() or app.link.reason
             room = max(20, self.pictures.size.width - 4)
             return ("no engine yet; trying again…", *textwrap.wrap(why, room))
@@ -204,6 +206,17 @@ class TradeScreen(LiveScreen):
         if self.focus_id is None:
             return ("the watchlist is empty; / finds an instrument",)
         return ()
+
+    def _starting(self) -> tuple[str, ...]:
+        """Return for how long an engine has been starting, and what takes it long."""
+        waited_s = int(time.monotonic() - self.clx.opened_s)
+        if waited_s < _LONG_START_S:
+            return ("starting the engine…",)
+        return (
+            f"starting the engine… {waited_s} s",
+            "after an install or upgrade it compiles",
+            "its kernels first, a minute or two",
+        )
 
     def _draw_book(self, dirty: set[Topic], everything: bool, now: float) -> None:
         item = self.instrument
