@@ -25,7 +25,7 @@ from core.model.errors import ClxError, TemporaryError
 from core.model.ids import InstrumentId
 from core.model.instruments import Instrument
 from core.model.ports import Clock, FrameKind, FrameSink
-from core.wire.websocket import Connection, hold
+from core.wire.websocket import OVERSIZED, Connection, hold
 
 if TYPE_CHECKING:
     from core.feeds.lines import Line
@@ -339,10 +339,24 @@ class Session:
         # Attempts that failed to connect are told once, by the connection that was lost.
         if self._up:
             self._put("disconnect", "", reason.encode())
+            if OVERSIZED in reason:
+                self._tell_oversized(reason)
         elif not self._line_was_told(reason):
             self._put("disconnect", "", reason.encode())
             self._tell("connection", f"{reason}; it is tried again and again")
         self._up = False
+
+    def _tell_oversized(self, reason: str) -> None:
+        """Say whose connection went for a frame that nobody could look into."""
+        names = sorted(self._carried)
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        self._tell(
+            "connection",
+            f"{reason}, which carried {', '.join(names[:_NAMED])}{more}; it is made anew and "
+            "their books are fetched; if it comes again, take what was added last off the watchlist"
+            " and see what stands between here and the venue (stream_url)",
+            names[0] if len(names) == 1 else None,
+        )
 
     def _line_was_told(self, reason: str) -> bool:
         told, self._line.told = self._line.told, reason

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
+OVERSIZED: Final = "dropped for a frame over the size limit"
+"""What the reason says for which such a connection is closed."""
 SEND_TIMEOUT_S: Final = 5.0
 OPEN_TIMEOUT_S: Final = 10.0
 PING_S: Final = 20.0
@@ -255,7 +257,7 @@ def _words(error: BaseException) -> str:
         if error.sent is not None and "keepalive ping timeout" in error.sent.reason:
             return f"no answer to a ping for {PING_S:g} s"
         if error.sent is not None and error.sent.code == 1009:
-            return f"dropped for a frame over the size limit ({error.sent.reason or 'too big'})"
+            return f"{OVERSIZED} ({error.sent.reason or 'too big'})"
         close = error.rcvd or error.sent
         if close is None:
             return "connection lost without a close frame"

@@ -12,6 +12,7 @@ import pytest
 
 from core.engine.clock import SystemClock
 from core.feeds.acks import Ack, Acks, Asked
+from core.feeds.session import MAX_FRAME_BYTES
 from core.feeds.stream import StreamFeed
 from core.model.ids import InstrumentId
 from core.model.market import FeedNotice
@@ -173,3 +174,18 @@ async def test_host_that_cannot_be_reached_is_told_once_with_what_to_check(
     assert "secret" not in ear.notices[0].text
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_frame_over_the_size_limit_names_who_is_concerned_and_what_to_do(
+    toy: Any, ear: Ear, names: list[InstrumentId]
+) -> None:
+    ear.feed.subscribe(names[:2])
+    await ear.until(lambda: carried(toy))
+    (socket,) = toy.sockets
+    await socket.send_str("x" * (MAX_FRAME_BYTES + 1))
+    await ear.until(lambda: ear.notices)
+    (told,) = ear.notices
+    assert told.kind == "connection"
+    assert "dropped for a frame over the size limit" in told.text
+    assert f"which carried {names[0]}, {names[1]}; it is made anew" in told.text
+    assert "watchlist" in told.text
