@@ -5,10 +5,14 @@ of ours are kept with the order that is sent. So that nothing must be remembered
 
     clxt-0001~clxt-0001-t~clxt-0001-s     a group: entry, target, stop, as far as it has them
     clxt-0001.lx5k2m9a                    what stands in the place of clxt-0001
+
+Whoever gives an order an id of his own does so with letters that leave both marks free, so what is
+in that form is read as ours; the engine leaves alone what it never sent.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +22,8 @@ from core.venues.alpaca.messages import OrderRow
 
 _WITH: Final = "~"
 _AGAIN: Final = "."
+_OURS: Final = re.compile(r"([\w-]{1,32}(?:~[\w-]{1,32}){0,2})(?:\.[0-9a-z]{8,9})?", re.ASCII)
+"""Up to three ids of ours, and when what was sent so was replaced, in ms and to the base of 36."""
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _REMEMBERED: Final = 50_000
 
@@ -38,9 +44,10 @@ def replaced_name(name: str, ts_ms: int) -> str:
 
 def named(client_id: str) -> tuple[ClientOrderId, ...]:
     """Return the orders of ours a client id names; another's is left as it is."""
-    if origin_of(client_id) is None:
+    found = _OURS.fullmatch(client_id)
+    if found is None:
         return (ClientOrderId(client_id),)
-    return tuple(map(ClientOrderId, client_id.partition(_AGAIN)[0].split(_WITH)))
+    return tuple(map(ClientOrderId, found[1].split(_WITH)))
 
 
 class Names:
@@ -84,7 +91,8 @@ class Names:
     def lacks(self, row: OrderRow) -> bool:
         """Return whether an order may be a leg of ours whose name is still to be learned."""
         linked = row.order_class in {"bracket", "oco", "oto"}
-        return linked and row.id not in self._ours and origin_of(row.client_order_id) is None
+        alone = len(named(row.client_order_id)) == 1 and origin_of(row.client_order_id) is None
+        return linked and alone and row.id not in self._ours
 
 
 def _leg_name(ids: Sequence[ClientOrderId], leg: OrderRow) -> ClientOrderId | None:

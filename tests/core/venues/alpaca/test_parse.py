@@ -141,8 +141,17 @@ def test_group_the_venue_cannot_hold_is_refused(
 def test_what_stands_in_an_orders_place_is_found_by_its_name() -> None:
     mine, target = ClientOrderId("clxt-01m7yyex31-00000001"), ClientOrderId("clxt-1-t")
     assert named(replaced_name(mine, 1_790_000_000_000)) == (mine,)
-    assert named(replaced_name(group_name([mine, target]), 5)) == (mine, target)
-    assert named("their.own~name") == ("their.own~name",)
+    group = replaced_name(group_name([mine, target]), 1_790_000_000_001)
+    assert named(group) == (mine, target)
+    for theirs in ("their.own~name", "a~b~c~d", "theirs.1", "5f5795c0.stop", "~", ""):
+        assert named(theirs) == (theirs,)
+
+
+def test_so_is_one_whose_id_a_person_gave() -> None:
+    ids = [ClientOrderId(name) for name in ("brk4", "brk4-t", "Brk_4-s")]
+    assert named(group_name(ids)) == tuple(ids)
+    assert named(replaced_name(group_name(ids), 1_790_000_000_000)) == tuple(ids)
+    assert named(replaced_name(ids[0], 1_790_000_000_000)) == (ids[0],)
 
 
 def test_times_keep_their_nanoseconds() -> None:
