@@ -30,11 +30,27 @@ def left(
     """
     if not lent:
         return False
-    on = view(lent, 1, WIDTH)[0]
-    if not on[SPARED]:
-        return False
     recv_ns, good = whole(recv)
     if not good:
+        return False
+    done: bool = left_at(lent, ts_ns, recv_ns, bid, bid_lots, ask, ask_lots, update)
+    return done
+
+
+@numba.njit(cache=True, forceinline=True)
+def left_at(
+    lent: int,
+    ts_ns: int,
+    recv_ns: int,
+    bid: int,
+    bid_lots: int,
+    ask: int,
+    ask_lots: int,
+    update: int,
+) -> bool:
+    """Do the work of `left` on a desk that was lent, of a quote that came at a time."""
+    on = view(lent, 1, WIDTH)[0]
+    if not on[SPARED]:
         return False
     on[_NEW] = 1
     on[_TS] = ts_ns

@@ -45,11 +45,15 @@ _GREEKS: Final = OptionGreeks.__struct_fields__[3:]
 
 
 @numba.njit(cache=True, forceinline=True)
-def slate_of(lent: int, recv: int) -> int:
-    """Return where to write what is stated of the instrument of a desk, 0: tell it as events."""
-    if not lent or not whole(recv)[1]:
-        return 0
-    return int(view(lent, 1, WIDTH)[0, SLATE])
+def slate_of(lent: int, recv: int) -> tuple[int, int]:
+    """Return where to write what is stated of the instrument of a desk, 0: tell it as events.
+
+    Then the time that the object `recv` says, which takes as long to ask as a number to read.
+    """
+    if not lent:
+        return 0, 0
+    recv_ns, good = whole(recv)
+    return int(view(lent, 1, WIDTH)[0, SLATE]) if good else 0, recv_ns
 
 
 @numba.njit(cache=True, forceinline=True)
@@ -59,12 +63,12 @@ def spared(lent: int) -> bool:
 
 
 @numba.njit(cache=True, forceinline=True)
-def written(slate: int, lent: int, what: int, ts_ns: int, recv: int) -> None:
+def written(slate: int, lent: int, what: int, ts_ns: int, recv_ns: int) -> None:
     """Note that something was written down instead of told, and when it came."""
     on = view(slate, 1, WORDS)[0]
     on[_FRESH] |= 1 << what
     on[_TIMES + 2 * what] = ts_ns
-    on[_TIMES + 2 * what + 1] = whole(recv)[0]
+    on[_TIMES + 2 * what + 1] = recv_ns
     view(lent, 1, WIDTH)[0, STRAIGHT] += 1
 
 

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from core.engine import slate
-from core.engine.best import left
+from core.engine.best import left, left_at
 from core.engine.called import called
 from core.engine.compiled import Grid, view
 from core.engine.made import (
@@ -199,19 +199,20 @@ def _tickers(frame: bytes, place: int, recv: int) -> Any:
         return unmade()
     best, priced, valued = not slip[QUOTED], has & _PRICED != 0, has >> GREEKS & 1 != 0
     said_new = fresh_day or fresh_interest or not has >> INTEREST & 1
-    written = slate.slate_of(slip[LENT], recv)
+    written, recv_ns = slate.slate_of(slip[LENT], recv)
     if written:
         # Where nobody awaits these, they are only written down.
-        _write(desk, has, stated, slip, written, ts_ns, recv, (fresh_day, fresh_interest, valued))
+        news = fresh_day, fresh_interest, valued
+        _write(desk, has, stated, slip, written, ts_ns, recv_ns, news)
         fresh_day = fresh_interest = valued = False
         if priced and slate.spared(slip[LENT]):
             _put(desk, has, MARK, written, slate.MARKED)
             _put(desk, has, INDEX, written, slate.INDEX)
             _put(desk, has, FUNDING, written, slate.FUNDING)
-            slate.written(written, slip[LENT], slate.MARK, ts_ns, recv)
+            slate.written(written, slip[LENT], slate.MARK, ts_ns, recv_ns)
             priced = False
-    if best and left(slip[LENT], ts_ns, recv, bid, bid_lots, ask, ask_lots, 0):
-        best = False
+        if best and left_at(slip[LENT], ts_ns, recv_ns, bid, bid_lots, ask, ask_lots, 0):
+            best = False
     events = several(best + priced + valued + fresh_interest + fresh_day)
     count = 0
     if best:
@@ -259,7 +260,7 @@ def _write(
     slip: Grid,
     written: int,
     ts_ns: int,
-    recv: int,
+    recv_ns: int,
     which: tuple[bool, bool, bool],
 ) -> None:
     """Write down what a ticker says: of the day, of open interest, of an option's worth."""
@@ -273,13 +274,13 @@ def _write(
         _put(desk, stated, LOW, written, slate.LOW)
         _put(desk, stated, volume, written, slate.VOLUME)
         _put(desk, stated, turnover, written, slate.TURNOVER)
-        slate.written(written, slip[LENT], slate.DAY, ts_ns, recv)
+        slate.written(written, slip[LENT], slate.DAY, ts_ns, recv_ns)
     if contracts:
         slate.size(written, *shortest(desk, INTEREST))
-        slate.written(written, slip[LENT], slate.INTEREST, ts_ns, recv)
+        slate.written(written, slip[LENT], slate.INTEREST, ts_ns, recv_ns)
     if valued:
         slate.doubles(written, *_worth(desk, has))
-        slate.written(written, slip[LENT], slate.GREEKS, ts_ns, recv)
+        slate.written(written, slip[LENT], slate.GREEKS, ts_ns, recv_ns)
 
 
 @numba.njit(cache=True, forceinline=True)

@@ -109,11 +109,11 @@ def _ticker(data: Any, place: int, recv: int) -> Any:
     of, on = slip(place), texts(place, _STATED)
     # Of derivatives the last figure is in the base, which is no turnover.
     spot = kind in (_SPOT, _MARGIN)
-    slate = slate_of(of[LENT], recv)
+    slate, recv_ns = slate_of(of[LENT], recv)
     spared = slate != 0 and day_of(slate, data, on, _STATED if spot else _STATED - 1)
     if spared:
         # Nobody awaits it, so it is only written down.
-        written(slate, of[LENT], DAY, ts_ns, recv)
+        written(slate, of[LENT], DAY, ts_ns, recv_ns)
     elif not looked_up(data, on, values(place)):
         return unmade()
     elif not spot:
