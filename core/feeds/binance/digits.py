@@ -30,6 +30,8 @@ _TENS: Final = 10 ** np.arange(8, dtype=np.int64)
 _ONE: Final = np.uint64(1)
 _UP: Final = np.uint64(0x7676767676767676)
 _HIGH: Final = np.uint64(0x8080808080808080)
+_SIXTEEN: Final = 16
+_BEHIND: Final = np.uint64(3 << _SIXTEEN)
 
 
 def inverse_of(divisor: int) -> list[int]:
@@ -69,6 +71,22 @@ def _load(typing: Any, data: Any, at: Any) -> Any:
 
 
 @intrinsic
+def _others(typing: Any, data: Any, at: Any) -> Any:
+    """Return which of sixteen bytes are no digits, a bit each, the first lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kind = cgutils.ir.VectorType(cgutils.int8_t, _SIXTEEN)
+        place = builder.gep(values[0], [values[1]], source_etype=values[0].type.pointee)
+        text = builder.load(builder.bitcast(place, kind.as_pointer()), align=1)
+        zeros, nines = (cgutils.ir.Constant(kind, [number] * _SIXTEEN) for number in (48, 9))
+        odd = builder.icmp_unsigned(">", builder.sub(text, zeros), nines)
+        bits = builder.bitcast(odd, cgutils.ir.IntType(_SIXTEEN))
+        return builder.zext(bits, context.get_value_type(types.uint64))
+
+    return types.uint64(types.CPointer(types.uint8), types.int64), generate
+
+
+@intrinsic
 def _trailing_zeros(typing: Any, word: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], cgutils.false_bit)
@@ -91,6 +109,25 @@ def _compiled_before(flags: Any) -> Callable[[Any], Any]:
         return _trailing_zeros(flags) >> 3
 
     return before
+
+
+def two_others(data: Text, at: int) -> tuple[int, int]:
+    """Return which of sixteen bytes are the first two that are no digits, 16 and 17 if none are.
+
+    They must all be there.
+    """
+    found = [index for index in range(_SIXTEEN) if not 48 <= data[at + index] <= 57]
+    found += [_SIXTEEN, _SIXTEEN + 1]
+    return found[0], found[1]
+
+
+@overload(two_others)
+def _compiled_others(data: Any, at: Any) -> Callable[[Any, Any], Any]:
+    def others(data: Any, at: Any) -> Any:
+        flags = _others(data, at) | _BEHIND
+        return _trailing_zeros(flags), _trailing_zeros(flags & (flags - _ONE))
+
+    return others
 
 
 def text_of(data: bytes) -> Text:

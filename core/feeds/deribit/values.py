@@ -20,8 +20,9 @@ from core.feeds.binance.digits import (
     bytes_before,
     digits_in,
     eight_bytes,
+    two_others,
 )
-from core.feeds.literals import not_plain, text_end, word_near, word_of
+from core.feeds.literals import _zeros, not_plain, text_end, word_near, word_of
 
 MOST_DIGITS: Final = 15
 """Of a number: so many are exact in a double, whose shortest text they are."""
@@ -36,6 +37,10 @@ _NULL: Final = np.uint64(word_of(b"null"))
 _TRUE: Final = np.uint64(word_of(b"true"))
 _ALSE: Final = np.uint64(word_of(b"alse"))
 _FOUR: Final = np.uint64(0xFFFFFFFF)
+_BRACES: Final = np.uint64(word_of(8 * b"}"))
+_SIXTEEN: Final = 16
+_ROOM: Final = _SIXTEEN + 2
+"""Bytes from the first of a number that must be there to look at sixteen, behind a minus too."""
 
 
 def key_table(keys: Mapping[str, int]) -> Grid:
@@ -179,9 +184,35 @@ def _digits(data: bytes, size: int, at: int) -> tuple[int, int]:
     return value, 8 + more
 
 
+@numba.njit(cache=True, forceinline=True)
+def _some(word: np.uint64, digits: int) -> np.int64:
+    """Return the value of the first digits of a `eight_bytes`, one to eight."""
+    value: np.int64 = _eight(word << np.uint64(64 - 8 * digits))
+    return value
+
+
 @numba.njit(cache=True)
 def read_number(data: bytes, size: int, at: int) -> tuple[int, int, int, int]:
     """Return (1 if there is a minus, digits as a number, how many are decimals, place after it)."""
+    if at + _ROOM <= size:
+        # Nearly all are short: where one ends is known at once, and the next field can be read.
+        minus = 1 if byte(data, at) == 45 else 0
+        start = at + minus
+        count, end = two_others(data, start)
+        places, after = end - count - 1, start + end
+        plain = 0 < count <= 8 and (count == 1 or byte(data, start) != 48)
+        plain = plain and byte(data, start + count) == 46 and 0 < places <= 8
+        if plain and end < _SIXTEEN and (byte(data, after) == 44 or byte(data, after) == 125):
+            value = _some(eight_bytes(data, start), count) * _POWERS[np.uint64(places)]
+            value += _some(eight_bytes(data, after - places), places)
+            return minus, value, places, after
+    found: tuple[int, int, int, int] = _any_number(data, size, at)
+    return found
+
+
+@numba.njit(cache=True)
+def _any_number(data: bytes, size: int, at: int) -> tuple[int, int, int, int]:
+    """Do the work of `read_number` for any number."""
     odd = (0, 0, 0, size + 1)
     if at >= size:
         return odd
@@ -241,6 +272,19 @@ def past_scalar(data: bytes, size: int, at: int) -> int:
         return at + 5 if word == _ALSE else size + 1
     if letter == 45:
         at += 1
+    return int(_past_number(data, size, at))
+
+
+@numba.njit(cache=True, forceinline=True)
+def _past_number(data: bytes, size: int, at: int) -> int:
+    """Return the place after a number without a minus, beyond the end if it is none."""
+    if at + _ROOM <= size:
+        count, end = two_others(data, at)
+        good = 0 < count < _SIXTEEN and (count == 1 or byte(data, at) != 48)
+        if good and byte(data, at + count) != 46:
+            return at + count
+        if good and end > count + 1 and end < _SIXTEEN:
+            return at + end
     start = at
     at = _past_digits(data, size, at)
     if at == start or (at - start > 1 and byte(data, start) == 48):
@@ -276,6 +320,11 @@ def steps_of(value: int, places: int, plan: Grid, column: int) -> int:
 @numba.njit(cache=True, forceinline=True)
 def past_object(data: bytes, size: int, at: int) -> int:
     """Return the place after the next closing brace, beyond the end if there is none."""
+    while at + 8 <= size:
+        flags = _zeros(eight_bytes(data, at) ^ _BRACES)
+        if flags:
+            return at + bytes_before(flags) + 1
+        at += 8
     while at < size and byte(data, at) != 125:
         at += 1
     return at + 1
