@@ -154,6 +154,8 @@ class Capture:
         ]
         with quiet():
             for number, kept in stretches:
+                # A receiver makes the time anew for each message: a fresh int, `+ 1 - 1`, where the
+                # recording's own would have to come from memory as the bytes would.
                 frames = [
                     (kind, conn, ts_ns + 1 - 1, url, bytes(memoryview(data)))
                     for kind, conn, ts_ns, url, data in kept
