@@ -85,7 +85,9 @@ class VenueLinks:
             self._show(venue, reconciled_ns=ts_ns, differences=differences)
             return
         self._switches.closed_venues.pop(venue, None)
-        self._show(venue, reason="", reconciled_ns=ts_ns, differences=differences)
+        known = self._views.get(venue)
+        reason = "" if known is None or known.connected else "its stream has not come up yet"
+        self._show(venue, reason=reason, reconciled_ns=ts_ns, differences=differences)
 
     def ask(self, venue: VenueName, differences: tuple[str, ...]) -> None:
         """Show what somebody must say how to deal with, and open nothing there until then.
