@@ -40,7 +40,7 @@ async def test_the_first_comparison_adopts_balances_and_opens_the_venue(floor: A
     assert floor.alerts() == []
     view = floor.desk.venues()[0]
     assert view.reconciled_ns == floor.clock.ns
-    assert view.reason == ""
+    assert view.reason == "its stream has not come up yet", "nothing else is wrong with it"
 
 
 async def test_a_lost_answer_is_found_by_client_order_id(floor: Any) -> None:
