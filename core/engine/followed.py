@@ -500,7 +500,8 @@ class Followed:
         self.missing.add(first, last)
         self.tally.trade_holes += hole.trades
         self.builder.interrupt()
-        text = f"{hole.trades} trades between {last_id} and {first_id} never came"
+        what = "one trade" if hole.trades == 1 else f"{hole.trades} trades"
+        text = f"{what} between {last_id} and {first_id} never came"
         name = trade.instrument_id
         told = DataFault(name, trade.ts_recv_ns, "trade hole", text)
         if self._chained:

@@ -216,6 +216,14 @@ def test_hole_between_joined_trades_is_said_at_once_and_asked_for_a_second_later
     assert sum(item.size_lots for item in state.trades(NAME)) == 13
 
 
+def test_hole_of_one_trade_is_said_of_one() -> None:
+    state = market(chained_trades=True)
+    state.apply(joined(1, 3, T0 + S))
+    out = state.apply(joined(5, 5, T0 + 2 * S))
+    said = [item.text for item in out if isinstance(item, DataFault)]
+    assert said == ["one trade between 3 and 5 never came"]
+
+
 def test_joined_trade_that_was_only_late_is_not_asked_for() -> None:
     state = market(chained_trades=True)
     state.apply(joined(1, 3, T0 + S))
